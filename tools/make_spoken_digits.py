@@ -1,7 +1,7 @@
 """Make the spoken digits that ship with the package (`sightsound/data/sources/spoken_digits.*`).
 
 Run once by a developer; the result is committed. Needs `pip install espeakng-loader` (eSpeak NG with its voices).
-44 voice variants x 3 English accents x 10 words -> one mono Ogg/Opus file of 8 kHz sound and an index in CSV.
+74 voice variants x 2 English accents x 10 words -> one mono Ogg/Opus file of 8 kHz sound and an index in CSV.
 
     python tools/make_spoken_digits.py
 """
@@ -18,11 +18,13 @@ import soxr
 OUT = Path(__file__).parents[1] / "sightsound" / "data" / "sources"
 WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 ACCENTS = ["en-us", "en", "en-gb-x-rp", "en-gb-scotland", "en-029", "en-us-nyc"]
-ACCENTS_PER_VARIANT = 3
+ACCENTS_PER_VARIANT = 2
 VARIANTS = [
-    *("Alex Alicia Andrea Andy Annie Denis Diogo Gene Henrique Hugo Jacky Lee Marco Mario Michael Mike".split()),
-    *("anika antonio aunty belinda benjamin boris david ed f1 f2 f3 f4 f5 grandma ian linda".split()),
-    *("m1 m2 m3 m4 m5 m7 max quincy rob shelby steph zac".split()),
+    *("Alex Alicia Andrea Andy Annie Denis Diogo Gene Gene2 Henrique Hugo Jacky Lee Marco Mario Michael Mike".split()),
+    *("Nguyen Reed Storm adam anika announcer antonio aunty belinda benjamin boris caleb david ed edward".split()),
+    *("f1 f2 f3 f4 f5 grandma grandpa gustave ian iven iven2 john kaukovalta klatt klatt2 klatt4 linda".split()),
+    *("m1 m2 m3 m4 m5 m6 m7 m8 marcelo max miguel norbert pablo paul pedro quincy rob robert sandro".split()),
+    *("shelby steph steph2 travis victor zac".split()),
 ]
 SAMPLE_RATE_HZ = 8000
 PAD_SECONDS = 0.02  # silence kept around each word, so that lossy coding of one never leaks into the next

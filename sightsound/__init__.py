@@ -1,0 +1,59 @@
+"""Classifiers that learn from images and sounds together.
+
+    import sightsound as ss
+    classifier = ss.train("table.csv", fusion="concat")
+    classifier.predict(image="7.png", audio="seven.wav")
+
+Names are loaded when they are first used, so that importing the package costs nothing.
+"""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+# Which part may import which: a part imports only parts of a lower tier; files and folders of one tier don't import
+# each other. A test walks the imports and enforces it.
+TIERS = {
+    "types": 0,
+    "errors": 0,
+    "config": 1,
+    "registry": 1,
+    "data": 2,
+    "features": 2,
+    "encoders": 2,
+    "fusion": 2,
+    "losses": 2,
+    "metrics": 2,
+    "model": 3,
+    "bundle": 3,
+    "inference": 4,
+    "pipeline": 5,
+    "training": 6,
+    "report": 7,
+    "api": 8,
+    "cli": 9,
+}
+
+_PLACES = {
+    "train": "api",
+    "load": "pipeline",
+    "Classifier": "pipeline",
+    "Config": "config",
+    "ImageConfig": "config",
+    "AudioConfig": "config",
+    "ColumnsConfig": "config",
+    "Prediction": "types",
+    "SightsoundError": "errors",
+}
+__all__ = ["__version__", *_PLACES]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PLACES:
+        return getattr(import_module(f"sightsound.{_PLACES[name]}"), name)
+    raise AttributeError(f"module 'sightsound' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

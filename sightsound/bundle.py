@@ -1,0 +1,146 @@
+"""The saved classifier: a folder of weights, configuration, labels, metrics and a model card, without pickle.
+
+Written beside its place and renamed, so that a killed process never leaves half of one; checked by SHA-256 on reading.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from sightsound.config import Config, from_dict
+from sightsound.errors import BundleError, ConfigError
+
+FORMAT = 1
+WEIGHTS, CONFIG, LABELS, METRICS, CARD, SUMS = (
+    "model.safetensors",
+    "config.json",
+    "labels.json",
+    "metrics.json",
+    "README.md",
+    "SHA256SUMS",
+)
+
+
+class Bundle(NamedTuple):
+    """What a bundle holds: weights by name, the resolved configuration, class names, and the shape of `metrics.json`."""
+
+    weights: dict[str, Tensor]
+    config: Config
+    labels: list[str]
+    metrics: dict[str, Any]
+
+
+def write_bundle(folder: Path, bundle: Bundle) -> None:
+    """Writes all files of a bundle; an older bundle at the same place is replaced at once.
+
+    Raises:
+        BundleError: the place holds something else, or cannot be written.
+    """
+    if folder.exists() and not (folder / CONFIG).exists():
+        raise BundleError(f"{folder}: something other than a bundle is there already. Give another name.")
+    partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
+    old = folder.with_name(f".{folder.name}.old-{os.getpid()}")
+    try:
+        partial.mkdir(parents=True)
+        save_file({name: tensor.contiguous().cpu() for name, tensor in bundle.weights.items()}, partial / WEIGHTS)
+        content = {
+            CONFIG: {"format": FORMAT, "config": dataclasses.asdict(bundle.config)},
+            LABELS: bundle.labels,
+            METRICS: bundle.metrics,
+        }
+        for name, value in content.items():
+            (partial / name).write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        sums = "".join(f"{_sha256(partial / name)}  {name}\n" for name in (WEIGHTS, *content))
+        (partial / SUMS).write_text(sums)
+        (partial / CARD).write_text(model_card(bundle), encoding="utf-8")
+        if folder.exists():
+            folder.rename(old)
+        partial.rename(folder)
+    except OSError as error:
+        raise BundleError(f"{folder}: the bundle cannot be written: {error}") from error
+    finally:
+        for left in (partial, old):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """Reads a bundle and checks that nothing in it was changed or lost.
+
+    Raises:
+        BundleError: not a bundle, damaged, or of a newer format than this version knows.
+    """
+    if not (folder / CONFIG).is_file():
+        there = "there is no such folder" if not folder.exists() else f"it has no {CONFIG}"
+        raise BundleError(f"{folder}: this is no bundle; {there}. `sightsound train` writes one: RUN_FOLDER/bundle.")
+    try:
+        saved = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        if saved["format"] > FORMAT:
+            raise BundleError(
+                f"{folder}: written by a newer sightsound (bundle format {saved['format']}; this version reads up to "
+                f"{FORMAT}). Upgrade: pip install -U sightsound"
+            )
+        for line in (folder / SUMS).read_text().splitlines():
+            digest, name = line.split("  ")
+            if _sha256(folder / name) != digest:
+                raise BundleError(f"{folder}: damaged; {name} is not what was saved. Copy the bundle again.")
+        return Bundle(
+            load_file(folder / WEIGHTS),
+            from_dict(saved["config"]),
+            json.loads((folder / LABELS).read_text(encoding="utf-8")),
+            json.loads((folder / METRICS).read_text(encoding="utf-8")),
+        )
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError, ConfigError) as error:
+        raise BundleError(f"{folder}: damaged ({error}). Copy the bundle again.") from error
+
+
+def model_card(bundle: Bundle) -> str:
+    """Markdown: what the classifier is, its numbers for each subset of the senses, its limits."""
+    config, metrics = bundle.config, bundle.metrics
+    lines = [
+        "# A sightsound classifier",
+        "",
+        f"{len(bundle.labels)} classes: {', '.join(bundle.labels)}.",
+        f"Senses: {' and '.join(config.modalities)}; fusion: `{config.fusion}`, schedule: `{config.schedule}`.",
+        "",
+    ]
+    if metrics:
+        lines += [
+            f"Measured on {metrics['rows']} rows of the split `{metrics['split']}`, with 95 % bootstrap intervals:",
+            "",
+            "| senses | rows | accuracy | macro F1 | calibration error |",
+            "|---|---|---|---|---|",
+        ]
+        for name, numbers in metrics["subsets"].items():
+            low, high = numbers["accuracy_ci"]
+            lines.append(
+                f"| {name} | {numbers['rows']} | {numbers['accuracy']:.4f} ({low:.4f} to {high:.4f}) "
+                f"| {numbers['macro_f1']:.4f} | {numbers['calibration_error']:.4f} |"
+            )
+        lines.append("")
+    lines += [
+        "Limits: it answers with one of its classes whatever it is given. The numbers hold for data like those it was",
+        "tested on; rows that share a speaker, a place or a recording with training rows make them too good.",
+        "",
+        "```python",
+        "import sightsound as ss",
+        'classifier = ss.load("path/of/this/folder")',
+        'classifier.predict(image="a.png", audio="a.wav")',
+        "```",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""From the user's table and files to batches of tensors."""

@@ -1,0 +1,260 @@
+"""The only place that opens a user's file: a path, bytes or an array -> uint8 pixels, or a float32 waveform.
+
+What is read is decided by the content, not by the ending. Whatever is wrong with a file becomes a `FileError`.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from sightsound.errors import FileError
+
+Pixels = NDArray[np.uint8]
+Waveform = NDArray[np.float32]
+Source = str | Path | bytes
+
+IMAGE_FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "GIF", "TIFF")
+MOST_PIXELS = 64_000_000  # a decompression bomb is a small file; the limit is on what it unpacks to
+LEAST_SECONDS = 0.01
+GREY_MODES = {"1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"}
+Image.MAX_IMAGE_PIXELS = None  # our own limit, with a message that names the file, comes first
+
+
+class ImageInfo(NamedTuple):
+    """Size in pixels as a person sees it, and whether there is colour in it."""
+
+    height: int
+    width: int
+    colour: bool
+
+
+def name_of(source: Source) -> str:
+    """What to call a file in a message."""
+    return "bytes" if isinstance(source, bytes) else str(source)
+
+
+def probe_image(source: Source) -> ImageInfo:
+    """Size and colour from the header alone. Raises FileError."""
+    with _open_image(source) as image:
+        width, height = image.size
+        if image.getexif().get(0x0112, 1) >= 5:  # the EXIF orientations that swap the sides
+            width, height = height, width
+        return ImageInfo(height, width, image.mode not in GREY_MODES)
+
+
+def read_image(source: Source, height: int, width: int, channels: int) -> Pixels:
+    """Decodes, turns upright (EXIF) and resizes an image.
+
+    GIF and TIFF give their first frame, transparency lies on white, 16 bits become 8.
+
+    Args:
+        source: path or bytes of a PNG, JPEG, WebP, BMP, GIF or TIFF.
+        height: of the result, in pixels.
+        width: of the result, in pixels.
+        channels: 1 grey, 3 colour.
+
+    Returns:
+        (height, width, channels) uint8.
+
+    Raises:
+        FileError: whatever is wrong with the file.
+    """
+    with _open_image(source) as image:
+        try:
+            image.draft("L" if channels == 1 else "RGB", (2 * width, 2 * height))  # JPEG decodes small at once
+            image.load()
+            upright = ImageOps.exif_transpose(image)
+            flat = _eight_bits(upright)
+        except Exception as error:  # Pillow's decoders raise a dozen kinds for damaged content
+            raise FileError(name_of(source), f"the image is damaged or cut off ({error})") from error
+    return _fitted(flat, height, width, channels)
+
+
+def image_from_array(array: NDArray[Any], height: int, width: int, channels: int) -> Pixels:
+    """Same as `read_image` for pixels in memory, (H, W) or (H, W, 1, 3 or 4) uint8. Raises FileError."""
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
+        raise FileError("array", f"an image is (H, W) or (H, W, 1, 3 or 4) uint8, not {array.shape} {array.dtype}")
+    if array.size == 0:
+        raise FileError("array", f"the image has no pixels: {array.shape}")
+    image = Image.fromarray(array.squeeze(2) if array.ndim == 3 and array.shape[2] == 1 else array)
+    return _fitted(_eight_bits(image), height, width, channels)
+
+
+def probe_audio(source: Source) -> float:
+    """Length in seconds, from the header alone. Raises FileError."""
+    with _open_audio(source) as file:
+        return float(file.frames / file.samplerate)
+
+
+def read_audio(source: Source, sample_rate_hz: int, clip_seconds: float, crop: str = "start") -> Waveform:
+    """Decodes, mixes to mono, resamples, and cuts or pads a sound.
+
+    Args:
+        source: path or bytes of a WAV, FLAC, OGG or MP3 of any rate and number of channels.
+        sample_rate_hz: of the result.
+        clip_seconds: length of the result. A shorter sound is padded with silence at its end.
+        crop: which part of a longer sound is kept: start, center or end.
+
+    Returns:
+        (N,) float32 in [-1, 1], N = clip_seconds * sample_rate_hz. A sound louder than full scale is scaled down.
+
+    Raises:
+        FileError: whatever is wrong with the file.
+    """
+    with _open_audio(source) as file:
+        rate = file.samplerate
+        wanted = int(np.ceil(clip_seconds * rate))
+        spare = max(file.frames - wanted, 0)
+        start = {"start": 0, "center": spare // 2, "end": spare}[crop]
+        try:
+            if start:
+                file.seek(start)
+            samples = file.read(wanted, dtype="float32", always_2d=True)
+        except (soundfile.LibsndfileError, RuntimeError) as error:
+            raise FileError(name_of(source), f"the sound is damaged or cut off ({error})") from error
+        if len(samples) < min(wanted, file.frames - start):
+            raise FileError(name_of(source), f"the sound is cut off: {len(samples)} of {file.frames} samples are there")
+    return waveform_from_array(samples, rate, sample_rate_hz, clip_seconds, crop, name_of(source))
+
+
+def waveform_from_array(
+    samples: NDArray[Any], rate: int, sample_rate_hz: int, clip_seconds: float, crop: str = "start", name: str = "array"
+) -> Waveform:
+    """Same as `read_audio` for samples in memory, (N,) or (N, channels) float at `rate` Hz. Raises FileError."""
+    if not np.issubdtype(samples.dtype, np.floating) or samples.ndim not in (1, 2) or samples.size == 0:
+        raise FileError(name, f"a sound is (N,) or (N, channels) float, not {samples.shape} {samples.dtype}")
+    mono = samples.mean(axis=1) if samples.ndim == 2 else samples
+    if len(mono) < LEAST_SECONDS * rate:
+        raise FileError(name, f"the sound is too short: {len(mono)} samples at {rate} Hz, under {LEAST_SECONDS} s")
+    if not np.isfinite(mono).all():
+        raise FileError(name, f"the sound has NaN or infinite samples, the first at {np.argmin(np.isfinite(mono))}")
+    mono = mono.astype(np.float32)
+    if rate != sample_rate_hz:
+        mono = soxr.resample(mono, rate, sample_rate_hz)
+    length = round(clip_seconds * sample_rate_hz)
+    spare = max(len(mono) - length, 0)
+    start = {"start": 0, "center": spare // 2, "end": spare}[crop]
+    mono = mono[start : start + length]
+    peak = float(np.abs(mono).max(initial=0.0))
+    mono = mono / peak if peak > 1 else mono
+    return np.pad(mono, (0, length - len(mono))).astype(np.float32, copy=False)
+
+
+def _stream(source: Source) -> Path | io.BytesIO:
+    """The source, once it is certain that there is something to read."""
+    if isinstance(source, bytes):
+        if not source:
+            raise FileError("bytes", "there are no bytes")
+        return io.BytesIO(source)
+    path = Path(source)
+    try:
+        if path.is_dir():
+            raise FileError(str(path), "this is a folder, not a file")
+        if path.stat().st_size == 0:
+            raise FileError(str(path), "the file is empty (0 bytes)")
+    except FileNotFoundError as error:
+        raise FileError(str(path), "there is no such file") from error
+    except (OSError, ValueError) as error:
+        raise FileError(str(path), f"the file cannot be opened ({error})") from error
+    return path
+
+
+def _open_image(source: Source) -> Image.Image:
+    stream = _stream(source)
+    try:
+        image = Image.open(stream, formats=IMAGE_FORMATS)
+    except Exception as error:  # Pillow's readers raise a dozen kinds for content that is not theirs
+        kinds = "PNG, JPEG, WebP, BMP, GIF or TIFF"
+        raise FileError(name_of(source), f"this is no image ({kinds}); it {_looks_like(source)}") from error
+    if image.width * image.height > MOST_PIXELS:
+        image.close()
+        size = f"{image.width} x {image.height} pixels"
+        raise FileError(name_of(source), f"the image has {size}; the limit is {MOST_PIXELS // 1_000_000} megapixels")
+    return image
+
+
+def _open_audio(source: Source) -> soundfile.SoundFile:
+    stream = _stream(source)
+    try:
+        file = soundfile.SoundFile(stream)
+    except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
+        kinds = "WAV, FLAC, OGG or MP3"
+        raise FileError(name_of(source), f"this is no sound ({kinds}); it {_looks_like(source)}") from error
+    reason = "the sound has no samples" if file.frames == 0 else _cut_off_wav(stream)
+    if reason:
+        file.close()
+        raise FileError(name_of(source), reason)
+    return file
+
+
+def _cut_off_wav(stream: Path | io.BytesIO) -> str:
+    """Why a WAV is incomplete, or "". libsndfile takes a shorter file for the whole, so its header is read here."""
+    data = stream.getbuffer()[:65536].tobytes() if isinstance(stream, io.BytesIO) else _head(stream, 65536)
+    size = stream.getbuffer().nbytes if isinstance(stream, io.BytesIO) else stream.stat().st_size
+    position = 12
+    while data[:4] == b"RIFF" and position + 8 <= len(data):
+        declared = int.from_bytes(data[position + 4 : position + 8], "little")
+        if data[position : position + 4] == b"data":
+            there = size - position - 8
+            streamed = declared in (0, 0x7FFFFFFF, 0xFFFFFFFF)  # written by a pipe that could not go back
+            return "" if streamed or there >= declared else f"the sound is cut off: {there} of {declared} bytes are there"
+        position += 8 + declared + declared % 2
+    return ""
+
+
+def _head(path: Path, size: int) -> bytes:
+    with path.open("rb") as file:
+        return file.read(size)
+
+
+def _fitted(image: Image.Image, height: int, width: int, channels: int) -> Pixels:
+    """(height, width, channels) uint8 of an image without transparency."""
+    image = image.convert("L" if channels == 1 else "RGB")
+    if image.size != (width, height):
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
+    return np.array(image, dtype=np.uint8).reshape(height, width, channels)
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Any mode as 8 bits without transparency."""
+    if image.mode.startswith("I"):  # 16-bit grey; Pillow's own conversion would clip it
+        return Image.fromarray((np.asarray(image).astype(np.int64).clip(0, 65535) >> 8).astype(np.uint8))
+    if image.mode == "F":
+        values = np.nan_to_num(np.asarray(image))
+        return Image.fromarray((values * (255 if values.max() <= 1 else 1)).clip(0, 255).astype(np.uint8))
+    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+        over = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", over.size, "white"), over)
+    return image
+
+
+SIGNATURES = {
+    b"RIFF": "starts like a WAV sound or a WebP image",
+    b"\x89PNG": "starts like a PNG image",
+    b"\xff\xd8\xff": "starts like a JPEG image",
+    b"GIF8": "starts like a GIF image",
+    b"fLaC": "starts like a FLAC sound",
+    b"OggS": "starts like an OGG sound",
+    b"ID3": "starts like an MP3 sound",
+    b"%PDF": "is a PDF document",
+    b"PK\x03\x04": "is a ZIP archive",
+    b"\x1aE\xdf\xa3": "is a WebM or Matroska video",
+}
+
+
+def _looks_like(source: Source) -> str:
+    head = source[:64] if isinstance(source, bytes) else _head(Path(source), 64)
+    for signature, words in SIGNATURES.items():
+        if head.startswith(signature):
+            return words
+    if head.isascii() and all(byte >= 32 or byte in b"\t\r\n" for byte in head):
+        return "holds text"
+    return f"starts with the bytes {head[:8].hex(' ')}"

@@ -1,0 +1,1 @@
+"""Data sets that become tables: one small file each."""

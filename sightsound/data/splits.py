@@ -1,0 +1,123 @@
+"""Which rows train, which choose, which test: given by the table, or drawn by class and never cutting a group."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from sightsound.data.table import Table
+from sightsound.errors import TableError
+from sightsound.types import MODALITIES
+
+SHARES = {"train": 0.70, "val": 0.15, "test": 0.15}
+ALIASES = {"training": "train", "valid": "val", "validation": "val", "dev": "val", "testing": "test"}
+
+
+def split(table: Table, seed: int) -> Table:
+    """The table with its split column filled: train, val, test.
+
+    A split that the table gives is kept. Without any, rows are drawn 70/15/15; with train but no val, val is drawn
+    from train (15/85 of it).
+
+    Raises:
+        TableError: an unknown split, a class that cannot be in every part, or only one class.
+    """
+    frame = table.frame.copy()
+    frame["split"] = frame["split"].str.lower().replace(ALIASES)
+    unknown = frame.index[~frame["split"].isin(["", *SHARES])]
+    if len(unknown):
+        raise TableError(
+            f"{table.name}, row {unknown[0]}: the split {table.frame['split'][unknown[0]]!r} is not known. "
+            "It is train, val or test."
+        )
+    empty = frame.index[frame["split"] == ""]
+    if 0 < len(empty) < len(frame):
+        raise TableError(f"{table.name}, row {empty[0]}: the split is empty, while other rows have one. Fill it in.")
+    _check_classes(table.name, frame)
+    if len(empty):
+        frame["split"] = draw(frame, SHARES, seed)
+    elif not (frame["split"] == "val").any():
+        train = frame[frame["split"] == "train"]
+        both = SHARES["train"] + SHARES["val"]
+        drawn = draw(train, {"train": SHARES["train"] / both, "val": SHARES["val"] / both}, seed)
+        frame.loc[train.index, "split"] = drawn
+    _check_parts(table.name, frame)
+    return Table(table.name, table.root, frame)
+
+
+def draw(frame: pd.DataFrame, shares: dict[str, float], seed: int) -> pd.Series:
+    """A split for each row: stratified by label, whole groups together, the same for the same seed.
+
+    Groups come first, the largest first, each to the part that lacks its classes most; rows without a group then fill
+    each class up to its shares, so that a class with as many rows as there are parts is in all of them.
+    """
+    rng = np.random.default_rng(seed)
+    parts = list(shares)
+    labels, codes = np.unique(frame["label"], return_inverse=True)
+    wanted = np.bincount(codes, minlength=len(labels))[:, None] * np.array([shares[p] for p in parts])  # (C, parts)
+    filled = np.zeros_like(wanted)
+    result = np.full(len(frame), -1)
+    for rows in _groups(frame["group"].to_numpy(), rng):
+        counts = np.bincount(codes[rows], minlength=len(labels))
+        lack = (wanted - filled) / wanted.sum(axis=0)
+        best = int(np.argmax((counts[:, None] * lack).sum(axis=0)))
+        filled[:, best] += counts
+        result[rows] = best
+    for code in range(len(labels)):
+        rows = rng.permutation(np.flatnonzero((codes == code) & (result < 0)))
+        result[rows] = np.repeat(range(len(parts)), _counts(len(rows), wanted[code] - filled[code]))
+    return pd.Series(np.array(parts)[result], index=frame.index)
+
+
+def shared_files(table: Table) -> dict[str, list[int]]:
+    """Files that stand in more than one split, with their rows: the model would be tested on what it has seen."""
+    shared: dict[str, list[int]] = {}
+    for modality in MODALITIES:
+        frame = table.frame[table.frame[modality] != ""]
+        splits = frame.groupby(modality)["split"].nunique()
+        for file in splits.index[splits > 1]:
+            shared[str(file)] = [int(row) for row in frame.index[frame[modality] == file]]
+    return shared
+
+
+def _groups(groups: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
+    """Row positions of each named group, in random order, then by falling size."""
+    names = [name for name in pd.unique(groups) if name != ""]
+    found = [np.flatnonzero(groups == name) for name in rng.permutation(names)] if names else []
+    return sorted(found, key=len, reverse=True)
+
+
+def _counts(total: int, wanted: np.ndarray) -> np.ndarray:
+    """`total` in whole numbers, proportional to `wanted`, no part empty while there are rows enough for all."""
+    wanted = np.maximum(wanted, 1e-9)
+    counts = np.floor(total * wanted / wanted.sum()).astype(int)
+    while counts.sum() < total:
+        counts[np.argmax(total * wanted / wanted.sum() - counts)] += 1
+    for part in np.flatnonzero((counts == 0) & (wanted > 1e-9)):
+        if counts.max() > 1:
+            counts[np.argmax(counts)] -= 1
+            counts[part] += 1
+    return counts
+
+
+def _check_classes(name: str, frame: pd.DataFrame) -> None:
+    counts = frame["label"].value_counts()
+    if len(counts) < 2:
+        raise TableError(f"{name}: every row has the label {counts.index[0]!r}; a classifier needs two classes or more.")
+    for label, rows in frame.groupby("label"):
+        if (frame["split"] == "").all() and len(rows) < len(SHARES):
+            raise TableError(
+                f"{name}: the class {label!r} has only {len(rows)} row(s) (row {rows.index[0]}). It needs {len(SHARES)} "
+                "at least, one each to train, to choose and to test. Add rows, or leave the class out."
+            )
+
+
+def _check_parts(name: str, frame: pd.DataFrame) -> None:
+    train = set(frame["label"][frame["split"] == "train"])
+    for part in ("train", "val"):
+        if not (frame["split"] == part).any():
+            why = "all rows are in few large groups" if (frame["group"] != "").any() else "there are too few rows"
+            raise TableError(f"{name}: no rows to {'train on' if part == 'train' else 'validate with'}; {why}.")
+    for row, label in frame["label"][frame["split"] != "train"].items():
+        if label not in train:
+            raise TableError(f"{name}, row {row}: the class {label!r} is in no training row, so it cannot be learnt.")

@@ -1,0 +1,141 @@
+"""A user's table, whatever its format, as one frame of strings with known columns.
+
+CSV, TSV, Parquet, JSON Lines, a DataFrame or a folder of classes -> `Table`. Files are not opened here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from sightsound.config import ColumnsConfig
+from sightsound.data.sources import folder
+from sightsound.errors import TableError, did_you_mean
+from sightsound.types import MODALITIES
+
+FORMATS = ".csv, .tsv, .parquet, .jsonl, or a folder of class/name.png and class/name.wav"
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A row that cannot be used: its number (from 1), the file at fault or "", and why."""
+
+    row: int
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of strings; "" where a value is missing.
+
+    Attributes:
+        name: what the user called it, for messages.
+        root: folder that relative paths start from.
+        frame: columns image, audio, label, split, group, all strings; the index is the row number, from 1.
+    """
+
+    name: str
+    root: Path
+    frame: pd.DataFrame
+
+    def path(self, value: str) -> Path:
+        """Where the file named in the table lies."""
+        return self.root / value
+
+    def without(self, rows: set[int]) -> Table:
+        """The table less the rows with these numbers."""
+        return Table(self.name, self.root, self.frame[~self.frame.index.isin(rows)])
+
+    def part(self, split: str) -> Table:
+        """The rows of one split."""
+        return Table(self.name, self.root, self.frame[self.frame["split"] == split])
+
+
+def read_table(source: str | Path | pd.DataFrame, columns: ColumnsConfig | None = None, labelled: bool = True) -> Table:
+    """Reads a table and checks its columns.
+
+    Args:
+        source: a file, a folder, or a DataFrame (whose relative paths start from the working directory).
+        columns: what the user calls the columns.
+        labelled: whether the label column must be there.
+
+    Raises:
+        TableError: not there, not readable, without rows, or without a column that is needed.
+    """
+    columns = columns or ColumnsConfig()
+    if isinstance(source, pd.DataFrame):
+        name, root, raw = "DataFrame", Path(), source
+    else:
+        path = Path(source)
+        name, root, raw = str(source), path if path.is_dir() else path.parent, _read(path)
+    if raw.columns.has_duplicates:
+        twice = sorted(set(raw.columns[raw.columns.duplicated()].astype(str)))
+        raise TableError(f"{name}: the column {twice[0]!r} stands there twice; rename one of them.")
+    names = {key: getattr(columns, key) for key in (*MODALITIES, "label", "split", "group")}
+    found = [str(column) for column in raw.columns]
+    if labelled and names["label"] not in found:
+        raise TableError(_no_column(name, "label", names["label"], found))
+    if not any(names[m] in found for m in MODALITIES):
+        raise TableError(_no_column(name, "image", names["image"], found))
+    if len(raw) == 0:
+        raise TableError(f"{name}: the table has no rows.")
+    frame = pd.DataFrame(
+        {key: _strings(raw[column]) if column in found else [""] * len(raw) for key, column in names.items()},
+        index=range(1, len(raw) + 1),
+    )
+    return Table(name, root, frame)
+
+
+def incomplete_rows(table: Table, modalities: tuple[str, ...], labelled: bool = True) -> list[Rejected]:
+    """Rows without a label (where one is needed) or without any of the modalities."""
+    rejected = []
+    if labelled:
+        empty = table.frame.index[table.frame["label"] == ""]
+        rejected += [Rejected(int(row), "", "the label is empty") for row in empty]
+    nothing = table.frame.index[(table.frame[list(modalities)] == "").all(axis=1)]
+    rejected += [Rejected(int(row), "", f"{' and '.join(modalities)} missing, so nothing is left") for row in nothing]
+    return rejected
+
+
+def _read(path: Path) -> pd.DataFrame:
+    if path.is_dir():
+        return folder.read(path)
+    if not path.exists():
+        raise TableError(f"{path}: there is no such table. It can be {FORMATS}.")
+    try:
+        match path.suffix.lower():
+            case ".csv":
+                return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+            case ".tsv":
+                return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", sep="\t")
+            case ".parquet":
+                return pd.read_parquet(path)
+            case ".jsonl" | ".ndjson":
+                return pd.read_json(path, lines=True, dtype=False, convert_dates=False)
+    except pd.errors.EmptyDataError as error:
+        raise TableError(f"{path}: the table is empty.") from error
+    except (ValueError, OSError) as error:  # pandas and pyarrow raise these two families for broken content
+        raise TableError(f"{path}: cannot be read as a {path.suffix[1:].upper()} table: {error}") from error
+    raise TableError(f"{path}: tables of type {path.suffix or '(no ending)'} are not known. It can be {FORMATS}.")
+
+
+def _strings(column: pd.Series) -> list[str]:
+    """Values as a person would write them: 7 for 7.0, "" for None and NaN, no blanks around."""
+
+    def text(value: object) -> str:
+        if value is None or value is pd.NA or value != value:
+            return ""
+        if isinstance(value, float) and value.is_integer():
+            return str(int(value))
+        return str(value).strip()
+
+    return [text(value) for value in column]
+
+
+def _no_column(table: str, role: str, column: str, found: list[str]) -> str:
+    needed = f"no {column!r} column" if role == "label" else "neither an image nor an audio column"
+    option = f"--columns.{role}"
+    return f"{table}: there is {needed}. {did_you_mean(column, found)} Name it with {option} NAME."

@@ -1,0 +1,79 @@
+"""Audio encoders: (B, T, F) standardised log-mel frames -> three maps -> (B, D)."""
+
+import torch
+from torch import Tensor, nn
+
+from sightsound.encoders.base import Encoder, conv_block
+from sightsound.errors import ConfigError
+
+
+class AddChannel(nn.Module):
+    """(B, T, F) -> (B, 1, T, F)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, F) -> (B, 1, T, F)."""
+        return x.unsqueeze(1)
+
+
+class ConvNet(Encoder):
+    """The default: four convolutions, each halving time and frequency, then the average over both."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        frames, bins = shape
+        if min(frames, bins) < 8:
+            raise ConfigError(f"The encoder 'convnet' needs 8 frames and 8 mel bins or more, not {frames} x {bins}.")
+        self.stage_channels = [32, 64, 128]
+        self.stages = nn.ModuleList(
+            [
+                nn.Sequential(AddChannel(), conv_block(1, 16, stride=2), conv_block(16, 32, stride=2)),
+                conv_block(32, 64, stride=2),
+                conv_block(64, 128, stride=2),
+            ]
+        )
+        self.embedding_size = 128
+        self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+class BinsFirst(nn.Module):
+    """(B, T, F) -> (B, F, T), the channel axis where every map has it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, F) -> (B, F, T)."""
+        return x.transpose(1, 2)
+
+
+class Recurrence(nn.Module):
+    """Bidirectional LSTM over frames, 64 cells each way: (B, F, T) -> (B, 128, T)."""
+
+    def __init__(self, bins: int, cells: int) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(bins, cells, bidirectional=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, F, T) -> (B, 2 * cells, T)."""
+        states, _ = self.lstm(x.permute(2, 0, 1))
+        return states.permute(1, 2, 0)
+
+
+class LastStates(nn.Module):
+    """What each direction of an LSTM has at its end: (B, 2 * cells, T) -> (B, 2 * cells)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 2 * cells, T) -> (B, 2 * cells)."""
+        cells = x.shape[1] // 2
+        return torch.cat([x[:, :cells, -1], x[:, cells:, 0]], dim=1)
+
+
+class BiLstm(Encoder):
+    """The classic: bidirectional LSTM 64 over frames, dense 64."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        _, bins = shape
+        self.stage_channels = [bins, 128, 64]
+        self.stages = nn.ModuleList(
+            [BinsFirst(), Recurrence(bins, 64), nn.Sequential(LastStates(), nn.Linear(128, 64), nn.ReLU())]
+        )
+        self.embedding_size = 64
+        self.pool = nn.Identity()

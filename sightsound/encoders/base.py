@@ -1,0 +1,36 @@
+"""What every encoder is: K stages from features to a map, and a pool from the last map to an embedding.
+
+There is no BatchNorm here: a batch of one and absent rows must not change anyone's result.
+"""
+
+from torch import Tensor, nn
+
+STAGES = 3  # K: the same for all, so that hierarchical strategies can pair any two encoders
+
+
+class Encoder(nn.Module):
+    """Base class. A subclass is built from the shape of its features alone and fills in all four attributes.
+
+    Attributes:
+        stages: K modules; stage k gives a map (B, stage_channels[k], *anything), the axes after it in no fixed number.
+        stage_channels: channels of each stage's map.
+        pool: last map -> (B, D).
+        embedding_size: D.
+    """
+
+    stages: nn.ModuleList
+    stage_channels: list[int]
+    pool: nn.Module
+    embedding_size: int
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, *shape) -> (B, D): all stages and the pool, with no exchange between."""
+        for stage in self.stages:
+            features = stage(features)
+        embedding: Tensor = self.pool(features)
+        return embedding
+
+
+def conv_block(before: int, after: int, stride: int) -> nn.Sequential:
+    """3 x 3 convolution, layer norm over the whole map, ReLU: (B, before, H, W) -> (B, after, H / stride, W / stride)."""
+    return nn.Sequential(nn.Conv2d(before, after, 3, stride, 1), nn.GroupNorm(1, after), nn.ReLU())

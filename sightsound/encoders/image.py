@@ -1,0 +1,66 @@
+"""Image encoders: (B, channels, H, W) standardised pixels -> three maps -> (B, D)."""
+
+from torch import Tensor, nn
+
+from sightsound.encoders.base import Encoder, conv_block
+from sightsound.errors import ConfigError
+
+
+class Residual(nn.Module):
+    """Halves the map, then adds a second convolution's output to it (He et al., 2016, in small).
+
+    (B, before, H, W) -> (B, after, H / 2, W / 2).
+    """
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.down = conv_block(before, after, stride=2)
+        self.refine = conv_block(after, after, stride=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, before, H, W) -> (B, after, H / 2, W / 2)."""
+        x = self.down(x)
+        return x + self.refine(x)
+
+
+class ResNet(Encoder):
+    """The default: three residual stages, then a 4 x 4 grid of averages so that the place of a stroke still counts."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        channels, height, width = shape
+        _at_least(8, height, width, "resnet")
+        self.stage_channels = [16, 32, 64]
+        self.stages = nn.ModuleList(
+            Residual(before, after)
+            for before, after in zip([channels, *self.stage_channels], self.stage_channels, strict=False)
+        )
+        self.embedding_size = 128
+        self.pool = nn.Sequential(
+            nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(64 * 16, self.embedding_size), nn.ReLU()
+        )
+
+
+class Cnn(Encoder):
+    """The classic: 32 convolutions 3 x 3, max-pool 2, flatten, dense 128."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        channels, height, width = shape
+        _at_least(4, height, width, "cnn")
+        flat = 32 * ((height - 2) // 2) * ((width - 2) // 2)
+        self.stage_channels = [32, 32, 128]
+        self.stages = nn.ModuleList(
+            [
+                nn.Sequential(nn.Conv2d(channels, 32, 3), nn.ReLU()),
+                nn.MaxPool2d(2),
+                nn.Sequential(nn.Flatten(), nn.Linear(flat, 128), nn.ReLU()),
+            ]
+        )
+        self.embedding_size = 128
+        self.pool = nn.Identity()
+
+
+def _at_least(pixels: int, height: int, width: int, name: str) -> None:
+    if min(height, width) < pixels:
+        raise ConfigError(f"The encoder {name!r} needs images of {pixels} pixels or more, not {height} x {width}.")

@@ -1,0 +1,49 @@
+"""Every error a user can cause, and the hint that goes with a misspelt name.
+
+A message says what was given, what was expected and what to do next. The command line prints it without a traceback.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class SightsoundError(Exception):
+    """Base of all errors that the user can mend."""
+
+
+class ConfigError(SightsoundError):
+    """An option has an unknown name or an impossible value."""
+
+
+class TableError(SightsoundError):
+    """The table cannot be used: a column, a label, a split or the rows themselves."""
+
+
+class FileError(SightsoundError):
+    """One image or sound cannot be used.
+
+    Args:
+        name: the file as the user named it.
+        reason: what is wrong with it, in words.
+    """
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name}: {reason}")
+        self.name = name
+        self.reason = reason
+
+
+class BundleError(SightsoundError):
+    """The folder is no bundle, is damaged, or was written by a newer version."""
+
+
+class RunError(SightsoundError):
+    """The run folder cannot be written, or cannot be resumed."""
+
+
+def did_you_mean(name: str, choices: Iterable[str]) -> str:
+    """A sentence that lists the choices, with the nearest one first if there is one."""
+    known = sorted(choices)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"Did you mean {near[0]!r}? " if near else ""
+    return f"{hint}Known: {', '.join(known)}."

@@ -1,0 +1,1 @@
+"""What the encoders see: standardised pixels and log-mel frames, as modules inside the network."""

@@ -1,0 +1,41 @@
+"""Pixels as the image encoder's input: (B, H, W, channels) uint8 -> (B, channels, H, W) uint8; then `Standardize`."""
+
+import torch
+from torch import Tensor, nn
+
+
+class ChannelsFirst(nn.Module):
+    """(B, H, W, channels) -> (B, channels, H, W), the type unchanged."""
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """(B, H, W, channels) -> (B, channels, H, W)."""
+        return pixels.permute(0, 3, 1, 2).contiguous()
+
+
+class Standardize(nn.Module):
+    """Subtracts the mean of the training data and divides by its standard deviation; both are saved with the weights.
+
+    Args:
+        channels: length of the channel axis (axis 1), or 0 for one number for everything.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, channels: int = 0) -> None:
+        super().__init__()
+        shape = (channels, 1, 1) if channels else ()
+        self.register_buffer("mean", torch.zeros(shape))
+        self.register_buffer("std", torch.ones(shape))
+
+    def fit(self, values: Tensor) -> None:
+        """Takes the statistics of (n, channels, ...) training values; a constant channel keeps its scale."""
+        values = values.float()
+        axes = (0, 2, 3) if self.mean.dim() else tuple(range(values.dim()))
+        std, mean = torch.std_mean(values, axes, correction=0, keepdim=bool(self.mean.dim()))
+        self.mean.copy_(mean.reshape(self.mean.shape))
+        self.std.copy_(torch.where(std > 1e-6, std, torch.ones_like(std)).reshape(self.std.shape))
+
+    def forward(self, values: Tensor) -> Tensor:
+        """(B, channels, ...) any type -> same shape, float, mean 0 and deviation 1 over the training data."""
+        return (values.to(self.mean.dtype) - self.mean) / self.std

@@ -1,0 +1,57 @@
+"""What every fusion strategy is. The network calls `exchange` after each stage and `combine` at the end.
+
+A feature strategy reads the embeddings in `combine`, a decision strategy the scores; a hierarchical one overrides
+`exchange` as well. A row with a single modality is answered by that modality's own head, whatever the strategy says
+of it: there is nothing to fuse then, and the answer is as good as that of a model with one sense alone.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+Tensors = Mapping[str, Tensor]
+
+
+class Combined(NamedTuple):
+    """A strategy's answer: logits (B, C), and per modality its weight (B,), or None where there is no such notion."""
+
+    logits: Tensor
+    weights: dict[str, Tensor] | None
+
+
+class Fusion(nn.Module):
+    """Base class; as it stands it exchanges nothing and averages the logits of the modalities that are there.
+
+    Args:
+        embedding_sizes: per modality, D.
+        stage_channels: per modality, the channels of each stage's map.
+        classes: C.
+    """
+
+    def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
+        super().__init__()
+        self.modalities = sorted(embedding_sizes)  # so that the order of a dict never matters
+
+    def exchange(self, stage: int, maps: Tensors, present: Tensors) -> Tensors:
+        """After a stage: per modality (B, channels, ...) -> the same shapes. An absent row's map must not be read."""
+        return maps
+
+    def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors) -> Combined:
+        """At the end: per modality embeddings (B, D), own logits (B, C) and presence (B,) -> `Combined`.
+
+        Embeddings and scores of an absent modality are zeros.
+        """
+        shares = self.shares(present)
+        return Combined(sum_of(shares[m][:, None] * scores[m] for m in self.modalities), shares)
+
+    def shares(self, present: Tensors) -> dict[str, Tensor]:
+        """The same weight for each modality that is there: per modality (B,), summing to 1 where any is."""
+        count = sum_of(present[m].float() for m in self.modalities).clamp_min(1)
+        return {m: present[m] / count for m in self.modalities}
+
+
+def sum_of(tensors: Iterable[Tensor]) -> Tensor:
+    """Sum of tensors of one shape."""
+    return torch.stack(list(tensors)).sum(0)

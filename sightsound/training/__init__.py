@@ -1,0 +1,1 @@
+"""From a table to a trained, saved classifier: the one training procedure."""

@@ -1,0 +1,169 @@
+"""Runs the stages of a schedule with Lightning: progress, logs, checkpoints, early stopping, and going on after a stop."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from safetensors.torch import load_file, save_file
+from tqdm import tqdm
+
+from sightsound.config import Config
+from sightsound.data.batches import Rows, loader
+from sightsound.model import ClassifierNetwork
+from sightsound.training.module import MONITOR, Stage
+
+VALIDATION_BATCH = 256
+
+
+class Part(NamedTuple):
+    """A stage of a schedule: its name, the modalities it sees, and prefixes of the parameters it trains."""
+
+    name: str
+    shown: tuple[str, ...]
+    trains: tuple[str, ...]
+
+
+def parts(config: Config) -> list[Part]:
+    """The stages of a schedule, in order."""
+    everything = config.modalities
+    if config.schedule == "joint" or len(everything) == 1:
+        return [Part("joint", everything, ("",))]
+    each = [Part(m, (m,), (f"encoders.{m}.", f"heads.{m}.")) for m in everything]
+    return [*each, Part("fusion", everything, ("fusion.",))]
+
+
+def fit(network: ClassifierNetwork, config: Config, rows: Mapping[str, Rows], run: Path) -> None:
+    """Trains the network in place; the weights of each stage's best epoch stay.
+
+    A stage that is complete in the run folder is loaded, one that was cut off goes on from its last checkpoint.
+
+    Args:
+        network: with fresh weights.
+        config: with everything filled in.
+        rows: train and val.
+        run: folder for `checkpoints/` and `logs/`.
+    """
+    for part in parts(config):
+        trained = _unfreeze(network, part.trains)
+        if not trained:  # the strategy has no parameters of its own
+            continue
+        done = run / "checkpoints" / f"{part.name}.safetensors"
+        if not done.exists():
+            _fit_part(network, part, trained, config, rows, run)
+            partial = done.with_suffix(".partial")
+            save_file(network.state_dict(), partial)
+            partial.replace(done)
+        network.load_state_dict(load_file(done))
+    network.requires_grad_(True)
+
+
+def _fit_part(
+    network: ClassifierNetwork,
+    part: Part,
+    trained: list[torch.nn.Parameter],
+    config: Config,
+    rows: Mapping[str, Rows],
+    run: Path,
+) -> None:
+    train = loader(_seen(rows["train"], part.shown), config.batch_size, config.seed)
+    val = loader(_seen(rows["val"], part.shown), VALIDATION_BATCH)
+    epochs = config.epochs or 1
+    stage = Stage(
+        network,
+        part.shown,
+        trained,
+        epochs * len(train),
+        config.learning_rate,
+        config.weight_decay,
+        config.modality_dropout,
+        config.seed,
+    )
+    folder = run / "checkpoints" / part.name
+    best = ModelCheckpoint(folder, "best", monitor=MONITOR, mode="max", save_last=True, enable_version_counter=False)
+    stop = EarlyStopping(MONITOR, mode="max", patience=config.patience)
+    trainer = _trainer(config, epochs, [best, stop, Progress(part.name), LearningRateMonitor("epoch")], run, part.name)
+    last = folder / "last.ckpt"
+    trainer.fit(stage, train, val, ckpt_path=last if last.exists() else None, weights_only=False)
+    state = torch.load(best.best_model_path, map_location="cpu", weights_only=False)["state_dict"]
+    network.load_state_dict({name.removeprefix("network."): value for name, value in state.items()})
+    network.cpu()
+
+
+def _trainer(config: Config, epochs: int, callbacks: list[Callback], run: Path, name: str) -> Trainer:
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", module="lightning")  # hints on worker processes, which these batches do not need
+    return Trainer(
+        max_epochs=epochs,
+        accelerator=config.accelerator,
+        devices="auto" if config.accelerator not in ("auto", "cpu") else 1,
+        precision=config.precision,
+        callbacks=callbacks,
+        logger=[CSVLogger(run / "logs", name), TensorBoardLogger(run / "logs", name)],
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        log_every_n_steps=10,
+        use_distributed_sampler=False,
+    )
+
+
+def _unfreeze(network: ClassifierNetwork, prefixes: tuple[str, ...]) -> list[torch.nn.Parameter]:
+    """Leaves only the named parameters to train, and gives them."""
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(name.startswith(prefixes))
+    return [parameter for parameter in network.parameters() if parameter.requires_grad]
+
+
+def _seen(rows: Rows, shown: tuple[str, ...]) -> Rows:
+    """The rows that have any of the modalities shown."""
+    has = torch.stack([rows.stores[m].index[rows.rows] > 0 for m in shown]).any(0)
+    return Rows(rows.stores, rows.target, rows.rows[has])
+
+
+class Progress(Callback):
+    """One bar for all epochs of a stage, with the time left and the latest validation score."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.bar: tqdm[Any] | None = None
+
+    def on_train_start(self, trainer: Trainer, stage: LightningModule) -> None:
+        """Opens the bar where a resumed stage left off."""
+        self.bar = tqdm(
+            total=int(trainer.estimated_stepping_batches),
+            initial=trainer.global_step,
+            desc=f"training {self.name}",
+            unit="step",
+            mininterval=0.5 if sys.stderr.isatty() else 30,
+            file=sys.stderr,
+        )
+
+    def on_train_batch_end(self, trainer: Trainer, stage: LightningModule, *_: Any) -> None:
+        """One step on."""
+        if self.bar:
+            self.bar.update(trainer.global_step - self.bar.n)
+
+    def on_train_epoch_end(self, trainer: Trainer, stage: LightningModule) -> None:
+        """Shows the epoch and its score."""
+        if self.bar:
+            score = float(trainer.callback_metrics[MONITOR])
+            self.bar.set_postfix_str(f"epoch {trainer.current_epoch + 1}, {MONITOR} {score:.4f}")
+
+    def on_train_end(self, trainer: Trainer, stage: LightningModule) -> None:
+        """Closes the bar."""
+        if self.bar:
+            self.bar.close()
+
+    def on_exception(self, trainer: Trainer, stage: LightningModule, exception: BaseException) -> None:
+        """Leaves the terminal clean after Ctrl-C."""
+        if self.bar:
+            self.bar.close()

@@ -1,0 +1,35 @@
+"""What the machine allows: bfloat16 where it is computed in hardware, and memory that is not given back each step."""
+
+import ctypes
+import sys
+
+import torch
+
+MMAP_THRESHOLD, TRIM_THRESHOLD, TOP_PAD = -3, -1, -2  # constants of glibc's malloc.h
+
+
+def resolve_precision(precision: str, accelerator: str) -> str:
+    """What "auto" means here: bf16-mixed where the chosen processor computes in bfloat16, else 32-true."""
+    if precision != "auto":
+        return precision
+    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
+    if accelerator == "mps" or (accelerator == "auto" and torch.backends.mps.is_available()):
+        return "32-true"
+    capabilities = torch.cpu.get_capabilities()
+    return "bf16-mixed" if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") else "32-true"
+
+
+def keep_freed_memory() -> None:
+    """Lets glibc keep freed memory for the next step.
+
+    By default it returns every large block to the system and faults it in again page by page, which takes up to half
+    of a training step on the CPU. Does nothing where the C library is another one.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(MMAP_THRESHOLD, 1 << 30)
+        mallopt(TRIM_THRESHOLD, (1 << 31) - 1)
+        mallopt(TOP_PAD, 64 << 20)

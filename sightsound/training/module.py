@@ -1,0 +1,126 @@
+"""One stage of training as Lightning sees it: a batch of features in, a loss out; macro F1 of every subset on validation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+from torchmetrics.functional.classification import multiclass_f1_score
+
+from sightsound.inference import subsets
+from sightsound.losses import classification_loss
+from sightsound.model import ClassifierNetwork
+from sightsound.types import Batch
+
+MONITOR = "val_f1"
+GRADIENT_NORM = 1.0
+
+
+class Stage(LightningModule):
+    """Trains some parameters of the network on some of the modalities.
+
+    Args:
+        network: the whole network; parameters outside `trained` must be frozen already.
+        shown: the modalities that this stage sees.
+        trained: the parameters to optimise.
+        steps: optimiser steps in all epochs, for the schedule.
+        learning_rate: peak of the one-cycle schedule (Smith & Topin, 2019).
+        weight_decay: of AdamW (Loshchilov & Hutter, 2019).
+        modality_dropout: share of complete rows in which one modality is hidden (Neverova et al., 2016, ModDrop).
+        seed: of what is drawn in each epoch.
+    """
+
+    def __init__(
+        self,
+        network: ClassifierNetwork,
+        shown: tuple[str, ...],
+        trained: list[nn.Parameter],
+        steps: int,
+        learning_rate: float,
+        weight_decay: float,
+        modality_dropout: float,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.shown = shown
+        self.trained = trained
+        self.steps = steps
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.modality_dropout = modality_dropout
+        self.seed = seed
+        self.subsets = subsets([m for m in network.modalities if m in shown])
+        self.predicted: dict[str, list[Tensor]] = {}
+        self.target: list[Tensor] = []
+
+    def on_train_epoch_start(self) -> None:
+        """What an epoch draws depends on seed and epoch alone, so that a resumed run repeats it."""
+        torch.manual_seed(self.seed * 1_000_003 + self.current_epoch)
+
+    def training_step(self, batch: Batch, index: int) -> Tensor:
+        """Batch of features -> scalar loss."""
+        present = hide_some(self._present(batch), self.modality_dropout)
+        output = self.network.fuse(batch._replace(present=present))
+        loss = classification_loss(output, present, self._target(batch))
+        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(self._target(batch)))
+        return loss
+
+    def validation_step(self, batch: Batch, index: int) -> None:
+        """Collects what each subset of the modalities says."""
+        present = self._present(batch)
+        batch = batch._replace(present=present)
+        outputs = self.network.fuse_subsets(batch, self.subsets)
+        self.target.append(self._target(batch))
+        for subset, output in zip(self.subsets, outputs, strict=True):
+            has_all = torch.stack([present[m] for m in subset]).all(0)
+            self.predicted.setdefault("+".join(subset), []).append(torch.where(has_all, output.logits.argmax(1), -1))
+        loss = classification_loss(outputs[0], present, self._target(batch))
+        self.log("val_loss", loss, batch_size=len(self._target(batch)))
+
+    def on_validation_epoch_end(self) -> None:
+        """Macro F1 of each subset over the rows that have all of it, and the mean of these, which chooses the epoch."""
+        target = torch.cat(self.target)
+        scores = []
+        for name, parts in self.predicted.items():
+            predicted = torch.cat(parts)
+            rows = predicted >= 0
+            if rows.any():
+                classes = self.network.heads[self.shown[0]].out_features
+                scores.append(multiclass_f1_score(predicted[rows], target[rows], num_classes=classes, average="macro"))
+                self.log(f"{MONITOR}_{name}", scores[-1])
+        self.log(MONITOR, torch.stack(scores).mean())
+        self.predicted, self.target = {}, []
+
+    def configure_optimizers(self) -> Any:
+        """AdamW under a one-cycle schedule, stepped every batch."""
+        fused = self.trainer.precision != "16-mixed" and self.device.type in ("cpu", "cuda")
+        optimizer = torch.optim.AdamW(self.trained, self.learning_rate, weight_decay=self.weight_decay, fused=fused)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.learning_rate, self.steps, pct_start=0.15)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Clips the gradient here, as Lightning refuses to for fused optimizers."""
+        torch.nn.utils.clip_grad_norm_(self.trained, GRADIENT_NORM)
+
+    def _present(self, batch: Batch) -> dict[str, Tensor]:
+        return {m: p if m in self.shown else torch.zeros_like(p) for m, p in batch.present.items()}
+
+    @staticmethod
+    def _target(batch: Batch) -> Tensor:
+        if batch.target is None:
+            raise ValueError("training needs targets")
+        return batch.target
+
+
+def hide_some(present: dict[str, Tensor], share: float) -> dict[str, Tensor]:
+    """Hides one modality, drawn evenly, in a share of the rows that have all of several; per modality (B,) bool."""
+    if len(present) < 2 or share == 0:
+        return present
+    flags = torch.stack(list(present.values()))  # (M, B)
+    chosen = torch.rand(flags.shape[1], device=flags.device) < share
+    victim = torch.randint(len(present), (flags.shape[1],), device=flags.device)
+    hidden = chosen & flags.all(0)
+    return {m: p & ~(hidden & (victim == i)) for i, (m, p) in enumerate(present.items())}

@@ -1,0 +1,122 @@
+"""The training procedure from table to bundle, inside one run folder that can be gone on with after any stop."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from sightsound.config import Config
+from sightsound.data.table import Table, read_table
+from sightsound.errors import RunError
+from sightsound.inference import measure_rows
+from sightsound.pipeline import Classifier, load
+from sightsound.training.fit import fit
+from sightsound.training.hardware import keep_freed_memory
+from sightsound.training.prepare import Prepared, prepare
+
+BUNDLE = "bundle"
+REQUEST = "request.json"
+ENOUGH_BYTES = 200_000_000  # free space below which a run is not begun
+
+
+def train(source: str | Path | pd.DataFrame, config: Config, run: Path, resume: bool, say: Any = print) -> Classifier:
+    """Trains a classifier and writes everything about it into the run folder.
+
+    Args:
+        source: the table.
+        config: what the user asked for.
+        run: a new folder; or, with `resume`, the folder of a run of the same table and configuration.
+        resume: go on where that run stopped. A finished one is loaded.
+        say: called with each line for the user.
+
+    Returns:
+        the classifier, with the metrics of the test rows (of the validation rows if there are no test rows).
+
+    Raises:
+        TableError, ConfigError: what was given cannot be trained on.
+        RunError: the folder cannot be written, is in use, or is another run's.
+    """
+    table = read_table(source, config.columns)
+    request = _request(table, config)
+    _open(run, request, resume)
+    if (run / BUNDLE).exists():
+        return load(run / BUNDLE)
+    keep_freed_memory()
+    try:
+        prepared = prepare(table, config, run)
+        for warning in prepared.warnings:
+            say(f"Note: {warning}")
+        say(describe(prepared))
+        (run / "config.yaml").write_text(yaml.safe_dump(plain(prepared.config), sort_keys=False))
+        partial = run / f"{REQUEST}.partial"
+        partial.write_text(json.dumps(request, indent=1))
+        partial.replace(run / REQUEST)  # from here on the folder is this run's
+        fit(prepared.network, prepared.config, prepared.rows, run)
+        split = "test" if len(prepared.rows["test"]) else "val"
+        network = prepared.network.eval()
+        metrics = {"split": split, **measure_rows(network, prepared.rows[split], prepared.labels)}
+        classifier = Classifier(network, prepared.config, prepared.labels, metrics)
+        classifier.save(run / BUNDLE)
+    except OSError as error:
+        raise RunError(f"{run}: cannot be written: {error}. Mend that, then go on with --resume.") from error
+    return classifier
+
+
+def describe(prepared: Prepared) -> str:
+    """What is about to be trained, in two lines."""
+    config, rows = prepared.config, prepared.rows
+    counts = ", ".join(f"{len(rows[part])} {part}" for part in rows)
+    size = sum(p.numel() for p in prepared.network.parameters())
+    return (
+        f"{len(prepared.labels)} classes; rows: {counts}.\n"
+        f"{' + '.join(config.modalities)}, fusion {config.fusion}, schedule {config.schedule}: {size:,} parameters, "
+        f"at most {config.epochs} epochs in {config.precision}."
+    )
+
+
+def plain(config: Config) -> dict[str, Any]:
+    """The configuration as dicts, lists and scalars."""
+    values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
+    return values
+
+
+def _request(table: Table, config: Config) -> dict[str, Any]:
+    """What makes two calls the same run."""
+    content = pd.util.hash_pandas_object(table.frame).to_numpy().tobytes()
+    return {"table": table.name, "content": hashlib.sha256(content).hexdigest(), "config": plain(config)}
+
+
+def _open(run: Path, request: dict[str, Any], resume: bool) -> None:
+    """Makes the run folder, or checks that it is the one to go on with."""
+    known = run / REQUEST
+    if known.exists() and resume:
+        before = json.loads(known.read_text())
+        differing = [name for name in request["config"] if before["config"].get(name) != request["config"][name]]
+        differing += ["the table's content"] if before["content"] != request["content"] else []
+        if differing:
+            raise RunError(
+                f"{run} is a run with other settings ({', '.join(differing)} differ). Repeat the command it was "
+                f"begun with, or give another --out. Its settings: {known}"
+            )
+        return
+    if run.exists() and (not run.is_dir() or any(not _is_left_over(path) for path in run.iterdir())):
+        raise RunError(f"{run} is there already. Give another --out, or --resume to go on with the run in it.")
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(run).free
+    except OSError as error:
+        raise RunError(f"{run}: the run folder cannot be written: {error}. Give another --out.") from error
+    if free < ENOUGH_BYTES:
+        raise RunError(f"{run}: only {free / 1e6:.0f} MB are free there; a run needs {ENOUGH_BYTES / 1e6:.0f} MB.")
+
+
+def _is_left_over(path: Path) -> bool:
+    """Whether a file is what a run leaves that stopped before its training began."""
+    return path.suffix == ".partial" or path.name in ("rejected.csv", "splits.csv", "config.yaml")

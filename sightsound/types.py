@@ -1,0 +1,63 @@
+"""The tuples that travel between the parts: a batch in, the network's output, a prediction out.
+
+Shape letters, here and everywhere: B batch, C classes, D embedding, H W pixels, N samples, T frames, F mel bins.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MODALITIES = ("image", "audio")
+
+
+class Batch(NamedTuple):
+    """Rows of a table, as tensors.
+
+    Attributes:
+        inputs: per modality, decoded (image (B, H, W, channels) uint8, audio (B, N) float) or, once
+            `ClassifierNetwork.featurize` has seen them, features (image (B, channels, H, W), audio (B, T, F)).
+            An absent row's content is never read.
+        present: per modality (B,) bool.
+        target: class indices (B,), or None where the label is not known.
+    """
+
+    inputs: dict[str, Tensor]
+    present: dict[str, Tensor]
+    target: Tensor | None = None
+
+
+class Output(NamedTuple):
+    """What the network says of a batch.
+
+    Attributes:
+        logits: (B, C), the fused answer.
+        scores: per modality (B, C), the logits of its own head; zeros where it is absent.
+        weights: per modality (B,), how much the strategy listened to each one; None where it has no such notion.
+    """
+
+    logits: Tensor
+    scores: dict[str, Tensor]
+    weights: dict[str, Tensor] | None
+
+
+class Prediction(NamedTuple):
+    """The answer to one row.
+
+    Attributes:
+        label: the most probable class.
+        probabilities: class name -> probability; they sum to 1.
+        per_modality: for each modality that was there, its own probabilities, made without the other one.
+        weights: modality -> weight that the fusion strategy gave it; None where it has no such notion.
+        present: the modalities that were there.
+        source: modality -> the file (or "array" or "bytes") that was read.
+    """
+
+    label: str
+    probabilities: dict[str, float]
+    per_modality: dict[str, dict[str, float]]
+    weights: dict[str, float] | None
+    present: tuple[str, ...]
+    source: dict[str, str]
