@@ -19,7 +19,7 @@ TEST_RECORDINGS = range(5)
 
 def read_idx(path: Path) -> np.ndarray:
     """Array of bytes in the idx format, gzipped."""
-    content = gzip.open(path).read()
+    content = gzip.decompress(path.read_bytes())
     axes = content[3]
     shape = [int.from_bytes(content[4 + 4 * i : 8 + 4 * i], "big") for i in range(axes)]
     return np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(shape)

@@ -32,7 +32,7 @@ WEIGHTS, CONFIG, LABELS, METRICS, CARD, SUMS = (
 
 
 class Bundle(NamedTuple):
-    """What a bundle holds: weights by name, the resolved configuration, class names, and the shape of `metrics.json`."""
+    """What a bundle holds: weights by name, the filled-in configuration, class names, metrics as in `metrics.json`."""
 
     weights: dict[str, Tensor]
     config: Config

@@ -30,7 +30,7 @@ NAMED_IN_SUMMARY = 10
 
 
 class Answer(NamedTuple):
-    """What one subset of the modalities says of a batch: probabilities (B, C), and weights (B,) per modality or None."""
+    """What one subset of the modalities says: probabilities (B, C), and weights (B,) per modality or None."""
 
     probabilities: Tensor
     weights: dict[str, Tensor] | None
@@ -98,7 +98,13 @@ def answers(network: ClassifierNetwork, batch: Batch) -> dict[tuple[str, ...], A
     }
 
 
-def measure_rows(network: ClassifierNetwork, rows: Rows, labels: list[str]) -> dict[str, Any]:
+def answer_rows(network: ClassifierNetwork, rows: Rows) -> dict[tuple[str, ...], NDArray[Any]]:
+    """Probabilities (n, C) of each subset of the modalities, in the order of the rows."""
+    said = [answers(network, batch) for batch in loader(rows, BATCH_ROWS)]
+    return {s: torch.cat([batch[s].probabilities for batch in said]).numpy() for s in subsets(network.modalities)}
+
+
+def measure_answers(said: dict[tuple[str, ...], NDArray[Any]], rows: Rows, labels: list[str]) -> dict[str, Any]:
     """Metrics of each subset of the modalities, over the rows that have all of the subset.
 
     If some rows lack a modality, "as given" holds the metrics over all rows with whatever each of them has.
@@ -109,15 +115,13 @@ def measure_rows(network: ClassifierNetwork, rows: Rows, labels: list[str]) -> d
     if rows.target is None:
         raise ValueError("rows without targets cannot be measured")
     target = rows.target[rows.rows].numpy()
-    has = {m: (rows.stores[m].index[rows.rows] > 0).numpy() for m in network.modalities}
-    said = [answers(network, batch) for batch in loader(rows, BATCH_ROWS)]
+    has = {m: (rows.stores[m].entry[rows.rows] > 0).numpy() for m in rows.stores}
     result: dict[str, Any] = {}
-    for subset in subsets(network.modalities):
+    for subset, probabilities in said.items():
         complete = np.logical_and.reduce([has[m] for m in subset])
-        probabilities = torch.cat([batch[subset].probabilities for batch in said]).numpy()
         if complete.any():
             result["+".join(subset)] = measure(probabilities[complete], target[complete], labels)
-        if len(subset) == len(network.modalities) and not complete.all():
+        if len(subset) == len(has) and not complete.all():
             result["as given"] = measure(probabilities, target, labels)
     return {"rows": len(rows), "subsets": result}
 
@@ -127,10 +131,11 @@ def summary(table: str, rejected: list[Rejected]) -> str:
     rows = len({bad.row for bad in rejected})
     lines = [f"{table}: {rows} row(s) cannot be used:"]
     ordered = sorted(rejected, key=lambda bad: bad.row)
-    lines += [f"  row {bad.row}: {bad.file + ': ' if bad.file else ''}{bad.reason}" for bad in ordered[:NAMED_IN_SUMMARY]]
+    lines += [
+        f"  row {bad.row}: {bad.file + ': ' if bad.file else ''}{bad.reason}" for bad in ordered[:NAMED_IN_SUMMARY]
+    ]
     if len(ordered) > NAMED_IN_SUMMARY:
         kinds = Counter(bad.reason.partition("(")[0].strip() for bad in ordered[NAMED_IN_SUMMARY:])
         lines += [f"  and {count} more: {kind}" for kind, count in kinds.most_common(5)]
     lines.append("Mend them, or go on without these rows: --on-bad-file skip")
     return "\n".join(lines)
-

@@ -45,6 +45,7 @@ class ClassifierNetwork(nn.Module):
         self.standardize = nn.ModuleDict(standardize)
         self.encoders = nn.ModuleDict(encoders)
         self.fusion = fusion
+        self.classes = classes
         self.heads = nn.ModuleDict({m: nn.Linear(encoders[m].embedding_size, classes) for m in self.modalities})
 
     def forward(self, batch: Batch) -> Output:
@@ -112,6 +113,7 @@ def build_network(config: Config, classes: int) -> ClassifierNetwork:
     features = build_features(config)
     standardize: dict[str, nn.Module] = {}
     encoders: dict[str, Encoder] = {}
+    shape: tuple[int, ...]
     for modality in config.modalities:
         if modality == "image":
             height, width, channels = image_shape(config)

@@ -11,7 +11,6 @@ from typing import Any
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from sightsound.bundle import Bundle, read_bundle, write_bundle
 from sightsound.config import ColumnsConfig, Config, clip_seconds, image_shape
@@ -22,9 +21,10 @@ from sightsound.errors import BundleError, ConfigError, TableError
 from sightsound.inference import (
     BATCH_ROWS,
     Answer,
+    answer_rows,
     answers,
     blank,
-    measure_rows,
+    measure_answers,
     prepare_rows,
     reader,
     summary,
@@ -108,13 +108,16 @@ class Classifier:
         rejected = incomplete_rows(rows, self.config.modalities)
         strange = rows.frame["label"][~rows.frame["label"].isin([*self.labels, ""])]
         known = ", ".join(self.labels)
-        rejected += [Rejected(int(i), "", f"the class {x!r} is not one of {known}") for i, x in strange.items()]
+        rejected += [
+            Rejected(row, "", f"the class {label!r} is not one of {known}")
+            for row, label in zip(strange.index.tolist(), strange.tolist(), strict=True)
+        ]
         rows = rows.without({bad.row for bad in rejected})
         prepared, unreadable = prepare_rows(rows, self.config, self.labels)
         rejected += unreadable
         if rejected and not (skip_bad_files and len(prepared)):
             raise TableError(summary(rows.name, rejected))
-        return {"split": split, **measure_rows(self.network, prepared, self.labels)}
+        return {"split": split, **measure_answers(answer_rows(self.network, prepared), prepared, self.labels)}
 
     def save(self, folder: str | Path) -> None:
         """Writes a bundle. Raises BundleError if that cannot be done."""

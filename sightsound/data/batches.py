@@ -1,4 +1,4 @@
-"""Rows of prepared tensors as batches: Store per modality -> Batch, in an order that depends on seed and epoch alone."""
+"""Rows of prepared tensors as batches: Store per modality -> Batch, in an order that only seed and epoch decide."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class Rows(Dataset[Batch]):
         rows = self.rows[positions]
         inputs, present = {}, {}
         for modality, store in self.stores.items():
-            index = store.index[rows]
-            present[modality] = index > 0
-            inputs[modality] = store.values[index]
+            entry = store.entry[rows]
+            present[modality] = entry > 0
+            inputs[modality] = store.values[entry]
         return Batch(inputs, present, None if self.target is None else self.target[rows])
 
 
 class BatchOrder(Sampler[list[int]]):
-    """Positions in lists of `batch_size`; shuffled anew each epoch, by seed and epoch, so that a resumed run repeats."""
+    """Positions in lists of `batch_size`; shuffled by seed and epoch, so that a resumed run repeats; None: in order."""
 
     def __init__(self, rows: int, batch_size: int, seed: int | None) -> None:
         self.rows, self.batch_size, self.seed = rows, batch_size, seed

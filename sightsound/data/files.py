@@ -205,7 +205,9 @@ def _cut_off_wav(stream: Path | io.BytesIO) -> str:
         if data[position : position + 4] == b"data":
             there = size - position - 8
             streamed = declared in (0, 0x7FFFFFFF, 0xFFFFFFFF)  # written by a pipe that could not go back
-            return "" if streamed or there >= declared else f"the sound is cut off: {there} of {declared} bytes are there"
+            return (
+                "" if streamed or there >= declared else f"the sound is cut off: {there} of {declared} bytes are there"
+            )
         position += 8 + declared + declared % 2
     return ""
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from sightsound.data.table import Table
 from sightsound.errors import TableError
@@ -80,17 +83,17 @@ def shared_files(table: Table) -> dict[str, list[int]]:
     return shared
 
 
-def _groups(groups: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
+def _groups(groups: NDArray[Any], rng: np.random.Generator) -> list[NDArray[Any]]:
     """Row positions of each named group, in random order, then by falling size."""
     names = [name for name in pd.unique(groups) if name != ""]
     found = [np.flatnonzero(groups == name) for name in rng.permutation(names)] if names else []
     return sorted(found, key=len, reverse=True)
 
 
-def _counts(total: int, wanted: np.ndarray) -> np.ndarray:
+def _counts(total: int, wanted: NDArray[Any]) -> NDArray[Any]:
     """`total` in whole numbers, proportional to `wanted`, no part empty while there are rows enough for all."""
     wanted = np.maximum(wanted, 1e-9)
-    counts = np.floor(total * wanted / wanted.sum()).astype(int)
+    counts: NDArray[Any] = np.floor(total * wanted / wanted.sum()).astype(int)
     while counts.sum() < total:
         counts[np.argmax(total * wanted / wanted.sum() - counts)] += 1
     for part in np.flatnonzero((counts == 0) & (wanted > 1e-9)):
@@ -103,12 +106,14 @@ def _counts(total: int, wanted: np.ndarray) -> np.ndarray:
 def _check_classes(name: str, frame: pd.DataFrame) -> None:
     counts = frame["label"].value_counts()
     if len(counts) < 2:
-        raise TableError(f"{name}: every row has the label {counts.index[0]!r}; a classifier needs two classes or more.")
+        raise TableError(
+            f"{name}: every row has the label {counts.index[0]!r}; a classifier needs two classes or more."
+        )
     for label, rows in frame.groupby("label"):
         if (frame["split"] == "").all() and len(rows) < len(SHARES):
             raise TableError(
-                f"{name}: the class {label!r} has only {len(rows)} row(s) (row {rows.index[0]}). It needs {len(SHARES)} "
-                "at least, one each to train, to choose and to test. Add rows, or leave the class out."
+                f"{name}: the class {label!r} has only {len(rows)} row(s) (row {rows.index[0]}). It needs "
+                f"{len(SHARES)} at least, one each to train, to choose and to test. Add rows, or leave the class out."
             )
 
 
@@ -117,7 +122,8 @@ def _check_parts(name: str, frame: pd.DataFrame) -> None:
     for part in ("train", "val"):
         if not (frame["split"] == part).any():
             why = "all rows are in few large groups" if (frame["group"] != "").any() else "there are too few rows"
-            raise TableError(f"{name}: no rows to {'train on' if part == 'train' else 'validate with'}; {why}.")
+            purpose = "train on" if part == "train" else "validate with"
+            raise TableError(f"{name}: no rows to {purpose}; {why}.")
     for row, label in frame["label"][frame["split"] != "train"].items():
         if label not in train:
             raise TableError(f"{name}, row {row}: the class {label!r} is in no training row, so it cannot be learnt.")

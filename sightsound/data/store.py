@@ -25,16 +25,14 @@ class Store(NamedTuple):
 
     Attributes:
         values: (1 + n, ...) a blank, then one entry for each distinct file.
-        index: (rows,) the entry of each row; 0, the blank, where the row has no file.
+        entry: (rows,) the entry of each row; 0, the blank, where the row has no file.
     """
 
     values: Tensor
-    index: Tensor
+    entry: Tensor
 
 
-def each_file(
-    table: Table, modality: str, read: Callable[[str], T], title: str
-) -> Iterator[tuple[str, T | FileError]]:
+def each_file(table: Table, modality: str, read: Callable[[str], T], title: str) -> Iterator[tuple[str, T | FileError]]:
     """Applies `read` to each distinct file of a column, in order, in threads; a bad file gives its error.
 
     Yields:
@@ -65,7 +63,8 @@ def rejections(table: Table, modality: str, failures: dict[str, FileError]) -> l
     """The rows that name a file that failed."""
     names = table.frame[modality]
     bad = names[names.isin(failures.keys())]
-    return [Rejected(int(row), str(table.path(name)), failures[name].reason) for row, name in bad.items()]
+    named = zip(bad.index.tolist(), bad.tolist(), strict=True)
+    return [Rejected(row, str(table.path(name)), failures[name].reason) for row, name in named]
 
 
 def build_store(
@@ -106,5 +105,5 @@ def build_store(
         if len(waiting) == CHUNK:
             flush()
     flush()
-    index = torch.tensor([place.get(name, 0) for name in table.frame[modality]], dtype=torch.long)
-    return Store(torch.cat(kept), index), rejections(table, modality, failures)
+    entry = torch.tensor([place.get(name, 0) for name in table.frame[modality]], dtype=torch.long)
+    return Store(torch.cat(kept), entry), rejections(table, modality, failures)

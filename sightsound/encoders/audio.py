@@ -52,6 +52,7 @@ class Recurrence(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, F, T) -> (B, 2 * cells, T)."""
+        states: Tensor
         states, _ = self.lstm(x.permute(2, 0, 1))
         return states.permute(1, 2, 0)
 

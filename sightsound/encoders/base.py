@@ -32,5 +32,5 @@ class Encoder(nn.Module):
 
 
 def conv_block(before: int, after: int, stride: int) -> nn.Sequential:
-    """3 x 3 convolution, layer norm over the whole map, ReLU: (B, before, H, W) -> (B, after, H / stride, W / stride)."""
+    """3 x 3 convolution, norm over the whole map, ReLU: (B, before, H, W) -> (B, after, H / stride, W / stride)."""
     return nn.Sequential(nn.Conv2d(before, after, 3, stride, 1), nn.GroupNorm(1, after), nn.ReLU())

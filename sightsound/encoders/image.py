@@ -19,8 +19,9 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, before, H, W) -> (B, after, H / 2, W / 2)."""
-        x = self.down(x)
-        return x + self.refine(x)
+        small: Tensor = self.down(x)
+        refined: Tensor = self.refine(small)
+        return small + refined
 
 
 class ResNet(Encoder):

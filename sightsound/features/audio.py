@@ -1,4 +1,4 @@
-"""Waveforms as log-mel frames: (B, N) float -> (B, T, F) natural log of mel power. Inside the network and its export."""
+"""Waveforms as log-mel frames: (B, N) float -> (B, T, F) natural log of mel power; a part of the network."""
 
 import math
 

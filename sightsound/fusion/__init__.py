@@ -5,6 +5,8 @@ from sightsound.fusion.decision import Vote
 from sightsound.fusion.feature import Average, Concat
 from sightsound.fusion.hierarchical import Mmtm
 
+__all__ = ["DECISION", "FEATURE", "HIERARCHICAL", "STRATEGIES", "Fusion"]
+
 FEATURE: dict[str, type[Fusion]] = {"concat": Concat, "average": Average}
 DECISION: dict[str, type[Fusion]] = {"vote": Vote}
 HIERARCHICAL: dict[str, type[Fusion]] = {"mmtm": Mmtm}

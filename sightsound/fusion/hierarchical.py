@@ -24,7 +24,9 @@ class Mmtm(Fusion):
         total = [sum(stage_channels[m][k] for m in self.modalities) for k in stages]
         self.squeeze = nn.ModuleList(nn.Linear(total[k], max(total[k] // self.REDUCTION, 1)) for k in stages)
         self.excite = nn.ModuleList(
-            nn.ModuleDict({m: nn.Linear(max(total[k] // self.REDUCTION, 1), stage_channels[m][k]) for m in self.modalities})
+            nn.ModuleDict(
+                {m: nn.Linear(max(total[k] // self.REDUCTION, 1), stage_channels[m][k]) for m in self.modalities}
+            )
             for k in stages
         )
 

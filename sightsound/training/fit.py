@@ -1,4 +1,4 @@
-"""Runs the stages of a schedule with Lightning: progress, logs, checkpoints, early stopping, and going on after a stop."""
+"""Runs the stages of a schedule with Lightning: progress, logs, checkpoints, early stopping, resuming."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -92,7 +92,10 @@ def _fit_part(
     stop = EarlyStopping(MONITOR, mode="max", patience=config.patience)
     trainer = _trainer(config, epochs, [best, stop, Progress(part.name), LearningRateMonitor("epoch")], run, part.name)
     last = folder / "last.ckpt"
-    trainer.fit(stage, train, val, ckpt_path=last if last.exists() else None, weights_only=False)
+    try:
+        trainer.fit(stage, train, val, ckpt_path=last if last.exists() else None, weights_only=False)
+    except SystemExit as error:  # what Lightning makes of Ctrl-C
+        raise KeyboardInterrupt from error
     state = torch.load(best.best_model_path, map_location="cpu", weights_only=False)["state_dict"]
     network.load_state_dict({name.removeprefix("network."): value for name, value in state.items()})
     network.cpu()
@@ -105,7 +108,7 @@ def _trainer(config: Config, epochs: int, callbacks: list[Callback], run: Path, 
         max_epochs=epochs,
         accelerator=config.accelerator,
         devices="auto" if config.accelerator not in ("auto", "cpu") else 1,
-        precision=config.precision,
+        precision=cast(Any, config.precision),  # Lightning checks the value
         callbacks=callbacks,
         logger=[CSVLogger(run / "logs", name), TensorBoardLogger(run / "logs", name)],
         enable_progress_bar=False,
@@ -125,7 +128,7 @@ def _unfreeze(network: ClassifierNetwork, prefixes: tuple[str, ...]) -> list[tor
 
 def _seen(rows: Rows, shown: tuple[str, ...]) -> Rows:
     """The rows that have any of the modalities shown."""
-    has = torch.stack([rows.stores[m].index[rows.rows] > 0 for m in shown]).any(0)
+    has = torch.stack([rows.stores[m].entry[rows.rows] > 0 for m in shown]).any(0)
     return Rows(rows.stores, rows.target, rows.rows[has])
 
 

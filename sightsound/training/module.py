@@ -1,4 +1,4 @@
-"""One stage of training as Lightning sees it: a batch of features in, a loss out; macro F1 of every subset on validation."""
+"""One stage of training as Lightning sees it: a batch of features in, a loss out; macro F1 of every subset."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Stage(LightningModule):
             predicted = torch.cat(parts)
             rows = predicted >= 0
             if rows.any():
-                classes = self.network.heads[self.shown[0]].out_features
+                classes = self.network.classes
                 scores.append(multiclass_f1_score(predicted[rows], target[rows], num_classes=classes, average="macro"))
                 self.log(f"{MONITOR}_{name}", scores[-1])
         self.log(MONITOR, torch.stack(scores).mean())

@@ -65,7 +65,7 @@ def prepare(table: Table, config: Config, run: Path) -> Prepared:
     config = dataclasses.replace(config, modalities=modalities)
     rejected = incomplete_rows(table, modalities)
     table = table.without({bad.row for bad in rejected})
-    infos, unreadable = _probe(table, modalities)
+    infos, unreadable = probe(table, modalities)
     rejected += unreadable
     table = table.without({bad.row for bad in rejected})
     if not len(table.frame):
@@ -90,8 +90,8 @@ def prepare(table: Table, config: Config, run: Path) -> Prepared:
     return Prepared(table, config, labels, _network(config, len(labels), rows["train"]), rows, warnings)
 
 
-def _probe(table: Table, modalities: tuple[str, ...]) -> tuple[dict[str, list[ImageInfo | float]], list[Rejected]]:
-    """From the headers alone: sizes of all images, seconds of all sounds, and the rows whose file has no good header."""
+def probe(table: Table, modalities: tuple[str, ...]) -> tuple[dict[str, list[ImageInfo | float]], list[Rejected]]:
+    """From the headers alone: sizes of images, seconds of sounds, and the rows whose file has no good header."""
     infos: dict[str, list[ImageInfo | float]] = {m: [] for m in modalities}
     rejected = []
     for modality in modalities:
@@ -140,7 +140,7 @@ def _network(config: Config, classes: int, train: Rows) -> ClassifierNetwork:
     torch.manual_seed(config.seed)
     network = build_network(config, classes)
     for modality, store in train.stores.items():
-        files = store.index[train.rows].unique()
+        files = torch.unique(store.entry[train.rows])
         cast(Standardize, network.standardize[modality]).fit(store.values[files[files > 0][:STATISTICS_FILES]])
     return network
 
@@ -159,6 +159,6 @@ def _shared(table: Table) -> list[str]:
         return []
     file, rows = next(iter(shared.items()))
     return [
-        f"{len(shared)} file(s) stand in more than one split, for instance {file} in rows {rows[0]} and {rows[-1]}: the "
-        "test numbers will be too good. Give such rows one group (--columns.group), or one split."
+        f"{len(shared)} file(s) stand in more than one split, for instance {file} in rows {rows[0]} and {rows[-1]}: "
+        "the test numbers will be too good. Give such rows one group (--columns.group), or one split."
     ]

@@ -6,16 +6,18 @@ import dataclasses
 import hashlib
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import yaml
 
 from sightsound.config import Config
 from sightsound.data.table import Table, read_table
 from sightsound.errors import RunError
-from sightsound.inference import measure_rows
+from sightsound.inference import answer_rows, measure_answers
 from sightsound.pipeline import Classifier, load
 from sightsound.training.fit import fit
 from sightsound.training.hardware import keep_freed_memory
@@ -26,7 +28,9 @@ REQUEST = "request.json"
 ENOUGH_BYTES = 200_000_000  # free space below which a run is not begun
 
 
-def train(source: str | Path | pd.DataFrame, config: Config, run: Path, resume: bool, say: Any = print) -> Classifier:
+def train(
+    source: str | Path | pd.DataFrame, config: Config, run: Path, resume: bool, say: Callable[[str], object]
+) -> Classifier:
     """Trains a classifier and writes everything about it into the run folder.
 
     Args:
@@ -59,10 +63,7 @@ def train(source: str | Path | pd.DataFrame, config: Config, run: Path, resume: 
         partial.write_text(json.dumps(request, indent=1))
         partial.replace(run / REQUEST)  # from here on the folder is this run's
         fit(prepared.network, prepared.config, prepared.rows, run)
-        split = "test" if len(prepared.rows["test"]) else "val"
-        network = prepared.network.eval()
-        metrics = {"split": split, **measure_rows(network, prepared.rows[split], prepared.labels)}
-        classifier = Classifier(network, prepared.config, prepared.labels, metrics)
+        classifier = _tested(prepared, run)
         classifier.save(run / BUNDLE)
     except OSError as error:
         raise RunError(f"{run}: cannot be written: {error}. Mend that, then go on with --resume.") from error
@@ -79,6 +80,22 @@ def describe(prepared: Prepared) -> str:
         f"{' + '.join(config.modalities)}, fusion {config.fusion}, schedule {config.schedule}: {size:,} parameters, "
         f"at most {config.epochs} epochs in {config.precision}."
     )
+
+
+def _tested(prepared: Prepared, run: Path) -> Classifier:
+    """Reads the test rows, once; writes `predictions.csv`."""
+    split = "test" if len(prepared.rows["test"]) else "val"
+    network, rows, labels = prepared.network.eval(), prepared.rows[split], np.array(prepared.labels)
+    said = answer_rows(network, rows)
+    frame = prepared.table.part(split).frame
+    fused = said[tuple(network.modalities)]
+    columns = {"label": frame["label"], "predicted": labels[fused.argmax(1)], "probability": fused.max(1).round(4)}
+    for modality in network.modalities:
+        missing = frame[modality] == ""
+        columns[f"{modality}_alone"] = np.where(missing, "", labels[said[(modality,)].argmax(1)])
+    pd.DataFrame(columns).rename_axis("row").to_csv(run / "predictions.csv")
+    metrics = {"split": split, **measure_answers(said, rows, prepared.labels)}
+    return Classifier(network, prepared.config, prepared.labels, metrics)
 
 
 def plain(config: Config) -> dict[str, Any]:

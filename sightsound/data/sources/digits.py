@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import soundfile
+from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_digits
 from tqdm import tqdm
@@ -22,8 +24,8 @@ SHARES = {"train": 0.6, "val": 0.1, "test": 0.3}  # of the images, and of the sp
 ROWS_PER_IMAGE = 2  # each time with another voice and other noise
 PIXELS = 28
 IMAGE_NOISE = 90.0  # standard deviation, in grey levels of 255
-IMAGE_CONTRAST = (0.15,0.7)
-SOUND_SNR_DB = (10.0,25.0)
+IMAGE_CONTRAST = (0.15, 0.7)
+SOUND_SNR_DB = (10.0, 25.0)
 SOUND_SECONDS = 0.7
 
 
@@ -46,18 +48,17 @@ def write(folder: Path, seed: int = 0) -> Path:
         (folder / name).mkdir(parents=True, exist_ok=True)
     rows = []
     for index, (pixels, wave, rate, row) in enumerate(tqdm(list(_pairs(seed)), desc="writing digits", delay=2)):
-        row["image"] = f"images/{index:04d}.png"
-        row["audio"] = f"sounds/{index:04d}.wav"
-        Image.fromarray(pixels).save(folder / row["image"])
-        soundfile.write(folder / row["audio"], wave, rate, subtype="PCM_16")
-        rows.append(row)
+        image, audio = f"images/{index:04d}.png", f"sounds/{index:04d}.wav"
+        Image.fromarray(pixels).save(folder / image)
+        soundfile.write(folder / audio, wave, rate, subtype="PCM_16")
+        rows.append({"image": image, "audio": audio, **row})
     partial = table.with_suffix(".partial")
     pd.DataFrame(rows)[["image", "audio", "label", "split", "group"]].to_csv(partial, index=False)
     partial.replace(table)  # last and at once: a table stands for a complete folder
     return table
 
 
-def _pairs(seed: int) -> Iterator[tuple[np.ndarray, np.ndarray, int, dict[str, object]]]:
+def _pairs(seed: int) -> Iterator[tuple[NDArray[np.uint8], NDArray[Any], int, dict[str, object]]]:
     """Noisy pixels (28, 28) uint8, noisy waveform (N,) float, its rate, and label, split and group (the speaker)."""
     rng = np.random.default_rng(seed)
     digits = load_digits()
@@ -76,24 +77,24 @@ def _pairs(seed: int) -> Iterator[tuple[np.ndarray, np.ndarray, int, dict[str, o
             yield pixels, wave, rate, {"label": int(label), "split": split, "group": speaker}
 
 
-def _split(items: np.ndarray, rng: np.random.Generator) -> dict[object, str]:
+def _split(items: NDArray[Any], rng: np.random.Generator) -> dict[object, str]:
     ends = np.cumsum([round(share * len(items)) for share in SHARES.values()][:-1])
     parts = np.split(rng.permutation(items), ends)
     return {item: name for name, part in zip(SHARES, parts, strict=True) for item in part}
 
 
-def _noisy_image(small: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _noisy_image(small: NDArray[Any], rng: np.random.Generator) -> NDArray[np.uint8]:
     """(8, 8) levels 0 to 16 -> (28, 28) uint8 in Gaussian noise, at a random contrast."""
     large = Image.fromarray((small / 16 * 255).astype(np.uint8)).resize((PIXELS, PIXELS), Image.Resampling.BICUBIC)
     ink = np.asarray(large, dtype=float) * rng.uniform(*IMAGE_CONTRAST)
     return (ink + rng.normal(0, IMAGE_NOISE, ink.shape)).clip(0, 255).astype(np.uint8)
 
 
-def _noisy_sound(word: np.ndarray, length: int, rng: np.random.Generator) -> np.ndarray:
+def _noisy_sound(word: NDArray[Any], length: int, rng: np.random.Generator) -> NDArray[Any]:
     """A word at a random place in white noise at a random signal-to-noise ratio, peak at 0.9."""
     wave = np.zeros(max(length, len(word)))
     start = rng.integers(0, len(wave) - len(word) + 1)
     wave[start : start + len(word)] = word
     power = np.mean(word**2) / 10 ** (rng.uniform(*SOUND_SNR_DB) / 10)
     wave += rng.normal(0, np.sqrt(power), len(wave))
-    return 0.9 * wave / np.abs(wave).max()
+    return np.asarray(0.9 * wave / np.abs(wave).max())

@@ -1,0 +1,66 @@
+"""`sightsound.train` for Python and the command line alike: training, then the report."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sightsound.config import Config, check_names, from_dict
+from sightsound.data.table import read_table
+from sightsound.pipeline import Classifier
+from sightsound.report.write import write_report
+from sightsound.training.run import BUNDLE
+from sightsound.training.run import train as train_in_folder
+
+
+def train(
+    table: str | Path | pd.DataFrame,
+    *,
+    out: str | Path | None = None,
+    resume: bool = False,
+    config: Config | None = None,
+    say: Callable[[str], object] = print,
+    **options: Any,
+) -> Classifier:
+    """Trains a classifier on a table of images, sounds and labels.
+
+    Args:
+        table: CSV, TSV, Parquet or JSON Lines file, folder of classes, or DataFrame.
+        out: run folder for the bundle, the report and the logs; default: a new one, runs/NAME_OF_TABLE.
+        resume: go on with the run in `out`.
+        config: all options at once.
+        say: called with each line about what happens.
+        **options: any field of `Config` by name, such as fusion="average", epochs=5 or image={"height": 64}.
+
+    Returns:
+        the classifier; `classifier.metrics` has its numbers, OUT/report.html shows them.
+
+    Raises:
+        SightsoundError: something that you can mend; the message says how.
+    """
+    base = config or Config()
+    check_names(Config, options, "")
+    for name, value in options.items():
+        if isinstance(value, dict):  # a section given in part keeps its other values
+            check_names(type(getattr(base, name)), value, f"{name}.")
+            options[name] = dataclasses.replace(getattr(base, name), **value)
+    filled = from_dict({**{f.name: getattr(base, f.name) for f in dataclasses.fields(base)}, **options})
+    run = Path(out) if out else _new_folder(table)
+    classifier = train_in_folder(table, filled, run, resume, say)
+    report = write_report(classifier, read_table(table, filled.columns), run)
+    say(f"Bundle: {run / BUNDLE}\nReport: {report}")
+    return classifier
+
+
+def _new_folder(table: str | Path | pd.DataFrame) -> Path:
+    """runs/NAME, or the first of runs/NAME-2, runs/NAME-3, ... that is free."""
+    name = "dataframe" if isinstance(table, pd.DataFrame) else Path(table).stem or "run"
+    number, folder = 1, Path("runs") / name
+    while folder.exists():
+        number += 1
+        folder = Path("runs") / f"{name}-{number}"
+    return folder

@@ -1,0 +1,61 @@
+"""What the verbs share: a parser that takes hyphens, and tables as text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
+
+set_parsing_settings(docstring_parse_attribute_docstrings=True)
+
+
+class Parser(ArgumentParser):
+    """Takes --batch-size and --batch_size alike, and shows the former."""
+
+    def format_help(self, formatter: Any = None) -> str:
+        """The help text with hyphens in the names of options."""
+        return re.sub(r"--[\w.]+", lambda match: match[0].replace("_", "-"), super().format_help(formatter))
+
+    def given(self, arguments: Sequence[str]) -> Namespace:
+        """The parsed arguments; a wrong call ends the process with a usage message."""
+        return self.parse_args([_underscored(argument) for argument in arguments])
+
+
+def _underscored(argument: str) -> str:
+    if not argument.startswith("--"):
+        return argument
+    name, equals, value = argument[2:].partition("=")
+    return f"--{name.replace('-', '_')}{equals}{value}"
+
+
+def text_table(rows: Sequence[Sequence[Any]]) -> str:
+    """Rows as aligned columns, the first row being the head; the first column to the left, numbers to the right."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
+    lines = [
+        "  ".join(
+            cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in cells
+    ]
+    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
+
+
+def metrics_table(metrics: dict[str, Any]) -> str:
+    """The numbers of each subset of the senses."""
+    head = ["senses", "rows", "accuracy", "95 % interval", "macro F1", "macro recall", "calibration error"]
+    rows = [
+        [
+            name,
+            numbers["rows"],
+            f"{numbers['accuracy']:.4f}",
+            "{:.4f} to {:.4f}".format(*numbers["accuracy_ci"]),
+            f"{numbers['macro_f1']:.4f}",
+            f"{numbers['macro_recall']:.4f}",
+            f"{numbers['calibration_error']:.4f}",
+        ]
+        for name, numbers in metrics["subsets"].items()
+    ]
+    return text_table([head, *rows])

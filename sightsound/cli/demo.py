@@ -1,0 +1,30 @@
+"""`sightsound demo`: the whole way on embedded data, in about a minute."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from sightsound.cli.common import Parser, metrics_table
+
+EXAMPLE = """Writes real handwritten digits and spoken digits (both in noise) as files with a table, trains on them, and
+shows what the image alone, the sound alone and both together reach.
+
+  sightsound demo
+  sightsound demo --out runs/again --seed 1
+"""
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Parses, writes the data and trains."""
+    parser = Parser(prog="sightsound demo", description=EXAMPLE)
+    parser.add_argument("--out", default="runs/demo", help="folder for data, run and report (default: runs/demo)")
+    parser.add_argument("--seed", type=int, default=0, help="of the training")
+    given = parser.given(arguments)
+    from sightsound.api import train
+    from sightsound.data.sources import digits
+
+    out = Path(given.out)
+    print(f"Writing the data to {out / 'data'}")
+    table = digits.write(out / "data")
+    classifier = train(table, out=out / "run", resume=(out / "run" / "request.json").exists(), seed=given.seed)
+    print(f"\n{metrics_table(classifier.metrics)}\n")
+    print(f"Now try:\n  sightsound predict {out / 'run' / 'bundle'} --image {out / 'data' / 'images' / '0007.png'}")

@@ -1,0 +1,34 @@
+"""`sightsound evaluate BUNDLE TABLE`: numbers for each subset of the senses."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from sightsound.cli.common import Parser, metrics_table
+from sightsound.config import ColumnsConfig
+
+EXAMPLE = """Measures a classifier on a table with labels: accuracy, macro F1 and more, with 95 % intervals, for both
+senses together and for each alone. If the table has a split column with test rows, only these count.
+
+  sightsound evaluate runs/first/bundle table.csv
+  sightsound evaluate runs/first/bundle table.csv --on-bad-file skip --out numbers.json
+"""
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Parses, measures and prints."""
+    parser = Parser(prog="sightsound evaluate", description=EXAMPLE)
+    parser.add_argument("bundle", help="folder written by train")
+    parser.add_argument("table", help="CSV, TSV, Parquet or JSON Lines file, or a folder of classes")
+    parser.add_argument("--on_bad_file", choices=["stop", "skip"], default="stop", help="what to do about bad rows")
+    parser.add_argument("--out", help="JSON file for all numbers, also per class, and the confusion")
+    parser.add_class_arguments(ColumnsConfig, "columns")
+    given = parser.given(arguments)
+    from sightsound.pipeline import load
+
+    columns = ColumnsConfig(**given.columns.as_dict())
+    metrics = load(given.bundle).evaluate(given.table, columns, skip_bad_files=given.on_bad_file == "skip")
+    print(metrics_table(metrics))
+    if given.out:
+        Path(given.out).write_text(json.dumps(metrics, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        print(f"Everything: {given.out}")

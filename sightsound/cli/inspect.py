@@ -1,0 +1,92 @@
+"""`sightsound inspect TABLE_OR_BUNDLE`: what is in it, before anything is trained or trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sightsound.cli.common import Parser, metrics_table, text_table
+from sightsound.config import ColumnsConfig
+
+EXAMPLE = """Of a table: rows, classes, splits, missing senses, sizes and lengths, and every file that cannot be read.
+Of a bundle: what it knows, how it is built and what it reached.
+
+  sightsound inspect table.csv
+  sightsound inspect runs/first/bundle
+"""
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Parses, looks and prints."""
+    parser = Parser(prog="sightsound inspect", description=EXAMPLE)
+    parser.add_argument("what", help="a table, a folder of classes, or a bundle")
+    parser.add_class_arguments(ColumnsConfig, "columns")
+    given = parser.given(arguments)
+    from sightsound.bundle import CONFIG
+
+    if (Path(given.what) / CONFIG).exists():
+        inspect_bundle(given.what)
+    else:
+        inspect_table(given.what, ColumnsConfig(**given.columns.as_dict()))
+
+
+def inspect_bundle(folder: str) -> None:
+    """Prints classes, build and numbers of a bundle."""
+    from sightsound.pipeline import load
+
+    classifier = load(folder)
+    config = classifier.config
+    size = sum(p.numel() for p in classifier.network.parameters())
+    print(f"A classifier of {len(classifier.labels)} classes: {', '.join(classifier.labels)}")
+    print(f"fusion {config.fusion}, schedule {config.schedule}, {size:,} parameters")
+    if "image" in config.modalities:
+        image = config.image
+        print(f"image: {image.height} x {image.width} pixels, {image.channels} channel(s), encoder {image.encoder}")
+    if "audio" in config.modalities:
+        audio = config.audio
+        print(f"audio: {audio.clip_seconds} s at {audio.sample_rate_hz} Hz, {audio.mel_bins} mel bins, {audio.encoder}")
+    if classifier.metrics:
+        print(f"\nMeasured on {classifier.metrics['rows']} rows of the split {classifier.metrics['split']!r}:\n")
+        print(metrics_table(classifier.metrics))
+
+
+def inspect_table(source: str, columns: ColumnsConfig) -> None:
+    """Prints counts, sizes and bad rows of a table."""
+    import pandas as pd
+
+    from sightsound.data.splits import shared_files
+    from sightsound.data.table import incomplete_rows, read_table
+    from sightsound.inference import summary
+    from sightsound.training.prepare import probe
+    from sightsound.types import MODALITIES
+
+    table = read_table(source, columns, labelled=False)
+    frame = table.frame
+    present = tuple(m for m in MODALITIES if (frame[m] != "").any())
+    print(f"{len(frame)} rows; " + "; ".join(f"{(frame[m] != '').sum()} with {m}" for m in MODALITIES))
+    if (frame["group"] != "").any():
+        print(f"{frame['group'].nunique()} groups")
+    infos, rejected = probe(table, present)
+    for modality, found in infos.items():
+        sizes: Any = pd.DataFrame(found) if modality == "image" else pd.Series(found, name="seconds").to_frame()
+        low, middle, high = (sizes.quantile(q, numeric_only=True) for q in (0, 0.5, 1))
+        for name in low.index.difference(["colour"]):
+            print(f"{modality} {name}: {low[name]:.4g} to {high[name]:.4g}, median {middle[name]:.4g}")
+    splits = frame["split"].where(frame["split"] != "", "(none)")
+    counts = pd.crosstab(frame["label"].where(frame["label"] != "", "(empty)"), splits)
+    print(
+        "\n"
+        + text_table(
+            [
+                ["label", *counts.columns],
+                *([label, *row] for label, row in zip(counts.index, counts.to_numpy(), strict=True)),
+            ]
+        )
+    )
+    shared = shared_files(table)
+    if shared:
+        file, rows = next(iter(shared.items()))
+        print(f"\n{len(shared)} file(s) stand in more than one split, for instance {file} in rows {rows}")
+    bad = incomplete_rows(table, MODALITIES) + rejected
+    print("\n" + (summary(table.name, bad) if bad else "The header of every file can be read."))

@@ -1,0 +1,93 @@
+"""Figures, pictures and sounds of a report, as SVG text or data URIs."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import soundfile
+import torch
+from markupsafe import Markup
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
+
+from sightsound.inference import reader
+from sightsound.pipeline import Classifier
+
+
+def curves_figure(history: dict[str, pd.DataFrame]) -> Markup:
+    """Losses on the left and macro F1 of each subset on the right, one row of plots for each stage; SVG."""
+    figure = Figure(figsize=(10, 3.2 * max(len(history), 1)), layout="constrained")
+    axes = figure.subplots(max(len(history), 1), 2, squeeze=False)
+    for (stage, epochs), (left, right) in zip(history.items(), axes, strict=True):
+        for name in ("train_loss", "val_loss"):
+            left.plot(epochs.index + 1, epochs[name], marker=".", label=name.replace("_", " "))
+        for name in epochs.columns[epochs.columns.str.startswith("val_f1_")]:
+            right.plot(epochs.index + 1, epochs[name], marker=".", label=name.removeprefix("val_f1_"))
+        left.set(title=f"{stage}: loss", xlabel="epoch", ylim=(0, None))
+        right.set(title=f"{stage}: macro F1 on validation rows", xlabel="epoch", ylim=(None, 1.01))
+        for plot in (left, right):
+            plot.grid(alpha=0.3)
+            plot.legend(frameon=False)
+    return _svg(figure)
+
+
+def confusion_figure(confusion: list[list[int]], labels: list[str]) -> Markup:
+    """True classes by row, predicted ones by column, coloured by the share of the row; counts where they fit; SVG."""
+    counts = np.array(confusion)
+    side = float(np.clip(1.5 + 0.33 * len(labels), 3.2, 14))
+    figure = Figure(figsize=(side, side), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
+    ticks = range(len(labels))
+    axes.set_xticks(ticks, labels, rotation=90 if max(map(len, labels)) > 2 else 0, fontsize=8)
+    axes.set_yticks(ticks, labels, fontsize=8)
+    axes.set(xlabel="predicted", ylabel="true")
+    if len(labels) <= 25:
+        for i, j in zip(*np.nonzero(counts), strict=True):
+            share = counts[i, j] / counts[i].sum()
+            axes.text(j, i, str(counts[i, j]), ha="center", va="center", fontsize=7, color="w" if share > 0.5 else "k")
+    return _svg(figure)
+
+
+def image_uri(classifier: Classifier, path: Path) -> str:
+    """The image as the network gets it; PNG."""
+    return _png(reader(classifier.config, "image")(path).squeeze())
+
+
+def spectrogram_uri(classifier: Classifier, path: Path) -> str:
+    """The log-mel frames as the network gets them, time to the right and frequency upwards; PNG."""
+    wave = torch.from_numpy(reader(classifier.config, "audio")(path))
+    frames = classifier.network.features["audio"](wave[None])[0].numpy()
+    low, high = np.percentile(frames, [5, 99.5])
+    return _png((255 * (frames.T[::-1] - low) / max(high - low, 1e-6)).clip(0, 255).astype(np.uint8))
+
+
+def sound_uri(classifier: Classifier, path: Path) -> str:
+    """The sound as the network gets it; WAV."""
+    file = io.BytesIO()
+    rate = classifier.config.audio.sample_rate_hz
+    soundfile.write(file, reader(classifier.config, "audio")(path), rate, format="WAV", subtype="PCM_16")
+    return _uri("audio/wav", file)
+
+
+def _png(pixels: NDArray[Any]) -> str:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return _uri("image/png", file)
+
+
+def _uri(kind: str, file: io.BytesIO) -> str:
+    return f"data:{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def _svg(figure: Figure) -> Markup:
+    file = io.StringIO()
+    figure.savefig(file, format="svg", metadata={"Date": None})
+    text = file.getvalue()
+    return Markup(text[text.index("<svg") :])

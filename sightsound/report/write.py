@@ -1,0 +1,95 @@
+"""Writes `report.html` of a run: numbers, learning curves, confusion matrices and samples to look at and listen to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader
+
+from sightsound.data.table import Table
+from sightsound.pipeline import Classifier
+from sightsound.report.pictures import confusion_figure, curves_figure, image_uri, sound_uri, spectrogram_uri
+from sightsound.types import Prediction
+
+SAMPLES = 12
+COLUMNS = {
+    "accuracy": "accuracy",
+    "macro_f1": "macro F1",
+    "macro_precision": "macro precision",
+    "macro_recall": "macro recall",
+    "calibration_error": "calibration error",
+}
+
+
+def write_report(classifier: Classifier, table: Table, run: Path) -> Path:
+    """Writes the report of a finished run.
+
+    Args:
+        classifier: with its metrics.
+        table: the one it was trained on.
+        run: the run folder, with `predictions.csv` and `logs/`.
+
+    Returns:
+        the path of `report.html`.
+    """
+    environment = Environment(loader=PackageLoader("sightsound", "report"), autoescape=True)
+    subsets = classifier.metrics["subsets"]
+    page = environment.get_template("template.html").render(
+        name=run.name,
+        config=classifier.config,
+        labels=classifier.labels,
+        metrics=classifier.metrics,
+        columns=COLUMNS,
+        per_class={name: pd.DataFrame(numbers["per_class"]).T for name, numbers in subsets.items()},
+        curves=curves_figure(_history(run)),
+        confusions={
+            name: confusion_figure(numbers["confusion"], classifier.labels) for name, numbers in subsets.items()
+        },
+        samples=[_sample(classifier, table, row, label) for row, label in _chosen(run).items()],
+    )
+    path = run / "report.html"
+    partial = path.with_suffix(".partial")
+    partial.write_text(page, encoding="utf-8")
+    partial.replace(path)
+    return path
+
+
+def _history(run: Path) -> dict[str, pd.DataFrame]:
+    """Per stage, the logged numbers of each epoch; a resumed stage has several logs, of which the later ones count."""
+    history: dict[str, pd.DataFrame] = {}
+    logs = sorted(run.glob("logs/*/version_*/metrics.csv"), key=lambda path: int(path.parent.name.split("_")[1]))
+    for path in logs:
+        epochs = pd.read_csv(path).groupby("epoch").last()
+        stage = path.parent.parent.name
+        before = history.get(stage)
+        history[stage] = epochs if before is None else epochs.combine_first(before)
+    return history
+
+
+def _chosen(run: Path) -> dict[int, str]:
+    """Row -> true label of the samples to show: up to half of them wrong ones, drawn by a fixed seed."""
+    rows = pd.read_csv(run / "predictions.csv", index_col="row", dtype=str, keep_default_na=False)
+    rows.index = rows.index.astype(int)
+    wrong = rows[rows["label"] != rows["predicted"]]
+    wrong = wrong.sample(min(len(wrong), SAMPLES // 2), random_state=0)
+    right = rows[rows["label"] == rows["predicted"]]
+    right = right.sample(min(len(right), SAMPLES - len(wrong)), random_state=0)
+    chosen = pd.concat([wrong, right])
+    return dict(zip(chosen.index.tolist(), chosen["label"].tolist(), strict=True))
+
+
+def _sample(classifier: Classifier, table: Table, row: int, label: str) -> dict[str, Any]:
+    """Everything the page shows of one row."""
+    files = {m: str(table.frame.loc[row, m]) for m in classifier.config.modalities}
+    given = {m: table.path(file) for m, file in files.items() if file}
+    prediction: Prediction = classifier.predict(**given)
+    sample: dict[str, Any] = {"row": row, "label": label, "prediction": prediction}
+    sample["alone"] = {m: max(said.items(), key=lambda item: item[1]) for m, said in prediction.per_modality.items()}
+    if "image" in given:
+        sample["image"] = image_uri(classifier, given["image"])
+    if "audio" in given:
+        sample["sound"] = sound_uri(classifier, given["audio"])
+        sample["spectrogram"] = spectrogram_uri(classifier, given["audio"])
+    return sample
