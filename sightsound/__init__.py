@@ -33,6 +33,7 @@ TIERS = {
     "report": 7,
     "api": 8,
     "cli": 9,
+    "__main__": 10,
 }
 
 _PLACES = {

@@ -60,8 +60,7 @@ def write_bundle(folder: Path, bundle: Bundle) -> None:
         }
         for name, value in content.items():
             (partial / name).write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        sums = "".join(f"{_sha256(partial / name)}  {name}\n" for name in (WEIGHTS, *content))
-        (partial / SUMS).write_text(sums)
+        (partial / SUMS).write_text("".join(_sums(partial)))
         (partial / CARD).write_text(model_card(bundle), encoding="utf-8")
         if folder.exists():
             folder.rename(old)
@@ -69,8 +68,8 @@ def write_bundle(folder: Path, bundle: Bundle) -> None:
     except OSError as error:
         raise BundleError(f"{folder}: the bundle cannot be written: {error}") from error
     finally:
-        for left in (partial, old):
-            shutil.rmtree(left, ignore_errors=True)
+        for left in [*folder.parent.glob(f".{folder.name}.partial-*"), *folder.parent.glob(f".{folder.name}.old-*")]:
+            shutil.rmtree(left, ignore_errors=True)  # of this process, and of any that was killed
 
 
 def read_bundle(folder: Path) -> Bundle:
@@ -89,10 +88,11 @@ def read_bundle(folder: Path) -> Bundle:
                 f"{folder}: written by a newer sightsound (bundle format {saved['format']}; this version reads up to "
                 f"{FORMAT}). Upgrade: pip install -U sightsound"
             )
-        for line in (folder / SUMS).read_text().splitlines():
-            digest, name = line.split("  ")
-            if _sha256(folder / name) != digest:
-                raise BundleError(f"{folder}: damaged; {name} is not what was saved. Copy the bundle again.")
+        saved_sums = (folder / SUMS).read_text()
+        changed = [line.split()[1] for line in _sums(folder) if line not in saved_sums]
+        if changed or saved_sums != "".join(_sums(folder)):
+            name = changed[0] if changed else SUMS
+            raise BundleError(f"{folder}: damaged; {name} is not what was saved. Copy the bundle again.")
         return Bundle(
             load_file(folder / WEIGHTS),
             from_dict(saved["config"]),
@@ -141,6 +141,10 @@ def model_card(bundle: Bundle) -> str:
     return "\n".join(lines)
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _sums(folder: Path) -> list[str]:
+    """Lines as `sha256sum` writes them, of everything but the card, which people may edit."""
+    lines = []
+    for name in (WEIGHTS, CONFIG, LABELS, METRICS):
+        with (folder / name).open("rb") as file:
+            lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {name}\n")
+    return lines

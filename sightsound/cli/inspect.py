@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from sightsound.cli.common import Parser, metrics_table, text_table
 from sightsound.config import ColumnsConfig
@@ -69,21 +68,14 @@ def inspect_table(source: str, columns: ColumnsConfig) -> None:
         print(f"{frame['group'].nunique()} groups")
     infos, rejected = probe(table, present)
     for modality, found in infos.items():
-        sizes: Any = pd.DataFrame(found) if modality == "image" else pd.Series(found, name="seconds").to_frame()
-        low, middle, high = (sizes.quantile(q, numeric_only=True) for q in (0, 0.5, 1))
-        for name in low.index.difference(["colour"]):
+        sizes = pd.DataFrame(found, columns=["height", "width", "colour"] if modality == "image" else ["seconds"])
+        low, middle, high = (sizes.astype(float).quantile(q) for q in (0, 0.5, 1))
+        for name in sizes.columns.difference(["colour"]):
             print(f"{modality} {name}: {low[name]:.4g} to {high[name]:.4g}, median {middle[name]:.4g}")
     splits = frame["split"].where(frame["split"] != "", "(none)")
     counts = pd.crosstab(frame["label"].where(frame["label"] != "", "(empty)"), splits)
-    print(
-        "\n"
-        + text_table(
-            [
-                ["label", *counts.columns],
-                *([label, *row] for label, row in zip(counts.index, counts.to_numpy(), strict=True)),
-            ]
-        )
-    )
+    counted = [[label, *row] for label, row in zip(counts.index, counts.to_numpy(), strict=True)]
+    print("\n" + text_table([["label", *counts.columns], *counted]))
     shared = shared_files(table)
     if shared:
         file, rows = next(iter(shared.items()))

@@ -5,7 +5,9 @@ What is read is decided by the content, not by the ending. Whatever is wrong wit
 
 from __future__ import annotations
 
+import contextlib
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +23,7 @@ Pixels = NDArray[np.uint8]
 Waveform = NDArray[np.float32]
 Source = str | Path | bytes
 
-IMAGE_FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "GIF", "TIFF")
+IMAGE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 MOST_PIXELS = 64_000_000  # a decompression bomb is a small file; the limit is on what it unpacks to
 LEAST_SECONDS = 0.01
 GREY_MODES = {"1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"}
@@ -43,7 +45,7 @@ def name_of(source: Source) -> str:
 
 def probe_image(source: Source) -> ImageInfo:
     """Size and colour from the header alone. Raises FileError."""
-    with _open_image(source) as image:
+    with _open_image(source) as image, _decoding(source, "image"):
         width, height = image.size
         if image.getexif().get(0x0112, 1) >= 5:  # the EXIF orientations that swap the sides
             width, height = height, width
@@ -67,14 +69,10 @@ def read_image(source: Source, height: int, width: int, channels: int) -> Pixels
     Raises:
         FileError: whatever is wrong with the file.
     """
-    with _open_image(source) as image:
-        try:
-            image.draft("L" if channels == 1 else "RGB", (2 * width, 2 * height))  # JPEG decodes small at once
-            image.load()
-            upright = ImageOps.exif_transpose(image)
-            flat = _eight_bits(upright)
-        except Exception as error:  # Pillow's decoders raise a dozen kinds for damaged content
-            raise FileError(name_of(source), f"the image is damaged or cut off ({error})") from error
+    with _open_image(source) as image, _decoding(source, "image"):
+        image.draft("L" if channels == 1 else "RGB", (2 * width, 2 * height))  # JPEG decodes small at once
+        image.load()
+        flat = _eight_bits(ImageOps.exif_transpose(image))
     return _fitted(flat, height, width, channels)
 
 
@@ -114,12 +112,10 @@ def read_audio(source: Source, sample_rate_hz: int, clip_seconds: float, crop: s
         wanted = int(np.ceil(clip_seconds * rate))
         spare = max(file.frames - wanted, 0)
         start = {"start": 0, "center": spare // 2, "end": spare}[crop]
-        try:
+        with _decoding(source, "sound"):
             if start:
                 file.seek(start)
             samples = file.read(wanted, dtype="float32", always_2d=True)
-        except (soundfile.LibsndfileError, RuntimeError) as error:
-            raise FileError(name_of(source), f"the sound is damaged or cut off ({error})") from error
         if len(samples) < min(wanted, file.frames - start):
             raise FileError(name_of(source), f"the sound is cut off: {len(samples)} of {file.frames} samples are there")
     return waveform_from_array(samples, rate, sample_rate_hz, clip_seconds, crop, name_of(source))
@@ -146,6 +142,15 @@ def waveform_from_array(
     peak = float(np.abs(mono).max(initial=0.0))
     mono = mono / peak if peak > 1 else mono
     return np.pad(mono, (0, length - len(mono))).astype(np.float32, copy=False)
+
+
+@contextlib.contextmanager
+def _decoding(source: Source, what: str) -> Iterator[None]:
+    """Turns whatever a decoder raises for damaged content, and that is a dozen kinds, into a FileError."""
+    try:
+        yield
+    except Exception as error:
+        raise FileError(name_of(source), f"the {what} is damaged or cut off ({error})") from error
 
 
 def _stream(source: Source) -> Path | io.BytesIO:

@@ -58,7 +58,7 @@ class LogMel(nn.Module):
 def mel_matrix(sample_rate_hz: int, window: int, bins: int) -> Tensor:
     """(window // 2 + 1, bins): triangular filters on the mel scale, each of area 1 (Slaney, Auditory Toolbox, 1998)."""
     edges = _mel_to_hz(torch.linspace(0, _hz_to_mel(sample_rate_hz / 2), bins + 2, dtype=torch.float64))
-    frequencies = torch.linspace(0, sample_rate_hz / 2, window // 2 + 1, dtype=torch.float64)[:, None]
+    frequencies = torch.arange(window // 2 + 1, dtype=torch.float64)[:, None] * sample_rate_hz / window
     low, centre, high = edges[:-2], edges[1:-1], edges[2:]
     rising = (frequencies - low) / (centre - low)
     falling = (high - frequencies) / (high - centre)

@@ -104,13 +104,14 @@ def _fit_part(
 def _trainer(config: Config, epochs: int, callbacks: list[Callback], run: Path, name: str) -> Trainer:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="lightning")  # hints on worker processes, which these batches do not need
+    csv = CSVLogger(run / "logs", name)
     return Trainer(
         max_epochs=epochs,
         accelerator=config.accelerator,
         devices="auto" if config.accelerator not in ("auto", "cpu") else 1,
         precision=cast(Any, config.precision),  # Lightning checks the value
         callbacks=callbacks,
-        logger=[CSVLogger(run / "logs", name), TensorBoardLogger(run / "logs", name)],
+        logger=[csv, TensorBoardLogger(run / "logs", name, csv.version)],
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,

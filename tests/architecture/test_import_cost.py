@@ -1,0 +1,32 @@
+"""Importing the package and asking for help cost next to nothing."""
+
+import subprocess
+import sys
+import time
+
+
+def test_import_brings_no_torch() -> None:
+    code = (
+        "import sys, sightsound, sightsound.cli; print([m for m in ('torch', 'pandas', 'numpy') if m in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+def test_help_is_instant() -> None:
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "sightsound", "--help"], check=True, capture_output=True)
+        times.append(time.perf_counter() - start)
+    assert min(times) < 0.4
+
+
+def test_help_of_each_verb_brings_no_torch() -> None:
+    for verb in ("train", "predict", "evaluate", "inspect", "demo"):
+        code = (
+            f"import sys\nfrom sightsound import cli\nsys.argv = ['sightsound', '{verb}', '--help']\n"
+            "try:\n    cli.main()\nexcept SystemExit:\n    print('torch' in sys.modules)"
+        )
+        out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
+        assert out.endswith("False\n"), (verb, out)
+        assert f"sightsound {verb} " in out  # an example

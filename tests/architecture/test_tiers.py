@@ -1,0 +1,66 @@
+"""The tree is what DESIGN and CONTRIBUTING say: imports go down the tiers, files stay short."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import sightsound
+
+ROOT = Path(sightsound.__file__).parent
+REPOSITORY = ROOT.parent
+FILES = sorted(ROOT.rglob("*.py"))
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> set[str]:
+    """Dotted names of everything a file imports, inside functions and type-checking blocks too."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_go_down_the_tiers(path: Path) -> None:
+    part = part_of(path)
+    if part == "__init__":
+        return
+    for name in imported(path):
+        if not name.startswith("sightsound"):
+            continue
+        other = name.split(".")[1]
+        if other == "__version__":
+            continue
+        assert other in sightsound.TIERS, f"{path} imports {name} from the package root"
+        assert other == part or sightsound.TIERS[other] < sightsound.TIERS[part], f"{part} may not import {other}"
+
+
+def test_every_part_has_a_tier() -> None:
+    assert {part_of(path) for path in FILES} - {"__init__"} == set(sightsound.TIERS)
+
+
+@pytest.mark.parametrize("folder", ["sightsound", "tests", "benchmarks", "examples", "tools"])
+def test_no_file_is_over_300_lines(folder: str) -> None:
+    for path in (REPOSITORY / folder).rglob("*.py"):
+        assert len(path.read_text().splitlines()) <= 300, path
+
+
+def test_only_files_py_opens_images_and_sounds() -> None:
+    writers = {"report/pictures.py", "data/sources/digits.py"}  # these write them, and read their own
+    for path in FILES:
+        where = str(path.relative_to(ROOT))
+        if where != "data/files.py" and where not in writers:
+            assert not {"PIL.Image", "soundfile"} & imported(path), where
+
+
+def test_every_file_begins_by_saying_what_it_does() -> None:
+    for path in FILES:
+        assert ast.get_docstring(ast.parse(path.read_text())), path

@@ -1,0 +1,88 @@
+"""Small real files that every test can use: shapes that hum, three classes, learnt within seconds."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+import torch
+from PIL import Image
+
+import sightsound as ss
+from sightsound import cli
+
+CLASSES = {"low": 300.0, "middle": 900.0, "high": 2200.0}
+RATE = 8000
+torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)
+
+
+def write_image(path: Path, label: str, rng: np.random.Generator) -> None:
+    """16 x 16: a bar at a height that tells the class."""
+    pixels = rng.integers(0, 60, (16, 16), dtype=np.uint8)
+    row = 2 + 5 * list(CLASSES).index(label)
+    pixels[row : row + 3] += 150
+    Image.fromarray(pixels).save(path)
+
+
+def write_sound(path: Path, label: str, rng: np.random.Generator) -> None:
+    """0.3 s: a tone at a frequency that tells the class."""
+    time = np.arange(int(0.3 * RATE)) / RATE
+    tone = 0.5 * np.sin(2 * np.pi * CLASSES[label] * rng.uniform(0.9, 1.1) * time)
+    soundfile.write(path, tone + rng.normal(0, 0.05, len(time)), RATE)
+
+
+def write_table(folder: Path, rows_per_class: int = 20, seed: int = 0) -> Path:
+    """Files and `table.csv` with the columns image, audio, label."""
+    rng = np.random.default_rng(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for label in CLASSES:
+        for i in range(rows_per_class):
+            image, sound = f"{label}-{i}.png", f"{label}-{i}.wav"
+            write_image(folder / image, label, rng)
+            write_sound(folder / sound, label, rng)
+            rows.append({"image": image, "audio": sound, "label": label})
+    pd.DataFrame(rows).to_csv(folder / "table.csv", index=False)
+    return folder / "table.csv"
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """A fresh table of 60 rows that a test may damage."""
+    return write_table(tmp_path / "data")
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A table and a finished run on it; not to be changed."""
+    folder = tmp_path_factory.mktemp("trained")
+    table = write_table(folder / "data")
+    ss.train(table, out=folder / "run", epochs=12, batch_size=16)
+    return table, folder / "run"
+
+
+class Typed:
+    """What came of a command: exit code, standard output, standard error."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Runs `sightsound ...` in this process as if it had been typed."""
+
+    def run(*arguments: object) -> Typed:
+        monkeypatch.setattr("sys.argv", ["sightsound", *map(str, arguments)])
+        capsys.readouterr()
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        captured = capsys.readouterr()
+        return Typed(code, captured.out, captured.err)
+
+    return run

@@ -1,0 +1,63 @@
+"""Stores and batches: one entry a file, blanks for what is absent, an order that repeats."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from sightsound.data.batches import BatchOrder, Rows, loader
+from sightsound.data.store import build_store
+from sightsound.data.table import Table, read_table
+from sightsound.errors import FileError
+
+
+def numbers(table: Table):
+    def read(path: str) -> np.ndarray:
+        if "bad" in path:
+            raise FileError(path, "is bad")
+        return np.full(2, float(Path(path).stem), np.float32)
+
+    return build_store(table, "image", torch.zeros(2), read, lambda x: 10 * x)
+
+
+def table() -> Table:
+    import pandas as pd
+
+    return read_table(pd.DataFrame({"image": ["3", "", "bad", "3", "5"], "label": list("abcde")}))
+
+
+def test_a_store_holds_each_file_once() -> None:
+    store, rejected = numbers(table())
+    assert store.values.tolist() == [[0, 0], [30, 30], [50, 50]]
+    assert store.entry.tolist() == [1, 0, 0, 1, 2]
+    assert [(bad.row, bad.reason) for bad in rejected] == [(3, "is bad")]
+
+
+def test_batches_show_what_is_there() -> None:
+    store, _ = numbers(table())
+    rows = Rows({"image": store}, torch.arange(5), torch.tensor([0, 1, 3, 4]))
+    batches = list(loader(rows, 3))
+    assert [batch.target.tolist() for batch in batches] == [[0, 1, 3], [4]]
+    assert batches[0].present["image"].tolist() == [True, False, True]
+    assert batches[0].inputs["image"][:, 0].tolist() == [30, 0, 30]
+
+
+def test_many_files_keep_their_order() -> None:
+    import pandas as pd
+
+    names = [str(i) for i in range(1, 700)]
+    store, _ = numbers(read_table(pd.DataFrame({"image": names, "label": names})))
+    assert store.values[1:, 0].tolist() == [10.0 * i for i in range(1, 700)]
+
+
+def test_the_order_depends_on_seed_and_epoch_alone() -> None:
+    def order(seed: int | None, epoch: int) -> list[list[int]]:
+        sampler = BatchOrder(10, 4, seed)
+        sampler.set_epoch(epoch)
+        return list(sampler)
+
+    assert order(0, 3) == order(0, 3)
+    assert order(0, 3) != order(0, 4)
+    assert order(0, 3) != order(1, 3)
+    assert sorted(sum(order(0, 3), [])) == list(range(10))
+    assert order(None, 5) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]

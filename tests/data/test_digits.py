@@ -1,0 +1,43 @@
+"""The embedded data: small, whole, and no image or speaker on both sides of a split."""
+
+import hashlib
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from sightsound.data.sources import digits
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return digits.write(tmp_path_factory.mktemp("digits"))
+
+
+def test_size_and_voices() -> None:
+    words = pd.read_csv(digits.HERE / "spoken_digits.csv")
+    assert (digits.HERE / "spoken_digits.opus").stat().st_size <= 4e6
+    voices = words.groupby(["speaker", "accent", "pitch", "words_per_minute"])["digit"].nunique()
+    assert len(voices) >= 120 and (voices == 10).all()
+
+
+def test_nothing_is_shared_between_splits(table: Path) -> None:
+    frame = pd.read_csv(table)
+    assert (frame.groupby("group")["split"].nunique() == 1).all()
+    # two rows show each image, in other noise
+    assert (frame.groupby(frame.index // digits.ROWS_PER_IMAGE)["split"].nunique() == 1).all()
+    assert frame.groupby("split")["label"].nunique().tolist() == [10, 10, 10]
+    assert all((table.parent / file).exists() for file in [*frame["image"], *frame["audio"]])
+
+
+def test_the_same_seed_gives_the_same_files(table: Path, tmp_path: Path) -> None:
+    again = digits.write(tmp_path)
+    for file in ("table.csv", "images/0005.png", "sounds/3000.wav"):
+        sums = [hashlib.sha256((folder / file).read_bytes()).hexdigest() for folder in (table.parent, again.parent)]
+        assert sums[0] == sums[1]
+
+
+def test_a_complete_folder_is_kept(table: Path) -> None:
+    before = table.stat().st_mtime_ns
+    assert digits.write(table.parent) == table
+    assert table.stat().st_mtime_ns == before

@@ -1,0 +1,133 @@
+"""Every verb as a user types it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+
+@pytest.fixture(scope="module")
+def bundle(trained: tuple[Path, Path]) -> Path:
+    return trained[1] / "bundle"
+
+
+def test_train_in_a_process_of_its_own(table: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "sightsound", "train", table, "--fusion", "average", "--out", tmp_path / "run"]
+    done = subprocess.run([*command, "--epochs", "12", "--batch-size=16"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "3 classes; rows: 42 train, 9 val, 9 test." in done.stdout
+    assert "image+audio" in done.stdout and "calibration error" in done.stdout
+    assert f"Report: {tmp_path / 'run' / 'report.html'}" in done.stdout
+    assert "epoch 12" in done.stderr and "100%" in done.stderr  # the bar
+    assert "Warning" not in done.stderr and "Traceback" not in done.stderr
+
+
+def test_train_from_yaml(typed, table: Path, tmp_path: Path) -> None:
+    (tmp_path / "options.yaml").write_text("fusion: vote\nepochs: 1\naudio:\n  mel_bins: 32\n")
+    out = tmp_path / "run"
+    done = typed("train", table, "--config", tmp_path / "options.yaml", "--seed", 3, "--out", out)
+    assert done.code == 0, done.err
+    saved = (out / "config.yaml").read_text()
+    assert "fusion: vote" in saved and "mel_bins: 32" in saved and "seed: 3" in saved
+    again = typed("train", table, "--config", out / "config.yaml", "--out", tmp_path / "again")
+    assert again.code == 0 and (tmp_path / "again" / "config.yaml").read_text() == saved
+    assert (tmp_path / "again/bundle/model.safetensors").read_bytes() == (out / "bundle/model.safetensors").read_bytes()
+
+
+def test_train_finds_a_free_folder(typed, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        assert typed("train", table, "--epochs", 1).code == 0
+    assert {path.name for path in (tmp_path / "runs").iterdir()} == {"table", "table-2"}
+
+
+def test_a_folder_of_classes_trains(typed, table: Path, tmp_path: Path) -> None:
+    for row in pd.read_csv(table).itertuples():
+        for name in (row.image, row.audio):
+            (tmp_path / "tree" / row.label).mkdir(parents=True, exist_ok=True)
+            (tmp_path / "tree" / row.label / name).write_bytes((table.parent / name).read_bytes())
+    assert typed("train", tmp_path / "tree", "--epochs", 1, "--out", tmp_path / "run").code == 0
+
+
+def test_predict_a_pair_and_one_sense(typed, bundle: Path, trained: tuple[Path, Path]) -> None:
+    data = trained[0].parent
+    done = typed("predict", bundle, "--image", data / "low-0.png", "--audio", data / "low-0.wav")
+    assert done.code == 0
+    head, _, row = done.out.splitlines()
+    assert head.split()[:2] == ["row", "label"] and "image alone" in head and "audio alone" in head
+    assert row.split()[1] == "low"
+    done = typed("predict", bundle, "--audio", data / "high-0.wav", "--format", "json")
+    answer = json.loads(done.out)
+    assert answer["label"] == "high" and answer["present"] == ["audio"] and set(answer["per_modality"]) == {"audio"}
+    assert sum(answer["probabilities"].values()) == pytest.approx(1)
+
+
+def test_predict_a_table(typed, bundle: Path, trained: tuple[Path, Path], tmp_path: Path) -> None:
+    table = trained[0]
+    labels = pd.read_csv(table)["label"]
+    for name in ("a.csv", "a.parquet", "a.jsonl"):
+        assert typed("predict", bundle, table, "--out", tmp_path / name).code == 0
+    read = {"csv": pd.read_csv(tmp_path / "a.csv"), "parquet": pd.read_parquet(tmp_path / "a.parquet")}
+    for frame in read.values():
+        assert (frame["label"] == labels).mean() > 0.9
+        assert {"image_alone", "audio_alone", "p_low", "probability", "error"} <= set(frame)
+    lines = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
+    assert [line["label"] for line in lines] == read["csv"]["label"].tolist()
+    assert len(typed("predict", bundle, table).out.splitlines()) == 62
+
+
+def test_evaluate(typed, bundle: Path, trained: tuple[Path, Path], tmp_path: Path) -> None:
+    done = typed("evaluate", bundle, trained[0], "--out", tmp_path / "numbers.json")
+    assert done.code == 0 and "image+audio" in done.out
+    numbers = json.loads((tmp_path / "numbers.json").read_text())
+    assert numbers["rows"] == 60 and numbers["subsets"]["audio"]["confusion"][0][0] > 15
+
+
+def test_inspect(typed, bundle: Path, trained: tuple[Path, Path]) -> None:
+    done = typed("inspect", trained[0])
+    assert done.code == 0
+    assert "60 rows; 60 with image; 60 with audio" in done.out
+    assert "audio seconds: 0.3 to 0.3" in done.out and "The header of every file can be read." in done.out
+    done = typed("inspect", bundle)
+    assert done.code == 0 and "3 classes: high, low, middle" in done.out and "fusion concat" in done.out
+
+
+def test_wrong_calls(typed, bundle: Path, table: Path, tmp_path: Path) -> None:
+    done = typed("trian")
+    assert done.code == 2 and "Did you mean 'train'?" in done.err
+    assert typed().code == 2
+    assert typed("predict", bundle).code == 2
+    assert typed("predict", bundle, table, "--format", "parquet").code == 2
+    assert typed("train", table, "--resume").code == 2
+    done = typed("train", table, "--fusion", "concta", "--out", tmp_path / "run")
+    assert done.code == 1 and "no fusion strategy 'concta'. Did you mean 'concat'?" in done.err
+    done = typed("train", table, "--no-such-option", 3)
+    assert done.code == 2 and "no_such_option" in done.err.replace("-", "_")
+    assert typed("--version").out == "0.1.0\n"
+
+
+def test_a_reader_that_leaves_is_no_error(bundle: Path, trained: tuple[Path, Path]) -> None:
+    command = f"{sys.executable} -m sightsound predict {bundle} {trained[0]} --format csv | head -1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert done.stdout.startswith("row,label") and "Traceback" not in done.stderr
+
+
+def test_ctrl_c_leaves_a_run_that_goes_on(table: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    command = [sys.executable, "-m", "sightsound", "train", table, "--out", run, "--epochs", "60", "--patience", "60"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    while not (run / "checkpoints" / "joint" / "last.ckpt").exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "--resume" in err and "Traceback" not in err
+    done = subprocess.run([*command, "--resume"], capture_output=True, text=True)
+    assert done.returncode == 0 and (run / "bundle" / "model.safetensors").exists()

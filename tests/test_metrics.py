@@ -1,0 +1,57 @@
+"""Metrics against scikit-learn and torchmetrics; intervals against theory."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score
+from torchmetrics.functional.classification import multiclass_calibration_error
+
+from sightsound.metrics import CALIBRATION_BINS, measure
+
+LABELS = ["a", "b", "c", "never"]
+
+
+@pytest.fixture
+def said() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    target = rng.integers(0, 3, 500)
+    logits = rng.normal(0, 1, (500, 4)) + 1.5 * np.eye(4)[target]
+    logits[:, 3] = -9
+    return np.exp(logits) / np.exp(logits).sum(1, keepdims=True), target
+
+
+def test_numbers_equal_the_libraries(said: tuple[np.ndarray, np.ndarray]) -> None:
+    probabilities, target = said
+    predicted = probabilities.argmax(1)
+    numbers = measure(probabilities, target, LABELS)
+    assert numbers["rows"] == 500
+    assert numbers["accuracy"] == pytest.approx(accuracy_score(target, predicted))
+    for name, function in (("f1", f1_score), ("precision", precision_score), ("recall", recall_score)):
+        assert numbers[f"macro_{name}"] == pytest.approx(function(target, predicted, average="macro"))
+    theirs = multiclass_calibration_error(
+        torch.tensor(probabilities), torch.tensor(target), num_classes=4, n_bins=CALIBRATION_BINS
+    )
+    assert numbers["calibration_error"] == pytest.approx(float(theirs), abs=1e-6)
+    assert np.trace(numbers["confusion"]) == (predicted == target).sum()
+    assert numbers["per_class"]["a"]["rows"] == (target == 0).sum()
+    assert numbers["per_class"]["never"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "rows": 0}
+
+
+def test_the_interval_of_accuracy_is_the_binomial_one(said: tuple[np.ndarray, np.ndarray]) -> None:
+    numbers = measure(*said, LABELS)
+    low, high = numbers["accuracy_ci"]
+    deviation = (numbers["accuracy"] * (1 - numbers["accuracy"]) / 500) ** 0.5
+    assert low == pytest.approx(numbers["accuracy"] - 1.96 * deviation, abs=0.008)
+    assert high == pytest.approx(numbers["accuracy"] + 1.96 * deviation, abs=0.008)
+    for name in ("macro_f1", "macro_precision", "macro_recall"):
+        assert numbers[f"{name}_ci"][0] < numbers[name] < numbers[f"{name}_ci"][1]
+
+
+def test_one_perfect_row() -> None:
+    numbers = measure(np.array([[0.0, 1.0]]), np.array([1]), ["a", "b"])
+    assert numbers["accuracy"] == 1 and numbers["accuracy_ci"] == (1, 1) and numbers["calibration_error"] == 0
+
+
+def test_the_same_seed_repeats(said: tuple[np.ndarray, np.ndarray]) -> None:
+    assert measure(*said, LABELS) == measure(*said, LABELS)
+    assert measure(*said, LABELS)["accuracy_ci"] != measure(*said, LABELS, seed=1)["accuracy_ci"]

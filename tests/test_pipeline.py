@@ -1,0 +1,101 @@
+"""The classifier in Python: files, bytes, arrays and tables, whole or in part."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from PIL import Image
+
+import sightsound as ss
+from sightsound.data.table import Rejected
+from sightsound.errors import ConfigError, FileError, TableError
+
+
+@pytest.fixture(scope="module")
+def classifier(trained: tuple[Path, Path]) -> ss.Classifier:
+    return ss.load(trained[1] / "bundle")
+
+
+@pytest.fixture(scope="module")
+def files(trained: tuple[Path, Path]) -> tuple[Path, Path]:
+    return trained[0].parent / "high-3.png", trained[0].parent / "high-3.wav"
+
+
+def test_path_bytes_and_array_agree(classifier: ss.Classifier, files: tuple[Path, Path]) -> None:
+    image, audio = files
+    by_path = classifier.predict(image=image, audio=audio)
+    by_bytes = classifier.predict(image=image.read_bytes(), audio=audio.read_bytes())
+    samples, rate = soundfile.read(audio, dtype="float32")
+    by_array = classifier.predict(image=np.asarray(Image.open(image)), audio=(samples, rate))
+    assert by_path.label == "high"
+    assert by_path.probabilities == by_bytes.probabilities == by_array.probabilities
+    assert sum(by_path.probabilities.values()) == pytest.approx(1)
+    assert by_path.source == {"image": str(image), "audio": str(audio)}
+    assert by_bytes.source == {"image": "bytes", "audio": "bytes"}
+
+
+def test_each_sense_alone(classifier: ss.Classifier, files: tuple[Path, Path]) -> None:
+    both = classifier.predict(image=files[0], audio=files[1])
+    for sense, file in zip(("image", "audio"), files, strict=True):
+        alone = classifier.predict(**{sense: file})
+        assert alone.present == (sense,) and set(alone.per_modality) == {sense}
+        assert alone.probabilities == pytest.approx(both.per_modality[sense], abs=1e-6)
+        assert alone.probabilities == alone.per_modality[sense]
+
+
+def test_nothing_given_and_a_bad_file(classifier: ss.Classifier, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="nothing was given"):
+        classifier.predict()
+    with pytest.raises(FileError, match="no such file"):
+        classifier.predict(image=tmp_path / "x.png")
+
+
+def test_a_table_with_gaps_and_bad_rows(classifier: ss.Classifier, trained: tuple[Path, Path], tmp_path: Path) -> None:
+    frame = pd.read_csv(trained[0])[:8]
+    frame[["image", "audio"]] = frame[["image", "audio"]].map(lambda name: str(trained[0].parent / name))
+    (tmp_path / "text.png").write_text("not an image")
+    frame.loc[1, "audio"] = ""
+    frame.loc[2, ["image", "audio"]] = ""
+    frame.loc[3, "image"] = str(tmp_path / "text.png")
+    results = classifier.predict_table(frame.drop(columns="label"))
+    assert [type(r).__name__ for r in results] == [*["Prediction"] * 2, *["Rejected"] * 2, *["Prediction"] * 4]
+    assert results[1].present == ("image",)
+    assert isinstance(results[3], Rejected) and results[3].row == 4 and "holds text" in results[3].reason
+    one = classifier.predict(image=frame.loc[0, "image"], audio=frame.loc[0, "audio"])
+    assert results[0].probabilities == pytest.approx(one.probabilities, abs=1e-5)
+
+
+def test_chunks_of_a_table_do_not_change_the_answers(
+    classifier: ss.Classifier, trained: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = classifier.predict_table(trained[0])
+    monkeypatch.setattr("sightsound.pipeline.CHUNK_ROWS", 7)
+    parts = classifier.predict_table(trained[0])
+    assert [p.label for p in whole] == [p.label for p in parts]
+    assert [p.source for p in whole] == [p.source for p in parts]
+
+
+def test_evaluate(classifier: ss.Classifier, trained: tuple[Path, Path]) -> None:
+    metrics = classifier.evaluate(trained[0])
+    assert metrics["rows"] == 60 and metrics["split"] == "all"
+    assert list(metrics["subsets"]) == ["image+audio", "image", "audio"]
+    frame = pd.read_csv(trained[0])
+    frame[["image", "audio"]] = frame[["image", "audio"]].map(lambda name: str(trained[0].parent / name))
+    frame.loc[:9, "audio"] = ""
+    frame["split"] = ["test"] * 30 + ["train"] * 30
+    metrics = classifier.evaluate(frame)
+    assert metrics["split"] == "test"
+    rows = {name: numbers["rows"] for name, numbers in metrics["subsets"].items()}
+    assert rows == {"image+audio": 20, "as given": 30, "image": 30, "audio": 20}
+
+
+def test_evaluate_says_which_rows_are_bad(classifier: ss.Classifier, trained: tuple[Path, Path]) -> None:
+    frame = pd.read_csv(trained[0])
+    frame[["image", "audio"]] = frame[["image", "audio"]].map(lambda name: str(trained[0].parent / name))
+    frame.loc[4, "label"] = "purple"
+    frame.loc[5, "image"] += ".gone"
+    with pytest.raises(TableError, match=r"(?s)2 row\(s\).*row 5: the class 'purple'.*row 6: .*gone: there is no such"):
+        classifier.evaluate(frame)
+    assert classifier.evaluate(frame, skip_bad_files=True)["rows"] == 58

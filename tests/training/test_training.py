@@ -1,0 +1,148 @@
+"""The training procedure: it learns, both schedules, every strategy, one sense alone, the user's own classes."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+import yaml
+from conftest import write_table
+from safetensors.torch import load_file
+
+import sightsound as ss
+from sightsound.config import Config, from_dict
+from sightsound.errors import ConfigError, RunError, TableError
+from sightsound.fusion import STRATEGIES
+from sightsound.training.fit import parts
+from sightsound.training.module import hide_some
+
+QUICK = {"epochs": 12, "batch_size": 16, "say": lambda line: None}
+
+
+def accuracies(metrics: dict) -> dict[str, float]:
+    return {name: numbers["accuracy"] for name, numbers in metrics["subsets"].items()}
+
+
+def test_it_learns_and_leaves_a_whole_run_folder(trained: tuple[Path, Path]) -> None:
+    _, run = trained
+    metrics = json.loads((run / "bundle" / "metrics.json").read_text())
+    assert min(accuracies(metrics).values()) > 0.8
+    there = {path.name for path in run.iterdir()}
+    assert {"bundle", "checkpoints", "config.yaml", "logs", "predictions.csv", "report.html", "splits.csv"} <= there
+    saved = from_dict(yaml.safe_load((run / "config.yaml").read_text()))
+    assert saved.image == ss.ImageConfig("resnet", 16, 16, 1)
+    assert saved.audio.clip_seconds == 0.3 and saved.precision in ("32-true", "bf16-mixed")
+    assert list(run.glob("logs/joint/version_0/events.out.tfevents*"))
+    history = pd.read_csv(run / "logs" / "joint" / "version_0" / "metrics.csv")
+    assert {"train_loss", "val_loss", "val_f1", "val_f1_image", "val_f1_audio", "val_f1_image+audio"} <= set(history)
+    splits = pd.read_csv(run / "splits.csv")["split"].value_counts()
+    assert splits.to_dict() == {"train": 42, "val": 9, "test": 9}
+    predicted = pd.read_csv(run / "predictions.csv")
+    assert (predicted["label"] == predicted["predicted"]).all() and len(predicted) == 9
+
+
+@pytest.mark.parametrize("fusion", STRATEGIES)
+def test_staged_trains_each_sense_and_then_only_the_fusion(fusion: str, table: Path, tmp_path: Path) -> None:
+    classifier = ss.train(table, out=tmp_path / "run", fusion=fusion, schedule="staged", **QUICK)
+    assert min(accuracies(classifier.metrics).values()) > 0.6
+    assert accuracies(classifier.metrics)["image+audio"] >= 0.85
+    has_parameters = bool(list(classifier.network.fusion.parameters()))
+    stages = [part.name for part in parts(Config(schedule="staged"))]
+    assert stages == ["image", "audio", "fusion"]
+    done = {p.stem for p in (tmp_path / "run" / "checkpoints").glob("*.safetensors")}
+    assert done == {"image", "audio", *(["fusion"] if has_parameters else [])}
+    first, last = (load_file(tmp_path / "run" / "checkpoints" / f"{name}.safetensors") for name in ("image", "audio"))
+    for name, value in first.items():
+        if name.startswith("encoders.image"):
+            assert torch.equal(value, last[name]), f"{name} moved while another sense was trained"
+
+
+def test_one_sense_alone(table: Path, tmp_path: Path) -> None:
+    classifier = ss.train(table, out=tmp_path / "run", modalities=["audio"], **QUICK)
+    assert list(accuracies(classifier.metrics)) == ["audio"]
+    assert classifier.predict(audio=table.parent / "low-0.wav").label == "low"
+    with pytest.raises(ConfigError, match="knows audio, and image was given"):
+        classifier.predict(image=table.parent / "low-0.png")
+
+
+def test_rows_with_one_sense_are_used(table: Path, tmp_path: Path) -> None:
+    frame = pd.read_csv(table)
+    frame.loc[::3, "image"] = ""
+    frame.loc[1::3, "audio"] = ""
+    frame.to_csv(table, index=False)
+    classifier = ss.train(table, out=tmp_path / "run", **QUICK)
+    assert accuracies(classifier.metrics)["as given"] >= 0.85
+
+
+def test_a_column_without_any_file_is_left_out(table: Path, tmp_path: Path) -> None:
+    frame = pd.read_csv(table).drop(columns="audio")
+    frame.to_csv(table, index=False)
+    said: list[str] = []
+    classifier = ss.train(table, out=tmp_path / "run", **{**QUICK, "say": said.append})
+    assert classifier.config.modalities == ("image",)
+    assert any("no row has audio" in line for line in said)
+
+
+def test_the_same_seed_gives_the_same_classifier(table: Path, tmp_path: Path) -> None:
+    runs = [ss.train(table, out=tmp_path / name, epochs=2, say=QUICK["say"]).network.state_dict() for name in "ab"]
+    assert all(torch.equal(runs[0][name], runs[1][name]) for name in runs[0])
+    other = ss.train(table, out=tmp_path / "c", epochs=2, seed=1, say=QUICK["say"]).network.state_dict()
+    assert any(not torch.equal(runs[0][name], other[name]) for name in other)
+
+
+def test_the_classic_pair_learns_too(table: Path, tmp_path: Path) -> None:
+    options = {"image": {"encoder": "cnn"}, "audio": {"encoder": "bilstm", "mel_bins": 32}}
+    classifier = ss.train(table, out=tmp_path / "run", **options, **{**QUICK, "epochs": 20})
+    assert accuracies(classifier.metrics)["image+audio"] >= 0.85
+
+
+def test_a_data_frame_trains(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(table.parent)
+    ss.train(pd.read_csv(table), out=tmp_path / "run", **{**QUICK, "epochs": 1})
+    assert (tmp_path / "run" / "report.html").exists()
+
+
+def test_resume_of_a_finished_run_loads_it(trained: tuple[Path, Path]) -> None:
+    table, run = trained
+    before = (run / "bundle" / "model.safetensors").stat().st_mtime_ns
+    ss.train(table, out=run, resume=True, epochs=12, batch_size=16, say=QUICK["say"])
+    assert (run / "bundle" / "model.safetensors").stat().st_mtime_ns == before
+    with pytest.raises(RunError, match=r"other settings \(fusion differ\)"):
+        ss.train(table, out=run, resume=True, epochs=12, batch_size=16, fusion="vote")
+    with pytest.raises(RunError, match="there already.*--resume"):
+        ss.train(table, out=run)
+
+
+def test_resume_refuses_another_table(trained: tuple[Path, Path], tmp_path: Path) -> None:
+    other = write_table(tmp_path / "other", rows_per_class=5)
+    with pytest.raises(RunError, match="the table's content"):
+        ss.train(other, out=trained[1], resume=True, epochs=12, batch_size=16)
+
+
+def test_unknown_options_are_said(table: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no option epoch. Did you mean 'epochs'"):
+        ss.train(table, out=tmp_path / "run", epoch=3)
+    with pytest.raises(ConfigError, match="no option audio.mel_bin. Did you mean 'mel_bins'"):
+        ss.train(table, out=tmp_path / "run", audio={"mel_bin": 3})
+    with pytest.raises(ConfigError, match="batch_size is 0; it must be above 0"):
+        ss.train(table, out=tmp_path / "run", batch_size=0)
+    with pytest.raises(ConfigError, match="no image encoder 'resnett'. Did you mean 'resnet'"):
+        ss.train(table, out=tmp_path / "run", image={"encoder": "resnett"})
+    with pytest.raises(ConfigError, match="cannot be imported"):
+        ss.train(table, out=tmp_path / "run", fusion="no.such.Thing")
+    with pytest.raises(TableError, match="no row has audio"):
+        frame = pd.read_csv(table).drop(columns="audio")
+        ss.train(frame, out=tmp_path / "run", modalities=["audio"])
+
+
+def test_modality_dropout_hides_one_sense_in_its_share_of_rows() -> None:
+    torch.manual_seed(0)
+    present = {"image": torch.ones(20000, dtype=torch.bool), "audio": torch.arange(20000) % 2 == 0}
+    shown = hide_some(present, 0.3)
+    complete = present["audio"]
+    hidden_image, hidden_audio = complete & ~shown["image"], complete & ~shown["audio"]
+    assert not (hidden_image & hidden_audio).any()
+    assert (shown["image"][~complete]).all()  # a lone sense is never hidden
+    for hidden in (hidden_image, hidden_audio):
+        assert hidden.sum() / complete.sum() == pytest.approx(0.15, abs=0.01)
