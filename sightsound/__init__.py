@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 TIERS = {
     "types": 0,
     "errors": 0,
+    "progress": 0,
     "config": 1,
     "registry": 1,
     "data": 2,

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
 from sightsound.data.table import Rejected, Table
 from sightsound.errors import FileError
+from sightsound.progress import progress_bar
 
 T = TypeVar("T")
 CHUNK = 256  # files decoded before the result is handed on, so that memory stays flat
@@ -46,7 +46,7 @@ def each_file(table: Table, modality: str, read: Callable[[str], T], title: str)
             return error
 
     files = distinct_files(table, modality)
-    with ThreadPoolExecutor(os.cpu_count()) as threads, tqdm(total=len(files), desc=title, delay=2, leave=False) as bar:
+    with ThreadPoolExecutor(os.cpu_count()) as threads, progress_bar(title, len(files)) as bar:
         for start in range(0, len(files), CHUNK):
             chunk = files[start : start + CHUNK]
             for name, result in zip(chunk, threads.map(attempt, chunk), strict=True):

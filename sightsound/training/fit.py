@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -19,6 +18,7 @@ from tqdm import tqdm
 from sightsound.config import Config
 from sightsound.data.batches import Rows, loader
 from sightsound.model import ClassifierNetwork
+from sightsound.progress import progress_bar
 from sightsound.training.module import MONITOR, Stage
 
 VALIDATION_BATCH = 256
@@ -41,7 +41,9 @@ def parts(config: Config) -> list[Part]:
     return [*each, Part("fusion", everything, ("fusion.",))]
 
 
-def fit(network: ClassifierNetwork, config: Config, rows: Mapping[str, Rows], run: Path) -> None:
+def fit(
+    network: ClassifierNetwork, config: Config, rows: Mapping[str, Rows], run: Path, watchers: Sequence[Callback] = ()
+) -> None:
     """Trains the network in place; the weights of each stage's best epoch stay.
 
     A stage that is complete in the run folder is loaded, one that was cut off goes on from its last checkpoint.
@@ -51,19 +53,21 @@ def fit(network: ClassifierNetwork, config: Config, rows: Mapping[str, Rows], ru
         config: with everything filled in.
         rows: train and val.
         run: folder for `checkpoints/` and `logs/`.
+        watchers: Lightning callbacks that look on, in every stage.
     """
+    network.to(memory_format=torch.channels_last)  # the faster order for convolutions in half precision
     for part in parts(config):
         trained = _unfreeze(network, part.trains)
         if not trained:  # the strategy has no parameters of its own
             continue
         done = run / "checkpoints" / f"{part.name}.safetensors"
         if not done.exists():
-            _fit_part(network, part, trained, config, rows, run)
+            _fit_part(network, part, trained, config, rows, run, watchers)
             partial = done.with_suffix(".partial")
-            save_file(network.state_dict(), partial)
+            save_file({name: value.contiguous() for name, value in network.state_dict().items()}, partial)
             partial.replace(done)
         network.load_state_dict(load_file(done))
-    network.requires_grad_(True)
+    network.requires_grad_(True).to(memory_format=torch.contiguous_format)
 
 
 def _fit_part(
@@ -73,6 +77,7 @@ def _fit_part(
     config: Config,
     rows: Mapping[str, Rows],
     run: Path,
+    watchers: Sequence[Callback],
 ) -> None:
     train = loader(_seen(rows["train"], part.shown), config.batch_size, config.seed)
     val = loader(_seen(rows["val"], part.shown), VALIDATION_BATCH)
@@ -90,7 +95,8 @@ def _fit_part(
     folder = run / "checkpoints" / part.name
     best = ModelCheckpoint(folder, "best", monitor=MONITOR, mode="max", save_last=True, enable_version_counter=False)
     stop = EarlyStopping(MONITOR, mode="max", patience=config.patience)
-    trainer = _trainer(config, epochs, [best, stop, Progress(part.name), LearningRateMonitor("epoch")], run, part.name)
+    callbacks = [best, stop, Progress(part.name), LearningRateMonitor("epoch"), *watchers]
+    trainer = _trainer(config, epochs, callbacks, run, part.name)
     last = folder / "last.ckpt"
     try:
         trainer.fit(stage, train, val, ckpt_path=last if last.exists() else None, weights_only=False)
@@ -138,18 +144,12 @@ class Progress(Callback):
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.bar: tqdm[Any] | None = None
+        self.bar: tqdm[None] | None = None
 
     def on_train_start(self, trainer: Trainer, stage: LightningModule) -> None:
         """Opens the bar where a resumed stage left off."""
-        self.bar = tqdm(
-            total=int(trainer.estimated_stepping_batches),
-            initial=trainer.global_step,
-            desc=f"training {self.name}",
-            unit="step",
-            mininterval=0.5 if sys.stderr.isatty() else 30,
-            file=sys.stderr,
-        )
+        total = int(trainer.estimated_stepping_batches)
+        self.bar = progress_bar(f"training {self.name}", total, "step", done=trainer.global_step, keep=True)
 
     def on_train_batch_end(self, trainer: Trainer, stage: LightningModule, *_: Any) -> None:
         """One step on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import torch
@@ -55,10 +56,12 @@ class Stage(LightningModule):
         self.subsets = subsets([m for m in network.modalities if m in shown])
         self.predicted: dict[str, list[Tensor]] = {}
         self.target: list[Tensor] = []
+        self.began = 0.0
 
     def on_train_epoch_start(self) -> None:
         """What an epoch draws depends on seed and epoch alone, so that a resumed run repeats it."""
         torch.manual_seed(self.seed * 1_000_003 + self.current_epoch)
+        self.began = time.perf_counter()
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Batch of features -> scalar loss."""
@@ -67,6 +70,10 @@ class Stage(LightningModule):
         loss = classification_loss(output, present, self._target(batch))
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(self._target(batch)))
         return loss
+
+    def on_validation_epoch_start(self) -> None:
+        """The seconds that the epoch's training took, without validation and checkpoints."""
+        self.log("train_seconds", time.perf_counter() - self.began)
 
     def validation_step(self, batch: Batch, index: int) -> None:
         """Collects what each subset of the modalities says."""

@@ -17,7 +17,8 @@ import soundfile
 from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_digits
-from tqdm import tqdm
+
+from sightsound.progress import progress_bar
 
 HERE = Path(__file__).parent
 SHARES = {"train": 0.6, "val": 0.1, "test": 0.3}  # of the images, and of the speakers
@@ -46,22 +47,24 @@ def write(folder: Path, seed: int = 0) -> Path:
         return table
     for name in ("images", "sounds"):
         (folder / name).mkdir(parents=True, exist_ok=True)
+    digits = load_digits()
     rows = []
-    for index, (pixels, wave, rate, row) in enumerate(tqdm(list(_pairs(seed)), desc="writing digits", delay=2)):
-        image, audio = f"images/{index:04d}.png", f"sounds/{index:04d}.wav"
-        Image.fromarray(pixels).save(folder / image)
-        soundfile.write(folder / audio, wave, rate, subtype="PCM_16")
-        rows.append({"image": image, "audio": audio, **row})
+    with progress_bar("writing digits", len(digits.images) * ROWS_PER_IMAGE) as bar:
+        for index, (pixels, wave, rate, row) in enumerate(_pairs(digits, seed)):
+            image, audio = f"images/{index:04d}.png", f"sounds/{index:04d}.wav"
+            Image.fromarray(pixels).save(folder / image)
+            soundfile.write(folder / audio, wave, rate, subtype="PCM_16")
+            rows.append({"image": image, "audio": audio, **row})
+            bar.update()
     partial = table.with_suffix(".partial")
     pd.DataFrame(rows)[["image", "audio", "label", "split", "group"]].to_csv(partial, index=False)
     partial.replace(table)  # last and at once: a table stands for a complete folder
     return table
 
 
-def _pairs(seed: int) -> Iterator[tuple[NDArray[np.uint8], NDArray[Any], int, dict[str, object]]]:
+def _pairs(digits: Any, seed: int) -> Iterator[tuple[NDArray[np.uint8], NDArray[Any], int, dict[str, object]]]:
     """Noisy pixels (28, 28) uint8, noisy waveform (N,) float, its rate, and label, split and group (the speaker)."""
     rng = np.random.default_rng(seed)
-    digits = load_digits()
     sounds, rate = soundfile.read(HERE / "spoken_digits.opus", dtype="float32")
     words = pd.read_csv(HERE / "spoken_digits.csv")
     split_of_image = _split(np.arange(len(digits.images)), rng)

@@ -1,0 +1,129 @@
+"""Training speed against the same classic network in Keras, in one go: who is faster a step, who is right sooner.
+
+The network: image CNN (conv 32, pool, dense 128), sound BiLSTM 64 -> dense 64, concat -> dense 64, on 28 x 28 pixels
+and 80 x 128 frames. Both sides train through their own usual procedure; features are computed before the clock starts.
+Rounds alternate between the two; the figures are medians over all epochs but the first of each round. Keras needs an
+environment of its own (tensorflow-cpu, soundfile, scipy).
+
+    python benchmarks/classic_speed.py --keras-python tf/bin/python --keras-script classic_keras.py \
+        --data ../shared/data --rounds 3
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from lightning.pytorch import Callback
+from mnist_fsdd import write
+
+from sightsound.config import AudioConfig, Config, ImageConfig
+from sightsound.data.table import read_table
+from sightsound.inference import answer_rows
+from sightsound.training.fit import fit
+from sightsound.training.hardware import keep_freed_memory
+from sightsound.training.prepare import prepare
+
+CLASSIC = {
+    "image": ImageConfig(encoder="cnn"),
+    "audio": AudioConfig(encoder="bilstm", mel_bins=128, clip_seconds=1.0),
+}
+TARGET = 0.985
+
+
+def ours(table: Path, batch_size: int, epochs: int) -> list[float]:
+    """Samples per second of each epoch."""
+    config = Config(**CLASSIC, batch_size=batch_size, epochs=epochs)
+    with tempfile.TemporaryDirectory() as folder:
+        prepared = prepare(read_table(table), config, Path(folder))
+        fit(prepared.network, prepared.config, prepared.rows, Path(folder))
+        log = pd.read_csv(Path(folder) / "logs" / "joint" / "version_0" / "metrics.csv")
+        return [len(prepared.rows["train"]) / seconds for seconds in log["train_seconds"].dropna()]
+
+
+def keras(given: argparse.Namespace, *arguments: str) -> list[dict[str, Any]]:
+    """What the Keras script printed: one record for each phase."""
+    command = [given.keras_python, given.keras_script, "--pairs", str(given.pairs), *arguments]
+    out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return [json.loads(line) for line in out.splitlines() if line.startswith("{")]
+
+
+class Until(Callback):
+    """Scores the test rows after each epoch while the clock stands still; stops at the target."""
+
+    def __init__(self, rows: Any) -> None:
+        self.rows, self.seconds, self.accuracies, self.hit = rows, 0.0, [], False
+
+    def on_validation_end(self, trainer: Any, stage: Any) -> None:
+        """Scores."""
+        self.seconds += float(trainer.callback_metrics["train_seconds"])
+        network = stage.network.eval()
+        said = answer_rows(network, self.rows)[tuple(network.modalities)]
+        target = self.rows.target[self.rows.rows].numpy()
+        self.accuracies.append(float((said.argmax(1) == target).mean()))
+        network.train()
+        self.hit = self.accuracies[-1] >= TARGET
+        trainer.should_stop = trainer.should_stop or self.hit
+
+
+def ours_until(table: Path, seed: int) -> Until:
+    """Seconds of training with all defaults until the target."""
+    with tempfile.TemporaryDirectory() as folder:
+        prepared = prepare(read_table(table), Config(seed=seed), Path(folder))
+        until = Until(prepared.rows["test"])
+        fit(prepared.network, prepared.config, prepared.rows, Path(folder), [until])
+        return until
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--keras-python", required=True)
+    parser.add_argument("--keras-script", required=True)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--files", type=Path, default=Path("/tmp/mnist_fsdd"), help="where the PNG files go")
+    parser.add_argument("--pairs", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=4)
+    given = parser.parse_args()
+    table = write(given.data, given.files, given.pairs)
+    keep_freed_memory()
+    lines = [f"{'batch':>5}  {'Keras/s':>8}  {'ours/s':>8}  {'ratio':>5}"]
+    for batch_size in (32, 128):
+        speeds: dict[str, list[float]] = {"keras": [], "ours": []}
+        for _ in range(given.rounds):
+            size = ["--batch-size", str(batch_size), "--epochs", str(given.epochs)]
+            records = keras(given, "--phase", "fusion_e2e", *size)
+            epochs = next(r["epoch_s"] for r in records if r["phase"] == "fusion_e2e")
+            speeds["keras"] += [given.pairs / seconds for seconds in epochs[1:]]
+            speeds["ours"] += ours(table, batch_size, given.epochs)[1:]
+        middle = {name: statistics.median(values) for name, values in speeds.items()}
+        ratio = middle["ours"] / middle["keras"]
+        print(
+            json.dumps({"measure": "samples_per_s", "batch_size": batch_size, **middle, "ratio": ratio, "all": speeds})
+        )
+        lines.append(f"{batch_size:>5}  {middle['keras']:8.0f}  {middle['ours']:8.0f}  {ratio:5.2f}")
+    seconds: dict[str, list[float]] = {"keras": [], "ours": []}
+    for seed in range(given.rounds):
+        reached = []
+        for size in (["--batch-size", "32", "--epochs", "2"], ["--batch-size", "128", "--epochs", "3"]):
+            same = ["--phase", "time_to", "--target", str(TARGET), "--audio-norm", "std", "--max-epochs", "10"]
+            records = [r for r in keras(given, *same, "--seed", str(seed), *size) if r["phase"] == "time_to"]
+            reached += [r["seconds"] for r in records if r["seconds"]]
+            print(json.dumps({"measure": "time_to", "who": "keras", "seed": seed, "schemes": records}))
+        seconds["keras"].append(min(reached, default=float("inf")))
+        until = ours_until(table, seed)
+        seconds["ours"].append(until.seconds if until.hit else float("inf"))
+        print(json.dumps({"measure": "time_to", "who": "ours", "seed": seed, "accuracies": until.accuracies}))
+    middle = {name: statistics.median(values) for name, values in seconds.items()}
+    ratio = middle["keras"] / middle["ours"]
+    print(json.dumps({"measure": f"seconds_to_{TARGET}", **middle, "ratio": ratio, "all": seconds}))
+    lines.append(f"\nseconds to {TARGET}: Keras {middle['keras']:.1f}, ours {middle['ours']:.1f}, ratio {ratio:.1f}")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
