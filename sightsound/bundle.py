@@ -79,6 +79,8 @@ def read_bundle(folder: Path) -> Bundle:
         BundleError: not a bundle, damaged, or of a newer format than this version knows.
     """
     if not (folder / CONFIG).is_file():
+        if (folder / "bundle" / CONFIG).is_file():
+            raise BundleError(f"{folder}: this is a run folder; its bundle is {folder / 'bundle'}.")
         there = "there is no such folder" if not folder.exists() else f"it has no {CONFIG}"
         raise BundleError(f"{folder}: this is no bundle; {there}. `sightsound train` writes one: RUN_FOLDER/bundle.")
     try:

@@ -30,6 +30,7 @@ from sightsound.inference import (
     summary,
 )
 from sightsound.model import ClassifierNetwork, build_network
+from sightsound.progress import progress_bar
 from sightsound.types import Batch, Prediction
 
 Array = NDArray[Any]
@@ -85,8 +86,11 @@ class Classifier:
         """Classifies each row of a table, in order; a row that cannot be used gives the reason in place of a score."""
         rows = read_table(table, columns or self.config.columns, labelled=False)
         results: list[Prediction | Rejected] = []
-        for start in range(0, len(rows.frame), CHUNK_ROWS):
-            results += self._predict_chunk(Table(rows.name, rows.root, rows.frame.iloc[start : start + CHUNK_ROWS]))
+        with progress_bar("predicting", len(rows.frame), "row") as bar:
+            for start in range(0, len(rows.frame), CHUNK_ROWS):
+                chunk = Table(rows.name, rows.root, rows.frame.iloc[start : start + CHUNK_ROWS])
+                results += self._predict_chunk(chunk)
+                bar.update(len(chunk.frame))
         return results
 
     def evaluate(

@@ -1,11 +1,12 @@
 """One look for every progress bar: shown after two seconds, quiet where nobody watches a terminal."""
 
 import sys
+from typing import Any
 
 from tqdm import tqdm
 
 
-def progress_bar(title: str, total: int, unit: str = "file", done: int = 0, keep: bool = False) -> "tqdm[None]":
+def progress_bar(title: str, total: int, unit: str = "file", done: int = 0, keep: bool = False) -> "tqdm[Any]":
     """A bar on standard error with the time left; use it in a `with`, or close it.
 
     Args:
@@ -15,7 +16,7 @@ def progress_bar(title: str, total: int, unit: str = "file", done: int = 0, keep
         done: how many are done already.
         keep: whether the bar stays on the screen at the end; such a one is shown at once.
     """
-    return tqdm(
+    bar: tqdm[Any] = tqdm(
         desc=title,
         total=total,
         unit=unit,
@@ -25,3 +26,4 @@ def progress_bar(title: str, total: int, unit: str = "file", done: int = 0, keep
         mininterval=0.2 if sys.stderr.isatty() else 30,
         file=sys.stderr,
     )
+    return bar

@@ -8,6 +8,8 @@ from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
+from sightsound.config import ColumnsConfig
+
 set_parsing_settings(docstring_parse_attribute_docstrings=True)
 
 
@@ -21,6 +23,12 @@ class Parser(ArgumentParser):
     def given(self, arguments: Sequence[str]) -> Namespace:
         """The parsed arguments; a wrong call ends the process with a usage message."""
         return self.parse_args([_underscored(argument) for argument in arguments])
+
+
+def columns_of(given: Namespace) -> ColumnsConfig | None:
+    """The column names that the user gave; None, and so those the classifier was trained with, if none were."""
+    columns = ColumnsConfig(**given.columns.as_dict())
+    return None if columns == ColumnsConfig() else columns
 
 
 def _underscored(argument: str) -> str:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from sightsound.cli.common import Parser, metrics_table
+from sightsound.cli.common import Parser, columns_of, metrics_table
 from sightsound.config import ColumnsConfig
 
 EXAMPLE = """Measures a classifier on a table with labels: accuracy, macro F1 and more, with 95 % intervals, for both
@@ -26,8 +26,7 @@ def run(arguments: Sequence[str]) -> None:
     given = parser.given(arguments)
     from sightsound.pipeline import load
 
-    columns = ColumnsConfig(**given.columns.as_dict())
-    metrics = load(given.bundle).evaluate(given.table, columns, skip_bad_files=given.on_bad_file == "skip")
+    metrics = load(given.bundle).evaluate(given.table, columns_of(given), skip_bad_files=given.on_bad_file == "skip")
     print(metrics_table(metrics))
     if given.out:
         Path(given.out).write_text(json.dumps(metrics, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -24,7 +24,8 @@ def run(arguments: Sequence[str]) -> None:
     given = parser.given(arguments)
     from sightsound.bundle import CONFIG
 
-    if (Path(given.what) / CONFIG).exists():
+    what = Path(given.what)
+    if (what / CONFIG).exists() or (what / "bundle" / CONFIG).exists():
         inspect_bundle(given.what)
     else:
         inspect_table(given.what, ColumnsConfig(**given.columns.as_dict()))

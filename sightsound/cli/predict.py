@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sightsound.cli.common import Parser, text_table
+from sightsound.cli.common import Parser, columns_of, text_table
 from sightsound.config import ColumnsConfig
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def run(arguments: Sequence[str]) -> None:
     if given.table is None:
         results: list[Prediction | Rejected] = [classifier.predict(image=given.image, audio=given.audio)]
     else:
-        results = classifier.predict_table(given.table, ColumnsConfig(**given.columns.as_dict()))
+        results = classifier.predict_table(given.table, columns_of(given))
     write(results, form, given.out)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,10 +25,10 @@ Waveform = NDArray[np.float32]
 Source = str | Path | bytes
 
 IMAGE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
-MOST_PIXELS = 64_000_000  # a decompression bomb is a small file; the limit is on what it unpacks to
+MEGAPIXELS = 64  # a decompression bomb is a small file; the limit is on what it unpacks to
 LEAST_SECONDS = 0.01
 GREY_MODES = {"1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"}
-Image.MAX_IMAGE_PIXELS = None  # our own limit, with a message that names the file, comes first
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # our own, stricter limit names the file
 
 
 class ImageInfo(NamedTuple):
@@ -176,13 +177,15 @@ def _open_image(source: Source) -> Image.Image:
     stream = _stream(source)
     try:
         image = Image.open(stream, formats=IMAGE_FORMATS)
+    except Image.DecompressionBombError as error:
+        raise FileError(name_of(source), f"the image is larger than the limit of {MEGAPIXELS} megapixels") from error
     except Exception as error:  # Pillow's readers raise a dozen kinds for content that is not theirs
         kinds = "PNG, JPEG, WebP, BMP, GIF or TIFF"
         raise FileError(name_of(source), f"this is no image ({kinds}); it {_looks_like(source)}") from error
-    if image.width * image.height > MOST_PIXELS:
+    if image.width * image.height > MEGAPIXELS * 1_000_000:
         image.close()
         size = f"{image.width} x {image.height} pixels"
-        raise FileError(name_of(source), f"the image has {size}; the limit is {MOST_PIXELS // 1_000_000} megapixels")
+        raise FileError(name_of(source), f"the image has {size}; the limit is {MEGAPIXELS} megapixels")
     return image
 
 

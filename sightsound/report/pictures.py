@@ -88,6 +88,6 @@ def _uri(kind: str, file: io.BytesIO) -> str:
 
 def _svg(figure: Figure) -> Markup:
     file = io.StringIO()
-    figure.savefig(file, format="svg", metadata={"Date": None})
+    figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = file.getvalue()
     return Markup(text[text.index("<svg") :])

@@ -55,7 +55,7 @@ def fit(
         run: folder for `checkpoints/` and `logs/`.
         watchers: Lightning callbacks that look on, in every stage.
     """
-    network.to(memory_format=torch.channels_last)  # the faster order for convolutions in half precision
+    _order(network, torch.channels_last)  # the faster one for convolutions in half precision
     for part in parts(config):
         trained = _unfreeze(network, part.trains)
         if not trained:  # the strategy has no parameters of its own
@@ -67,7 +67,8 @@ def fit(
             save_file({name: value.contiguous() for name, value in network.state_dict().items()}, partial)
             partial.replace(done)
         network.load_state_dict(load_file(done))
-    network.requires_grad_(True).to(memory_format=torch.contiguous_format)
+    network.requires_grad_(True)
+    _order(network, torch.contiguous_format)
 
 
 def _fit_part(
@@ -126,6 +127,11 @@ def _trainer(config: Config, epochs: int, callbacks: list[Callback], run: Path, 
     )
 
 
+def _order(network: ClassifierNetwork, memory_format: torch.memory_format) -> None:
+    """Lays the weights of convolutions out in another order in memory; their values stay."""
+    cast(Any, network).to(memory_format=memory_format)  # torch's stubs lack this form of the call
+
+
 def _unfreeze(network: ClassifierNetwork, prefixes: tuple[str, ...]) -> list[torch.nn.Parameter]:
     """Leaves only the named parameters to train, and gives them."""
     for name, parameter in network.named_parameters():
@@ -144,7 +150,7 @@ class Progress(Callback):
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.bar: tqdm[None] | None = None
+        self.bar: tqdm[Any] | None = None
 
     def on_train_start(self, trainer: Trainer, stage: LightningModule) -> None:
         """Opens the bar where a resumed stage left off."""

@@ -2,6 +2,7 @@
 
 import ctypes
 import sys
+from typing import Any
 
 import torch
 
@@ -16,7 +17,7 @@ def resolve_precision(precision: str, accelerator: str) -> str:
         return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
     if accelerator == "mps" or (accelerator == "auto" and torch.backends.mps.is_available()):
         return "32-true"
-    capabilities = torch.cpu.get_capabilities()
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return "bf16-mixed" if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") else "32-true"
 
 

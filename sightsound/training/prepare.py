@@ -82,6 +82,10 @@ def prepare(table: Table, config: Config, run: Path) -> Prepared:
     table = split(table, config.seed)
     warnings += _shared(table)
     table.frame["split"].rename_axis("row").to_csv(run / "splits.csv")
+    for modality in modalities:
+        for part in ("train", "val"):
+            if (table.part(part).frame[modality] == "").all():
+                raise TableError(f"{table.name}: no {part} row has {modality}. Add some, or leave it out: --modalities")
     labels = sorted(table.frame["label"].unique())
     rows = _by_split(every, table, labels)
     steps = -(-len(rows["train"]) // config.batch_size)

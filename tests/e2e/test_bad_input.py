@@ -91,6 +91,10 @@ def test_all_bad_files_are_said_at_once_and_can_be_skipped(typed, table: Path, t
         (lambda f: f[:41], "the class 'high' has only 1 row(s) (row 41)"),
         (lambda f: f.assign(split="trian"), "row 1: the split 'trian' is not known"),
         (lambda f: f.assign(image="", audio=""), "no row has image or audio"),
+        (
+            lambda f: f.assign(split=["train", "val"] * 30, audio=f.audio.where(f.index % 2 == 0, "")),
+            "no val row has audio",
+        ),
     ],
 )
 def test_bad_tables(damage, message: str, typed, table: Path, tmp_path: Path) -> None:
@@ -130,7 +134,7 @@ def test_a_damaged_or_foreign_bundle(typed, trained: tuple[Path, Path], tmp_path
     done = typed("predict", tmp_path, "--image", "x.png")
     assert done.code == 1 and "this is no bundle" in done.err
     done = typed("evaluate", trained[1], trained[0])
-    assert done.code == 1 and "this is no bundle" in done.err
+    assert done.code == 1 and f"this is a run folder; its bundle is {trained[1] / 'bundle'}" in done.err
     done = typed("predict", trained[1] / "bundle", "--image", trained[0])
     assert done.code == 1 and "it holds text" in done.err
 

@@ -89,6 +89,15 @@ def test_evaluate(typed, bundle: Path, trained: tuple[Path, Path], tmp_path: Pat
     assert numbers["rows"] == 60 and numbers["subsets"]["audio"]["confusion"][0][0] > 15
 
 
+def test_other_column_names_are_remembered(typed, table: Path, tmp_path: Path) -> None:
+    frame = pd.read_csv(table).rename(columns={"audio": "call", "label": "species"})
+    frame.to_csv(table, index=False)
+    names = ["--columns.audio", "call", "--columns.label=species"]
+    assert typed("train", table, "--out", tmp_path / "run", "--epochs", 1, *names).code == 0
+    assert typed("evaluate", tmp_path / "run" / "bundle", table).code == 0
+    assert "audio alone" in typed("predict", tmp_path / "run" / "bundle", table).out
+
+
 def test_inspect(typed, bundle: Path, trained: tuple[Path, Path]) -> None:
     done = typed("inspect", trained[0])
     assert done.code == 0

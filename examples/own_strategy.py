@@ -1,0 +1,38 @@
+"""Train with a fusion strategy of your own, from outside the package: the product of both projected embeddings.
+
+python examples/own_strategy.py
+"""
+
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import nn
+
+import sightsound as ss
+from sightsound.data.sources import digits
+from sightsound.fusion.base import Combined, Fusion, Tensors
+
+
+class Multiply(Fusion):
+    """Product of the projected embeddings."""
+
+    def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
+        super().__init__(embedding_sizes, stage_channels, classes)
+        self.project = nn.ModuleDict({m: nn.Linear(embedding_sizes[m], 32) for m in self.modalities})
+        self.classify = nn.Linear(32, classes)
+
+    def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors) -> Combined:
+        """Per modality (B, D) -> logits (B, C)."""
+        product = self.project["image"](embeddings["image"]) * self.project["audio"](embeddings["audio"])
+        return Combined(self.classify(product), None)
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parent))  # so that the name own_strategy.Multiply leads here
+    with tempfile.TemporaryDirectory() as folder:
+        table = digits.write(Path(folder) / "data")
+        classifier = ss.train(table, out=Path(folder) / "run", fusion="own_strategy.Multiply", epochs=3)
+        for name, numbers in classifier.metrics["subsets"].items():
+            print(f"{name:<12} {numbers['accuracy']:.3f}")

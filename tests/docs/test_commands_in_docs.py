@@ -1,0 +1,59 @@
+"""Every command and every piece of Python that the README shows is run, as it stands there."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sightsound.cli import VERBS
+
+REPOSITORY = Path(__file__).parents[2]
+README = (REPOSITORY / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+@pytest.fixture
+def workplace(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the files that the README speaks of."""
+    shutil.copytree(table.parent, tmp_path / "work")
+    for name, source in (("7.png", "low-0.png"), ("seven.wav", "low-0.wav")):
+        shutil.copy(table.parent / source, tmp_path / "work" / name)
+    monkeypatch.chdir(tmp_path / "work")
+    return tmp_path / "work"
+
+
+def test_the_readme_commands_work_in_their_order(typed, workplace: Path) -> None:
+    lines = [line for block in blocks("bash") for line in block.splitlines() if line.startswith("sightsound")]
+    assert {shlex.split(line)[1] for line in lines} >= set(VERBS) - {"demo"}
+    for line in lines:
+        done = typed(*shlex.split(line)[1:])
+        assert done.code == 0, (line, done.err)
+    assert (workplace / "runs" / "first" / "report.html").exists() and (workplace / "answers.csv").exists()
+
+
+def test_the_readme_python_works(workplace: Path) -> None:
+    [code] = blocks("python")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "low" in done.stdout and (workplace / "my.bundle").exists()
+
+
+def test_the_two_first_commands_are_make_targets_and_what_ci_runs() -> None:
+    assert blocks("bash")[0].split("\n")[:2] == ["make demo", "make test"]
+    makefile = (REPOSITORY / "Makefile").read_text()
+    assert re.search(r"^demo: install\n\t.*sightsound demo$", makefile, flags=re.MULTILINE)
+    assert re.search(r"^test: check\n\t.*-m pytest", makefile, flags=re.MULTILINE)
+    assert "\nmake test\n" in (REPOSITORY / ".ci" / "run").read_text()
+
+
+def test_links_lead_somewhere() -> None:
+    for page in [*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"

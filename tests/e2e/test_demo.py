@@ -1,0 +1,26 @@
+"""The demo as a user runs it: both senses win by far, and the second time it is there at once."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+
+def test_demo(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "sightsound", "demo", "--out", str(tmp_path / "demo")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    run = tmp_path / "demo" / "run"
+    assert f"Report: {run / 'report.html'}" in done.stdout
+    subsets = json.loads((run / "bundle" / "metrics.json").read_text())["subsets"]
+    both, image, audio = (subsets[name]["accuracy"] for name in ("image+audio", "image", "audio"))
+    assert 0.80 <= image <= 0.92 and 0.80 <= audio <= 0.92
+    assert both >= max(image, audio) + 0.04
+    page = (run / "report.html").read_text()
+    assert page.count("<audio") == 12 and page.count('class="sample') == 13 and page.count("<svg") == 4
+    assert "http://" not in page.replace("http://www.w3.org", "") and "https://" not in page  # needs no network
+    start = time.perf_counter()
+    again = subprocess.run(command, capture_output=True, text=True)
+    assert again.returncode == 0 and time.perf_counter() - start < 30
+    assert again.stdout.split("senses")[1] == done.stdout.split("senses")[1]
