@@ -110,7 +110,7 @@ def main() -> None:
     for seed in range(given.rounds):
         reached = []
         for size in (["--batch-size", "32", "--epochs", "2"], ["--batch-size", "128", "--epochs", "3"]):
-            same = ["--phase", "time_to", "--target", str(TARGET), "--audio-norm", "std", "--max-epochs", "10"]
+            same = ["--phase", "time_to", "--target", str(TARGET), "--audio-norm", "std", "--max-epochs", "6"]
             records = [r for r in keras(given, *same, "--seed", str(seed), *size) if r["phase"] == "time_to"]
             reached += [r["seconds"] for r in records if r["seconds"]]
             print(json.dumps({"measure": "time_to", "who": "keras", "seed": seed, "schemes": records}))

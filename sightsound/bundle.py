@@ -65,7 +65,7 @@ def write_bundle(folder: Path, bundle: Bundle) -> None:
         if folder.exists():
             folder.rename(old)
         partial.rename(folder)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         raise BundleError(f"{folder}: the bundle cannot be written: {error}") from error
     finally:
         for left in [*folder.parent.glob(f".{folder.name}.partial-*"), *folder.parent.glob(f".{folder.name}.old-*")]:

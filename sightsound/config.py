@@ -36,11 +36,11 @@ class ImageConfig:
     encoder: str = "resnet"
     """resnet, cnn, or package.module.Class."""
     height: int | None = None
-    """Pixels; default: of the typical training image, at most 64."""
+    """Pixels; default: those of the typical image, at most 64."""
     width: int | None = None
-    """Pixels; default: of the typical training image, at most 64."""
+    """Pixels; default: those of the typical image, at most 64."""
     channels: Literal[1, 3] | None = None
-    """1 grey, 3 colour; default: 3 if any training image has colour."""
+    """1 grey, 3 colour; default: 3 if any image has colour."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class AudioConfig:
     sample_rate_hz: int = 16000
     """Every sound is resampled to this."""
     clip_seconds: float | None = None
-    """Every sound is cut or padded to this; default: long enough for 95 % of the training sounds, at most 10."""
+    """Every sound is cut or padded to this; default: long enough for 95 % of the sounds, at most 10."""
     crop: Literal["start", "center", "end"] = "start"
     """Which part of a longer sound is kept; a shorter one is padded with silence at the end."""
     window_ms: float = 32.0

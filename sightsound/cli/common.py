@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 import re
+from argparse import RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from typing import Any
 
-from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
+from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace, set_parsing_settings
 
 from sightsound.config import ColumnsConfig
 
 set_parsing_settings(docstring_parse_attribute_docstrings=True)
 
 
+class Formatter(DefaultHelpFormatter, RawDescriptionHelpFormatter):
+    """Leaves the examples in a description as they are written."""
+
+
 class Parser(ArgumentParser):
-    """Takes --batch-size and --batch_size alike, and shows the former."""
+    """Takes --batch-size and --batch_size alike, and shows the former.
+
+    Args:
+        verb: what the user typed after `sightsound`.
+        positionals: how to call it, for the usage line.
+        description: what it does, and examples.
+    """
+
+    def __init__(self, verb: str, positionals: str, description: str) -> None:
+        super().__init__(
+            prog=f"sightsound {verb}",
+            usage=f"sightsound {verb} {positionals} [options]".replace("  ", " "),
+            description=description,
+            formatter_class=Formatter,
+        )
 
     def format_help(self, formatter: Any = None) -> str:
         """The help text with hyphens in the names of options."""

@@ -15,7 +15,7 @@ shows what the image alone, the sound alone and both together reach.
 
 def run(arguments: Sequence[str]) -> None:
     """Parses, writes the data and trains."""
-    parser = Parser(prog="sightsound demo", description=EXAMPLE)
+    parser = Parser("demo", "", EXAMPLE)
     parser.add_argument("--out", default="runs/demo", help="folder for data, run and report (default: runs/demo)")
     parser.add_argument("--seed", type=int, default=0, help="of the training")
     given = parser.given(arguments)

@@ -17,7 +17,7 @@ senses together and for each alone. If the table has a split column with test ro
 
 def run(arguments: Sequence[str]) -> None:
     """Parses, measures and prints."""
-    parser = Parser(prog="sightsound evaluate", description=EXAMPLE)
+    parser = Parser("evaluate", "BUNDLE TABLE", EXAMPLE)
     parser.add_argument("bundle", help="folder written by train")
     parser.add_argument("table", help="CSV, TSV, Parquet or JSON Lines file, or a folder of classes")
     parser.add_argument("--on_bad_file", choices=["stop", "skip"], default="stop", help="what to do about bad rows")

@@ -18,7 +18,7 @@ Of a bundle: what it knows, how it is built and what it reached.
 
 def run(arguments: Sequence[str]) -> None:
     """Parses, looks and prints."""
-    parser = Parser(prog="sightsound inspect", description=EXAMPLE)
+    parser = Parser("inspect", "TABLE_OR_BUNDLE", EXAMPLE)
     parser.add_argument("what", help="a table, a folder of classes, or a bundle")
     parser.add_class_arguments(ColumnsConfig, "columns")
     given = parser.given(arguments)

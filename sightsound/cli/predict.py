@@ -29,7 +29,7 @@ FORMATS = ["text", "json", "csv", "parquet"]
 
 def run(arguments: Sequence[str]) -> None:
     """Parses, predicts and prints or writes."""
-    parser = Parser(prog="sightsound predict", description=EXAMPLE)
+    parser = Parser("predict", "BUNDLE [TABLE]", EXAMPLE)
     parser.add_argument("bundle", help="folder written by train")
     parser.add_argument("table", nargs="?", help="classify every row of this table")
     parser.add_argument("--image", help="image file")

@@ -16,7 +16,7 @@ means that this sense is missing), or on a folder of class/name.png and class/na
 
 def run(arguments: Sequence[str]) -> None:
     """Parses and trains."""
-    parser = Parser(prog="sightsound train", description=EXAMPLE)
+    parser = Parser("train", "TABLE", EXAMPLE)
     parser.add_argument("table", help="CSV, TSV, Parquet or JSON Lines file, or a folder of classes")
     parser.add_argument("--out", help="run folder; default: a new one under runs/")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")

@@ -12,11 +12,13 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from safetensors.torch import load_file, save_file
 from tqdm import tqdm
 
 from sightsound.config import Config
 from sightsound.data.batches import Rows, loader
+from sightsound.errors import ConfigError
 from sightsound.model import ClassifierNetwork
 from sightsound.progress import progress_bar
 from sightsound.training.module import MONITOR, Stage
@@ -97,7 +99,12 @@ def _fit_part(
     best = ModelCheckpoint(folder, "best", monitor=MONITOR, mode="max", save_last=True, enable_version_counter=False)
     stop = EarlyStopping(MONITOR, mode="max", patience=config.patience)
     callbacks = [best, stop, Progress(part.name), LearningRateMonitor("epoch"), *watchers]
-    trainer = _trainer(config, epochs, callbacks, run, part.name)
+    try:
+        trainer = _trainer(config, epochs, callbacks, run, part.name)
+    except (MisconfigurationException, ValueError) as error:  # how Lightning refuses an accelerator or a precision
+        raise ConfigError(
+            f"accelerator {config.accelerator!r} in {config.precision!r} cannot be used: {error}"
+        ) from error
     last = folder / "last.ckpt"
     try:
         trainer.fit(stage, train, val, ckpt_path=last if last.exists() else None, weights_only=False)
@@ -115,7 +122,7 @@ def _trainer(config: Config, epochs: int, callbacks: list[Callback], run: Path, 
     return Trainer(
         max_epochs=epochs,
         accelerator=config.accelerator,
-        devices="auto" if config.accelerator not in ("auto", "cpu") else 1,
+        devices=1,
         precision=cast(Any, config.precision),  # Lightning checks the value
         callbacks=callbacks,
         logger=[csv, TensorBoardLogger(run / "logs", name, csv.version)],

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
+from safetensors import SafetensorError
 
 from sightsound.config import Config
 from sightsound.data.table import Table, read_table
@@ -65,7 +66,7 @@ def train(
         fit(prepared.network, prepared.config, prepared.rows, run)
         classifier = _tested(prepared, run)
         classifier.save(run / BUNDLE)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         raise RunError(f"{run}: cannot be written: {error}. Mend that, then go on with --resume.") from error
     return classifier
 

@@ -131,6 +131,10 @@ def test_unknown_options_are_said(table: Path, tmp_path: Path) -> None:
         ss.train(table, out=tmp_path / "run", image={"encoder": "resnett"})
     with pytest.raises(ConfigError, match="cannot be imported"):
         ss.train(table, out=tmp_path / "run", fusion="no.such.Thing")
+    with pytest.raises(ConfigError, match="accelerator 'auto' in 'bf17' cannot be used"):
+        ss.train(table, out=tmp_path / "precision", precision="bf17", say=QUICK["say"])
+    with pytest.raises(ConfigError, match="accelerator 'abacus'"):
+        ss.train(table, out=tmp_path / "accelerator", accelerator="abacus", say=QUICK["say"])
     with pytest.raises(TableError, match="no row has audio"):
         frame = pd.read_csv(table).drop(columns="audio")
         ss.train(frame, out=tmp_path / "run", modalities=["audio"])
