@@ -113,14 +113,14 @@ def main() -> None:
             same = ["--phase", "time_to", "--target", str(TARGET), "--audio-norm", "std", "--max-epochs", "6"]
             records = [r for r in keras(given, *same, "--seed", str(seed), *size) if r["phase"] == "time_to"]
             reached += [r["seconds"] for r in records if r["seconds"]]
-            print(json.dumps({"measure": "time_to", "who": "keras", "seed": seed, "schemes": records}))
+            print(json.dumps({"measure": "time_to", "who": "keras", "seed": seed, "schemes": records}), flush=True)
         seconds["keras"].append(min(reached, default=float("inf")))
         until = ours_until(table, seed)
         seconds["ours"].append(until.seconds if until.hit else float("inf"))
-        print(json.dumps({"measure": "time_to", "who": "ours", "seed": seed, "accuracies": until.accuracies}))
+        print(json.dumps({"measure": "time_to", "who": "ours", "seed": seed, "accuracies": until.accuracies}), flush=True)
     middle = {name: statistics.median(values) for name, values in seconds.items()}
     ratio = middle["keras"] / middle["ours"]
-    print(json.dumps({"measure": f"seconds_to_{TARGET}", **middle, "ratio": ratio, "all": seconds}))
+    print(json.dumps({"measure": f"seconds_to_{TARGET}", **middle, "ratio": ratio, "all": seconds}), flush=True)
     lines.append(f"\nseconds to {TARGET}: Keras {middle['keras']:.1f}, ours {middle['ours']:.1f}, ratio {ratio:.1f}")
     print("\n".join(lines))
 

@@ -16,7 +16,7 @@ class AddChannel(nn.Module):
 
 
 class ConvNet(Encoder):
-    """The default: four convolutions, each halving time and frequency, then the average over both."""
+    """The default: a wide convolution with stride 4, two that halve time and frequency, the average over both."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class ConvNet(Encoder):
         self.stage_channels = [32, 64, 128]
         self.stages = nn.ModuleList(
             [
-                nn.Sequential(AddChannel(), conv_block(1, 16, stride=2), conv_block(16, 32, stride=2)),
+                nn.Sequential(AddChannel(), conv_block(1, 32, stride=4, size=7)),
                 conv_block(32, 64, stride=2),
                 conv_block(64, 128, stride=2),
             ]

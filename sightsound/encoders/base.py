@@ -31,6 +31,6 @@ class Encoder(nn.Module):
         return embedding
 
 
-def conv_block(before: int, after: int, stride: int) -> nn.Sequential:
-    """3 x 3 convolution, norm over the whole map, ReLU: (B, before, H, W) -> (B, after, H / stride, W / stride)."""
-    return nn.Sequential(nn.Conv2d(before, after, 3, stride, 1), nn.GroupNorm(1, after), nn.ReLU())
+def conv_block(before: int, after: int, stride: int, size: int = 3) -> nn.Sequential:
+    """Convolution, norm over the whole map, ReLU: (B, before, H, W) -> (B, after, H / stride, W / stride)."""
+    return nn.Sequential(nn.Conv2d(before, after, size, stride, size // 2), nn.GroupNorm(1, after), nn.ReLU())

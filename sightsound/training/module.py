@@ -107,7 +107,7 @@ class Stage(LightningModule):
         """AdamW under a one-cycle schedule, stepped every batch."""
         fused = self.trainer.precision != "16-mixed" and self.device.type in ("cpu", "cuda")
         optimizer = torch.optim.AdamW(self.trained, self.learning_rate, weight_decay=self.weight_decay, fused=fused)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.learning_rate, self.steps, pct_start=0.15)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.learning_rate, self.steps, pct_start=0.05)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _present(self, batch: Batch) -> dict[str, Tensor]:
