@@ -79,19 +79,13 @@ def ours_until(table: Path, seed: int) -> Until:
         return until
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--keras-python", required=True)
-    parser.add_argument("--keras-script", required=True)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--files", type=Path, default=Path("/tmp/mnist_fsdd"), help="where the PNG files go")
-    parser.add_argument("--pairs", type=int, default=10_000)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=4)
-    given = parser.parse_args()
-    table = write(given.data, given.files, given.pairs)
-    keep_freed_memory()
-    lines = [f"{'batch':>5}  {'Keras/s':>8}  {'ours/s':>8}  {'ratio':>5}"]
+def emit(**record: Any) -> None:
+    """One JSON line, at once."""
+    print(json.dumps(record), flush=True)
+
+
+def compare_speed(given: argparse.Namespace, table: Path) -> None:
+    """Samples per second of the same network, at two batch sizes."""
     for batch_size in (32, 128):
         speeds: dict[str, list[float]] = {"keras": [], "ours": []}
         for _ in range(given.rounds):
@@ -101,11 +95,13 @@ def main() -> None:
             speeds["keras"] += [given.pairs / seconds for seconds in epochs[1:]]
             speeds["ours"] += ours(table, batch_size, given.epochs)[1:]
         middle = {name: statistics.median(values) for name, values in speeds.items()}
+        emit(measure="samples_per_s", batch_size=batch_size, **middle, all=speeds)
         ratio = middle["ours"] / middle["keras"]
-        print(
-            json.dumps({"measure": "samples_per_s", "batch_size": batch_size, **middle, "ratio": ratio, "all": speeds})
-        )
-        lines.append(f"{batch_size:>5}  {middle['keras']:8.0f}  {middle['ours']:8.0f}  {ratio:5.2f}")
+        print(f"batch {batch_size}: Keras {middle['keras']:.0f}/s, ours {middle['ours']:.0f}/s, ratio {ratio:.2f}")
+
+
+def compare_time_to_target(given: argparse.Namespace, table: Path) -> None:
+    """Seconds of training until the target, each side in its best way."""
     seconds: dict[str, list[float]] = {"keras": [], "ours": []}
     for seed in range(given.rounds):
         reached = []
@@ -113,16 +109,35 @@ def main() -> None:
             same = ["--phase", "time_to", "--target", str(TARGET), "--audio-norm", "std", "--max-epochs", "6"]
             records = [r for r in keras(given, *same, "--seed", str(seed), *size) if r["phase"] == "time_to"]
             reached += [r["seconds"] for r in records if r["seconds"]]
-            print(json.dumps({"measure": "time_to", "who": "keras", "seed": seed, "schemes": records}), flush=True)
-        seconds["keras"].append(min(reached, default=float("inf")))
+            emit(measure="time_to", who="keras", seed=seed, schemes=records)
         until = ours_until(table, seed)
+        seconds["keras"].append(min(reached, default=float("inf")))
         seconds["ours"].append(until.seconds if until.hit else float("inf"))
-        print(json.dumps({"measure": "time_to", "who": "ours", "seed": seed, "accuracies": until.accuracies}), flush=True)
-    middle = {name: statistics.median(values) for name, values in seconds.items()}
-    ratio = middle["keras"] / middle["ours"]
-    print(json.dumps({"measure": f"seconds_to_{TARGET}", **middle, "ratio": ratio, "all": seconds}), flush=True)
-    lines.append(f"\nseconds to {TARGET}: Keras {middle['keras']:.1f}, ours {middle['ours']:.1f}, ratio {ratio:.1f}")
-    print("\n".join(lines))
+        emit(measure="time_to", who="ours", seed=seed, accuracies=until.accuracies)
+    keras_s, ours_s = (statistics.median(seconds[name]) for name in ("keras", "ours"))
+    emit(measure="seconds_to_target", target=TARGET, all=seconds)
+    print(f"seconds to {TARGET}: Keras {keras_s:.1f}, ours {ours_s:.1f}, ratio {keras_s / ours_s:.1f}")
+
+
+MEASURES = {"speed": compare_speed, "time_to": compare_time_to_target}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--keras-python", required=True)
+    parser.add_argument("--keras-script", required=True)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--files", type=Path, default=Path("/tmp/mnist_fsdd"), help="where the PNG files go")
+    parser.add_argument("--pairs", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--measure", choices=[*MEASURES, "all"], default="all")
+    given = parser.parse_args()
+    table = write(given.data, given.files, given.pairs)
+    keep_freed_memory()
+    for name, measure in MEASURES.items():
+        if given.measure in (name, "all"):
+            measure(given, table)
 
 
 if __name__ == "__main__":
