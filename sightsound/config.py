@@ -91,8 +91,8 @@ class Config:
     """Peak of the schedule: short warm-up, then a cosine down to zero."""
     weight_decay: float = 0.01
     """Of AdamW."""
-    modality_dropout: float = 0.2
-    """Share of the complete training rows in which one sense, drawn by chance, is hidden."""
+    modality_dropout: float | None = None
+    """Share of the complete training rows in which one sense is hidden; default: 0.2, hierarchical strategies 0.5."""
     seed: int = 0
     """Of the split, the weights, the order of the rows and the dropout."""
     precision: str = "auto"
@@ -121,7 +121,7 @@ class Config:
         for name, value in positive.items():
             if value is not None and not value > 0:
                 raise ConfigError(f"{name} is {value}; it must be above 0.")
-        if not 0 <= self.modality_dropout < 1:
+        if self.modality_dropout is not None and not 0 <= self.modality_dropout < 1:
             raise ConfigError(f"modality_dropout is {self.modality_dropout}; it must be at least 0 and below 1.")
 
 

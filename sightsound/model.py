@@ -61,6 +61,11 @@ class ClassifierNetwork(nn.Module):
         present = {m: batch.present[m] for m in self.modalities}
         return self._decide(self._encode(batch.inputs, present), present)
 
+    @property
+    def exchanges(self) -> bool:
+        """Whether the strategy lets the encoders exchange information, as hierarchical ones do."""
+        return type(self.fusion).exchange is not Fusion.exchange
+
     def fuse_subsets(self, batch: Batch, subsets: list[tuple[str, ...]]) -> list[Output]:
         """What `fuse` says when it is shown the modalities of each subset alone.
 
@@ -70,7 +75,7 @@ class ClassifierNetwork(nn.Module):
             {m: batch.present[m] if m in subset else torch.zeros_like(batch.present[m]) for m in self.modalities}
             for subset in subsets
         ]
-        if type(self.fusion).exchange is not Fusion.exchange:
+        if self.exchanges:
             return [self.fuse(batch._replace(present=present)) for present in shown]
         embeddings = self._encode(batch.inputs, {m: batch.present[m] for m in self.modalities})
         return [self._decide(embeddings, present) for present in shown]

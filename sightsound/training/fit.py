@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from safetensors.torch import load_file, save_file
 from tqdm import tqdm
 
@@ -92,7 +92,7 @@ def _fit_part(
         epochs * len(train),
         config.learning_rate,
         config.weight_decay,
-        config.modality_dropout,
+        config.modality_dropout or 0.0,
         config.seed,
     )
     folder = run / "checkpoints" / part.name

@@ -28,6 +28,7 @@ from sightsound.training.hardware import resolve_precision
 LARGEST_SIDE = 64  # pixels, unless the user asks for more
 LONGEST_CLIP = 10.0  # seconds, unless the user asks for more
 STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 1000, 10, 100
+DROPOUT, HIERARCHICAL_DROPOUT = 0.2, 0.5
 STATISTICS_FILES = 10_000  # enough for a mean and a deviation
 
 
@@ -90,8 +91,12 @@ def prepare(table: Table, config: Config, run: Path) -> Prepared:
     rows = _by_split(every, table, labels)
     steps = -(-len(rows["train"]) // config.batch_size)
     epochs = config.epochs or min(max(math.ceil(STEPS / steps), FEWEST_EPOCHS), MOST_EPOCHS)
-    config = dataclasses.replace(config, epochs=epochs)
-    return Prepared(table, config, labels, _network(config, len(labels), rows["train"]), rows, warnings)
+    network = _network(config, len(labels), rows["train"])
+    if (dropout := config.modality_dropout) is None:
+        # encoders that exchange learn to do without it only from rows where the other sense is hidden
+        dropout = HIERARCHICAL_DROPOUT if network.exchanges else DROPOUT
+    config = dataclasses.replace(config, epochs=epochs, modality_dropout=dropout)
+    return Prepared(table, config, labels, network, rows, warnings)
 
 
 def probe(table: Table, modalities: tuple[str, ...]) -> tuple[dict[str, list[ImageInfo | float]], list[Rejected]]:
