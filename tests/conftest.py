@@ -15,6 +15,7 @@ from sightsound import cli
 
 CLASSES = {"low": 300.0, "middle": 900.0, "high": 2200.0}
 RATE = 8000
+TRAINED = {"epochs": 30, "batch_size": 16}  # options of the run that many tests share
 torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)
 
 
@@ -59,7 +60,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A table and a finished run on it; not to be changed."""
     folder = tmp_path_factory.mktemp("trained")
     table = write_table(folder / "data")
-    ss.train(table, out=folder / "run", epochs=12, batch_size=16)
+    ss.train(table, out=folder / "run", **TRAINED)
     return table, folder / "run"
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from conftest import write_table
+from conftest import TRAINED, write_table
 from safetensors.torch import load_file
 
 import sightsound as ss
@@ -106,10 +106,10 @@ def test_a_data_frame_trains(table: Path, tmp_path: Path, monkeypatch: pytest.Mo
 def test_resume_of_a_finished_run_loads_it(trained: tuple[Path, Path]) -> None:
     table, run = trained
     before = (run / "bundle" / "model.safetensors").stat().st_mtime_ns
-    ss.train(table, out=run, resume=True, epochs=12, batch_size=16, say=QUICK["say"])
+    ss.train(table, out=run, resume=True, say=QUICK["say"], **TRAINED)
     assert (run / "bundle" / "model.safetensors").stat().st_mtime_ns == before
     with pytest.raises(RunError, match=r"other settings \(fusion differ\)"):
-        ss.train(table, out=run, resume=True, epochs=12, batch_size=16, fusion="vote")
+        ss.train(table, out=run, resume=True, fusion="vote", **TRAINED)
     with pytest.raises(RunError, match="there already.*--resume"):
         ss.train(table, out=run)
 
@@ -117,7 +117,7 @@ def test_resume_of_a_finished_run_loads_it(trained: tuple[Path, Path]) -> None:
 def test_resume_refuses_another_table(trained: tuple[Path, Path], tmp_path: Path) -> None:
     other = write_table(tmp_path / "other", rows_per_class=5)
     with pytest.raises(RunError, match="the table's content"):
-        ss.train(other, out=trained[1], resume=True, epochs=12, batch_size=16)
+        ss.train(other, out=trained[1], resume=True, **TRAINED)
 
 
 def test_unknown_options_are_said(table: Path, tmp_path: Path) -> None:
