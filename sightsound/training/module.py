@@ -59,9 +59,13 @@ class Stage(LightningModule):
         self.began = 0.0
 
     def on_train_epoch_start(self) -> None:
-        """What an epoch draws depends on seed and epoch alone, so that a resumed run repeats it."""
-        torch.manual_seed(self.seed * 1_000_003 + self.current_epoch)
+        """Starts the clock."""
         self.began = time.perf_counter()
+
+    def on_train_batch_start(self, batch: Batch, index: int) -> None:
+        """What an epoch draws depends on seed and epoch alone, so that a resumed run repeats it."""
+        if index == 0:  # not at the start of the epoch: a new loader draws once more, a kept one does not
+            torch.manual_seed(self.seed * 1_000_003 + self.current_epoch)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Batch of features -> scalar loss."""
