@@ -10,6 +10,8 @@ from typing import Any
 import pandas as pd
 
 from sightsound.config import Config, check_names, from_dict
+from sightsound.data.named import dataset
+from sightsound.data.sources import SOURCES, SourceOptions
 from sightsound.data.table import read_table
 from sightsound.pipeline import Classifier
 from sightsound.report.write import write_report
@@ -20,6 +22,7 @@ from sightsound.training.run import train as train_in_folder
 def train(
     table: str | Path | pd.DataFrame,
     *,
+    source: SourceOptions | None = None,
     out: str | Path | None = None,
     resume: bool = False,
     config: Config | None = None,
@@ -29,7 +32,8 @@ def train(
     """Trains a classifier on a table of images, sounds and labels.
 
     Args:
-        table: CSV, TSV, Parquet or JSON Lines file, folder of classes, or DataFrame.
+        table: CSV, TSV, Parquet or JSON Lines file, folder of classes, DataFrame, or the name of a data set.
+        source: of a data set by name: where its files are, and how it is made.
         out: run folder for the bundle, the report and the logs; default: a new one, runs/NAME_OF_TABLE.
         resume: go on with the run in `out`.
         config: all options at once.
@@ -50,6 +54,8 @@ def train(
             options[name] = dataclasses.replace(getattr(base, name), **value)
     filled = from_dict({**{f.name: getattr(base, f.name) for f in dataclasses.fields(base)}, **options})
     run = Path(out) if out else _new_folder(table)
+    if isinstance(table, str) and not Path(table).exists() and (table in SOURCES or table.startswith("hub:")):
+        table = dataset(table, source)
     classifier = train_in_folder(table, filled, run, resume, say)
     report = write_report(classifier, read_table(table, filled.columns), run)
     say(f"Bundle: {run / BUNDLE}\nReport: {report}")
@@ -58,7 +64,7 @@ def train(
 
 def _new_folder(table: str | Path | pd.DataFrame) -> Path:
     """runs/NAME, or the first of runs/NAME-2, runs/NAME-3, ... that is free."""
-    name = "dataframe" if isinstance(table, pd.DataFrame) else Path(table).stem or "run"
+    name = "dataframe" if isinstance(table, pd.DataFrame) else Path(table).stem.replace(":", "_") or "run"
     number, folder = 1, Path("runs") / name
     while folder.exists():
         number += 1

@@ -34,13 +34,19 @@ class ImageConfig:
     """How images are read and encoded."""
 
     encoder: str = "resnet"
-    """resnet, cnn, or package.module.Class."""
+    """resnet, cnn, hf:NAME (a Hugging Face vision model, or a folder with one), or package.module.Class."""
+    frozen: bool = False
+    """Leave the encoder as it is, and compute its embeddings only once; for pretrained ones."""
+    layer_decay: float = 0.8
+    """A pretrained encoder that is trained on: each layer's learning rate as a multiple of the next one's."""
     height: int | None = None
     """Pixels; default: those of the typical image, at most 64."""
     width: int | None = None
     """Pixels; default: those of the typical image, at most 64."""
     channels: Literal[1, 3] | None = None
     """1 grey, 3 colour; default: 3 if any image has colour."""
+    pretrained: dict[str, Any] | None = None
+    """How a pretrained encoder is built; filled in from its checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -48,19 +54,73 @@ class AudioConfig:
     """How sounds are read and encoded."""
 
     encoder: str = "convnet"
-    """convnet, bilstm, or package.module.Class."""
+    """convnet, bilstm, hf:NAME (a Hugging Face audio model, or a folder with one), or package.module.Class."""
+    frozen: bool = False
+    """Leave the encoder as it is, and compute its embeddings only once; for pretrained ones."""
+    layer_decay: float = 0.8
+    """A pretrained encoder that is trained on: each layer's learning rate as a multiple of the next one's."""
     sample_rate_hz: int = 16000
     """Every sound is resampled to this."""
     clip_seconds: float | None = None
     """Every sound is cut or padded to this; default: long enough for 95 % of the sounds, at most 10."""
     crop: Literal["start", "center", "end"] = "start"
     """Which part of a longer sound is kept; a shorter one is padded with silence at the end."""
+    step_seconds: float | None = None
+    """A longer sound is cut into clips that start so far apart, in place of keeping one; the answers are averaged."""
     window_ms: float = 32.0
     """Length of one spectrogram window."""
     hop_ms: float = 12.5
     """Step from one spectrogram frame to the next; 12.5 gives 80 frames a second."""
     mel_bins: int = 64
     """Mel bands of a frame."""
+    pretrained: dict[str, Any] | None = None
+    """How a pretrained encoder is built and what it takes; filled in from its checkpoint."""
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Chance changes to the training rows, so that the model does not learn them by heart; drawn anew each time."""
+
+    image_shift: float = 0.07
+    """Most that an image is moved, as a share of its sides."""
+    image_rotate_degrees: float = 8.0
+    """Most that an image is turned."""
+    image_erase: float = 0.0
+    """Share of the images of which a rectangle is erased (Zhong et al., 2020)."""
+    image_flip: bool = False
+    """Mirror half of the images; only where left and right do not matter."""
+    audio_gain_db: float = 6.0
+    """Most that a sound is made louder or softer."""
+    audio_shift_seconds: float = 0.05
+    """Most that a sound is moved in time."""
+    audio_noise: float = 0.3
+    """Share of the sounds that get white noise, at 10 to 40 dB below the sound."""
+    audio_masks: float = 0.1
+    """Most of the frames, and of the mel bins, that are blanked out (SpecAugment, Park et al., 2019)."""
+    mixup: float = 0.0
+    """Parameter of the beta distribution that rows are blended by (Zhang et al., 2018); 0: not at all."""
+
+    @property
+    def image(self) -> bool:
+        """Whether images are changed before they become features."""
+        return bool(self.image_shift or self.image_rotate_degrees or self.image_erase or self.image_flip)
+
+    @property
+    def audio(self) -> bool:
+        """Whether waveforms are changed before they become features."""
+        return bool(self.audio_gain_db or self.audio_shift_seconds or self.audio_noise)
+
+
+LIMITS = [
+    ("augment", "image_shift", 0, 1),
+    ("augment", "image_rotate_degrees", 0, 180),
+    ("augment", "image_erase", 0, 1),
+    ("augment", "audio_gain_db", 0, 60),
+    ("augment", "audio_shift_seconds", 0, 60),
+    ("augment", "audio_noise", 0, 1),
+    ("augment", "audio_masks", 0, 0.9),
+    ("augment", "mixup", 0, 100),
+]
 
 
 @dataclass(frozen=True)
@@ -77,6 +137,8 @@ class Config:
     """How sounds are read and encoded."""
     columns: ColumnsConfig = field(default_factory=ColumnsConfig)
     """Names of the table's columns."""
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    """Chance changes to the training rows."""
     on_bad_file: Literal["stop", "skip"] = "stop"
     """stop: say which files are bad and end; skip: leave their rows out."""
     schedule: Literal["joint", "staged"] = "joint"
@@ -114,6 +176,7 @@ class Config:
             "image.width": self.image.width,
             "audio.sample_rate_hz": self.audio.sample_rate_hz,
             "audio.clip_seconds": self.audio.clip_seconds,
+            "audio.step_seconds": self.audio.step_seconds,
             "audio.window_ms": self.audio.window_ms,
             "audio.hop_ms": self.audio.hop_ms,
             "audio.mel_bins": self.audio.mel_bins,
@@ -121,6 +184,10 @@ class Config:
         for name, value in positive.items():
             if value is not None and not value > 0:
                 raise ConfigError(f"{name} is {value}; it must be above 0.")
+        for section, name, low, high in LIMITS:
+            value = getattr(getattr(self, section), name)
+            if not low <= value <= high:
+                raise ConfigError(f"{section}.{name} is {value}; it must be from {low} to {high}.")
         if self.modality_dropout is not None and not 0 <= self.modality_dropout < 1:
             raise ConfigError(f"modality_dropout is {self.modality_dropout}; it must be at least 0 and below 1.")
 
@@ -140,7 +207,7 @@ def clip_seconds(config: Config) -> float:
     return config.audio.clip_seconds
 
 
-SECTIONS = {"image": ImageConfig, "audio": AudioConfig, "columns": ColumnsConfig}
+SECTIONS = {"image": ImageConfig, "audio": AudioConfig, "columns": ColumnsConfig, "augment": AugmentConfig}
 
 
 def from_dict(values: dict[str, Any]) -> Config:

@@ -33,6 +33,14 @@ class FileError(SightsoundError):
         self.reason = reason
 
 
+class SourceError(SightsoundError):
+    """A data set known by name cannot be fetched or built: no network, a damaged file, nothing at the place given."""
+
+
+class StoreError(SightsoundError):
+    """The prepared data cannot be kept: no space or no permission."""
+
+
 class BundleError(SightsoundError):
     """The folder is no bundle, is damaged, or was written by a newer version."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import itertools
 from collections import Counter
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,14 +17,17 @@ from torch import Tensor
 
 from sightsound.config import Config, clip_seconds, image_shape
 from sightsound.data.batches import Rows, loader
-from sightsound.data.files import Source, read_audio, read_image
-from sightsound.data.store import build_store
+from sightsound.data.cache import prepared_folder
+from sightsound.data.files import probe_audio, probe_image, read_audio, read_image
+from sightsound.data.store import Reading, read_store
 from sightsound.data.table import Rejected, Table
+from sightsound.data.windows import cut
 from sightsound.metrics import measure
-from sightsound.model import ClassifierNetwork, build_features
+from sightsound.model import ClassifierNetwork
 from sightsound.types import Batch
 
 BATCH_ROWS = 256
+READER = 1  # raised when files are read differently, so that what was kept before is not taken
 NAMED_IN_SUMMARY = 10
 
 
@@ -36,14 +38,15 @@ class Answer(NamedTuple):
     weights: dict[str, Tensor] | None
 
 
-def reader(config: Config, modality: str) -> Callable[[Source], NDArray[Any]]:
+def reader(config: Config, modality: str) -> functools.partial[NDArray[Any]]:
     """The function that reads a file of a modality as the configuration wants it; it raises FileError."""
     if modality == "image":
         height, width, channels = image_shape(config)
         return functools.partial(read_image, height=height, width=width, channels=channels)
     audio = config.audio
+    crop = "start" if audio.step_seconds else audio.crop
     return functools.partial(
-        read_audio, sample_rate_hz=audio.sample_rate_hz, clip_seconds=clip_seconds(config), crop=audio.crop
+        read_audio, sample_rate_hz=audio.sample_rate_hz, clip_seconds=clip_seconds(config), crop=crop
     )
 
 
@@ -54,24 +57,61 @@ def blank(config: Config, modality: str) -> Tensor:
     return torch.zeros(round(clip_seconds(config) * config.audio.sample_rate_hz))
 
 
-def prepare_rows(table: Table, config: Config, labels: list[str] | None) -> tuple[Rows, list[Rejected]]:
+def reading(config: Config, modality: str) -> Reading:
+    """How a table's files of a modality become rows of a store."""
+    read = reader(config, modality)
+    name = f"{modality} {' '.join(f'{k}={v}' for k, v in read.keywords.items())} (reader {READER})"
+    columns = ["audio", "start_seconds"] if modality == "audio" and config.audio.step_seconds else [modality]
+    dtype = "uint8" if modality == "image" else "int16"
+    return Reading(read, tuple(blank(config, modality).shape), dtype, name, columns)
+
+
+def header_reading(modality: str) -> Reading:
+    """How a table's files become rows (height, width, colour) or (seconds,), from their headers alone."""
+    size = {"image": 3, "audio": 1}[modality]
+    return Reading(HEADERS[modality], (size,), "float64", f"{modality} headers (reader {READER})", [modality])
+
+
+def _image_header(path: str) -> NDArray[np.float64]:
+    return np.array(probe_image(path), np.float64)
+
+
+def _audio_header(path: str) -> NDArray[np.float64]:
+    return np.array([probe_audio(path)])
+
+
+HEADERS = {"image": _image_header, "audio": _audio_header}
+
+
+def clips(table: Table, config: Config) -> Table:
+    """The table with a row for each clip, where the configuration cuts long sounds; else as it is."""
+    if not config.audio.step_seconds or "audio" not in config.modalities:
+        return table
+    lengths, _ = read_store(table, header_reading("audio"), "measuring audio")
+    return cut(table, lengths.values[lengths.entry][:, 0].numpy(), clip_seconds(config), config.audio.step_seconds)
+
+
+def prepare_rows(
+    table: Table, config: Config, labels: list[str] | None, keep: bool = False
+) -> tuple[Rows, list[Rejected]]:
     """Reads all files of a table.
 
     Args:
-        table: rows whose labels, if they matter, are all in `labels`.
+        table: rows whose labels, if they matter, are all in `labels`; cut into clips where the configuration says so.
         config: with all sizes filled in.
         labels: class names, or None if the target does not matter.
+        keep: whether what is read is kept on disk for the next time; else it is held in memory.
 
     Returns:
         the rows whose files can all be read, as positions in the table; and the other ones with reasons.
     """
     stores, rejected = {}, []
-    with torch.no_grad():
-        for modality, features in build_features(config).items():
-            read = reader(config, modality)
-            stores[modality], bad = build_store(table, modality, blank(config, modality), read, features)
-            rejected += bad
-    good = ~table.frame.index.isin([r.row for r in rejected])
+    for modality in config.modalities:
+        how = reading(config, modality)
+        folder = prepared_folder(table, how.name) if keep else None
+        stores[modality], bad = read_store(table, how, f"reading {modality}", folder)
+        rejected += bad
+    good = ~table.frame["row"].isin([bad.row for bad in rejected])
     target = None if labels is None else class_indices(table, labels)
     return Rows(stores, target, torch.from_numpy(np.flatnonzero(good))), rejected
 
@@ -98,32 +138,69 @@ def answers(network: ClassifierNetwork, batch: Batch) -> dict[tuple[str, ...], A
     }
 
 
-def answer_rows(network: ClassifierNetwork, rows: Rows) -> dict[tuple[str, ...], NDArray[Any]]:
-    """Probabilities (n, C) of each subset of the modalities, in the order of the rows."""
-    said = [answers(network, batch) for batch in loader(rows, BATCH_ROWS)]
-    return {s: torch.cat([batch[s].probabilities for batch in said]).numpy() for s in subsets(network.modalities)}
+class Answered(NamedTuple):
+    """What each subset of the modalities says of the rows of a table.
+
+    Attributes:
+        row: (n,) number in the table.
+        probabilities: per subset (n, C).
+        has: per modality (n,) bool.
+    """
+
+    row: NDArray[np.int64]
+    probabilities: dict[tuple[str, ...], NDArray[Any]]
+    has: dict[str, NDArray[np.bool_]]
 
 
-def measure_answers(said: dict[tuple[str, ...], NDArray[Any]], rows: Rows, labels: list[str]) -> dict[str, Any]:
+def answer_rows(network: ClassifierNetwork, rows: Rows, numbers: NDArray[np.int64]) -> Answered:
+    """Asks the network about decoded rows; the clips of a row are averaged.
+
+    Args:
+        network: in eval mode.
+        rows: n of them, decoded.
+        numbers: (n,) the table's row that each belongs to, those of one row side by side.
+    """
+    batches = loader(rows, BATCH_ROWS)
+    said = [answers(network, network.featurize(batch)) for batch in batches]
+    row, first, count = np.unique(numbers, return_index=True, return_counts=True)
+    probabilities = {}
+    for subset in subsets(network.modalities):
+        each = torch.cat([batch[subset].probabilities for batch in said]).numpy()
+        probabilities[subset] = np.add.reduceat(each, first) / count[:, None]
+    has = {m: (store.entry[rows.rows] > 0).numpy()[first] for m, store in rows.stores.items()}
+    return Answered(row, probabilities, has)
+
+
+def joined(parts: list[Answered]) -> Answered:
+    """The answers to several parts of a table as one."""
+    return Answered(
+        np.concatenate([part.row for part in parts]),
+        {s: np.concatenate([part.probabilities[s] for part in parts]) for s in parts[0].probabilities},
+        {m: np.concatenate([part.has[m] for part in parts]) for m in parts[0].has},
+    )
+
+
+def measure_answers(answered: Answered, target: NDArray[Any], labels: list[str]) -> dict[str, Any]:
     """Metrics of each subset of the modalities, over the rows that have all of the subset.
 
     If some rows lack a modality, "as given" holds the metrics over all rows with whatever each of them has.
 
+    Args:
+        answered: n rows.
+        target: (n,) class indices.
+        labels: class names.
+
     Returns:
         {"rows": n, "subsets": {name: numbers}}.
     """
-    if rows.target is None:
-        raise ValueError("rows without targets cannot be measured")
-    target = rows.target[rows.rows].numpy()
-    has = {m: (rows.stores[m].entry[rows.rows] > 0).numpy() for m in rows.stores}
     result: dict[str, Any] = {}
-    for subset, probabilities in said.items():
-        complete = np.logical_and.reduce([has[m] for m in subset])
+    for subset, probabilities in answered.probabilities.items():
+        complete = np.logical_and.reduce([answered.has[m] for m in subset])
         if complete.any():
             result["+".join(subset)] = measure(probabilities[complete], target[complete], labels)
-        if len(subset) == len(has) and not complete.all():
+        if len(subset) == len(answered.has) and not complete.all():
             result["as given"] = measure(probabilities, target, labels)
-    return {"rows": len(rows), "subsets": result}
+    return {"rows": len(target), "subsets": result}
 
 
 def summary(table: str, rejected: list[Rejected]) -> str:

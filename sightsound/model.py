@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from sightsound.config import Config, clip_seconds, image_shape
-from sightsound.encoders import ENCODERS
+from sightsound.encoders import ENCODERS, pretrained
 from sightsound.encoders.base import STAGES, Encoder
 from sightsound.features.audio import LogMel
 from sightsound.features.image import ChannelsFirst, Standardize
+from sightsound.features.pretrained import CheckpointFeatures
 from sightsound.fusion import STRATEGIES, Fusion
 from sightsound.registry import resolve
 from sightsound.types import Batch, Output
@@ -104,28 +105,28 @@ class ClassifierNetwork(nn.Module):
         return cast(Encoder, self.encoders[modality])
 
 
-def build_features(config: Config) -> dict[str, nn.Module]:
-    """Per modality, decoded inputs -> features; without parameters."""
-    return {m: ChannelsFirst() if m == "image" else _log_mel(config) for m in config.modalities}
-
-
 def build_network(config: Config, classes: int) -> ClassifierNetwork:
     """The network that a configuration with all sizes filled in describes, with fresh weights.
 
     Raises:
         ConfigError: an unknown encoder or strategy, or sizes that do not suit it.
     """
-    features = build_features(config)
+    features: dict[str, nn.Module] = {}
     standardize: dict[str, nn.Module] = {}
     encoders: dict[str, Encoder] = {}
-    shape: tuple[int, ...]
     for modality in config.modalities:
         if modality == "image":
             height, width, channels = image_shape(config)
-            name, shape, standardize[modality] = config.image.encoder, (channels, height, width), Standardize(channels)
+            features[modality], standardize[modality] = ChannelsFirst(), Standardize(channels)
+            shape: tuple[int, ...] = (channels, height, width)
         else:
-            name, shape, standardize[modality] = config.audio.encoder, _log_mel(config).shape, Standardize()
-        encoders[modality] = resolve(f"{modality} encoder", name, ENCODERS[modality])(shape)
+            heard = _heard(config)
+            features[modality], standardize[modality], shape = heard, Standardize(), heard.shape
+        chosen = getattr(config, modality)
+        if chosen.pretrained:
+            encoders[modality] = pretrained.build(chosen.pretrained, modality, shape)
+        else:
+            encoders[modality] = resolve(f"{modality} encoder", chosen.encoder, ENCODERS[modality])(shape)
     strategy = resolve("fusion strategy", config.fusion, STRATEGIES)
     if len(encoders) == 1:
         strategy = Fusion  # nothing to fuse: the one head answers, and no parameter idles
@@ -135,9 +136,19 @@ def build_network(config: Config, classes: int) -> ClassifierNetwork:
     return ClassifierNetwork(features, standardize, encoders, fusion, classes)
 
 
-def _log_mel(config: Config) -> LogMel:
+def log_mel(config: Config) -> LogMel:
+    """The spectrogram of a configuration with all sizes filled in."""
     audio = config.audio
     return LogMel(audio.sample_rate_hz, clip_seconds(config), audio.window_ms, audio.hop_ms, audio.mel_bins)
+
+
+def _heard(config: Config) -> LogMel | CheckpointFeatures:
+    """What makes features of waveforms: a checkpoint's own way, where the encoder is one."""
+    audio = config.audio
+    if audio.pretrained:
+        samples = round(audio.sample_rate_hz * clip_seconds(config))
+        return CheckpointFeatures(audio.pretrained["processor"], audio.sample_rate_hz, samples)
+    return log_mel(config)
 
 
 def _keep(present: Tensor, values: Tensor) -> Tensor:

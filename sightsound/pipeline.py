@@ -5,9 +5,11 @@ Training and use read files through the same functions, so what was tested is wh
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
@@ -15,8 +17,9 @@ from numpy.typing import NDArray
 from sightsound.bundle import Bundle, read_bundle, write_bundle
 from sightsound.config import ColumnsConfig, Config, clip_seconds, image_shape
 from sightsound.data.batches import loader
-from sightsound.data.files import Source, image_from_array, name_of, waveform_from_array
+from sightsound.data.files import Source, image_from_array, name_of, probe_audio, waveform_from_array
 from sightsound.data.table import Rejected, Table, incomplete_rows, read_table
+from sightsound.data.windows import clip_starts
 from sightsound.errors import BundleError, ConfigError, TableError
 from sightsound.inference import (
     BATCH_ROWS,
@@ -24,6 +27,8 @@ from sightsound.inference import (
     answer_rows,
     answers,
     blank,
+    clips,
+    joined,
     measure_answers,
     prepare_rows,
     reader,
@@ -31,7 +36,7 @@ from sightsound.inference import (
 )
 from sightsound.model import ClassifierNetwork, build_network
 from sightsound.progress import progress_bar
-from sightsound.types import Batch, Prediction
+from sightsound.types import Batch, Clip, Prediction
 
 Array = NDArray[Any]
 CHUNK_ROWS = 2048  # rows of a table held in memory at once while predicting
@@ -71,14 +76,19 @@ class Classifier:
         given = {m: x for m, x in (("image", image), ("audio", audio)) if x is not None}
         unknown = [m for m in given if m not in self.config.modalities]
         if unknown or not given:
-            said = f"{unknown[0]} was given" if unknown else "nothing was given"
-            raise ConfigError(f"This classifier knows {' and '.join(self.config.modalities)}, and {said}.")
-        inputs = {m: blank(self.config, m) for m in self.config.modalities}
-        inputs |= {m: torch.from_numpy(self._decode(m, x)) for m, x in given.items()}
-        present = {m: torch.tensor([m in given]) for m in inputs}
-        batch = self.network.featurize(Batch({m: x[None] for m, x in inputs.items()}, present))
+            what = f"{unknown[0]} was given" if unknown else "nothing was given"
+            raise ConfigError(f"This classifier knows {' and '.join(self.config.modalities)}, and {what}.")
+        starts = self._starts(given.get("audio"))
+        inputs = {}
+        for m in self.config.modalities:
+            each = [
+                self._decode(m, given[m], start) if m in given else blank(self.config, m).numpy() for start in starts
+            ]
+            inputs[m] = torch.from_numpy(np.stack(each))
+        present = {m: torch.full((len(starts),), m in given) for m in inputs}
         source = {m: name_of(x) if isinstance(x, str | Path | bytes) else "array" for m, x in given.items()}
-        return self._predictions(batch, [source])[0]
+        said = answers(self.network, self.network.featurize(Batch(inputs, present)))
+        return self._prediction(said, starts, tuple(m for m in inputs if m in given), source)
 
     def predict_table(
         self, table: str | Path | pd.DataFrame, columns: ColumnsConfig | None = None
@@ -87,8 +97,7 @@ class Classifier:
         rows = read_table(table, columns or self.config.columns, labelled=False)
         results: list[Prediction | Rejected] = []
         with progress_bar("predicting", len(rows.frame), "row") as bar:
-            for start in range(0, len(rows.frame), CHUNK_ROWS):
-                chunk = Table(rows.name, rows.root, rows.frame.iloc[start : start + CHUNK_ROWS])
+            for chunk in _chunks(rows):
                 results += self._predict_chunk(chunk)
                 bar.update(len(chunk.frame))
         return results
@@ -117,65 +126,116 @@ class Classifier:
             for row, label in zip(strange.index.tolist(), strange.tolist(), strict=True)
         ]
         rows = rows.without({bad.row for bad in rejected})
-        prepared, unreadable = prepare_rows(rows, self.config, self.labels)
-        rejected += unreadable
-        if rejected and not (skip_bad_files and len(prepared)):
+        parts = []
+        with progress_bar("evaluating", len(rows.frame), "row") as bar:
+            for chunk in _chunks(rows):
+                cut = clips(chunk, self.config)
+                prepared, unreadable = prepare_rows(cut, self.config, None)
+                rejected += unreadable
+                if len(prepared):
+                    numbers = cut.frame["row"].to_numpy()[prepared.rows.numpy()]
+                    parts.append(answer_rows(self.network, prepared, numbers))
+                bar.update(len(chunk.frame))
+        if rejected and not (skip_bad_files and parts):
             raise TableError(summary(rows.name, rejected))
-        return {"split": split, **measure_answers(answer_rows(self.network, prepared), prepared, self.labels)}
+        answered = joined(parts)
+        number = {label: i for i, label in enumerate(self.labels)}
+        labels = rows.frame.set_index("row")["label"].loc[answered.row.tolist()]
+        target = np.array([number[label] for label in labels])
+        return {"split": split, **measure_answers(answered, target, self.labels)}
 
     def save(self, folder: str | Path) -> None:
         """Writes a bundle. Raises BundleError if that cannot be done."""
         write_bundle(Path(folder), Bundle(dict(self.network.state_dict()), self.config, self.labels, self.metrics))
 
-    def _decode(self, modality: str, given: Any) -> Array:
+    def _starts(self, audio: Any) -> list[float]:
+        """Where the clips of a sound start; one at 0 where it is not cut, or where there is no sound."""
+        step = self.config.audio.step_seconds
+        if audio is None or not step:
+            return [0.0]
+        seconds = len(audio[0]) / audio[1] if isinstance(audio, tuple) else probe_audio(audio)
+        return clip_starts(seconds, clip_seconds(self.config), step)
+
+    def _decode(self, modality: str, given: Any, start_seconds: float) -> Array:
         """A file or an array as `reader` would give it."""
-        if isinstance(given, str | Path | bytes):
-            return reader(self.config, modality)(given)
         if modality == "image":
+            if isinstance(given, str | Path | bytes):
+                return reader(self.config, modality)(given)
             return image_from_array(given, *image_shape(self.config))
+        read = reader(self.config, modality)
+        if isinstance(given, str | Path | bytes):
+            return read(given, start_seconds=start_seconds)
         samples, rate = given
-        audio = self.config.audio
-        return waveform_from_array(samples, rate, audio.sample_rate_hz, clip_seconds(self.config), audio.crop)
+        return waveform_from_array(samples[round(start_seconds * rate) :], rate, **read.keywords)
 
     def _predict_chunk(self, table: Table) -> list[Prediction | Rejected]:
         results: dict[int, Prediction | Rejected] = {}
         results |= {bad.row: bad for bad in incomplete_rows(table, self.config.modalities, labelled=False)}
-        usable = table.without(set(results))
-        prepared, unreadable = prepare_rows(usable, self.config, None)
+        cut = clips(table.without(set(results)), self.config)
+        prepared, unreadable = prepare_rows(cut, self.config, None)
         results |= {bad.row: bad for bad in unreadable}
-        numbers = usable.frame.index[prepared.rows.numpy()]
-        for start, batch in enumerate(loader(prepared, BATCH_ROWS)):
-            of_batch = numbers[start * BATCH_ROWS : (start + 1) * BATCH_ROWS]
-            source = [
-                {m: str(table.path(files[m])) for m in self.config.modalities if files[m]}
-                for files in usable.frame.loc[of_batch].to_dict("records")
-            ]
-            results |= dict(zip(of_batch, self._predictions(batch, source), strict=True))
-        return [results[row] for row in table.frame.index]
+        if not len(prepared):
+            return [results[row] for row in table.frame["row"]]
+        said = [answers(self.network, self.network.featurize(batch)) for batch in loader(prepared, BATCH_ROWS)]
+        whole = {subset: _joined_answers([batch[subset] for batch in said]) for subset in said[0]}
+        frame = cut.frame.iloc[prepared.rows.numpy()]
+        numbers = frame["row"].to_numpy()
+        starts = frame["start_seconds"].to_numpy() if "start_seconds" in frame else np.zeros(len(frame))
+        for row in np.unique(numbers).tolist():
+            places = np.flatnonzero(numbers == row)
+            source = {m: str(table.path(frame[m].iloc[places[0]])) for m in self.network.modalities}
+            source = {m: file for m, file in source.items() if frame[m].iloc[places[0]]}
+            of_row = {subset: _some(answer, places) for subset, answer in whole.items()}
+            results[row] = self._prediction(of_row, starts[places].tolist(), tuple(source), source)
+        return [results[row] for row in table.frame["row"]]
 
-    def _predictions(self, batch: Batch, source: list[dict[str, str]]) -> list[Prediction]:
-        """One for each row of a batch of features."""
+    def _prediction(
+        self, said: dict[tuple[str, ...], Answer], starts: list[float], there: tuple[str, ...], source: dict[str, str]
+    ) -> Prediction:
+        """Of one row, with answers for each of its clips."""
         modalities = self.network.modalities
-        said = answers(self.network, batch)
         fused = said[tuple(modalities)]
-        predictions = []
-        for i, files in enumerate(source):
-            there = tuple(m for m in modalities if batch.present[m][i])
-            probabilities = self._named(fused, i)
-            predictions.append(
-                Prediction(
-                    label=max(probabilities, key=lambda label: probabilities[label]),
-                    probabilities=probabilities,
-                    per_modality={m: self._named(said[(m,)], i) for m in there},
-                    weights=None if fused.weights is None else {m: float(fused.weights[m][i]) for m in modalities},
-                    present=there,
-                    source=files,
-                )
+        probabilities = self._named(fused.probabilities.mean(0))
+        length = clip_seconds(self.config) if "audio" in there else 0.0
+        of_clips = []
+        for start, each in zip(starts, fused.probabilities, strict=True):
+            named = self._named(each)
+            of_clips.append(
+                Clip(float(start), float(start) + length, max(named, key=lambda label: named[label]), named)
             )
-        return predictions
+        weights = fused.weights
+        return Prediction(
+            label=max(probabilities, key=lambda label: probabilities[label]),
+            probabilities=probabilities,
+            per_modality={m: self._named(said[(m,)].probabilities.mean(0)) for m in there},
+            weights=None if weights is None else {m: float(weights[m].mean()) for m in modalities},
+            present=there,
+            source=source,
+            clips=tuple(of_clips) if self.config.audio.step_seconds and "audio" in there else (),
+        )
 
-    def _named(self, said: Answer, i: int) -> dict[str, float]:
-        return dict(zip(self.labels, said.probabilities[i].tolist(), strict=True))
+    def _named(self, probabilities: torch.Tensor) -> dict[str, float]:
+        return dict(zip(self.labels, probabilities.tolist(), strict=True))
+
+
+def _chunks(table: Table) -> Iterator[Table]:
+    """The table in parts, so that memory stays flat."""
+    for start in range(0, len(table.frame), CHUNK_ROWS):
+        yield Table(table.name, table.root, table.frame.iloc[start : start + CHUNK_ROWS])
+
+
+def _joined_answers(parts: list[Answer]) -> Answer:
+    """The answers to several batches as one."""
+    weights = parts[0].weights
+    if weights is not None:
+        weights = {m: torch.cat([part.weights[m] for part in parts if part.weights]) for m in weights}
+    return Answer(torch.cat([part.probabilities for part in parts]), weights)
+
+
+def _some(answer: Answer, places: Array) -> Answer:
+    """The answers at some places."""
+    weights = answer.weights
+    return Answer(answer.probabilities[places], None if weights is None else {m: w[places] for m, w in weights.items()})
 
 
 def load(folder: str | Path) -> Classifier:

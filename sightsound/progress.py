@@ -27,3 +27,8 @@ def progress_bar(title: str, total: int, unit: str = "file", done: int = 0, keep
         file=sys.stderr,
     )
     return bar
+
+
+def notice(text: str) -> None:
+    """A line on standard error that does not tear a progress bar."""
+    tqdm.write(text, file=sys.stderr)

@@ -43,8 +43,17 @@ class Output(NamedTuple):
     weights: dict[str, Tensor] | None
 
 
+class Clip(NamedTuple):
+    """The answer to one clip of a long sound: from where to where in seconds, its class, its probabilities."""
+
+    start_seconds: float
+    end_seconds: float
+    label: str
+    probabilities: dict[str, float]
+
+
 class Prediction(NamedTuple):
-    """The answer to one row.
+    """The answer to one row; of a sound cut into clips the mean over these.
 
     Attributes:
         label: the most probable class.
@@ -53,6 +62,7 @@ class Prediction(NamedTuple):
         weights: modality -> weight that the fusion strategy gave it; None where it has no such notion.
         present: the modalities that were there.
         source: modality -> the file (or "array" or "bytes") that was read.
+        clips: the answers to the clips of the sound, where it was cut into clips.
     """
 
     label: str
@@ -61,3 +71,4 @@ class Prediction(NamedTuple):
     weights: dict[str, float] | None
     present: tuple[str, ...]
     source: dict[str, str]
+    clips: tuple[Clip, ...] = ()

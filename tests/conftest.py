@@ -15,7 +15,7 @@ from sightsound import cli
 
 CLASSES = {"low": 300.0, "middle": 900.0, "high": 2200.0}
 RATE = 8000
-TRAINED = {"epochs": 30, "batch_size": 16}  # options of the run that many tests share
+TRAINED = {"epochs": 60, "batch_size": 16}  # options of the run that many tests share
 torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)
 
 
@@ -47,6 +47,14 @@ def write_table(folder: Path, rows_per_class: int = 20, seed: int = 0) -> Path:
             rows.append({"image": image, "audio": sound, "label": label})
     pd.DataFrame(rows).to_csv(folder / "table.csv", index=False)
     return folder / "table.csv"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Prepared data of tests are kept in a folder of their own; commands that tests run inherit it."""
+    folder = tmp_path_factory.mktemp("cache")
+    os.environ["SIGHTSOUND_CACHE"] = str(folder)
+    return folder
 
 
 @pytest.fixture

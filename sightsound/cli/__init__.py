@@ -11,6 +11,7 @@ VERBS = {
     "evaluate": "measure a classifier on a table",
     "predict": "classify an image, a sound, a pair, or a whole table",
     "inspect": "what is in a table, or in a bundle",
+    "data": "data sets by name: list, fetch, build, show, clean",
 }
 
 HELP = f"""usage: sightsound VERB ...

@@ -1,33 +1,39 @@
 """`sightsound train TABLE`: from a table to a run folder with bundle and report."""
 
 from collections.abc import Sequence
+from dataclasses import fields
 
 from sightsound.cli.common import Parser, metrics_table
 from sightsound.config import Config, from_dict
+from sightsound.data.sources.base import SourceOptions
 
 EXAMPLE = """Trains a classifier on a table with the columns image, audio and label (paths and a class; an empty path
-means that this sense is missing), or on a folder of class/name.png and class/name.wav.
+means that this sense is missing), on a folder of class/name.png and class/name.wav, or on a data set by name.
 
   sightsound train table.csv --fusion concat --out runs/first
   sightsound train table.csv --out runs/first --resume
   sightsound train photos_and_sounds/ --epochs 20 --image.height 96 --image.width 96
+  sightsound train mnist+fsdd --root data/ --pairs 20000
 """
 
 
 def run(arguments: Sequence[str]) -> None:
     """Parses and trains."""
     parser = Parser("train", "TABLE", EXAMPLE)
-    parser.add_argument("table", help="CSV, TSV, Parquet or JSON Lines file, or a folder of classes")
+    parser.add_argument("table", help="CSV, TSV, Parquet or JSON Lines file, a folder of classes, or a name")
     parser.add_argument("--out", help="run folder; default: a new one under runs/")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
     parser.add_argument("--config", action="config", help="YAML file with any of the options below")
     parser.add_class_arguments(Config, nested_key=None)
+    parser.add_class_arguments(SourceOptions, nested_key=None, skip={"seed", "on_bad_file"})
     given = parser.given(arguments).as_dict()
     table, out, resume = given.pop("table"), given.pop("out"), given.pop("resume")
     given.pop("config", None)
+    of_source = {f.name: given.pop(f.name) for f in fields(SourceOptions) if f.name not in ("seed", "on_bad_file")}
+    options = SourceOptions(**of_source, seed=given["seed"], on_bad_file=given["on_bad_file"])
     from sightsound.api import train
 
     if resume and not out:
         parser.error("--resume needs --out RUN_FOLDER, the run to go on with")
-    classifier = train(table, out=out, resume=resume, config=from_dict(given))
+    classifier = train(table, source=options, out=out, resume=resume, config=from_dict(given))
     print(f"\n{metrics_table(classifier.metrics)}")

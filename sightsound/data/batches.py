@@ -35,7 +35,7 @@ class Rows(Dataset[Batch]):
         for modality, store in self.stores.items():
             entry = store.entry[rows]
             present[modality] = entry > 0
-            inputs[modality] = store.values[entry]
+            inputs[modality] = store.read(entry)
         return Batch(inputs, present, None if self.target is None else self.target[rows])
 
 

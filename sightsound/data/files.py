@@ -27,6 +27,7 @@ Source = str | Path | bytes
 IMAGE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 MEGAPIXELS = 64  # a decompression bomb is a small file; the limit is on what it unpacks to
 LEAST_SECONDS = 0.01
+FULL_SCALE = 32768  # of 16-bit samples
 GREY_MODES = {"1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"}
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # our own, stricter limit names the file
 
@@ -93,7 +94,9 @@ def probe_audio(source: Source) -> float:
         return float(file.frames / file.samplerate)
 
 
-def read_audio(source: Source, sample_rate_hz: int, clip_seconds: float, crop: str = "start") -> Waveform:
+def read_audio(
+    source: Source, sample_rate_hz: int, clip_seconds: float, crop: str = "start", start_seconds: float = 0.0
+) -> Waveform:
     """Decodes, mixes to mono, resamples, and cuts or pads a sound.
 
     Args:
@@ -101,9 +104,11 @@ def read_audio(source: Source, sample_rate_hz: int, clip_seconds: float, crop: s
         sample_rate_hz: of the result.
         clip_seconds: length of the result. A shorter sound is padded with silence at its end.
         crop: which part of a longer sound is kept: start, center or end.
+        start_seconds: what lies before is left out.
 
     Returns:
-        (N,) float32 in [-1, 1], N = clip_seconds * sample_rate_hz. A sound louder than full scale is scaled down.
+        (N,) float32 in [-1, 1], N = clip_seconds * sample_rate_hz, in steps of 16 bits. A sound louder than full scale
+        is scaled down.
 
     Raises:
         FileError: whatever is wrong with the file.
@@ -111,8 +116,8 @@ def read_audio(source: Source, sample_rate_hz: int, clip_seconds: float, crop: s
     with _open_audio(source) as file:
         rate = file.samplerate
         wanted = int(np.ceil(clip_seconds * rate))
-        spare = max(file.frames - wanted, 0)
-        start = {"start": 0, "center": spare // 2, "end": spare}[crop]
+        before = round(start_seconds * rate)
+        start = before + _skipped(file.frames - before - wanted, crop)
         with _decoding(source, "sound"):
             if start:
                 file.seek(start)
@@ -137,12 +142,19 @@ def waveform_from_array(
     if rate != sample_rate_hz:
         mono = soxr.resample(mono, rate, sample_rate_hz)
     length = round(clip_seconds * sample_rate_hz)
-    spare = max(len(mono) - length, 0)
-    start = {"start": 0, "center": spare // 2, "end": spare}[crop]
+    start = _skipped(len(mono) - length, crop)
     mono = mono[start : start + length]
     peak = float(np.abs(mono).max(initial=0.0))
     mono = mono / peak if peak > 1 else mono
-    return np.pad(mono, (0, length - len(mono))).astype(np.float32, copy=False)
+    mono = np.pad(mono, (0, length - len(mono)))
+    # in steps of 16 bits, so that what is kept on disk in 16 bits is the same to the bit
+    steps = np.rint(mono * FULL_SCALE).clip(-FULL_SCALE, FULL_SCALE - 1)
+    return np.asarray(steps / FULL_SCALE, np.float32)
+
+
+def _skipped(spare: int, crop: str) -> int:
+    """How many of the samples that are too many lie before the clip."""
+    return {"start": 0, "center": max(spare, 0) // 2, "end": max(spare, 0)}[crop]
 
 
 @contextlib.contextmanager

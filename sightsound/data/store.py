@@ -1,109 +1,230 @@
-"""All files of a table decoded once, before the first epoch: good ones to tensors, bad ones to a list of reasons."""
+"""Every distinct file of a table's column read once: good ones to rows of an array, bad ones to a list of reasons.
+
+Rows are kept in memory, or on disk (`data.disk`), where the next run finds them again.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple, TypeVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
+from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sightsound.data.disk import DiskStore, MappedRows
+from sightsound.data.files import FULL_SCALE
 from sightsound.data.table import Rejected, Table
 from sightsound.errors import FileError
-from sightsound.progress import progress_bar
+from sightsound.progress import notice, progress_bar
 
-T = TypeVar("T")
-CHUNK = 256  # files decoded before the result is handed on, so that memory stays flat
+CHUNK = 256  # files read before the result is handed on, so that memory stays flat
+WORTH_PROCESSES = 2000  # files; below this threads are done before worker processes have started
+
+
+class Values(Protocol):
+    """Rows (1 + n, ...), the first a blank, in memory (a Tensor) or mapped from disk."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, positions: Tensor) -> Tensor: ...
 
 
 class Store(NamedTuple):
     """One modality of a table.
 
     Attributes:
-        values: (1 + n, ...) a blank, then one entry for each distinct file.
-        entry: (rows,) the entry of each row; 0, the blank, where the row has no file.
+        values: a blank, then a row for each distinct file; waveforms in 16 bits.
+        entry: (rows,) the position in `values` for each row of the table; 0, the blank, where it has no file.
     """
 
-    values: Tensor
+    values: Values
     entry: Tensor
 
+    def read(self, entry: Tensor) -> Tensor:
+        """(b,) positions -> (b, ...) pixels, waveforms in [-1, 1], or whatever is kept."""
+        rows = self.values[entry]
+        return rows.float() / FULL_SCALE if rows.dtype == torch.int16 else rows
 
-def each_file(table: Table, modality: str, read: Callable[[str], T], title: str) -> Iterator[tuple[str, T | FileError]]:
-    """Applies `read` to each distinct file of a column, in order, in threads; a bad file gives its error.
 
-    Yields:
-        the file as the table names it, and what `read` gave or the FileError it raised.
+@dataclass(frozen=True)
+class Reading:
+    """How the files of a modality become rows.
+
+    Attributes:
+        read: (path, and by name what the other columns hold) -> array, all of one shape; raises FileError.
+        shape: of a row.
+        dtype: of a row; "int16" takes waveforms in [-1, 1].
+        name: of what `read` gives, in words and numbers, so that other settings are kept apart.
+        columns: of the table that `read` takes: the modality's own and, of sounds cut into clips, `start_seconds`.
     """
 
-    def attempt(name: str) -> T | FileError:
-        try:
-            return read(str(table.path(name)))
-        except FileError as error:
-            return error
-
-    files = distinct_files(table, modality)
-    with ThreadPoolExecutor(os.cpu_count()) as threads, progress_bar(title, len(files)) as bar:
-        for start in range(0, len(files), CHUNK):
-            chunk = files[start : start + CHUNK]
-            for name, result in zip(chunk, threads.map(attempt, chunk), strict=True):
-                bar.update()
-                yield name, result
+    read: Callable[..., NDArray[Any]]
+    shape: tuple[int, ...]
+    dtype: str
+    name: str
+    columns: list[str]
 
 
-def distinct_files(table: Table, modality: str) -> list[str]:
-    """Every file of a column once, in order of appearance."""
-    return [str(name) for name in table.frame[modality].unique() if name != ""]
-
-
-def rejections(table: Table, modality: str, failures: dict[str, FileError]) -> list[Rejected]:
-    """The rows that name a file that failed."""
-    names = table.frame[modality]
-    bad = names[names.isin(failures.keys())]
-    named = zip(bad.index.tolist(), bad.tolist(), strict=True)
-    return [Rejected(row, str(table.path(name)), failures[name].reason) for row, name in named]
-
-
-def build_store(
-    table: Table,
-    modality: str,
-    blank: Tensor,
-    read: Callable[[str], NDArray[np.generic]],
-    transform: Callable[[Tensor], Tensor],
-) -> tuple[Store, list[Rejected]]:
-    """Decodes every file of a modality and keeps what `transform` makes of it.
+def read_store(table: Table, reading: Reading, title: str, folder: Path | None = None) -> tuple[Store, list[Rejected]]:
+    """Reads all files of a column.
 
     Args:
         table: the rows.
-        modality: the column.
-        blank: what stands in for an absent file; zeros of the shape and type that `read` gives.
-        read: path -> array, all of one shape.
-        transform: (b, ...) decoded -> (b, ...) to keep, for instance waveforms -> log-mel frames.
+        reading: how.
+        title: of the progress bar.
+        folder: where the rows are kept for the next run; None: in memory.
 
     Returns:
-        the store, and the rows whose file cannot be read; in the store these have no file.
+        the store, and the table's rows whose file cannot be read; in the store these have no file.
+
+    Raises:
+        StoreError: the folder cannot be written, or the disk is full.
     """
-    kept: list[Tensor] = []
-    waiting = [blank]
-    place: dict[str, int] = {}
-    failures: dict[str, FileError] = {}
+    items, codes = distinct(table, reading.columns)
+    values: Values
+    if folder is None:
+        found, values, failures = _in_memory(table, items, reading, title)
+    else:
+        found, values, failures = _on_disk(table, items, reading, title, folder)
+    entry = np.where(codes >= 0, found[codes], 0) if len(items) else np.zeros(len(codes), np.int64)
+    bad = np.flatnonzero(np.isin(codes, list(failures)))
+    numbers, names = table.frame["row"].to_numpy(), table.frame[reading.columns[0]].to_numpy()
+    rejected = {int(numbers[i]): Rejected(int(numbers[i]), str(table.path(names[i])), failures[codes[i]]) for i in bad}
+    return Store(values, torch.from_numpy(entry)), list(rejected.values())
 
-    def flush() -> None:
-        if waiting:
-            kept.append(transform(torch.stack(waiting)))
-            waiting.clear()
 
-    for name, result in each_file(table, modality, read, f"reading {modality}"):
-        if isinstance(result, FileError):
-            failures[name] = result
-            continue
-        place[name] = 1 + len(place)
-        waiting.append(torch.from_numpy(result))
-        if len(waiting) == CHUNK:
-            flush()
-    flush()
-    entry = torch.tensor([place.get(name, 0) for name in table.frame[modality]], dtype=torch.long)
-    return Store(torch.cat(kept), entry), rejections(table, modality, failures)
+def distinct(table: Table, columns: list[str]) -> tuple[list[tuple[Any, ...]], NDArray[np.int64]]:
+    """Every file (or clip) of a column once, in order of appearance; and (rows,) which one a row has, -1 for none."""
+    there = (table.frame[columns[0]] != "").to_numpy()
+    groups = table.frame.loc[there, columns].groupby(columns, sort=False)
+    codes = np.full(len(there), -1)
+    codes[there] = groups.ngroup().to_numpy()
+    firsts = table.frame.loc[there, columns].to_numpy()[np.unique(codes[there], return_index=True)[1]]
+    return [tuple(item) for item in firsts], codes
+
+
+def _in_memory(
+    table: Table, items: list[tuple[Any, ...]], reading: Reading, title: str
+) -> tuple[NDArray[np.int64], Tensor, dict[int, str]]:
+    kept = [np.zeros((1, *reading.shape), reading.dtype)]
+    failures: dict[int, str] = {}
+    found, count = np.zeros(len(items), np.int64), 1
+    for positions, rows, reasons in _read_all(table, items, np.arange(len(items)), reading, title):
+        found[positions] = np.arange(count, count + len(positions))
+        count += len(positions)
+        kept.append(rows)
+        failures |= reasons
+    return found, torch.from_numpy(np.concatenate(kept)), failures
+
+
+def _on_disk(
+    table: Table, items: list[tuple[Any, ...]], reading: Reading, title: str, folder: Path
+) -> tuple[NDArray[np.int64], MappedRows, dict[int, str]]:
+    store = _sound_store(
+        folder, reading.shape, reading.dtype, {"what": reading.name, "files": str(table.root.resolve())}
+    )
+    keys = np.array([fingerprint(table.path(item[0]), item[1:]) for item in items], np.uint64)
+    failures: dict[int, str] = {}
+    found = store.find(keys)
+    if not found.all():
+        with store.writing():
+            missing = np.flatnonzero(store.find(keys) == 0)  # another run may just have read some
+            for positions, rows, reasons in _read_all(table, items, missing, reading, title):
+                store.append(keys[positions], rows)
+                failures |= reasons
+        found = store.find(keys)
+    return found, MappedRows(store), failures
+
+
+def _sound_store(folder: Path, shape: tuple[int, ...], dtype: str, about: dict[str, object]) -> DiskStore:
+    """The store in a folder; an empty one in its place if it was damaged."""
+    store = DiskStore(folder, shape, dtype, about)
+    if store.damaged():
+        notice(f"The prepared data in {folder} are damaged; they are made anew.")
+        store.clear()
+        store = DiskStore(folder, shape, dtype, about)
+    return store
+
+
+def derive(
+    store: Store, transform: Callable[[Tensor], Tensor], name: str, folder: Path, title: str, shape: tuple[int, ...]
+) -> Store:
+    """A store of what `transform` makes of the rows of another one, kept on disk beside it.
+
+    Args:
+        store: read from disk.
+        transform: (b, ...) as `Store.read` gives them -> (b, *shape) float; not trained.
+        name: of the transform with all its settings.
+        folder: where the rows are kept.
+        title: of the progress bar.
+        shape: of a row.
+
+    Raises:
+        StoreError: the folder cannot be written, or the disk is full.
+    """
+    if not isinstance(store.values, MappedRows):
+        raise TypeError("only what is on disk can be derived from")
+    used, codes = torch.unique(store.entry, return_inverse=True)
+    keys = store.values.keys[used.numpy()]
+    kept = _sound_store(folder, shape, "float32", {"what": name, "files": f"those of {store.values.folder.name}"})
+    with kept.writing():
+        missing = np.flatnonzero((kept.find(keys) == 0) & (keys != 0))
+        with progress_bar(title, len(missing)) as bar:
+            for start in range(0, len(missing), CHUNK):
+                part = missing[start : start + CHUNK]
+                with torch.no_grad():
+                    kept.append(keys[part], transform(store.read(used[torch.from_numpy(part)])).float().cpu().numpy())
+                bar.update(len(part))
+    return Store(MappedRows(kept), torch.from_numpy(kept.find(keys))[codes])
+
+
+def fingerprint(path: Path, more: tuple[Any, ...] = ()) -> int:
+    """64 bits that change when a file does: of its place, its size and the time it was written."""
+    try:
+        status = path.stat()
+        known = f"{path.absolute()}|{status.st_size}|{status.st_mtime_ns}|{more}"
+    except OSError:
+        known = f"{path.absolute()}|{more}"
+    return int.from_bytes(hashlib.blake2b(known.encode(), digest_size=8).digest(), "little") | 1  # 0 is the blank's
+
+
+Chunk = tuple[NDArray[np.int64], NDArray[Any], dict[int, str]]
+
+
+def _read_all(
+    table: Table, items: list[tuple[Any, ...]], positions: NDArray[np.int64], reading: Reading, title: str
+) -> Iterator[Chunk]:
+    """Reads the items at these positions in parallel; per chunk the positions read, their rows, and others' reasons."""
+    parts = [positions[start : start + CHUNK] for start in range(0, len(positions), CHUNK)]
+    backend = "loky" if len(positions) >= WORTH_PROCESSES else "threading"
+    workers = Parallel(os.cpu_count() or 1, backend=backend, return_as="generator", pre_dispatch="2*n_jobs")
+    calls = (delayed(read_chunk)(reading, [(str(table.path(items[i][0])), *items[i][1:]) for i in p]) for p in parts)
+    with progress_bar(title, len(positions)) as bar:
+        for part, (good, rows, reasons) in zip(parts, workers(calls), strict=True):
+            bar.update(len(part))
+            yield part[good], rows, {int(part[i]): reason for i, reason in reasons.items()}
+
+
+def read_chunk(reading: Reading, items: list[tuple[Any, ...]]) -> tuple[list[int], NDArray[Any], dict[int, str]]:
+    """Reads some files, in a worker.
+
+    Returns:
+        which ones could be read, their rows, and the reason for each of the others.
+    """
+    good, rows, reasons = [], [], {}
+    for i, item in enumerate(items):
+        try:
+            rows.append(reading.read(item[0], **dict(zip(reading.columns[1:], item[1:], strict=True))))
+            good.append(i)
+        except FileError as error:
+            reasons[i] = error.reason
+    array = np.stack(rows) if rows else np.zeros((0, *reading.shape), reading.dtype)
+    if reading.dtype == "int16":
+        array = array * FULL_SCALE
+    return good, array.astype(reading.dtype), reasons

@@ -34,7 +34,8 @@ class Table:
     Attributes:
         name: what the user called it, for messages.
         root: folder that relative paths start from.
-        frame: columns image, audio, label, split, group, all strings; the index is the row number, from 1.
+        frame: columns image, audio, label, split, group, all strings, and row, the row's number from 1; the index is
+            unique, and the same as row until long sounds are cut into clips (`data.windows`).
     """
 
     name: str
@@ -47,7 +48,7 @@ class Table:
 
     def without(self, rows: set[int]) -> Table:
         """The table less the rows with these numbers."""
-        return Table(self.name, self.root, self.frame[~self.frame.index.isin(rows)])
+        return Table(self.name, self.root, self.frame[~self.frame["row"].isin(rows)])
 
     def part(self, split: str) -> Table:
         """The rows of one split."""
@@ -86,6 +87,7 @@ def read_table(source: str | Path | pd.DataFrame, columns: ColumnsConfig | None 
         {key: _strings(raw[column]) if column in found else [""] * len(raw) for key, column in names.items()},
         index=range(1, len(raw) + 1),
     )
+    frame["row"] = frame.index
     return Table(name, root, frame)
 
 

@@ -31,6 +31,17 @@ class Encoder(nn.Module):
         return embedding
 
 
+class Embedded(Encoder):
+    """Takes embeddings in place of features and gives them on: (B, D) -> (B, D)."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.stages = nn.ModuleList(nn.Identity() for _ in range(STAGES))
+        self.stage_channels = [size] * STAGES
+        self.pool = nn.Identity()
+        self.embedding_size = size
+
+
 def conv_block(before: int, after: int, stride: int, size: int = 3) -> nn.Sequential:
     """Convolution, norm over the whole map, ReLU: (B, before, H, W) -> (B, after, H / stride, W / stride)."""
     return nn.Sequential(nn.Conv2d(before, after, size, stride, size // 2), nn.GroupNorm(1, after), nn.ReLU())

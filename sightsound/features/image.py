@@ -36,6 +36,11 @@ class Standardize(nn.Module):
         self.mean.copy_(mean.reshape(self.mean.shape))
         self.std.copy_(torch.where(std > 1e-6, std, torch.ones_like(std)).reshape(self.std.shape))
 
+    def set(self, mean: list[float], std: list[float]) -> None:
+        """Takes the statistics of each channel as given."""
+        self.mean.copy_(torch.tensor(mean).reshape(self.mean.shape))
+        self.std.copy_(torch.tensor(std).reshape(self.std.shape))
+
     def forward(self, values: Tensor) -> Tensor:
         """(B, channels, ...) any type -> same shape, float, mean 0 and deviation 1 over the training data."""
         return (values.to(self.mean.dtype) - self.mean) / self.std

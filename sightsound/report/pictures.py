@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sightsound.inference import reader
+from sightsound.model import log_mel
 from sightsound.pipeline import Classifier
 
 
@@ -61,9 +62,9 @@ def image_uri(classifier: Classifier, path: Path) -> str:
 
 
 def spectrogram_uri(classifier: Classifier, path: Path) -> str:
-    """The log-mel frames as the network gets them, time to the right and frequency upwards; PNG."""
+    """The log-mel frames, as the network gets them if it takes such, time to the right and frequency upwards; PNG."""
     wave = torch.from_numpy(reader(classifier.config, "audio")(path))
-    frames = classifier.network.features["audio"](wave[None])[0].numpy()
+    frames = log_mel(classifier.config)(wave[None])[0].numpy()
     low, high = np.percentile(frames, [5, 99.5])
     return _png((255 * (frames.T[::-1] - low) / max(high - low, 1e-6)).clip(0, 255).astype(np.uint8))
 

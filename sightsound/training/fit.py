@@ -18,12 +18,15 @@ from tqdm import tqdm
 
 from sightsound.config import Config
 from sightsound.data.batches import Rows, loader
+from sightsound.encoders.pretrained import Pretrained
 from sightsound.errors import ConfigError
 from sightsound.model import ClassifierNetwork
 from sightsound.progress import progress_bar
+from sightsound.training.augment import Augment
 from sightsound.training.module import MONITOR, Stage
 
 VALIDATION_BATCH = 256
+PRETRAINED_RATE = 0.02  # of the learning rate, for the last layer of a pretrained encoder: what it knows is to stay
 
 
 class Part(NamedTuple):
@@ -59,12 +62,11 @@ def fit(
     """
     _order(network, torch.channels_last)  # the faster one for convolutions in half precision
     for part in parts(config):
-        trained = _unfreeze(network, part.trains)
-        if not trained:  # the strategy has no parameters of its own
+        if not _unfreeze(network, part.trains, config):  # the strategy has no parameters of its own
             continue
         done = run / "checkpoints" / f"{part.name}.safetensors"
         if not done.exists():
-            _fit_part(network, part, trained, config, rows, run, watchers)
+            _fit_part(network, part, config, rows, run, watchers)
             partial = done.with_suffix(".partial")
             save_file({name: value.contiguous() for name, value in network.state_dict().items()}, partial)
             partial.replace(done)
@@ -76,7 +78,6 @@ def fit(
 def _fit_part(
     network: ClassifierNetwork,
     part: Part,
-    trained: list[torch.nn.Parameter],
     config: Config,
     rows: Mapping[str, Rows],
     run: Path,
@@ -88,11 +89,10 @@ def _fit_part(
     stage = Stage(
         network,
         part.shown,
-        trained,
+        _groups(network, config),
         epochs * len(train),
-        config.learning_rate,
         config.weight_decay,
-        config.modality_dropout or 0.0,
+        Augment(config),
         config.seed,
     )
     folder = run / "checkpoints" / part.name
@@ -139,11 +139,31 @@ def _order(network: ClassifierNetwork, memory_format: torch.memory_format) -> No
     cast(Any, network).to(memory_format=memory_format)  # torch's stubs lack this form of the call
 
 
-def _unfreeze(network: ClassifierNetwork, prefixes: tuple[str, ...]) -> list[torch.nn.Parameter]:
-    """Leaves only the named parameters to train, and gives them."""
+def _unfreeze(network: ClassifierNetwork, prefixes: tuple[str, ...], config: Config) -> bool:
+    """Leaves only the named parameters to train, without those of frozen encoders; whether there are any."""
+    frozen = tuple(f"encoders.{m}." for m in config.modalities if getattr(config, m).frozen)
     for name, parameter in network.named_parameters():
-        parameter.requires_grad_(name.startswith(prefixes))
-    return [parameter for parameter in network.parameters() if parameter.requires_grad]
+        parameter.requires_grad_(name.startswith(prefixes) and not name.startswith(frozen))
+    return any(parameter.requires_grad for parameter in network.parameters())
+
+
+def _groups(network: ClassifierNetwork, config: Config) -> list[dict[str, Any]]:
+    """The parameters to train by their learning rate: a pretrained encoder's first layers move least.
+
+    Layer-wise decay as in Clark et al. (ELECTRA, 2020).
+    """
+    by_rate: dict[float, list[torch.nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            rate = config.learning_rate
+            for modality in config.modalities:
+                inside = f"encoders.{modality}."
+                encoder = network.encoders[modality]
+                if name.startswith(inside) and isinstance(encoder, Pretrained):
+                    depth = encoder.depth(name.removeprefix(inside))
+                    rate = PRETRAINED_RATE * rate * getattr(config, modality).layer_decay ** depth
+            by_rate.setdefault(rate, []).append(parameter)
+    return [{"params": parameters, "lr": rate} for rate, parameters in by_rate.items()]
 
 
 def _seen(rows: Rows, shown: tuple[str, ...]) -> Rows:

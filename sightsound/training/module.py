@@ -1,4 +1,4 @@
-"""One stage of training as Lightning sees it: a batch of features in, a loss out; macro F1 of every subset."""
+"""One stage of training as Lightning sees it: a batch of decoded files in, a loss out; macro F1 of every subset."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
-from torch import Tensor, nn
+from torch import Tensor
 from torchmetrics.functional.classification import multiclass_f1_score
 
 from sightsound.inference import subsets
 from sightsound.losses import classification_loss
 from sightsound.model import ClassifierNetwork
+from sightsound.training.augment import Augment
 from sightsound.types import Batch
 
 MONITOR = "val_f1"
@@ -24,11 +25,11 @@ class Stage(LightningModule):
     Args:
         network: the whole network; parameters outside `trained` must be frozen already.
         shown: the modalities that this stage sees.
-        trained: the parameters to optimise.
+        trained: the parameters to optimise, in groups {"params": [...], "lr": peak of the one-cycle schedule}
+            (Smith & Topin, 2019).
         steps: optimiser steps in all epochs, for the schedule.
-        learning_rate: peak of the one-cycle schedule (Smith & Topin, 2019).
         weight_decay: of AdamW (Loshchilov & Hutter, 2019).
-        modality_dropout: share of complete rows in which one modality is hidden (Neverova et al., 2016, ModDrop).
+        augment: chance changes to the training rows.
         seed: of what is drawn in each epoch.
     """
 
@@ -36,11 +37,10 @@ class Stage(LightningModule):
         self,
         network: ClassifierNetwork,
         shown: tuple[str, ...],
-        trained: list[nn.Parameter],
+        trained: list[dict[str, Any]],
         steps: int,
-        learning_rate: float,
         weight_decay: float,
-        modality_dropout: float,
+        augment: Augment,
         seed: int,
     ) -> None:
         super().__init__()
@@ -48,9 +48,8 @@ class Stage(LightningModule):
         self.shown = shown
         self.trained = trained
         self.steps = steps
-        self.learning_rate = learning_rate
         self.weight_decay = weight_decay
-        self.modality_dropout = modality_dropout
+        self.augment = augment
         self.seed = seed
         self.subsets = subsets([m for m in network.modalities if m in shown])
         self.predicted: dict[str, list[Tensor]] = {}
@@ -68,10 +67,9 @@ class Stage(LightningModule):
             torch.manual_seed(self.seed * 1_000_003 + self.current_epoch)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
-        """Batch of features -> scalar loss."""
-        present = hide_some(self._present(batch), self.modality_dropout)
-        output = self.network.fuse(batch._replace(present=present))
-        loss = classification_loss(output, present, self._target(batch))
+        """Batch of decoded files -> scalar loss."""
+        batch = self.augment(self.network, batch._replace(present=self._present(batch)))
+        loss = self.augment.loss(self.network, batch)
         self.losses.append(loss.detach())  # one log an epoch: Lightning's own sum takes 2 % of a step
         return loss
 
@@ -84,7 +82,7 @@ class Stage(LightningModule):
     def validation_step(self, batch: Batch, index: int) -> None:
         """Collects what each subset of the modalities says."""
         present = self._present(batch)
-        batch = batch._replace(present=present)
+        batch = self.network.featurize(batch)._replace(present=present)
         outputs = self.network.fuse_subsets(batch, self.subsets)
         self.target.append(self._target(batch))
         for subset, output in zip(self.subsets, outputs, strict=True):
@@ -110,8 +108,9 @@ class Stage(LightningModule):
     def configure_optimizers(self) -> Any:
         """AdamW under a one-cycle schedule, stepped every batch."""
         fused = self.trainer.precision != "16-mixed" and self.device.type in ("cpu", "cuda")
-        optimizer = torch.optim.AdamW(self.trained, self.learning_rate, weight_decay=self.weight_decay, fused=fused)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.learning_rate, self.steps, pct_start=0.05)
+        optimizer = torch.optim.AdamW(self.trained, weight_decay=self.weight_decay, fused=fused)
+        peaks = [group["lr"] for group in self.trained]
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, peaks, self.steps, pct_start=0.05)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _present(self, batch: Batch) -> dict[str, Tensor]:
@@ -122,14 +121,3 @@ class Stage(LightningModule):
         if batch.target is None:
             raise ValueError("training needs targets")
         return batch.target
-
-
-def hide_some(present: dict[str, Tensor], share: float) -> dict[str, Tensor]:
-    """Hides one modality, drawn evenly, in a share of the rows that have all of several; per modality (B,) bool."""
-    if len(present) < 2 or share == 0:
-        return present
-    flags = torch.stack(list(present.values()))  # (M, B)
-    chosen = torch.rand(flags.shape[1], device=flags.device) < share
-    victim = torch.randint(len(present), (flags.shape[1],), device=flags.device)
-    hidden = chosen & flags.all(0)
-    return {m: p & ~(hidden & (victim == i)) for i, (m, p) in enumerate(present.items())}

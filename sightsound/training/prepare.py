@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -12,24 +11,28 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 
 from sightsound.config import Config
 from sightsound.data.batches import Rows
-from sightsound.data.files import ImageInfo, probe_audio, probe_image
+from sightsound.data.cache import prepared_folder
 from sightsound.data.splits import SHARES, shared_files, split
-from sightsound.data.store import each_file, rejections
+from sightsound.data.store import read_store
 from sightsound.data.table import Rejected, Table, incomplete_rows
-from sightsound.errors import FileError, TableError
+from sightsound.encoders import pretrained
+from sightsound.errors import TableError
 from sightsound.features.image import Standardize
-from sightsound.inference import class_indices, prepare_rows, summary
+from sightsound.features.pretrained import image_side, image_statistics
+from sightsound.inference import class_indices, clips, header_reading, prepare_rows, summary
 from sightsound.model import ClassifierNetwork, build_network
 from sightsound.training.hardware import resolve_precision
+from sightsound.training.kept import keep_features
 
 LARGEST_SIDE = 64  # pixels, unless the user asks for more
 LONGEST_CLIP = 10.0  # seconds, unless the user asks for more
 STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 1000, 10, 100
 DROPOUT, HIERARCHICAL_DROPOUT = 0.2, 0.5
-STATISTICS_FILES = 10_000  # enough for a mean and a deviation
+STATISTICS_FILES = 2_000  # enough for a mean and a deviation
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,8 @@ class Prepared:
         config: with everything filled in.
         labels: class names, sorted.
         network: with fresh weights and the training data's statistics.
-        rows: per split, features and targets.
+        rows: per split, what the files hold and targets.
+        kept: modality -> "features" or "embedding" where the rows hold these and not decoded files (`training.kept`).
         warnings: sentences for the user.
     """
 
@@ -50,6 +54,7 @@ class Prepared:
     labels: list[str]
     network: ClassifierNetwork
     rows: dict[str, Rows]
+    kept: dict[str, str]
     warnings: list[str]
 
 
@@ -72,17 +77,21 @@ def prepare(table: Table, config: Config, run: Path) -> Prepared:
     if not len(table.frame):
         raise TableError(_reported(rejected, table.name, run))
     config = _fill_in(config, infos)
-    every, undecodable = prepare_rows(table, config, None)
-    rejected += undecodable
-    table = table.without({bad.row for bad in rejected})
+    every, undecodable = prepare_rows(clips(table, config), config, None, keep=True)
+    if undecodable:
+        rejected += undecodable
+        table = table.without({bad.row for bad in undecodable})
     if rejected:
         message = _reported(rejected, table.name, run)
         if config.on_bad_file == "stop" or not len(table.frame):
             raise TableError(message)
         warnings.append(message)
+    table = clips(table, config)
     table = split(table, config.seed)
     warnings += _shared(table)
-    table.frame["split"].rename_axis("row").to_csv(run / "splits.csv")
+    table.frame[["row", *table.frame.columns.intersection(["start_seconds"]), "split"]].to_csv(
+        run / "splits.csv", index=False
+    )
     for modality in modalities:
         for part in ("train", "val"):
             if (table.part(part).frame[modality] == "").all():
@@ -96,32 +105,28 @@ def prepare(table: Table, config: Config, run: Path) -> Prepared:
         # encoders that exchange learn to do without it only from rows where the other sense is hidden
         dropout = HIERARCHICAL_DROPOUT if network.exchanges else DROPOUT
     config = dataclasses.replace(config, epochs=epochs, modality_dropout=dropout)
-    return Prepared(table, config, labels, network, rows, warnings)
+    rows, kept = keep_features(network, config, table, rows)
+    return Prepared(table, config, labels, network, rows, kept, warnings)
 
 
-def probe(table: Table, modalities: tuple[str, ...]) -> tuple[dict[str, list[ImageInfo | float]], list[Rejected]]:
-    """From the headers alone: sizes of images, seconds of sounds, and the rows whose file has no good header."""
-    infos: dict[str, list[ImageInfo | float]] = {m: [] for m in modalities}
-    rejected = []
+def probe(table: Table, modalities: tuple[str, ...]) -> tuple[dict[str, NDArray[np.float64]], list[Rejected]]:
+    """From the headers alone: per modality (files, ...) as in `header_reading`, and the rows without a good header."""
+    infos, rejected = {}, []
     for modality in modalities:
-        failures: dict[str, FileError] = {}
-        for name, info in each_file(table, modality, PROBES[modality], f"checking {modality}"):
-            if isinstance(info, FileError):
-                failures[name] = info
-            else:
-                infos[modality].append(info)
-        rejected += rejections(table, modality, failures)
+        how = header_reading(modality)
+        store, bad = read_store(table, how, f"checking {modality}", prepared_folder(table, how.name))
+        files = torch.unique(store.entry)
+        infos[modality] = store.read(files[files > 0]).numpy()
+        rejected += bad
     return infos, rejected
 
 
-PROBES: dict[str, Callable[[str], ImageInfo | float]] = {"image": probe_image, "audio": probe_audio}
-
-
-def _fill_in(config: Config, infos: dict[str, list[Any]]) -> Config:
+def _fill_in(config: Config, infos: dict[str, NDArray[np.float64]]) -> Config:
     """The configuration with image size, clip length and precision taken from the data and the machine."""
+    config = _with_checkpoints(config)
     image, audio = config.image, config.audio
-    if infos.get("image"):
-        heights, widths, colour = (np.array(values) for values in zip(*infos["image"], strict=True))
+    if len(infos.get("image", ())):
+        heights, widths, colour = infos["image"].T
         shrink = min(1.0, LARGEST_SIDE / max(np.median(heights), np.median(widths)))
         image = dataclasses.replace(
             image,
@@ -129,11 +134,28 @@ def _fill_in(config: Config, infos: dict[str, list[Any]]) -> Config:
             width=image.width or max(round(float(np.median(widths)) * shrink), 8),
             channels=image.channels or (3 if colour.any() else 1),
         )
-    if infos.get("audio") and audio.clip_seconds is None:
+    if len(infos.get("audio", ())) and audio.clip_seconds is None:
         usual = math.ceil(10 * float(np.percentile(infos["audio"], 95))) / 10
         audio = dataclasses.replace(audio, clip_seconds=min(usual, LONGEST_CLIP))
     precision = resolve_precision(config.precision, config.accelerator)
     return dataclasses.replace(config, image=image, audio=audio, precision=precision)
+
+
+def _with_checkpoints(config: Config) -> Config:
+    """The configuration with the sizes and rates that pretrained encoders dictate."""
+    image, audio = config.image, config.audio
+    for modality in config.modalities:
+        chosen = getattr(config, modality)
+        if not chosen.encoder.startswith(pretrained.PREFIX):
+            continue
+        known = pretrained.describe(chosen.encoder.removeprefix(pretrained.PREFIX), modality)
+        processor = known["processor"]
+        if modality == "image":
+            height, width = image_side(processor)
+            image = dataclasses.replace(image, height=height, width=width, channels=3, pretrained=known)
+        else:
+            audio = dataclasses.replace(audio, sample_rate_hz=processor["sampling_rate"], pretrained=known)
+    return dataclasses.replace(config, image=image, audio=audio)
 
 
 def _by_split(every: Rows, table: Table, labels: list[str]) -> dict[str, Rows]:
@@ -150,8 +172,24 @@ def _network(config: Config, classes: int, train: Rows) -> ClassifierNetwork:
     network = build_network(config, classes)
     for modality, store in train.stores.items():
         files = torch.unique(store.entry[train.rows])
-        cast(Standardize, network.standardize[modality]).fit(store.values[files[files > 0][:STATISTICS_FILES]])
+        files = files[files > 0]
+        some = files[torch.linspace(0, len(files) - 1, min(len(files), STATISTICS_FILES)).long()]
+        standardize = cast(Standardize, network.standardize[modality])
+        chosen = getattr(config, modality)
+        if not chosen.pretrained:
+            standardize.fit(network.features[modality](store.read(some)))
+            continue
+        if modality == "image":
+            standardize.set(*image_statistics(chosen.pretrained["processor"]))
+        _load_checkpoint(network, modality, chosen, tuple(network.features[modality](store.read(some[:1])).shape[1:]))
     return network
+
+
+def _load_checkpoint(network: ClassifierNetwork, modality: str, chosen: Any, shape: tuple[int, ...]) -> None:
+    """Gives a pretrained encoder the weights of its checkpoint."""
+    name = chosen.encoder.removeprefix(pretrained.PREFIX)
+    weights = pretrained.load(name, chosen.pretrained, modality, shape).state_dict()
+    network.encoders[modality].load_state_dict(weights)
 
 
 def _reported(rejected: list[Rejected], name: str, run: Path) -> str:

@@ -22,6 +22,7 @@ from sightsound.inference import answer_rows, measure_answers
 from sightsound.pipeline import Classifier, load
 from sightsound.training.fit import fit
 from sightsound.training.hardware import keep_freed_memory
+from sightsound.training.kept import shortened
 from sightsound.training.prepare import Prepared, prepare
 
 BUNDLE = "bundle"
@@ -63,8 +64,9 @@ def train(
         partial = run / f"{REQUEST}.partial"
         partial.write_text(json.dumps(request, indent=1))
         partial.replace(run / REQUEST)  # from here on the folder is this run's
-        fit(prepared.network, prepared.config, prepared.rows, run)
-        classifier = _tested(prepared, run)
+        with shortened(prepared.network, prepared.kept):
+            fit(prepared.network, prepared.config, prepared.rows, run)
+            classifier = _tested(prepared, run)
         classifier.save(run / BUNDLE)
     except (OSError, SafetensorError) as error:
         raise RunError(f"{run}: cannot be written: {error}. Mend that, then go on with --resume.") from error
@@ -87,15 +89,17 @@ def _tested(prepared: Prepared, run: Path) -> Classifier:
     """Reads the test rows, once; writes `predictions.csv`."""
     split = "test" if len(prepared.rows["test"]) else "val"
     network, rows, labels = prepared.network.eval(), prepared.rows[split], np.array(prepared.labels)
-    said = answer_rows(network, rows)
     frame = prepared.table.part(split).frame
-    fused = said[tuple(network.modalities)]
+    answered = answer_rows(network, rows, frame["row"].to_numpy())
+    frame = frame.drop_duplicates("row").set_index("row").loc[answered.row]
+    fused = answered.probabilities[tuple(network.modalities)]
     columns = {"label": frame["label"], "predicted": labels[fused.argmax(1)], "probability": fused.max(1).round(4)}
     for modality in network.modalities:
-        missing = frame[modality] == ""
-        columns[f"{modality}_alone"] = np.where(missing, "", labels[said[(modality,)].argmax(1)])
+        said = labels[answered.probabilities[(modality,)].argmax(1)]
+        columns[f"{modality}_alone"] = np.where(answered.has[modality], said, "")
     pd.DataFrame(columns).rename_axis("row").to_csv(run / "predictions.csv")
-    metrics = {"split": split, **measure_answers(said, rows, prepared.labels)}
+    target = np.searchsorted(labels, frame["label"].to_numpy(dtype=str))  # labels are sorted
+    metrics = {"split": split, **measure_answers(answered, target, prepared.labels)}
     return Classifier(network, prepared.config, prepared.labels, metrics)
 
 

@@ -3,34 +3,38 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 
 from sightsound.data.batches import BatchOrder, Rows, loader
-from sightsound.data.store import build_store
-from sightsound.data.table import Table, read_table
+from sightsound.data.store import Reading, Store, read_store
+from sightsound.data.table import Rejected, Table, read_table
 from sightsound.errors import FileError
 
 
-def numbers(table: Table):
-    def read(path: str) -> np.ndarray:
-        if "bad" in path:
-            raise FileError(path, "is bad")
-        return np.full(2, float(Path(path).stem), np.float32)
+def read_number(path: str) -> np.ndarray:
+    if "bad" in path:
+        raise FileError(path, "is bad")
+    return np.full(2, float(Path(path).stem), np.float32)
 
-    return build_store(table, "image", torch.zeros(2), read, lambda x: 10 * x)
+
+NUMBERS = Reading(read_number, (2,), "float32", "numbers", ["image"])
+
+
+def numbers(table: Table, folder: Path | None = None) -> tuple[Store, list[Rejected]]:
+    return read_store(table, NUMBERS, "reading", folder)
 
 
 def table() -> Table:
-    import pandas as pd
-
     return read_table(pd.DataFrame({"image": ["3", "", "bad", "3", "5"], "label": list("abcde")}))
 
 
-def test_a_store_holds_each_file_once() -> None:
-    store, rejected = numbers(table())
-    assert store.values.tolist() == [[0, 0], [30, 30], [50, 50]]
-    assert store.entry.tolist() == [1, 0, 0, 1, 2]
-    assert [(bad.row, bad.reason) for bad in rejected] == [(3, "is bad")]
+def test_a_store_holds_each_file_once(tmp_path: Path) -> None:
+    for folder in (None, tmp_path / "store"):
+        store, rejected = numbers(table(), folder)
+        assert store.values[torch.arange(3)].tolist() == [[0, 0], [3, 3], [5, 5]]
+        assert store.entry.tolist() == [1, 0, 0, 1, 2]
+        assert [(bad.row, bad.file, bad.reason) for bad in rejected] == [(3, "bad", "is bad")]
 
 
 def test_batches_show_what_is_there() -> None:
@@ -39,15 +43,13 @@ def test_batches_show_what_is_there() -> None:
     batches = list(loader(rows, 3))
     assert [batch.target.tolist() for batch in batches] == [[0, 1, 3], [4]]
     assert batches[0].present["image"].tolist() == [True, False, True]
-    assert batches[0].inputs["image"][:, 0].tolist() == [30, 0, 30]
+    assert batches[0].inputs["image"][:, 0].tolist() == [3, 0, 3]
 
 
 def test_many_files_keep_their_order() -> None:
-    import pandas as pd
-
     names = [str(i) for i in range(1, 700)]
     store, _ = numbers(read_table(pd.DataFrame({"image": names, "label": names})))
-    assert store.values[1:, 0].tolist() == [10.0 * i for i in range(1, 700)]
+    assert store.values[torch.arange(1, 700)][:, 0].tolist() == [float(i) for i in range(1, 700)]
 
 
 def test_the_order_depends_on_seed_and_epoch_alone() -> None:

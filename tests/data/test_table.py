@@ -34,7 +34,7 @@ def test_formats_agree(name: str, tmp_path: Path) -> None:
     assert table.frame["label"].tolist() == ["7", "NA", "7"]
     assert table.frame.index.tolist() == [1, 2, 3]
     assert table.path("a.png") == tmp_path / "a.png"
-    assert set(table.frame) == {"image", "audio", "label", "split", "group"}
+    assert set(table.frame) == {"image", "audio", "label", "split", "group", "row"}
 
 
 def test_a_data_frame_with_numbers_and_nan() -> None:

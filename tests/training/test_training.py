@@ -14,8 +14,8 @@ import sightsound as ss
 from sightsound.config import Config, from_dict
 from sightsound.errors import ConfigError, RunError, TableError
 from sightsound.fusion import STRATEGIES
+from sightsound.training.augment import hide_some
 from sightsound.training.fit import parts
-from sightsound.training.module import hide_some
 
 QUICK = {"epochs": 12, "batch_size": 16, "say": lambda line: None}
 

@@ -1,1 +1,34 @@
-"""Data sets that become tables: one small file each."""
+"""Data sets known by name; each becomes a folder with a `table.csv`. One small file each."""
+
+from __future__ import annotations
+
+import functools
+
+from sightsound.data.sources import avmnist, digits, folder, fsdd, hub, mnist, pairs, speech_commands, video
+from sightsound.data.sources.base import Source, SourceOptions
+from sightsound.errors import SourceError, did_you_mean
+
+SOURCES: dict[str, Source] = {
+    "digits": digits.SOURCE,
+    "mnist": mnist.SOURCE,
+    "fsdd": fsdd.SOURCE,
+    "speech-commands": speech_commands.SOURCE,
+    "mnist+fsdd": pairs.FSDD,
+    "mnist+speech-commands": pairs.SPEECH_COMMANDS,
+    "avmnist": avmnist.SOURCE,
+    "folder": folder.SOURCE,
+    "video": video.SOURCE,
+}
+
+
+def source(name: str) -> Source:
+    """The data set called so; also `hub:OWNER/NAME`. Raises SourceError."""
+    if name.startswith(hub.PREFIX):
+        build = functools.partial(hub.build, name.removeprefix(hub.PREFIX))
+        return Source(f"the Hugging Face data set {name.removeprefix(hub.PREFIX)}", "as it says", build)
+    if name not in SOURCES:
+        raise SourceError(f"There is no data set {name!r}. {did_you_mean(name, SOURCES)} Or hub:OWNER/NAME.")
+    return SOURCES[name]
+
+
+__all__ = ["SOURCES", "Source", "SourceOptions", "source"]

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from sightsound.errors import TableError
+from sightsound.data.sources.base import Source, SourceOptions
+from sightsound.errors import SourceError, TableError
 
 ENDINGS = {
     "image": {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"},
@@ -33,3 +34,16 @@ def read(root: Path) -> pd.DataFrame:
         known = " ".join(sorted(ENDINGS["image"] | ENDINGS["audio"]))
         raise TableError(f"{root}: no class folders with files of a known kind in them ({known}).")
     return pd.DataFrame(list(rows.values()))
+
+
+def _build(options: SourceOptions, folder: Path) -> None:
+    if not options.root:
+        raise SourceError("folder: say where the classes are: --root FOLDER, which holds CLASS/a.png and CLASS/a.wav")
+    root = Path(options.root).resolve()
+    frame = read(root)
+    for modality in ENDINGS:
+        frame[modality] = [str(root / file) if file else "" for file in frame[modality]]
+    frame.to_csv(folder / "table.csv", index=False)
+
+
+SOURCE = Source(about="your own folder of CLASS/a.png and CLASS/a.wav; --root FOLDER", licence="yours", build=_build)

@@ -1,0 +1,102 @@
+"""`sightsound data list|fetch|build|show|clean`: data sets by name, and the space that prepared data take."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from sightsound.cli.common import Parser, text_table
+from sightsound.data.sources.base import SourceOptions
+
+EXAMPLE = """Data sets known by name, each of which becomes a table like your own.
+
+  sightsound data list
+  sightsound data fetch mnist+fsdd
+  sightsound data build mnist+fsdd --pairs 20000
+  sightsound data build video --root clips/ --every 2
+  sightsound data show avmnist
+  sightsound data clean
+
+A name also stands for its table in `sightsound train NAME`; hub:OWNER/NAME is a Hugging Face data set.
+"""
+ACTIONS = ("list", "fetch", "build", "show", "clean")
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Parses and does it."""
+    parser = Parser("data", "list|fetch|build|show|clean [NAME]", EXAMPLE)
+    parser.add_argument("action", choices=ACTIONS, help="what to do")
+    parser.add_argument("name", nargs="?", help="a data set; of clean: what to remove, as it is listed, or all")
+    parser.add_argument("--mirror", help="of fetch: address of a folder that has the files")
+    parser.add_class_arguments(SourceOptions, nested_key=None)
+    given = parser.given(arguments).as_dict()
+    action, name, mirror = given.pop("action"), given.pop("name"), given.pop("mirror")
+    if action in ("fetch", "build", "show") and not name:
+        parser.error(f"{action} needs the name of a data set; `sightsound data list` shows them")
+    if action == "list":
+        list_sources()
+    elif action == "clean":
+        clean(name)
+    elif action == "fetch":
+        from sightsound.data.named import fetch
+
+        fetch(name, mirror, print)
+    elif action == "build":
+        from sightsound.data.named import dataset
+
+        print(dataset(name, SourceOptions(**given)))
+    else:
+        show(name, SourceOptions(**given))
+
+
+def list_sources() -> None:
+    """Prints every name with a line about it."""
+    from sightsound.data.sources import SOURCES
+
+    for name, known in SOURCES.items():
+        print(f"{name:<23}{known.about}")
+    print(f"{'hub:OWNER/NAME':<23}a Hugging Face data set, or hub:FOLDER for one on disk")
+
+
+def show(name: str, options: SourceOptions) -> None:
+    """Prints what a data set is, where it comes from and whether it is here."""
+    from sightsound.data.named import built_folder, fetched
+    from sightsound.data.sources import source
+
+    known = source(name)
+    print(f"{name}: {known.about}\nLicence: {known.licence}")
+    if known.parts:
+        print(f"Made of: {' and '.join(known.parts)}")
+    for download in known.downloads:
+        there = "here" if fetched(name, download).exists() else "not here"
+        print(f"  {download.url} ({download.size / 1e6:.1f} MB, {there})")
+    table = built_folder(name, options) / "table.csv"
+    if not table.exists():
+        print("Not built with these options yet.")
+        return
+    from sightsound.cli.inspect import inspect_table
+    from sightsound.config import ColumnsConfig
+
+    print(f"Built: {table}\n")
+    inspect_table(str(table), ColumnsConfig())
+
+
+def clean(name: str | None) -> None:
+    """Without a name, prints what takes the space; with one, or `all`, removes it."""
+    from sightsound.data.cache import cache_folder, kept, remove
+
+    found = kept()
+    if name is None:
+        if found:
+            rows = [[one.folder.name, f"{one.size / 1e6:.1f} MB", one.what] for one in found]
+            print(text_table([["name", "size", "what"], *rows]))
+        print(f"{cache_folder()}: {sum(one.size for one in found) / 1e6:.1f} MB")
+        print("Remove one with `sightsound data clean NAME`, everything with `sightsound data clean all`.")
+        return
+    chosen = [one for one in found if name in ("all", one.folder.name)]
+    if not chosen:
+        print(f"There is nothing called {name!r}; `sightsound data clean` lists what there is.", file=sys.stderr)
+        sys.exit(1)
+    for one in chosen:
+        remove(one)
+        print(f"removed {one.folder.name}: {one.size / 1e6:.1f} MB")

@@ -1,0 +1,217 @@
+"""Audio-visual MNIST, rebuilt from parts that anyone can get: blurred digits and spoken digits in noise.
+
+After Vielzeuf et al. (CentralNet, 2018) and Perez-Rua et al. (MFAS, 2019), whose data are private; docs/results.md says
+what is known of them and how this differs. Every pair is rendered from its own number and the seed alone, in whatever
+order and process: sounds and labels cannot get out of step. All sums that decide a pixel are exact, so that the bytes
+are the same on every computer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import soundfile
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+from PIL import Image
+
+from sightsound.data.sources import fsdd, mnist
+from sightsound.data.sources.base import Source, SourceOptions
+from sightsound.errors import SourceError
+from sightsound.progress import progress_bar
+
+TRAIN, VAL, TEST = 55_000, 5_000, 10_000
+COMPONENTS = 5
+GRID = 2**14  # components are rounded to so many steps, so that everything after them is a sum of whole numbers
+RATE = 8000
+SAMPLES = 8000
+SNR_DB = (-6.0, 2.0)  # the word against all noise together; calibrated once, see docs/results.md
+VOICES = 3  # of another speaker, in the babble
+WINDOW, HOP, FRAMES, BINS = 222, 70, 112, 112
+RANGE_DB = 80.0
+CHUNK = 250
+
+
+def build(options: SourceOptions, folder: Path) -> None:
+    """Writes PNG, WAV, `table.csv`, `pairs.csv`, the `.npy` files of earlier code, and `SHA256SUMS`.
+
+    Layout of the arrays: image/{train,test}_data.npy (n, 784), audio/{train,test}_data.npy (n, 112, 112), both uint8,
+    {train,test}_labels.npy (n,) int64; the last 5,000 of the 60,000 train rows validate.
+
+    Raises:
+        SourceError: MNIST or FSDD is missing or incomplete.
+    """
+    pairs, pixels = pair(options), blurred(options)
+    parts: list[str] = pairs["part"].tolist()
+    numbers: list[int] = pairs["mnist_index"].tolist()
+    names = [f"{part}-{number:05d}" for part, number in zip(parts, numbers, strict=True)]
+    for name in ("image", "audio", "images", "sounds"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    digest = hashlib.sha256()
+    spectra = np.zeros((len(pairs), FRAMES, BINS), np.uint8)
+    with progress_bar("rendering avmnist", len(pairs), "pair") as bar:
+        for start, waves in rendered(pairs, options.seed, SNR_DB):
+            for i, wave in enumerate(waves, start):
+                soundfile.write(folder / "sounds" / f"{names[i]}.wav", wave, RATE, subtype="PCM_16")
+                small = pixels[parts[i]][numbers[i]].reshape(28, 28)
+                Image.fromarray(small).save(folder / "images" / f"{names[i]}.png", compress_level=1)
+                digest.update(wave.tobytes())
+            spectra[start : start + len(waves)] = spectrograms(waves)
+            bar.update(len(waves))
+    for part in mnist.PARTS:
+        rows = pairs[pairs["part"] == part]
+        np.save(folder / "image" / f"{part}_data.npy", pixels[part][rows["mnist_index"].to_numpy()])
+        np.save(folder / "audio" / f"{part}_data.npy", spectra[rows.index])
+        np.save(folder / f"{part}_labels.npy", rows["label"].to_numpy(np.int64))
+    facts = {"snr_db": SNR_DB, "seed": options.seed, "split_by": options.split_by, "sounds_sha256": digest.hexdigest()}
+    (folder / "facts.json").write_text(json.dumps(facts, indent=1))
+    pairs.drop(columns=["audio"]).to_csv(folder / "pairs.csv", index=False)
+    _write_sums(folder)
+    table = pairs[["label", "split", "group"]].copy()
+    table.insert(0, "image", [f"images/{name}.png" for name in names])
+    table.insert(1, "audio", [f"sounds/{name}.wav" for name in names])
+    table.to_csv(folder / "table.csv", index=False)
+
+
+def pair(options: SourceOptions) -> pd.DataFrame:
+    """One row a pair: split, part (of MNIST), mnist_index, label, recording, group (speaker), audio (its path), babble.
+
+    `babble` names the other speaker's recordings of the same split that are heard behind it.
+    """
+    sounds = fsdd.read(options)
+    labels = {part: mnist.read(options.root, part)[1] for part in mnist.PARTS}
+    if (len(labels["train"]), len(labels["test"])) != (TRAIN + VAL, TEST):
+        raise SourceError(
+            f"avmnist needs all of MNIST; there are {len(labels['train'])} + {len(labels['test'])} digits."
+        )
+    rng = np.random.default_rng(options.seed)
+    order = rng.permutation(TRAIN + VAL)
+    chosen = {"train": ("train", order[:TRAIN]), "val": ("train", order[TRAIN:]), "test": ("test", np.arange(TEST))}
+    rows = []
+    for split, (part, numbers) in chosen.items():
+        pool = sounds[sounds["split"] == split]
+        speakers = pool["group"].to_numpy()
+        paths = pool["audio"].to_numpy()
+        of_digit = {digit: np.flatnonzero(pool["label"] == str(digit)) for digit in range(10)}
+        others = {s: np.flatnonzero(speakers != s) for s in np.unique(speakers)}
+        for number in numbers:
+            digit = int(labels[part][number])
+            if not len(of_digit[digit]):
+                raise SourceError(f"avmnist: fsdd has no {split} recording of the digit {digit}.")
+            at = rng.choice(of_digit[digit])
+            speaker = speakers[at]
+            elsewhere = others[speaker] if len(others[speaker]) else np.arange(len(pool))  # one speaker alone
+            babble = paths[rng.choice(elsewhere, VOICES)]
+            rows.append((split, part, number, digit, Path(paths[at]).stem, speaker, paths[at], babble))
+    columns = ["split", "part", "mnist_index", "label", "recording", "group", "audio", "babble"]
+    frame = pd.DataFrame(rows, columns=columns)
+    frame["babble"] = [" ".join(Path(path).stem for path in paths) for paths in frame["babble"]]
+    return frame
+
+
+def blurred(options: SourceOptions) -> dict[str, NDArray[np.uint8]]:
+    """Per part of MNIST (n, 784): what the first principal components of the training images leave, around grey 128.
+
+    The components are those of the 55,000 training images; the mean is left out.
+    """
+    train = mnist.read(options.root, "train")[0].reshape(-1, 784)
+    chosen = np.random.default_rng(options.seed).permutation(TRAIN + VAL)[:TRAIN]
+    fitted = train[chosen].astype(np.float64)
+    total, products = fitted.sum(0), fitted.T @ fitted  # whole numbers below 2**53: exact in any order
+    mean = np.rint(total / TRAIN)
+    covariance = products / TRAIN - np.outer(total / TRAIN, total / TRAIN)
+    vectors = np.linalg.eigh(covariance)[1][:, : -COMPONENTS - 1 : -1]
+    vectors = vectors * np.sign(vectors[np.abs(vectors).argmax(0), np.arange(COMPONENTS)])
+    steps = np.rint(vectors * GRID)
+    result = {}
+    for part in mnist.PARTS:
+        images = mnist.read(options.root, part)[0].reshape(-1, 784).astype(np.float64)
+        left = ((images - mean) @ steps) @ steps.T / GRID**2
+        result[part] = np.floor(128.5 + left / 2).clip(0, 255).astype(np.uint8)
+    return result
+
+
+def rendered(pairs: pd.DataFrame, seed: int, snr_db: tuple[float, float]) -> Iterator[tuple[int, NDArray[np.int16]]]:
+    """Position of the first of some pairs, and their sounds (n, 8000); in order, made by worker processes."""
+    folder = str(Path(pairs["audio"].iloc[0]).parent)
+    starts = range(0, len(pairs), CHUNK)
+    records = pairs[["part", "mnist_index", "recording", "babble"]].to_dict("records")
+    workers = Parallel(os.cpu_count() or 1, return_as="generator", pre_dispatch="2*n_jobs")
+    calls = (delayed(_render_chunk)(folder, records[start : start + CHUNK], seed, snr_db) for start in starts)
+    yield from zip(starts, workers(calls), strict=True)
+
+
+def _render_chunk(
+    folder: str, records: list[dict[str, Any]], seed: int, snr_db: tuple[float, float]
+) -> NDArray[np.int16]:
+    known: dict[str, NDArray[np.float64]] = {}
+
+    def word(name: str) -> NDArray[np.float64]:
+        if name not in known:
+            samples, rate = soundfile.read(Path(folder) / f"{name}.wav", dtype="int16", always_2d=True)
+            if rate != RATE:
+                raise SourceError(f"{name}.wav: fsdd's recordings have {RATE} Hz, not {rate}.")
+            known[name] = samples[:SAMPLES, 0].astype(np.float64)
+        return known[name]
+
+    return np.stack([_render(row, word, seed, snr_db) for row in records])
+
+
+def _render(row: dict[str, Any], word: Any, seed: int, snr_db: tuple[float, float]) -> NDArray[np.int16]:
+    """(8000,): a word at a random place, in noise of a random colour and another speaker's babble."""
+    rng = np.random.default_rng([seed, list(mnist.PARTS).index(row["part"]), row["mnist_index"]])
+    said = word(row["recording"])
+    place = rng.integers(0, SAMPLES - len(said) + 1)
+    wave = np.zeros(SAMPLES)
+    wave[place : place + len(said)] = said
+    colour = rng.uniform(0, 2)  # power falls by frequency to this: 0 white, 1 pink, 2 brown
+    spectrum = np.fft.rfft(rng.standard_normal(SAMPLES))
+    spectrum[0] = 0
+    spectrum[1:] *= np.arange(1, len(spectrum)) ** (-colour / 2)
+    noise = _unit(np.fft.irfft(spectrum, SAMPLES))
+    babble = np.zeros(SAMPLES)
+    for name in row["babble"].split():
+        babble += np.roll(np.resize(_unit(word(name)), SAMPLES), rng.integers(SAMPLES))
+    share = rng.uniform(0, 1)
+    both = _unit(np.sqrt(share) * noise + np.sqrt(1 - share) * _unit(babble))
+    level = np.sqrt(np.mean(said**2)) * 10 ** (-rng.uniform(*snr_db) / 20)
+    wave = wave + level * both
+    return np.asarray(np.rint(wave * (0.9 * 32767 / np.abs(wave).max())), np.int16)
+
+
+def _unit(wave: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The wave at a mean power of 1."""
+    return wave / max(float(np.sqrt(np.mean(wave**2))), 1e-9)
+
+
+def spectrograms(waves: NDArray[np.int16]) -> NDArray[np.uint8]:
+    """(n, 8000) -> (n, 112 frames, 112 frequencies): each sound's loudest place is 255, 80 dB below it is 0."""
+    cut = np.lib.stride_tricks.sliding_window_view(waves, WINDOW, axis=1)[:, ::HOP][:, :FRAMES]
+    power = np.abs(np.fft.rfft(cut * np.hanning(WINDOW), axis=2)) ** 2
+    decibels = 10 * np.log10(power + 1e-3)
+    top = decibels.max(axis=(1, 2), keepdims=True)
+    return np.asarray(np.rint(((decibels - top) / RANGE_DB + 1).clip(0) * 255), np.uint8)
+
+
+def _write_sums(folder: Path) -> None:
+    """`SHA256SUMS` of everything whose bytes do not depend on a library's version, as `sha256sum -c` reads it."""
+    lines = []
+    for file in sorted([*folder.glob("*.npy"), *folder.glob("*/*.npy"), folder / "pairs.csv", folder / "facts.json"]):
+        with file.open("rb") as content:
+            lines.append(f"{hashlib.file_digest(content, 'sha256').hexdigest()}  {file.relative_to(folder)}\n")
+    (folder / "SHA256SUMS").write_text("".join(lines))
+
+
+SOURCE = Source(
+    about="70,000 pairs of blurred digits and spoken digits in noise, after CentralNet and MFAS",
+    licence="as its parts",
+    build=build,
+    parts=("mnist", "fsdd"),
+)

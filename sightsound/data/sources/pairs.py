@@ -1,0 +1,84 @@
+"""Handwritten and spoken digits paired by label: MNIST with FSDD or with Speech Commands.
+
+Each image gets a sound of its class, drawn by the seed; no image and no recording stands in two splits. What was drawn
+is written down by number and name (`pairs.csv`), which says the same on every computer.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from sightsound.data.sources import fsdd, mnist, speech_commands
+from sightsound.data.sources.base import Source, SourceOptions
+from sightsound.errors import SourceError
+from sightsound.progress import progress_bar
+
+PAIRS = 20_000
+VALIDATION = 10  # a tenth as many pairs of other images validate
+
+
+def build(sound: str, options: SourceOptions, folder: Path) -> None:
+    """Writes the images that are used, `table.csv` and `pairs.csv`.
+
+    Args:
+        sound: fsdd or speech-commands.
+        options: `pairs` for training; all test images are paired.
+        folder: to write to.
+
+    Raises:
+        SourceError: files are missing, or there are fewer images than pairs asked for.
+    """
+    pools = _sounds(sound, options)
+    images = {split: mnist.read(options.root, split) for split in mnist.PARTS}
+    pairs, count = options.pairs or PAIRS, len(images["train"][0])
+    most = count * VALIDATION // (VALIDATION + 1)
+    if not 0 < pairs <= most:
+        raise SourceError(f"mnist+{sound}: --pairs is {pairs}; it can be 1 to {most}, since others have to validate.")
+    rng = np.random.default_rng(options.seed)
+    order = rng.permutation(count)
+    chosen = {
+        "train": ("train", order[:pairs]),
+        "val": ("train", order[pairs : pairs + max(pairs // VALIDATION, 1)]),
+        "test": ("test", np.arange(len(images["test"][0]))),
+    }
+    rows = []
+    with progress_bar(f"writing mnist+{sound}", sum(len(numbers) for _, numbers in chosen.values())) as bar:
+        for split, (part, numbers) in chosen.items():
+            (folder / split).mkdir(parents=True, exist_ok=True)
+            by_label = dict(list(pools[pools["split"] == split].groupby("label")))
+            for number in numbers:
+                pixels, label = images[part][0][number], str(images[part][1][number])
+                if label not in by_label:
+                    raise SourceError(f"mnist+{sound}: there is no {split} recording of the digit {label}.")
+                drawn = by_label[label].iloc[rng.integers(len(by_label[label]))]
+                file = f"{split}/{number:05d}.png"
+                Image.fromarray(pixels).save(folder / file, compress_level=1)
+                rows.append((file, drawn["audio"], label, split, drawn["group"], number))
+                bar.update()
+    frame = pd.DataFrame(rows, columns=["image", "audio", "label", "split", "group", "mnist_index"])
+    frame["recording"] = ["/".join(Path(path).parts[-2:]) for path in frame["audio"]]
+    frame[["split", "label", "mnist_index", "recording"]].to_csv(folder / "pairs.csv", index=False)
+    frame[["image", "audio", "label", "split", "group"]].to_csv(folder / "table.csv", index=False)
+
+
+def _sounds(sound: str, options: SourceOptions) -> pd.DataFrame:
+    """Columns audio, label ("0" to "9"), split, group."""
+    if sound == "fsdd":
+        return fsdd.read(options)
+    frame = speech_commands.read(dataclasses.replace(options, words="digits"))
+    frame["label"] = frame["label"].map({word: str(digit) for digit, word in enumerate(speech_commands.DIGITS)})
+    return frame
+
+
+def _source(sound: str, about: str) -> Source:
+    return Source(about, "as its parts", functools.partial(build, sound), parts=("mnist", sound))
+
+
+FSDD = _source("fsdd", "handwritten and spoken digits paired by label; --pairs N")
+SPEECH_COMMANDS = _source("speech-commands", "handwritten digits and the words zero to nine; --pairs N")

@@ -1,0 +1,46 @@
+"""Long recordings as clips: one row of a table becomes one for each clip of its sound.
+
+The one place that says where clips start and what happens to the last: training and prediction both ask here.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sightsound.data.table import Table
+
+
+def clip_starts(seconds: float, clip_seconds: float, step_seconds: float) -> list[float]:
+    """Where the clips of a sound start, in seconds.
+
+    Every step begins one until a clip reaches the end of the sound; that last one is padded with silence. A sound no
+    longer than a clip is one clip.
+    """
+    beyond = seconds - clip_seconds
+    count = 1 + max(math.ceil(round(beyond / step_seconds, 6)), 0)  # rounded: 0.3 / 0.1 is not to be 2.9999999
+    return [i * step_seconds for i in range(count)]
+
+
+def cut(table: Table, seconds: NDArray[np.floating], clip_seconds: float, step_seconds: float) -> Table:
+    """The table with a row for each clip, and the column `start_seconds`; the column `row` says where it comes from.
+
+    The clips of a row are one group, so that a split never cuts a recording.
+
+    Args:
+        table: the rows.
+        seconds: (rows,) length of each row's sound, 0 where it has none.
+        clip_seconds: length of a clip.
+        step_seconds: from the start of one clip to the next.
+    """
+    starts = [clip_starts(float(length), clip_seconds, step_seconds) for length in seconds]
+    counts = np.array([len(of_row) for of_row in starts], int)
+    frame = table.frame.loc[table.frame.index.repeat(counts)].copy()
+    alone = (frame["group"] == "") & (np.repeat(counts, counts) > 1)
+    frame["group"] = frame["group"].mask(alone, "row " + frame["row"].astype(str))
+    frame["start_seconds"] = [start for of_row in starts for start in of_row]
+    frame.index = pd.RangeIndex(1, len(frame) + 1)
+    return Table(table.name, table.root, frame)

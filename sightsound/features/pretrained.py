@@ -1,0 +1,54 @@
+"""A checkpoint's own preprocessing of sounds: (B, N) waveforms -> what its network takes. Needs `pretrained`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class CheckpointFeatures(nn.Module):
+    """Hugging Face's feature extractor of a checkpoint, as a module without parameters.
+
+    Args:
+        description: of the extractor, as it describes itself.
+        sample_rate_hz: of the waveforms.
+        samples: N.
+    """
+
+    def __init__(self, description: dict[str, Any], sample_rate_hz: int, samples: int) -> None:
+        super().__init__()
+        import transformers
+
+        kind = getattr(transformers, description["feature_extractor_type"])
+        self.extract = kind.from_dict(description)
+        self.sample_rate_hz = sample_rate_hz
+        with torch.no_grad():
+            self.shape: tuple[int, ...] = tuple(self(torch.zeros(1, samples)).shape[1:])
+
+    def forward(self, wave: Tensor) -> Tensor:
+        """(B, N) in [-1, 1] -> (B, *shape)."""
+        waves = list(wave.detach().float().cpu().numpy())
+        found = self.extract(waves, sampling_rate=self.sample_rate_hz, return_tensors="pt")
+        name = next(name for name in ("input_values", "input_features") if name in found)
+        features: Tensor = found[name]
+        return features.to(wave.device)
+
+
+def image_statistics(description: dict[str, Any]) -> tuple[list[float], list[float]]:
+    """Mean and deviation of each channel, in grey levels of 255, that a checkpoint's images are standardised by."""
+    scale = 1 / description.get("rescale_factor", 1 / 255) if description.get("do_rescale", True) else 1.0
+    if not description.get("do_normalize", True):
+        return [0.0] * 3, [scale] * 3
+    mean, std = description.get("image_mean") or [0.5] * 3, description.get("image_std") or [0.5] * 3
+    return [value * scale for value in mean], [value * scale for value in std]
+
+
+def image_side(description: dict[str, Any]) -> tuple[int, int]:
+    """(height, width) in pixels that a checkpoint takes."""
+    size = description.get("crop_size") if description.get("do_center_crop") else None
+    size = size or description.get("size") or {"height": 224, "width": 224}
+    if isinstance(size, int):
+        return size, size
+    return int(size.get("height") or size["shortest_edge"]), int(size.get("width") or size["shortest_edge"])
