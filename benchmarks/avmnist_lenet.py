@@ -17,6 +17,7 @@ from torch import nn
 
 from sightsound.data.sources import avmnist
 from sightsound.data.sources.base import SourceOptions
+from sightsound.training.hardware import keep_freed_memory
 
 
 def lenet(blocks: int, side: int) -> nn.Module:
@@ -45,7 +46,7 @@ def train(blocks: int, data: dict[str, tuple[torch.Tensor, torch.Tensor]], epoch
     """Adam with a one-cycle schedule; test accuracy of the epoch that is best on validation."""
     torch.manual_seed(seed)
     x, y = data["train"]
-    network = lenet(blocks, x.shape[-1]).to(memory_format=torch.channels_last)
+    network = lenet(blocks, x.shape[-1])
     optimizer = torch.optim.AdamW(network.parameters(), 1e-2, weight_decay=1e-2)
     steps = -(-len(x) // 128)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, epochs * steps)
@@ -53,8 +54,7 @@ def train(blocks: int, data: dict[str, tuple[torch.Tensor, torch.Tensor]], epoch
     for epoch in range(epochs):
         network.train()
         for rows in torch.randperm(len(x)).split(128):
-            with torch.autocast("cpu", torch.bfloat16):
-                loss = nn.functional.cross_entropy(network(scaled(x[rows])), y[rows])
+            loss = nn.functional.cross_entropy(network(scaled(x[rows])), y[rows])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -71,6 +71,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--seeds", type=int, default=1)
     given = parser.parse_args()
+    keep_freed_memory()
     options = SourceOptions(root=given.root)
     pairs = avmnist.pair(options)
     keep = np.flatnonzero((pairs["split"] != "train") | (pairs.groupby("split").cumcount() < given.train))

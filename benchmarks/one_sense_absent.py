@@ -13,10 +13,9 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from mnist_fsdd import write
-
 from sightsound.config import Config
-from sightsound.data.sources import digits
+from sightsound.data.named import dataset
+from sightsound.data.sources import SourceOptions
 from sightsound.fusion import STRATEGIES
 from sightsound.training.run import train
 from sightsound.types import MODALITIES
@@ -33,15 +32,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", choices=["digits", "mnist+fsdd"], default="digits")
     parser.add_argument("--shared", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--files", type=Path, default=Path("/tmp/mnist_fsdd"), help="where the files go")
     parser.add_argument("--pairs", type=int, default=20_000)
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--seeds", type=int, default=3)
     given = parser.parse_args()
-    if given.data == "digits":
-        table = digits.write(given.files / "digits")
-    else:
-        table = write(given.shared, given.files, given.pairs)
+    root = None if given.data == "digits" else str(given.shared)
+    table = dataset(given.data, SourceOptions(root=root, pairs=given.pairs))
     found: dict[str, list[dict[str, float]]] = {}
     for seed in range(given.seeds):
         for modality in MODALITIES:

@@ -1,6 +1,10 @@
 """Small real files that every test can use: shapes that hum, three classes, learnt within seconds."""
 
+import functools
+import http.server
 import os
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +16,7 @@ from PIL import Image
 
 import sightsound as ss
 from sightsound import cli
+from tests.originals import Handler, write_fsdd, write_mnist
 
 CLASSES = {"low": 300.0, "middle": 900.0, "high": 2200.0}
 RATE = 8000
@@ -95,3 +100,32 @@ def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
         return Typed(code, captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def digits_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `mnist/` and `fsdd/recordings/`."""
+    root = tmp_path_factory.mktemp("root")
+    write_mnist(root / "mnist")
+    write_fsdd(root / "fsdd" / "recordings")
+    return root
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """An address and the folder behind it."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    Handler.cut = set()
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder))) as web:
+        thread = threading.Thread(target=web.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{web.server_port}", folder
+        web.shutdown()
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache that is empty."""
+    monkeypatch.setenv("SIGHTSOUND_CACHE", str(tmp_path / "own-cache"))
+    return tmp_path / "own-cache"

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from sightsound.types import Prediction
 
 EXAMPLE = """Classifies files, and says what each sense alone would have said. A row of a table that cannot be used gets
-the reason in the column "error" and no class.
+the reason in the column "error" and no class. Of a sound cut into clips there is a line for the whole and one for
+each clip, with its start and end in seconds.
 
   sightsound predict runs/first/bundle --image 7.png --audio seven.wav
   sightsound predict runs/first/bundle --audio seven.wav --format json
@@ -60,7 +61,7 @@ def write(results: list[Prediction | Rejected], form: str, out: str | None) -> N
     """Writes the answers in one of `FORMATS` to a file, or to the screen."""
     import pandas as pd
 
-    frame = pd.DataFrame([flat(row, result) for row, result in enumerate(results, start=1)])
+    frame = pd.DataFrame([line for row, result in enumerate(results, start=1) for line in flat(row, result)])
     if form == "parquet":
         frame.to_parquet(out, index=False)
         return
@@ -82,32 +83,46 @@ def record(result: Prediction | Rejected) -> dict[str, Any]:
 
     if isinstance(result, Rejected):
         return {"error": result.reason, "file": result.file, "row": result.row}
-    return result._asdict()
+    return {**result._asdict(), "clips": [clip._asdict() for clip in result.clips]}
 
 
-def flat(row: int, result: Prediction | Rejected) -> dict[str, Any]:
-    """One answer as a row of columns, for CSV and Parquet."""
+def flat(row: int, result: Prediction | Rejected) -> list[dict[str, Any]]:
+    """One answer as rows of columns, for CSV and Parquet: the whole, then each clip."""
     from sightsound.data.table import Rejected
 
     if isinstance(result, Rejected):
-        return {"row": row, "label": "", "error": f"{result.file + ': ' if result.file else ''}{result.reason}"}
+        return [{"row": row, "label": "", "error": f"{result.file + ': ' if result.file else ''}{result.reason}"}]
     alone = {f"{m}_alone": max(said, key=lambda label: said[label]) for m, said in result.per_modality.items()}
-    return {
+    whole = {
         "row": row,
         "label": result.label,
         "probability": result.probabilities[result.label],
+        **({"start_seconds": None, "end_seconds": None} if result.clips else {}),
         **alone,
         **{f"{m}_alone_probability": result.per_modality[m][alone[f"{m}_alone"]] for m in result.per_modality},
         **{m: result.source[m] for m in result.present},
         **{f"p_{label}": p for label, p in result.probabilities.items()},
         "error": "",
     }
+    clips = [
+        {
+            "row": row,
+            "label": clip.label,
+            "probability": clip.probabilities[clip.label],
+            "start_seconds": clip.start_seconds,
+            "end_seconds": clip.end_seconds,
+            **{f"p_{label}": p for label, p in clip.probabilities.items()},
+            "error": "",
+        }
+        for clip in result.clips
+    ]
+    return [whole, *clips]
 
 
 def readable(frame: pd.DataFrame) -> str:
     """The columns that a person wants to see."""
     columns = [c for c in frame if not str(c).startswith("p_")]
-    shown = frame[columns].fillna("")
+    shown = frame[columns].astype(object).fillna("")
     if not shown["error"].any():
         shown = shown.drop(columns="error")
     rows = [[f"{x:.3f}" if isinstance(x, float) else x for x in row] for row in shown.itertuples(index=False)]

@@ -203,7 +203,8 @@ def _read_all(
     """Reads the items at these positions in parallel; per chunk the positions read, their rows, and others' reasons."""
     parts = [positions[start : start + CHUNK] for start in range(0, len(positions), CHUNK)]
     backend = "loky" if len(positions) >= WORTH_PROCESSES else "threading"
-    workers = Parallel(os.cpu_count() or 1, backend=backend, return_as="generator", pre_dispatch="2*n_jobs")
+    options = {"idle_worker_timeout": 10} if backend == "loky" else {}
+    workers = Parallel(os.cpu_count() or 1, backend, return_as="generator", pre_dispatch="2*n_jobs", **options)
     calls = (delayed(read_chunk)(reading, [(str(table.path(items[i][0])), *items[i][1:]) for i in p]) for p in parts)
     with progress_bar(title, len(positions)) as bar:
         for part, (good, rows, reasons) in zip(parts, workers(calls), strict=True):
@@ -226,5 +227,5 @@ def read_chunk(reading: Reading, items: list[tuple[Any, ...]]) -> tuple[list[int
             reasons[i] = error.reason
     array = np.stack(rows) if rows else np.zeros((0, *reading.shape), reading.dtype)
     if reading.dtype == "int16":
-        array = array * FULL_SCALE
+        array = array.astype(np.float32) * FULL_SCALE
     return good, array.astype(reading.dtype), reasons

@@ -282,6 +282,7 @@ def _transformers() -> Any:
         raise ConfigError(INSTALL) from error
     module: Any = transformers
     module.logging.set_verbosity_error()
+    module.logging.disable_progress_bar()
     return module
 
 

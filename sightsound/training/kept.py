@@ -67,6 +67,7 @@ def shortened(network: ClassifierNetwork, kept: Mapping[str, str]) -> Iterator[N
             network.features[modality] = features
             network.standardize[modality] = standardize
             network.encoders[modality] = encoder
+        network.train(network.training)  # the parts that were aside have not heard of it
 
 
 def _digest(part: nn.Module) -> str:

@@ -2,13 +2,13 @@
 
 import pytest
 import torch
-from batches import CLASSES, batch_of, network_with
 from torch import nn
 
 from sightsound.encoders import ENCODERS
 from sightsound.encoders.base import STAGES, Encoder
 from sightsound.errors import ConfigError
 from sightsound.fusion import STRATEGIES
+from tests.contract.batches import CLASSES, batch_of, network_with
 
 SHAPES = {"image": [(1, 28, 28), (3, 17, 40)], "audio": [(80, 128), (24, 16)]}
 EVERY = [(m, name, shape) for m in ENCODERS for name in ENCODERS[m] for shape in SHAPES[m]]

@@ -4,12 +4,12 @@ import copy
 
 import pytest
 import torch
-from batches import CLASSES, batch_of, network_with
 
 from sightsound.fusion import STRATEGIES
 from sightsound.losses import classification_loss
 from sightsound.model import ClassifierNetwork
 from sightsound.types import Batch
+from tests.contract.batches import CLASSES, batch_of, network_with
 
 pytestmark = pytest.mark.parametrize("fusion", STRATEGIES)
 

@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from conftest import TRAINED, write_table
 from safetensors.torch import load_file
 
 import sightsound as ss
@@ -16,6 +15,7 @@ from sightsound.errors import ConfigError, RunError, TableError
 from sightsound.fusion import STRATEGIES
 from sightsound.training.augment import hide_some
 from sightsound.training.fit import parts
+from tests.conftest import TRAINED, write_table
 
 QUICK = {"epochs": 12, "batch_size": 16, "say": lambda line: None}
 
@@ -27,7 +27,7 @@ def accuracies(metrics: dict) -> dict[str, float]:
 def test_it_learns_and_leaves_a_whole_run_folder(trained: tuple[Path, Path]) -> None:
     _, run = trained
     metrics = json.loads((run / "bundle" / "metrics.json").read_text())
-    assert min(accuracies(metrics).values()) > 0.8
+    assert accuracies(metrics)["image+audio"] == 1 and min(accuracies(metrics).values()) > 0.6
     there = {path.name for path in run.iterdir()}
     assert {"bundle", "checkpoints", "config.yaml", "logs", "predictions.csv", "report.html", "splits.csv"} <= there
     saved = from_dict(yaml.safe_load((run / "config.yaml").read_text()))

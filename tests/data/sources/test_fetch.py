@@ -1,7 +1,5 @@
 """Downloads from a real server on this computer: whole, cut, foreign, missing, unpacked, refused."""
 
-import dataclasses
-import hashlib
 import io
 import tarfile
 from pathlib import Path
@@ -10,20 +8,10 @@ import pytest
 
 from sightsound.data import named
 from sightsound.data.sources import SOURCES, Source, SourceOptions
-from sightsound.data.sources.base import Download
 from sightsound.errors import SourceError
-from tests.data.sources.conftest import write_mnist, write_speech_commands
+from tests.originals import serve, write_mnist, write_speech_commands
 
 Served = tuple[str, Path]
-
-
-def serve(monkeypatch: pytest.MonkeyPatch, name: str, files: list[Path]) -> None:
-    """The data set `name` with the checksums of these files, which are smaller than the real ones."""
-    downloads = tuple(
-        Download(f"https://example.org/{f.name}", hashlib.sha256(f.read_bytes()).hexdigest(), f.stat().st_size)
-        for f in files
-    )
-    monkeypatch.setitem(SOURCES, name, dataclasses.replace(SOURCES[name], downloads=downloads))
 
 
 def fetch(name: str, mirror: str) -> list[str]:

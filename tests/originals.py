@@ -1,16 +1,18 @@
-"""Data sets in their original formats, small; and a real server on this computer that has them."""
+"""Data sets in their original formats, small; and what answers for a real server that has them."""
 
-import functools
+import dataclasses
 import gzip
+import hashlib
 import http.server
 import tarfile
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+
+from sightsound.data.sources import SOURCES
+from sightsound.data.sources.base import Download
 
 RATE = 8000
 
@@ -42,15 +44,39 @@ def write_fsdd(folder: Path, speakers: tuple[str, ...] = ("ann", "bob", "cid"), 
     for digit in range(10):
         for speaker in speakers:
             for index in range(recordings):
-                soundfile.write(folder / f"{digit}_{speaker}_{index}.wav", tone(digit, 0.3, rng), RATE, subtype="PCM_16")
+                soundfile.write(
+                    folder / f"{digit}_{speaker}_{index}.wav", tone(digit, 0.3, rng), RATE, subtype="PCM_16"
+                )
     return folder
+
+
+def write_fsdd_archive(folder: Path) -> Path:
+    """As GitHub packs version 1.0.9."""
+    name = "free-spoken-digit-dataset-1.0.9"
+    write_fsdd(folder / name / "recordings")
+    with tarfile.open(folder / "v1.0.9.tar.gz", "w:gz") as tar:
+        tar.add(folder / name, arcname=name)
+    return folder / "v1.0.9.tar.gz"
 
 
 def write_speech_commands(folder: Path) -> Path:
     """The archive's own layout: ./word/speaker_nohash_n.wav, the two lists, background noise."""
     root = folder / "unpacked"
     rng = np.random.default_rng(0)
-    words = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "cat", "_background_noise_"]
+    words = [
+        "zero",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "cat",
+        "_background_noise_",
+    ]
     for number, word in enumerate(words):
         (root / word).mkdir(parents=True)
         for i in range(6):
@@ -65,15 +91,6 @@ def write_speech_commands(folder: Path) -> Path:
     with tarfile.open(archive, "w:gz") as tar:
         tar.add(root, arcname=".")
     return archive
-
-
-@pytest.fixture(scope="session")
-def digits_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `mnist/` and `fsdd/recordings/`."""
-    root = tmp_path_factory.mktemp("root")
-    write_mnist(root / "mnist")
-    write_fsdd(root / "fsdd" / "recordings")
-    return root
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
@@ -103,21 +120,10 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         """Quiet."""
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[tuple[str, Path]]:
-    """An address and the folder behind it."""
-    folder = tmp_path / "served"
-    folder.mkdir()
-    Handler.cut = set()
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder))) as web:
-        thread = threading.Thread(target=web.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{web.server_port}", folder
-        web.shutdown()
-
-
-@pytest.fixture
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache that is empty."""
-    monkeypatch.setenv("SIGHTSOUND_CACHE", str(tmp_path / "own-cache"))
-    return tmp_path / "own-cache"
+def serve(monkeypatch: pytest.MonkeyPatch, name: str, files: list[Path]) -> None:
+    """Gives the data set `name` the checksums of these files, which are smaller than the real ones."""
+    downloads = tuple(
+        Download(f"https://example.org/{f.name}", hashlib.sha256(f.read_bytes()).hexdigest(), f.stat().st_size)
+        for f in files
+    )
+    monkeypatch.setitem(SOURCES, name, dataclasses.replace(SOURCES[name], downloads=downloads))
