@@ -221,7 +221,7 @@ class Classifier:
 def _chunks(table: Table) -> Iterator[Table]:
     """The table in parts, so that memory stays flat."""
     for start in range(0, len(table.frame), CHUNK_ROWS):
-        yield Table(table.name, table.root, table.frame.iloc[start : start + CHUNK_ROWS])
+        yield table.with_frame(table.frame.iloc[start : start + CHUNK_ROWS])
 
 
 def _joined_answers(parts: list[Answer]) -> Answer:

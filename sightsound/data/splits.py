@@ -45,7 +45,7 @@ def split(table: Table, seed: int) -> Table:
         drawn = draw(train, {"train": SHARES["train"] / both, "val": SHARES["val"] / both}, seed)
         frame.loc[train.index, "split"] = drawn
     _check_parts(table.name, frame)
-    return Table(table.name, table.root, frame)
+    return table.with_frame(frame)
 
 
 def draw(frame: pd.DataFrame, shares: dict[str, float], seed: int) -> pd.Series:

@@ -5,7 +5,6 @@ Rows are kept in memory, or on disk (`data.disk`), where the next run finds them
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+import pandas as pd
 import torch
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
@@ -129,7 +129,7 @@ def _on_disk(
     store = _sound_store(
         folder, reading.shape, reading.dtype, {"what": reading.name, "files": str(table.root.resolve())}
     )
-    keys = np.array([fingerprint(table.path(item[0]), item[1:]) for item in items], np.uint64)
+    keys = fingerprints(table, items)
     failures: dict[int, str] = {}
     found = store.find(keys)
     if not found.all():
@@ -184,14 +184,11 @@ def derive(
     return Store(MappedRows(kept), torch.from_numpy(kept.find(keys))[codes])
 
 
-def fingerprint(path: Path, more: tuple[Any, ...] = ()) -> int:
-    """64 bits that change when a file does: of its place, its size and the time it was written."""
-    try:
-        status = path.stat()
-        known = f"{path.absolute()}|{status.st_size}|{status.st_mtime_ns}|{more}"
-    except OSError:
-        known = f"{path.absolute()}|{more}"
-    return int.from_bytes(hashlib.blake2b(known.encode(), digest_size=8).digest(), "little") | 1  # 0 is the blank's
+def fingerprints(table: Table, items: list[tuple[Any, ...]]) -> NDArray[np.uint64]:
+    """64 bits of each file's stamp and of what else tells its rows apart; never 0, the blank's."""
+    stamps = table.stamped([item[0] for item in items])
+    known = [f"{stamp}|{item[1:]}" if len(item) > 1 else stamp for stamp, item in zip(stamps, items, strict=True)]
+    return pd.util.hash_array(np.array(known, object), categorize=False) | np.uint64(1)
 
 
 Chunk = tuple[NDArray[np.int64], NDArray[Any], dict[int, str]]

@@ -5,7 +5,8 @@ CSV, TSV, Parquet, JSON Lines, a DataFrame or a folder of classes -> `Table`. Fi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -36,23 +37,42 @@ class Table:
         root: folder that relative paths start from.
         frame: columns image, audio, label, split, group, all strings, and row, the row's number from 1; the index is
             unique, and the same as row until long sounds are cut into clips (`data.windows`).
+        stamps: what `stamped` found out, shared by the tables made of this one.
     """
 
     name: str
     root: Path
     frame: pd.DataFrame
+    stamps: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     def path(self, value: str) -> Path:
         """Where the file named in the table lies."""
         return self.root / value
 
+    def stamped(self, values: list[str]) -> list[str]:
+        """Absolute path, size and time of writing of each file; looked up once, however often a table is used."""
+        root = os.path.abspath(self.root)
+        for value in values:
+            if value not in self.stamps:
+                path = os.path.join(root, value)
+                try:
+                    status = os.stat(path)
+                    self.stamps[value] = f"{path}|{status.st_size}|{status.st_mtime_ns}"
+                except (OSError, ValueError):
+                    self.stamps[value] = path
+        return [self.stamps[value] for value in values]
+
+    def with_frame(self, frame: pd.DataFrame) -> Table:
+        """Other rows of the same table."""
+        return replace(self, frame=frame)
+
     def without(self, rows: set[int]) -> Table:
         """The table less the rows with these numbers."""
-        return Table(self.name, self.root, self.frame[~self.frame["row"].isin(rows)])
+        return self.with_frame(self.frame[~self.frame["row"].isin(rows)])
 
     def part(self, split: str) -> Table:
         """The rows of one split."""
-        return Table(self.name, self.root, self.frame[self.frame["split"] == split])
+        return self.with_frame(self.frame[self.frame["split"] == split])
 
 
 def read_table(source: str | Path | pd.DataFrame, columns: ColumnsConfig | None = None, labelled: bool = True) -> Table:
@@ -124,8 +144,10 @@ def _read(path: Path) -> pd.DataFrame:
     raise TableError(f"{path}: tables of type {path.suffix or '(no ending)'} are not known. It can be {FORMATS}.")
 
 
-def _strings(column: pd.Series) -> list[str]:
+def _strings(column: pd.Series) -> pd.Series | list[str]:
     """Values as a person would write them: 7 for 7.0, "" for None and NaN, no blanks around."""
+    if isinstance(column.dtype, pd.StringDtype):
+        return column.fillna("").str.strip().set_axis(range(1, len(column) + 1))
 
     def text(value: object) -> str:
         if value is None or value is pd.NA or value != value:

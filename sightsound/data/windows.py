@@ -43,4 +43,4 @@ def cut(table: Table, seconds: NDArray[np.floating], clip_seconds: float, step_s
     frame["group"] = frame["group"].mask(alone, "row " + frame["row"].astype(str))
     frame["start_seconds"] = [start for of_row in starts for start in of_row]
     frame.index = pd.RangeIndex(1, len(frame) + 1)
-    return Table(table.name, table.root, frame)
+    return table.with_frame(frame)

@@ -32,7 +32,7 @@ LARGEST_SIDE = 64  # pixels, unless the user asks for more
 LONGEST_CLIP = 10.0  # seconds, unless the user asks for more
 STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 1000, 10, 100
 DROPOUT, HIERARCHICAL_DROPOUT = 0.2, 0.5
-STATISTICS_FILES = 2_000  # enough for a mean and a deviation
+STATISTICS_FILES = 500  # enough for a mean and a deviation
 
 
 @dataclass(frozen=True)
