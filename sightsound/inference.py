@@ -18,8 +18,9 @@ from torch import Tensor
 from sightsound.config import Config, clip_seconds, image_shape
 from sightsound.data.batches import Rows, loader
 from sightsound.data.cache import prepared_folder
-from sightsound.data.files import probe_audio, probe_image, read_audio, read_image
-from sightsound.data.store import Reading, read_store
+from sightsound.data.files import read_audio, read_image
+from sightsound.data.reading import Reading, audio_header, image_header
+from sightsound.data.store import read_store
 from sightsound.data.table import Rejected, Table
 from sightsound.data.windows import cut
 from sightsound.metrics import measure
@@ -72,23 +73,22 @@ def header_reading(modality: str) -> Reading:
     return Reading(HEADERS[modality], (size,), "float64", f"{modality} headers (reader {READER})", [modality])
 
 
-def _image_header(path: str) -> NDArray[np.float64]:
-    return np.array(probe_image(path), np.float64)
+HEADERS = {"image": image_header, "audio": audio_header}
 
 
-def _audio_header(path: str) -> NDArray[np.float64]:
-    return np.array([probe_audio(path)])
+def clips(table: Table, config: Config, keep: bool = False) -> Table:
+    """The table with a row for each clip, where the configuration cuts long sounds; else as it is.
 
-
-HEADERS = {"image": _image_header, "audio": _audio_header}
-
-
-def clips(table: Table, config: Config) -> Table:
-    """The table with a row for each clip, where the configuration cuts long sounds; else as it is."""
+    Args:
+        table: the rows.
+        config: with all sizes filled in.
+        keep: whether the lengths of the sounds are kept on disk for the next time.
+    """
     if not config.audio.step_seconds or "audio" not in config.modalities:
         return table
-    lengths, _ = read_store(table, header_reading("audio"), "measuring audio")
-    return cut(table, lengths.values[lengths.entry][:, 0].numpy(), clip_seconds(config), config.audio.step_seconds)
+    how = header_reading("audio")
+    lengths, _ = read_store(table, how, "measuring audio", prepared_folder(table, how.name) if keep else None)
+    return cut(table, lengths.read(lengths.entry)[:, 0].numpy(), clip_seconds(config), config.audio.step_seconds)
 
 
 def prepare_rows(

@@ -47,7 +47,7 @@ class DiskStore:
         self.dtype = np.dtype(dtype)
         self.row_bytes = self.dtype.itemsize * int(np.prod(shape))
         self.rows_file, self.index_file = folder / "rows.bin", folder / "index.bin"
-        try:
+        with self.said():
             folder.mkdir(parents=True, exist_ok=True)
             with self.writing():
                 (folder / "about.json").write_text(json.dumps(about, indent=1))
@@ -56,8 +56,6 @@ class DiskStore:
                 self._cut_to_whole_rows()
                 if not len(self.keys()):
                     self.append(np.zeros(1, np.uint64), np.zeros((1, *shape), self.dtype))
-        except OSError as error:
-            raise StoreError(f"{folder}: the prepared data cannot be kept there: {error}. {SPACE}") from error
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -94,13 +92,24 @@ class DiskStore:
             StoreError: the disk is full.
         """
         rows = np.ascontiguousarray(rows, self.dtype)
+        with self.said():
+            with self.rows_file.open("ab") as file:
+                file.write(rows.tobytes())
+            self.record(keys, [zlib.crc32(row) for row in rows])
+
+    def record(self, keys: NDArray[np.uint64], checksums: list[int]) -> None:
+        """Makes rows count that stand in `rows_file` after those that count; key 0: one that is not to be found."""
         records = np.zeros(len(keys), RECORD)
         records["key"] = keys
-        records["checksum"] = [zlib.crc32(row) for row in rows]
+        records["checksum"] = checksums
+        with self.said(), self.index_file.open("ab") as file:
+            file.write(records.tobytes())
+
+    @contextmanager
+    def said(self) -> Iterator[None]:
+        """Turns what the system says about disk and permission into a StoreError."""
         try:
-            for path, content in ((self.rows_file, rows), (self.index_file, records)):
-                with path.open("ab") as file:
-                    file.write(content.tobytes())
+            yield
         except OSError as error:
             raise StoreError(f"{self.folder}: the prepared data cannot be kept there: {error}. {SPACE}") from error
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
+import stat
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,7 +29,9 @@ Source = str | Path | bytes
 IMAGE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 MEGAPIXELS = 64  # a decompression bomb is a small file; the limit is on what it unpacks to
 LEAST_SECONDS = 0.01
+ORIENTATION = 0x0112  # the EXIF tag
 FULL_SCALE = 32768  # of 16-bit samples
+HEAD = 16384  # bytes in which the data of a WAV begins
 GREY_MODES = {"1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"}
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # our own, stricter limit names the file
 
@@ -49,7 +53,7 @@ def probe_image(source: Source) -> ImageInfo:
     """Size and colour from the header alone. Raises FileError."""
     with _open_image(source) as image, _decoding(source, "image"):
         width, height = image.size
-        if image.getexif().get(0x0112, 1) >= 5:  # the EXIF orientations that swap the sides
+        if image.getexif().get(ORIENTATION, 1) >= 5:  # the EXIF orientations that swap the sides
             width, height = height, width
         return ImageInfo(height, width, image.mode not in GREY_MODES)
 
@@ -74,7 +78,7 @@ def read_image(source: Source, height: int, width: int, channels: int) -> Pixels
     with _open_image(source) as image, _decoding(source, "image"):
         image.draft("L" if channels == 1 else "RGB", (2 * width, 2 * height))  # JPEG decodes small at once
         image.load()
-        flat = _eight_bits(ImageOps.exif_transpose(image))
+        flat = _eight_bits(_upright(image))
     return _fitted(flat, height, width, channels)
 
 
@@ -166,22 +170,23 @@ def _decoding(source: Source, what: str) -> Iterator[None]:
         raise FileError(name_of(source), f"the {what} is damaged or cut off ({error})") from error
 
 
-def _stream(source: Source) -> Path | io.BytesIO:
+def _stream(source: Source) -> str | io.BytesIO:
     """The source, once it is certain that there is something to read."""
     if isinstance(source, bytes):
         if not source:
             raise FileError("bytes", "there are no bytes")
         return io.BytesIO(source)
-    path = Path(source)
+    path = str(source)
     try:
-        if path.is_dir():
-            raise FileError(str(path), "this is a folder, not a file")
-        if path.stat().st_size == 0:
-            raise FileError(str(path), "the file is empty (0 bytes)")
+        status = os.stat(path)
     except FileNotFoundError as error:
-        raise FileError(str(path), "there is no such file") from error
+        raise FileError(path, "there is no such file") from error
     except (OSError, ValueError) as error:
-        raise FileError(str(path), f"the file cannot be opened ({error})") from error
+        raise FileError(path, f"the file cannot be opened ({error})") from error
+    if stat.S_ISDIR(status.st_mode):
+        raise FileError(path, "this is a folder, not a file")
+    if status.st_size == 0:
+        raise FileError(path, "the file is empty (0 bytes)")
     return path
 
 
@@ -215,31 +220,36 @@ def _open_audio(source: Source) -> soundfile.SoundFile:
     return file
 
 
-def _cut_off_wav(stream: Path | io.BytesIO) -> str:
+def _cut_off_wav(stream: str | io.BytesIO) -> str:
     """Why a WAV is incomplete, or "". libsndfile takes a shorter file for the whole, so its header is read here."""
-    data = stream.getbuffer()[:65536].tobytes() if isinstance(stream, io.BytesIO) else _head(stream, 65536)
-    size = stream.getbuffer().nbytes if isinstance(stream, io.BytesIO) else stream.stat().st_size
+    data = stream.getbuffer()[:HEAD].tobytes() if isinstance(stream, io.BytesIO) else _head(stream, HEAD)
     position = 12
     while data[:4] == b"RIFF" and position + 8 <= len(data):
         declared = int.from_bytes(data[position + 4 : position + 8], "little")
         if data[position : position + 4] == b"data":
+            size = stream.getbuffer().nbytes if isinstance(stream, io.BytesIO) else os.stat(stream).st_size
             there = size - position - 8
             streamed = declared in (0, 0x7FFFFFFF, 0xFFFFFFFF)  # written by a pipe that could not go back
-            return (
-                "" if streamed or there >= declared else f"the sound is cut off: {there} of {declared} bytes are there"
-            )
+            whole = streamed or there >= declared
+            return "" if whole else f"the sound is cut off: {there} of {declared} bytes are there"
         position += 8 + declared + declared % 2
     return ""
 
 
-def _head(path: Path, size: int) -> bytes:
-    with path.open("rb") as file:
+def _head(path: str, size: int) -> bytes:
+    with open(path, "rb", buffering=0) as file:
         return file.read(size)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Turned as its EXIF says."""
+    return image if image.getexif().get(ORIENTATION, 1) == 1 else ImageOps.exif_transpose(image)
 
 
 def _fitted(image: Image.Image, height: int, width: int, channels: int) -> Pixels:
     """(height, width, channels) uint8 of an image without transparency."""
-    image = image.convert("L" if channels == 1 else "RGB")
+    mode = "L" if channels == 1 else "RGB"
+    image = image if image.mode == mode else image.convert(mode)
     if image.size != (width, height):
         image = image.resize((width, height), Image.Resampling.BILINEAR)
     return np.array(image, dtype=np.uint8).reshape(height, width, channels)
@@ -273,7 +283,7 @@ SIGNATURES = {
 
 
 def _looks_like(source: Source) -> str:
-    head = source[:64] if isinstance(source, bytes) else _head(Path(source), 64)
+    head = source[:64] if isinstance(source, bytes) else _head(str(source), 64)
     for signature, words in SIGNATURES.items():
         if head.startswith(signature):
             return words

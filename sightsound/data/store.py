@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -20,8 +19,8 @@ from torch import Tensor
 
 from sightsound.data.disk import DiskStore, MappedRows
 from sightsound.data.files import FULL_SCALE
+from sightsound.data.reading import Item, Reading, read_chunk, write_chunk
 from sightsound.data.table import Rejected, Table
-from sightsound.errors import FileError
 from sightsound.progress import notice, progress_bar
 
 CHUNK = 256  # files read before the result is handed on, so that memory stays flat
@@ -52,25 +51,6 @@ class Store(NamedTuple):
         return rows.float() / FULL_SCALE if rows.dtype == torch.int16 else rows
 
 
-@dataclass(frozen=True)
-class Reading:
-    """How the files of a modality become rows.
-
-    Attributes:
-        read: (path, and by name what the other columns hold) -> array, all of one shape; raises FileError.
-        shape: of a row.
-        dtype: of a row; "int16" takes waveforms in [-1, 1].
-        name: of what `read` gives, in words and numbers, so that other settings are kept apart.
-        columns: of the table that `read` takes: the modality's own and, of sounds cut into clips, `start_seconds`.
-    """
-
-    read: Callable[..., NDArray[Any]]
-    shape: tuple[int, ...]
-    dtype: str
-    name: str
-    columns: list[str]
-
-
 def read_store(table: Table, reading: Reading, title: str, folder: Path | None = None) -> tuple[Store, list[Rejected]]:
     """Reads all files of a column.
 
@@ -99,7 +79,7 @@ def read_store(table: Table, reading: Reading, title: str, folder: Path | None =
     return Store(values, torch.from_numpy(entry)), list(rejected.values())
 
 
-def distinct(table: Table, columns: list[str]) -> tuple[list[tuple[Any, ...]], NDArray[np.int64]]:
+def distinct(table: Table, columns: list[str]) -> tuple[list[Item], NDArray[np.int64]]:
     """Every file (or clip) of a column once, in order of appearance; and (rows,) which one a row has, -1 for none."""
     there = (table.frame[columns[0]] != "").to_numpy()
     groups = table.frame.loc[there, columns].groupby(columns, sort=False)
@@ -110,21 +90,21 @@ def distinct(table: Table, columns: list[str]) -> tuple[list[tuple[Any, ...]], N
 
 
 def _in_memory(
-    table: Table, items: list[tuple[Any, ...]], reading: Reading, title: str
+    table: Table, items: list[Item], reading: Reading, title: str
 ) -> tuple[NDArray[np.int64], Tensor, dict[int, str]]:
-    kept = [np.zeros((1, *reading.shape), reading.dtype)]
+    values = [np.zeros((1, *reading.shape), reading.dtype)]
     failures: dict[int, str] = {}
-    found, count = np.zeros(len(items), np.int64), 1
-    for positions, rows, reasons in _read_all(table, items, np.arange(len(items)), reading, title):
-        found[positions] = np.arange(count, count + len(positions))
-        count += len(positions)
-        kept.append(rows)
-        failures |= reasons
-    return found, torch.from_numpy(np.concatenate(kept)), failures
+    calls = (delayed(read_chunk)(reading, paths) for paths in _chunks(table, items, np.arange(len(items))))
+    for start, (rows, reasons) in _parallel(calls, len(items), title):
+        values.append(rows)
+        failures |= {start + i: reason for i, reason in reasons.items()}
+    found = np.arange(1, len(items) + 1)
+    found[list(failures)] = 0
+    return found, torch.from_numpy(np.concatenate(values)), failures
 
 
 def _on_disk(
-    table: Table, items: list[tuple[Any, ...]], reading: Reading, title: str, folder: Path
+    table: Table, items: list[Item], reading: Reading, title: str, folder: Path
 ) -> tuple[NDArray[np.int64], MappedRows, dict[int, str]]:
     store = _sound_store(
         folder, reading.shape, reading.dtype, {"what": reading.name, "files": str(table.root.resolve())}
@@ -133,11 +113,19 @@ def _on_disk(
     failures: dict[int, str] = {}
     found = store.find(keys)
     if not found.all():
-        with store.writing():
+        with store.writing(), store.said():
             missing = np.flatnonzero(store.find(keys) == 0)  # another run may just have read some
-            for positions, rows, reasons in _read_all(table, items, missing, reading, title):
-                store.append(keys[positions], rows)
-                failures |= reasons
+            first = len(store.keys())
+            calls = (
+                delayed(write_chunk)(reading, paths, store.rows_file, first + CHUNK * number)
+                for number, paths in enumerate(_chunks(table, items, missing))
+            )
+            for start, (checksums, reasons) in _parallel(calls, len(missing), title):
+                part = missing[start : start + len(checksums)]
+                written = keys[part]
+                written[list(reasons)] = 0
+                store.record(written, checksums)
+                failures |= {int(part[i]): reason for i, reason in reasons.items()}
         found = store.find(keys)
     return found, MappedRows(store), failures
 
@@ -184,45 +172,31 @@ def derive(
     return Store(MappedRows(kept), torch.from_numpy(kept.find(keys))[codes])
 
 
-def fingerprints(table: Table, items: list[tuple[Any, ...]]) -> NDArray[np.uint64]:
+def fingerprints(table: Table, items: list[Item]) -> NDArray[np.uint64]:
     """64 bits of each file's stamp and of what else tells its rows apart; never 0, the blank's."""
     stamps = table.stamped([item[0] for item in items])
     known = [f"{stamp}|{item[1:]}" if len(item) > 1 else stamp for stamp, item in zip(stamps, items, strict=True)]
     return pd.util.hash_array(np.array(known, object), categorize=False) | np.uint64(1)
 
 
-Chunk = tuple[NDArray[np.int64], NDArray[Any], dict[int, str]]
+def _chunks(table: Table, items: list[Item], positions: NDArray[np.int64]) -> Iterator[list[Item]]:
+    """The items at these positions, with the paths of their files, `CHUNK` at a time."""
+    for start in range(0, len(positions), CHUNK):
+        chosen = [items[i] for i in positions[start : start + CHUNK]]
+        yield [(str(table.path(name)), *more) for name, *more in chosen]
 
 
-def _read_all(
-    table: Table, items: list[tuple[Any, ...]], positions: NDArray[np.int64], reading: Reading, title: str
-) -> Iterator[Chunk]:
-    """Reads the items at these positions in parallel; per chunk the positions read, their rows, and others' reasons."""
-    parts = [positions[start : start + CHUNK] for start in range(0, len(positions), CHUNK)]
-    backend = "loky" if len(positions) >= WORTH_PROCESSES else "threading"
-    options = {"idle_worker_timeout": 10} if backend == "loky" else {}
-    workers = Parallel(os.cpu_count() or 1, backend, return_as="generator", pre_dispatch="2*n_jobs", **options)
-    calls = (delayed(read_chunk)(reading, [(str(table.path(items[i][0])), *items[i][1:]) for i in p]) for p in parts)
-    with progress_bar(title, len(positions)) as bar:
-        for part, (good, rows, reasons) in zip(parts, workers(calls), strict=True):
-            bar.update(len(part))
-            yield part[good], rows, {int(part[i]): reason for i, reason in reasons.items()}
+def _parallel(calls: Iterator[Any], files: int, title: str) -> Iterator[tuple[int, Any]]:
+    """Runs calls that read `CHUNK` files each, in worker processes if that is worth their start; results in order.
 
-
-def read_chunk(reading: Reading, items: list[tuple[Any, ...]]) -> tuple[list[int], NDArray[Any], dict[int, str]]:
-    """Reads some files, in a worker.
-
-    Returns:
-        which ones could be read, their rows, and the reason for each of the others.
+    Yields:
+        number of files before, and what the call gave.
     """
-    good, rows, reasons = [], [], {}
-    for i, item in enumerate(items):
-        try:
-            rows.append(reading.read(item[0], **dict(zip(reading.columns[1:], item[1:], strict=True))))
-            good.append(i)
-        except FileError as error:
-            reasons[i] = error.reason
-    array = np.stack(rows) if rows else np.zeros((0, *reading.shape), reading.dtype)
-    if reading.dtype == "int16":
-        array = array.astype(np.float32) * FULL_SCALE
-    return good, array.astype(reading.dtype), reasons
+    if files >= WORTH_PROCESSES:
+        workers = Parallel(os.cpu_count() or 1, return_as="generator", pre_dispatch="2*n_jobs", idle_worker_timeout=10)
+    else:
+        workers = Parallel(os.cpu_count() or 1, "threading", return_as="generator", pre_dispatch="2*n_jobs")
+    with progress_bar(title, files) as bar:
+        for number, result in enumerate(workers(calls)):
+            bar.update(min(CHUNK, files - CHUNK * number))
+            yield CHUNK * number, result

@@ -32,6 +32,7 @@ LARGEST_SIDE = 64  # pixels, unless the user asks for more
 LONGEST_CLIP = 10.0  # seconds, unless the user asks for more
 STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 1000, 10, 100
 DROPOUT, HIERARCHICAL_DROPOUT = 0.2, 0.5
+TYPICAL_FILES = 2_000  # enough for the size of the images and the length of the sounds
 STATISTICS_FILES = 500  # enough for a mean and a deviation
 
 
@@ -71,13 +72,13 @@ def prepare(table: Table, config: Config, run: Path) -> Prepared:
     config = dataclasses.replace(config, modalities=modalities)
     rejected = incomplete_rows(table, modalities)
     table = table.without({bad.row for bad in rejected})
-    infos, unreadable = probe(table, modalities)
+    infos, unreadable = probe(table, modalities, TYPICAL_FILES)
     rejected += unreadable
     table = table.without({bad.row for bad in rejected})
     if not len(table.frame):
         raise TableError(_reported(rejected, table.name, run))
     config = _fill_in(config, infos)
-    every, undecodable = prepare_rows(clips(table, config), config, None, keep=True)
+    every, undecodable = prepare_rows(clips(table, config, keep=True), config, None, keep=True)
     if undecodable:
         rejected += undecodable
         table = table.without({bad.row for bad in undecodable})
@@ -86,7 +87,7 @@ def prepare(table: Table, config: Config, run: Path) -> Prepared:
         if config.on_bad_file == "stop" or not len(table.frame):
             raise TableError(message)
         warnings.append(message)
-    table = clips(table, config)
+    table = clips(table, config, keep=True)
     table = split(table, config.seed)
     warnings += _shared(table)
     table.frame[["row", *table.frame.columns.intersection(["start_seconds"]), "split"]].to_csv(
@@ -109,12 +110,23 @@ def prepare(table: Table, config: Config, run: Path) -> Prepared:
     return Prepared(table, config, labels, network, rows, kept, warnings)
 
 
-def probe(table: Table, modalities: tuple[str, ...]) -> tuple[dict[str, NDArray[np.float64]], list[Rejected]]:
-    """From the headers alone: per modality (files, ...) as in `header_reading`, and the rows without a good header."""
+def probe(
+    table: Table, modalities: tuple[str, ...], most: int | None = None
+) -> tuple[dict[str, NDArray[np.float64]], list[Rejected]]:
+    """From the headers alone: per modality (files, ...) as in `header_reading`, and the rows without a good header.
+
+    Args:
+        table: the rows.
+        modalities: to look at.
+        most: so many files of each, spread evenly, are enough to know what is typical; None: all.
+    """
     infos, rejected = {}, []
     for modality in modalities:
         how = header_reading(modality)
-        store, bad = read_store(table, how, f"checking {modality}", prepared_folder(table, how.name))
+        some = table.with_frame(table.frame[table.frame[modality] != ""].drop_duplicates(modality))
+        if most and len(some.frame) > most:
+            some = some.with_frame(some.frame.iloc[np.linspace(0, len(some.frame) - 1, most).astype(int)])
+        store, bad = read_store(some, how, f"checking {modality}", prepared_folder(table, how.name))
         files = torch.unique(store.entry)
         infos[modality] = store.read(files[files > 0]).numpy()
         rejected += bad

@@ -7,7 +7,8 @@ import pandas as pd
 import torch
 
 from sightsound.data.batches import BatchOrder, Rows, loader
-from sightsound.data.store import Reading, Store, read_store
+from sightsound.data.reading import Reading
+from sightsound.data.store import Store, read_store
 from sightsound.data.table import Rejected, Table, read_table
 from sightsound.errors import FileError
 
@@ -32,8 +33,8 @@ def table() -> Table:
 def test_a_store_holds_each_file_once(tmp_path: Path) -> None:
     for folder in (None, tmp_path / "store"):
         store, rejected = numbers(table(), folder)
-        assert store.values[torch.arange(3)].tolist() == [[0, 0], [3, 3], [5, 5]]
-        assert store.entry.tolist() == [1, 0, 0, 1, 2]
+        assert store.read(store.entry).tolist() == [[3, 3], [0, 0], [0, 0], [3, 3], [5, 5]]
+        assert store.entry.tolist() == [1, 0, 0, 1, 3]
         assert [(bad.row, bad.file, bad.reason) for bad in rejected] == [(3, "bad", "is bad")]
 
 

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sightsound.data.disk import RECORD, DiskStore, MappedRows
-from sightsound.data.store import Reading, Store, derive, read_store
+from sightsound.data.reading import Reading
+from sightsound.data.store import Store, derive, read_store
 from sightsound.data.table import read_table
 from sightsound.errors import StoreError
 
