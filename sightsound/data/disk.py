@@ -2,16 +2,16 @@
 
 A folder holds `rows.bin` (all rows one after the other, the first a blank) and `index.bin` (key and checksum of each
 row). A row counts once its record stands in the index, so a killed writer loses its last chunk and nothing else, and a
-build that goes on is the same as one that begins. One writer at a time; readers map the file into memory.
+build that goes on is the same as one that begins. One writer at a time.
 """
 
 from __future__ import annotations
 
 import json
-import mmap
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,6 @@ from sightsound.progress import notice
 
 RECORD = np.dtype([("key", "<u8"), ("checksum", "<u4")])
 CHECKED_ROWS = 10_000  # read again at each start and compared with the checksums, drawn evenly
-MAPPED_BYTES = 32_000_000  # read before the memory that the mapping took is given back
 
 
 class DiskStore:
@@ -118,8 +117,13 @@ class DiskStore:
         records = np.fromfile(self.index_file, RECORD)
         count = min(len(records), CHECKED_ROWS)
         chosen = np.sort(np.random.default_rng().choice(len(records), count, replace=False))
-        rows = np.memmap(self.rows_file, self.dtype, "r", shape=(len(records), *self.shape))
-        return any(zlib.crc32(rows[i]) != records["checksum"][i] for i in chosen)
+        with self.rows_file.open("rb", buffering=0) as file:
+            return any(zlib.crc32(self.row(file, i)) != records["checksum"][i] for i in chosen.tolist())
+
+    def row(self, file: FileIO, position: int) -> bytes:
+        """The bytes of a row, from the open `rows_file`; fewer where the file ends."""
+        file.seek(position * self.row_bytes)
+        return file.read(self.row_bytes)
 
     def clear(self) -> None:
         """Forgets all rows; the next opening begins anew."""
@@ -140,29 +144,27 @@ class DiskStore:
 SPACE = "`sightsound data clean` shows what takes the space; SIGHTSOUND_CACHE=FOLDER puts it elsewhere."
 
 
-class MappedRows:
-    """The rows of a `DiskStore`, read in place: indexing copies the rows asked for and nothing else.
+class StoredRows:
+    """The rows of a `DiskStore`: indexing reads the rows asked for into a new tensor and nothing else.
+
+    Read and not mapped into memory: the system maps far more around each row than the row, so that in time all of the
+    store would be resident.
 
     Args:
         store: complete; rows added later are not seen.
     """
 
     def __init__(self, store: DiskStore) -> None:
-        self.folder, self.keys = store.folder, store.keys()
-        count = len(self.keys)
-        mapped = np.memmap(store.rows_file, store.dtype, "c", shape=(count, *store.shape))  # "c": torch wants to write
-        self.map: mmap.mmap = mapped._mmap  # type: ignore[attr-defined]
-        self.rows = torch.from_numpy(mapped)
-        self.row_bytes = store.row_bytes
-        self.read_bytes = 0
+        self.store, self.keys = store, store.keys()
+        self.file = store.rows_file.open("rb", buffering=0)
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.keys)
 
     def __getitem__(self, positions: Tensor) -> Tensor:
-        """(n,) -> (n, *shape)."""
-        self.read_bytes += self.row_bytes * len(positions)
-        if self.read_bytes > MAPPED_BYTES and hasattr(mmap, "MADV_DONTNEED"):
-            self.map.madvise(mmap.MADV_DONTNEED)  # the pages stay in the system's cache, but are no longer ours
-            self.read_bytes = 0
-        return self.rows[positions]
+        """(n,) -> (n, *shape). Raises StoreError if the file was cut off meanwhile."""
+        content = bytearray().join(self.store.row(self.file, position) for position in positions.tolist())
+        if len(content) != len(positions) * self.store.row_bytes:
+            raise StoreError(f"{self.store.rows_file}: cut off while it was in use. Begin again.")
+        rows = np.frombuffer(content, self.store.dtype).reshape(len(positions), *self.store.shape)
+        return torch.from_numpy(rows)

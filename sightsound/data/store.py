@@ -17,7 +17,7 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sightsound.data.disk import DiskStore, MappedRows
+from sightsound.data.disk import DiskStore, StoredRows
 from sightsound.data.files import FULL_SCALE
 from sightsound.data.reading import Item, Reading, read_chunk, write_chunk
 from sightsound.data.table import Rejected, Table
@@ -28,7 +28,7 @@ WORTH_PROCESSES = 2000  # files; below this threads are done before worker proce
 
 
 class Values(Protocol):
-    """Rows (1 + n, ...), the first a blank, in memory (a Tensor) or mapped from disk."""
+    """Rows (1 + n, ...), the first a blank, in memory (a Tensor) or on disk."""
 
     def __len__(self) -> int: ...
     def __getitem__(self, positions: Tensor) -> Tensor: ...
@@ -105,7 +105,7 @@ def _in_memory(
 
 def _on_disk(
     table: Table, items: list[Item], reading: Reading, title: str, folder: Path
-) -> tuple[NDArray[np.int64], MappedRows, dict[int, str]]:
+) -> tuple[NDArray[np.int64], StoredRows, dict[int, str]]:
     store = _sound_store(
         folder, reading.shape, reading.dtype, {"what": reading.name, "files": str(table.root.resolve())}
     )
@@ -127,7 +127,7 @@ def _on_disk(
                 store.record(written, checksums)
                 failures |= {int(part[i]): reason for i, reason in reasons.items()}
         found = store.find(keys)
-    return found, MappedRows(store), failures
+    return found, StoredRows(store), failures
 
 
 def _sound_store(folder: Path, shape: tuple[int, ...], dtype: str, about: dict[str, object]) -> DiskStore:
@@ -156,11 +156,11 @@ def derive(
     Raises:
         StoreError: the folder cannot be written, or the disk is full.
     """
-    if not isinstance(store.values, MappedRows):
+    if not isinstance(store.values, StoredRows):
         raise TypeError("only what is on disk can be derived from")
     used, codes = torch.unique(store.entry, return_inverse=True)
     keys = store.values.keys[used.numpy()]
-    kept = _sound_store(folder, shape, "float32", {"what": name, "files": f"those of {store.values.folder.name}"})
+    kept = _sound_store(folder, shape, "float32", {"what": name, "files": f"those of {store.values.store.folder.name}"})
     with kept.writing():
         missing = np.flatnonzero((kept.find(keys) == 0) & (keys != 0))
         with progress_bar(title, len(missing)) as bar:
@@ -169,14 +169,24 @@ def derive(
                 with torch.no_grad():
                     kept.append(keys[part], transform(store.read(used[torch.from_numpy(part)])).float().cpu().numpy())
                 bar.update(len(part))
-    return Store(MappedRows(kept), torch.from_numpy(kept.find(keys))[codes])
+    return Store(StoredRows(kept), torch.from_numpy(kept.find(keys))[codes])
 
 
 def fingerprints(table: Table, items: list[Item]) -> NDArray[np.uint64]:
-    """64 bits of each file's stamp and of what else tells its rows apart; never 0, the blank's."""
-    stamps = table.stamped([item[0] for item in items])
-    known = [f"{stamp}|{item[1:]}" if len(item) > 1 else stamp for stamp, item in zip(stamps, items, strict=True)]
-    return pd.util.hash_array(np.array(known, object), categorize=False) | np.uint64(1)
+    """64 bits of each file's absolute path, size and time of writing, and of what else tells its rows apart.
+
+    Never 0, which is the blank's.
+    """
+    root = os.path.abspath(table.root)
+    known = np.empty(len(items), object)
+    for i, (name, *more) in enumerate(items):
+        path = os.path.join(root, name)
+        try:
+            status = os.stat(path)
+            known[i] = f"{path}|{status.st_size}|{status.st_mtime_ns}|{more}"
+        except (OSError, ValueError):
+            known[i] = f"{path}|{more}"
+    return pd.util.hash_array(known, categorize=False) | np.uint64(1)
 
 
 def _chunks(table: Table, items: list[Item], positions: NDArray[np.int64]) -> Iterator[list[Item]]:

@@ -5,8 +5,7 @@ CSV, TSV, Parquet, JSON Lines, a DataFrame or a folder of classes -> `Table`. Fi
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -37,30 +36,15 @@ class Table:
         root: folder that relative paths start from.
         frame: columns image, audio, label, split, group, all strings, and row, the row's number from 1; the index is
             unique, and the same as row until long sounds are cut into clips (`data.windows`).
-        stamps: what `stamped` found out, shared by the tables made of this one.
     """
 
     name: str
     root: Path
     frame: pd.DataFrame
-    stamps: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     def path(self, value: str) -> Path:
         """Where the file named in the table lies."""
         return self.root / value
-
-    def stamped(self, values: list[str]) -> list[str]:
-        """Absolute path, size and time of writing of each file; looked up once, however often a table is used."""
-        root = os.path.abspath(self.root)
-        for value in values:
-            if value not in self.stamps:
-                path = os.path.join(root, value)
-                try:
-                    status = os.stat(path)
-                    self.stamps[value] = f"{path}|{status.st_size}|{status.st_mtime_ns}"
-                except (OSError, ValueError):
-                    self.stamps[value] = path
-        return [self.stamps[value] for value in values]
 
     def with_frame(self, frame: pd.DataFrame) -> Table:
         """Other rows of the same table."""

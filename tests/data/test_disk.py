@@ -14,7 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sightsound.data.disk import RECORD, DiskStore, MappedRows
+from sightsound.data.disk import RECORD, DiskStore, StoredRows
 from sightsound.data.reading import Reading
 from sightsound.data.store import Store, derive, read_store
 from sightsound.data.table import read_table
@@ -63,7 +63,7 @@ def test_rows_are_found_by_key(tmp_path_factory: pytest.TempPathFactory, keys: l
     again = DiskStore(store.folder, (2,), "int16", {})
     places = again.find(np.array([*keys, 2**64 - 1 if 2**64 - 1 not in keys else 0], np.uint64))
     assert places.tolist() == [*range(1, len(keys) + 1), 0]
-    assert MappedRows(again)[torch.from_numpy(places[:-1])].numpy().tolist() == values.tolist()
+    assert StoredRows(again)[torch.from_numpy(places[:-1])].numpy().tolist() == values.tolist()
 
 
 def test_a_file_is_read_once_and_again_when_it_changes(tmp_path: Path) -> None:
