@@ -52,8 +52,8 @@ class Stage(LightningModule):
         self.augment = augment
         self.seed = seed
         self.subsets = subsets([m for m in network.modalities if m in shown])
-        self.predicted: dict[str, list[Tensor]] = {}
-        self.target: list[Tensor] = []
+        self.predicted: dict[str, list[int]] = {}  # numbers, since small tensors kept would scatter in memory
+        self.target: list[int] = []
         self.losses: list[Tensor] = []
         self.began = 0.0
 
@@ -84,19 +84,21 @@ class Stage(LightningModule):
         present = self._present(batch)
         batch = self.network.featurize(batch)._replace(present=present)
         outputs = self.network.fuse_subsets(batch, self.subsets)
-        self.target.append(self._target(batch))
+        self.target += self._target(batch).tolist()
         for subset, output in zip(self.subsets, outputs, strict=True):
             has_all = torch.stack([present[m] for m in subset]).all(0)
-            self.predicted.setdefault("+".join(subset), []).append(torch.where(has_all, output.logits.argmax(1), -1))
+            self.predicted.setdefault("+".join(subset), []).extend(
+                torch.where(has_all, output.logits.argmax(1), -1).tolist()
+            )
         loss = classification_loss(outputs[0], present, self._target(batch))
         self.log("val_loss", loss, batch_size=len(self._target(batch)))
 
     def on_validation_epoch_end(self) -> None:
         """Macro F1 of each subset over the rows that have all of it, and the mean of these, which chooses the epoch."""
-        target = torch.cat(self.target)
+        target = torch.tensor(self.target)
         scores = []
         for name, parts in self.predicted.items():
-            predicted = torch.cat(parts)
+            predicted = torch.tensor(parts)
             rows = predicted >= 0
             if rows.any():
                 classes = self.network.classes
