@@ -150,3 +150,11 @@ def test_modality_dropout_hides_one_sense_in_its_share_of_rows() -> None:
     assert (shown["image"][~complete]).all()  # a lone sense is never hidden
     for hidden in (hidden_image, hidden_audio):
         assert hidden.sum() / complete.sum() == pytest.approx(0.15, abs=0.01)
+
+
+def test_every_chance_change_at_once_still_learns(table: Path, tmp_path: Path) -> None:
+    changes = {"image_erase": 0.3, "image_flip": True, "mixup": 0.2}
+    classifier = ss.train(table, out=tmp_path / "run", augment=changes, **TRAINED)
+    assert accuracies(classifier.metrics)["image+audio"] >= 0.85
+    with pytest.raises(ConfigError, match="augment.audio_noise is 2; it must be from 0 to 1"):
+        ss.train(table, out=tmp_path / "other", augment={"audio_noise": 2})
