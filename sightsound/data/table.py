@@ -15,7 +15,7 @@ from sightsound.data.sources import folder
 from sightsound.errors import TableError, did_you_mean
 from sightsound.types import MODALITIES
 
-FORMATS = ".csv, .tsv, .parquet, .jsonl, or a folder of class/name.png and class/name.wav; names: `sightsound data list`"
+FORMATS = ".csv, .tsv, .parquet, .jsonl, or a folder of class/name.png and class/name.wav; names: sightsound data list"
 
 
 @dataclass(frozen=True)
