@@ -31,14 +31,17 @@ TIERS = {
     "inference": 4,
     "pipeline": 5,
     "training": 6,
-    "report": 7,
-    "api": 8,
-    "cli": 9,
-    "__main__": 10,
+    "studies": 7,
+    "report": 8,
+    "api": 9,
+    "cli": 10,
+    "__main__": 11,
 }
 
 _PLACES = {
     "train": "api",
+    "compare": "api",
+    "CompareOptions": "studies.compare",
     "load": "pipeline",
     "Classifier": "pipeline",
     "dataset": "data.named",

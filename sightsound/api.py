@@ -1,4 +1,4 @@
-"""`sightsound.train` for Python and the command line alike: training, then the report."""
+"""`sightsound.train` and `sightsound.compare` for Python and the command line alike: the work, then its report."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from sightsound.data.named import dataset
 from sightsound.data.sources import SOURCES, SourceOptions
 from sightsound.data.table import read_table
 from sightsound.pipeline import Classifier
+from sightsound.report.compare import write_comparison
 from sightsound.report.write import write_report
+from sightsound.studies.compare import CompareOptions
+from sightsound.studies.run import Comparison, run_comparison
 from sightsound.training.run import BUNDLE
 from sightsound.training.run import train as train_in_folder
 
@@ -46,20 +49,68 @@ def train(
     Raises:
         SightsoundError: something that you can mend; the message says how.
     """
+    filled = _filled(config, options)
+    run = Path(out) if out else _new_folder(table)
+    known = _table(table, source)
+    classifier = train_in_folder(known, filled, run, resume, say)
+    report = write_report(classifier, read_table(known, filled.columns), run)
+    say(f"Bundle: {run / BUNDLE}\nReport: {report}")
+    return classifier
+
+
+def compare(
+    table: str | Path | pd.DataFrame,
+    *,
+    source: SourceOptions | None = None,
+    compare: CompareOptions | None = None,
+    out: str | Path | None = None,
+    resume: bool = False,
+    config: Config | None = None,
+    say: Callable[[str], object] = print,
+    **options: Any,
+) -> Comparison:
+    """Trains every fusion strategy and both single senses on a table, and recommends one.
+
+    Args:
+        table: CSV, TSV, Parquet or JSON Lines file, folder of classes, DataFrame, or the name of a data set.
+        source: of a data set by name: where its files are, and how it is made.
+        compare: which strategies, how many seeds, how long.
+        out: run folder; default: a new one, runs/NAME_OF_TABLE.
+        resume: go on with the comparison in `out`.
+        config: all options at once.
+        say: called with each line about what happens.
+        **options: any field of `Config` by name, but fusion, schedule and balance.
+
+    Returns:
+        numbers, recommendation and the winner; OUT/compare.html shows them.
+
+    Raises:
+        SightsoundError: something that you can mend; the message says how.
+    """
+    chosen, filled = compare or CompareOptions(), _filled(config, options)
+    run = Path(out) if out else _new_folder(table)
+    done = run_comparison(_table(table, source), filled, chosen, run, resume, say)
+    report = write_comparison(done.study, done.rows, done.found, done.classifier.labels, chosen, run)
+    say(f"Bundle: {run / BUNDLE}\nReport: {report}")
+    return done
+
+
+def _filled(config: Config | None, options: dict[str, Any]) -> Config:
+    """A configuration with some options given by name."""
     base = config or Config()
     check_names(Config, options, "")
     for name, value in options.items():
         if isinstance(value, dict):  # a section given in part keeps its other values
             check_names(type(getattr(base, name)), value, f"{name}.")
             options[name] = dataclasses.replace(getattr(base, name), **value)
-    filled = from_dict({**{f.name: getattr(base, f.name) for f in dataclasses.fields(base)}, **options})
-    run = Path(out) if out else _new_folder(table)
+    return from_dict({**{f.name: getattr(base, f.name) for f in dataclasses.fields(base)}, **options})
+
+
+def _table(table: str | Path | pd.DataFrame, source: SourceOptions | None) -> str | Path | pd.DataFrame:
+    """The table that a name stands for; anything else as it is."""
     if isinstance(table, str) and not Path(table).exists() and (table in SOURCES or table.startswith("hub:")):
-        table = dataset(table, source)
-    classifier = train_in_folder(table, filled, run, resume, say)
-    report = write_report(classifier, read_table(table, filled.columns), run)
-    say(f"Bundle: {run / BUNDLE}\nReport: {report}")
-    return classifier
+        return dataset(table, source)
+    return table
 
 
 def _new_folder(table: str | Path | pd.DataFrame) -> Path:

@@ -128,7 +128,7 @@ class Config:
     """Options of one training."""
 
     fusion: str = "concat"
-    """concat, average, vote, mmtm, or package.module.Class."""
+    """The strategy: concat, product, mmtm, ... (all: docs/fusion.md), or package.module.Class."""
     modalities: tuple[str, ...] = MODALITIES
     """The senses to use; with one alone there is nothing to fuse."""
     image: ImageConfig = field(default_factory=ImageConfig)
@@ -141,8 +141,10 @@ class Config:
     """Chance changes to the training rows."""
     on_bad_file: Literal["stop", "skip"] = "stop"
     """stop: say which files are bad and end; skip: leave their rows out."""
-    schedule: Literal["joint", "staged"] = "joint"
-    """joint: all at once; staged: each sense first, then the fusion on the frozen encoders."""
+    schedule: Literal["joint", "staged", "staged+finetune"] = "joint"
+    """joint: all at once; staged: each sense first, then the fusion on the frozen encoders; +finetune: then all."""
+    balance: Literal["heads", "none", "ogm-ge", "gradient-blend", "unimodal-teacher"] = "heads"
+    """What keeps one sense from starving the other: a loss for each sense's own head, alone or with a method more."""
     epochs: int | None = None
     """Most epochs (of each stage); default: 1,000 steps' worth, at least 10 and at most 100."""
     patience: int = 10
@@ -153,8 +155,8 @@ class Config:
     """Peak of the schedule: short warm-up, then a cosine down to zero."""
     weight_decay: float = 0.01
     """Of AdamW."""
-    modality_dropout: float | None = None
-    """Share of the complete training rows in which one sense is hidden; default: 0.2, hierarchical strategies 0.5."""
+    modality_dropout: float = 0.0
+    """Share of the complete training rows in which one sense, drawn by chance, is hidden."""
     seed: int = 0
     """Of the split, the weights, the order of the rows and the dropout."""
     precision: str = "auto"
@@ -188,7 +190,7 @@ class Config:
             value = getattr(getattr(self, section), name)
             if not low <= value <= high:
                 raise ConfigError(f"{section}.{name} is {value}; it must be from {low} to {high}.")
-        if self.modality_dropout is not None and not 0 <= self.modality_dropout < 1:
+        if not 0 <= self.modality_dropout < 1:
             raise ConfigError(f"modality_dropout is {self.modality_dropout}; it must be at least 0 and below 1.")
 
 

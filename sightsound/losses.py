@@ -1,4 +1,4 @@
-"""What training minimises: the fused answer's cross-entropy plus that of each modality's own head."""
+"""What training minimises: the fused answer's cross-entropy and that of each modality's own head."""
 
 import torch
 from torch import Tensor
@@ -6,14 +6,13 @@ from torch.nn.functional import cross_entropy
 
 from sightsound.types import Output
 
+FUSED = "fused"
 
-def classification_loss(
+
+def losses(
     output: Output, present: dict[str, Tensor], target: Tensor, weight: Tensor | float = 1.0
-) -> Tensor:
-    """Mean cross-entropy of the fused logits where there is something to fuse, plus each head's where it is present.
-
-    The heads are trained along so that no sense starves the other (Peng et al., 2022, name the problem) and so that a
-    row with one sense is answered as well as by a model of that sense alone.
+) -> dict[str, Tensor]:
+    """Mean cross-entropies: of the fused logits where there is something to fuse, of each head where it is present.
 
     Args:
         output: logits and scores (B, C).
@@ -22,16 +21,14 @@ def classification_loss(
         weight: (B,) of each row.
 
     Returns:
-        a scalar.
+        scalars: "fused", and one by the name of each modality.
     """
     several = torch.stack(list(present.values())).sum(0) > 1
-    loss = _mean_over(several, output.logits, target, weight)
-    for modality, scores in output.scores.items():
-        loss = loss + _mean_over(present[modality], scores, target, weight)
-    return loss
+    own = {m: _mean_over(present[m], scores, target, weight) for m, scores in output.scores.items()}
+    return {FUSED: _mean_over(several, output.logits, target, weight), **own}
 
 
 def _mean_over(rows: Tensor, logits: Tensor, target: Tensor, weight: Tensor | float) -> Tensor:
     """Mean cross-entropy over the rows that are True; zero if there are none."""
-    losses = weight * cross_entropy(logits, target, reduction="none")
-    return torch.where(rows, losses, 0).sum() / rows.sum().clamp_min(1)
+    each = weight * cross_entropy(logits, target, reduction="none")
+    return torch.where(rows, each, 0).sum() / rows.sum().clamp_min(1)

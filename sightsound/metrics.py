@@ -24,18 +24,11 @@ def measure(probabilities: NDArray[Any], target: NDArray[Any], labels: list[str]
         labels: C names.
         seed: of the bootstrap over rows.
     """
-    predicted = probabilities.argmax(axis=1)
-    pairs = target * len(labels) + predicted
-    confidence = probabilities.max(axis=1)
-    bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
-    gaps = (predicted == target) - confidence
+    pairs = target * len(labels) + probabilities.argmax(axis=1)
+    bins, gaps = _confidence(probabilities, target)
 
     def numbers(rows: NDArray[Any]) -> dict[str, float]:
-        off = np.bincount(bins[rows], weights=gaps[rows], minlength=CALIBRATION_BINS)
-        return {
-            **_means(_confusion(pairs[rows], len(labels))),
-            "calibration_error": float(np.abs(off).sum() / len(rows)),
-        }
+        return {**macro_means(pairs[rows], len(labels)), "calibration_error": _off(bins[rows], gaps[rows])}
 
     everything = np.arange(len(target))
     result: dict[str, Any] = {"rows": len(target)}
@@ -52,6 +45,22 @@ def measure(probabilities: NDArray[Any], target: NDArray[Any], labels: list[str]
     return result
 
 
+def calibration_error(probabilities: NDArray[Any], target: NDArray[Any]) -> float:
+    """The expected calibration error of probabilities (n, C) about classes (n,)."""
+    return _off(*_confidence(probabilities, target))
+
+
+def _confidence(probabilities: NDArray[Any], target: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Per row the bin of its confidence, and how far it is from right (1) or wrong (0)."""
+    confidence = probabilities.max(axis=1)
+    bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    return bins, (probabilities.argmax(axis=1) == target) - confidence
+
+
+def _off(bins: NDArray[Any], gaps: NDArray[Any]) -> float:
+    return float(np.abs(np.bincount(bins, weights=gaps, minlength=CALIBRATION_BINS)).sum() / len(bins))
+
+
 def _confusion(pairs: NDArray[Any], classes: int) -> NDArray[Any]:
     """(C, C) counts, true by row and predicted by column, of true * C + predicted."""
     return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
@@ -63,8 +72,9 @@ def _per_class(confusion: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDA
     return right / np.maximum(predicted, 1), right / np.maximum(true, 1), 2 * right / np.maximum(true + predicted, 1)
 
 
-def _means(confusion: NDArray[Any]) -> dict[str, float]:
-    """Accuracy and macro means of (C, C) counts."""
+def macro_means(pairs: NDArray[Any], classes: int) -> dict[str, float]:
+    """Accuracy and macro means of rows given as true * C + predicted (n,)."""
+    confusion = _confusion(pairs, classes)
     occurs = (confusion.sum(axis=0) + confusion.sum(axis=1)) > 0
     precision, recall, f1 = (values[occurs].mean() for values in _per_class(confusion))
     return {

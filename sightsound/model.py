@@ -1,11 +1,12 @@
 """The classifier network: features, an encoder and a head per modality, and one fusion strategy.
 
-One loop serves all three families: after each stage the strategy may exchange, at the end it combines.
+One loop serves all three families: after each stage the strategy may exchange, at the end it combines. Beside the maps
+that exchange, each modality keeps its own: its head speaks for it alone, as it would without the other.
 """
 
 from __future__ import annotations
 
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -17,8 +18,23 @@ from sightsound.features.audio import LogMel
 from sightsound.features.image import ChannelsFirst, Standardize
 from sightsound.features.pretrained import CheckpointFeatures
 from sightsound.fusion import STRATEGIES, Fusion
+from sightsound.fusion.base import like
 from sightsound.registry import resolve
 from sightsound.types import Batch, Output
+
+
+class Encoded(NamedTuple):
+    """Embeddings per modality (B, D).
+
+    Attributes:
+        own: each made without the other modalities.
+        joined: made with the strategy's exchange; the same where it has none.
+        shared: what the strategy itself carried from stage to stage, or None.
+    """
+
+    own: dict[str, Tensor]
+    joined: dict[str, Tensor]
+    shared: Tensor | None
 
 
 class ClassifierNetwork(nn.Module):
@@ -47,6 +63,7 @@ class ClassifierNetwork(nn.Module):
         self.encoders = nn.ModuleDict(encoders)
         self.fusion = fusion
         self.classes = classes
+        self.heads_teach = True  # whether the losses of the heads reach the encoders
         self.heads = nn.ModuleDict({m: nn.Linear(encoders[m].embedding_size, classes) for m in self.modalities})
 
     def forward(self, batch: Batch) -> Output:
@@ -70,36 +87,49 @@ class ClassifierNetwork(nn.Module):
     def fuse_subsets(self, batch: Batch, subsets: list[tuple[str, ...]]) -> list[Output]:
         """What `fuse` says when it is shown the modalities of each subset alone.
 
-        Strategies without an exchange between the encoders need one pass through these for all subsets.
+        One pass through the encoders does for all subsets, but for those of several modalities, not all, where the
+        strategy exchanges between the encoders.
         """
-        shown = [
-            {m: batch.present[m] if m in subset else torch.zeros_like(batch.present[m]) for m in self.modalities}
-            for subset in subsets
-        ]
-        if self.exchanges:
-            return [self.fuse(batch._replace(present=present)) for present in shown]
-        embeddings = self._encode(batch.inputs, {m: batch.present[m] for m in self.modalities})
-        return [self._decide(embeddings, present) for present in shown]
+        everything = {m: batch.present[m] for m in self.modalities}
+        encoded = self._encode(batch.inputs, everything)
+        outputs = []
+        for subset in subsets:
+            present = {m: p if m in subset else torch.zeros_like(p) for m, p in everything.items()}
+            anew = self.exchanges and 1 < len(subset) < len(self.modalities)
+            outputs.append(self._decide(self._encode(batch.inputs, present) if anew else encoded, present))
+        return outputs
 
-    def _encode(self, features: dict[str, Tensor], present: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Per modality features -> embedding (B, D), with the strategy's exchange after each stage."""
+    def _encode(self, features: dict[str, Tensor], present: dict[str, Tensor]) -> Encoded:
+        """Per modality features -> embeddings (B, D), on its own and with the strategy's exchange after each stage.
+
+        Until the first exchange both are the same and computed once.
+        """
         # zeros before anything is computed: behind an absent flag there may be NaN, which no later mask can undo
-        x = {m: _keep(present[m], self.standardize[m](features[m])) for m in self.modalities}
+        own = {m: _keep(present[m], self.standardize[m](features[m])) for m in self.modalities}
+        joined, shared = own, None
         for k in range(STAGES):
-            x = {m: self._encoder(m).stages[k](x[m]) for m in self.modalities}
-            x = dict(self.fusion.exchange(k, x, present))
-        return {m: self._encoder(m).pool(x[m]).float() for m in self.modalities}
+            stages = {m: self._encoder(m).stages[k] for m in self.modalities}
+            own, joined = _both(stages, own, joined)
+            maps, shared = self.fusion.exchange(k, joined, present, shared)
+            joined = joined if maps is joined else dict(maps)
+        own, joined = _both({m: self._encoder(m).pool for m in self.modalities}, own, joined)
+        alone = {m: z.float() for m, z in own.items()}
+        return Encoded(alone, alone if joined is own else {m: z.float() for m, z in joined.items()}, shared)
 
-    def _decide(self, embeddings: dict[str, Tensor], present: dict[str, Tensor]) -> Output:
-        """Per modality embedding (B, D) -> `Output`."""
-        embeddings = {m: _keep(present[m], embeddings[m]) for m in self.modalities}
+    def _decide(self, encoded: Encoded, present: dict[str, Tensor]) -> Output:
+        """Embeddings (B, D) -> `Output`."""
+        own = {m: _keep(present[m], encoded.own[m]) for m in self.modalities}
+        joined = own
+        if encoded.joined is not encoded.own:
+            joined = {m: _keep(present[m], encoded.joined[m]) for m in self.modalities}
         # heads and strategies are small: half precision would cost accuracy here and win no time
-        with torch.autocast(embeddings[self.modalities[0]].device.type, enabled=False):
-            scores = {m: _keep(present[m], self.heads[m](embeddings[m])) for m in self.modalities}
-            logits, weights = self.fusion.combine(embeddings, scores, present)
-        own = torch.stack([scores[m] for m in self.modalities]).sum(0)
+        with torch.autocast(own[self.modalities[0]].device.type, enabled=False):
+            read = own if self.heads_teach else {m: z.detach() for m, z in own.items()}
+            scores = {m: _keep(present[m], self.heads[m](read[m])) for m in self.modalities}
+            logits, weights = self.fusion.combine(joined, scores, present, encoded.shared)
+        single = torch.stack([scores[m] for m in self.modalities]).sum(0)
         alone = torch.stack([present[m] for m in self.modalities]).sum(0) == 1
-        return Output(torch.where(alone[:, None], own, logits), scores, weights)
+        return Output(torch.where(alone[:, None], single, logits), scores, weights, own)
 
     def _encoder(self, modality: str) -> Encoder:
         return cast(Encoder, self.encoders[modality])
@@ -151,6 +181,14 @@ def _heard(config: Config) -> LogMel | CheckpointFeatures:
     return log_mel(config)
 
 
+def _both(
+    modules: dict[str, nn.Module], own: dict[str, Tensor], joined: dict[str, Tensor]
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The modules applied to both sets of maps; once, where these are the same."""
+    after = {m: module(own[m]) for m, module in modules.items()}
+    return after, after if joined is own else {m: module(joined[m]) for m, module in modules.items()}
+
+
 def _keep(present: Tensor, values: Tensor) -> Tensor:
     """Values (B, ...) where present (B,), zeros elsewhere."""
-    return torch.where(present.reshape(-1, *[1] * (values.dim() - 1)), values, 0)
+    return torch.where(like(present, values), values, 0)

@@ -36,11 +36,13 @@ class Output(NamedTuple):
         logits: (B, C), the fused answer.
         scores: per modality (B, C), the logits of its own head; zeros where it is absent.
         weights: per modality (B,), how much the strategy listened to each one; None where it has no such notion.
+        embeddings: per modality (B, D), made without the other one; zeros where it is absent.
     """
 
     logits: Tensor
     scores: dict[str, Tensor]
     weights: dict[str, Tensor] | None
+    embeddings: dict[str, Tensor]
 
 
 class Clip(NamedTuple):

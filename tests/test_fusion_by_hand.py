@@ -53,9 +53,9 @@ def test_mmtm_gates_channels_by_the_other_sense_and_leaves_a_lonely_row_alone() 
         for parameter in fusion.parameters():
             parameter.zero_()
         fusion.squeeze[0].weight[0] = torch.tensor([1.0, 0.0, 0.0, 0.0])  # the mean of the first audio channel
-        fusion.excite[0]["image"].weight[0, 0] = 1.0
+        fusion.excite.at("image", 0).weight[0, 0] = 1.0
     maps = {"image": torch.ones(2, 2, 3, 3), "audio": torch.full((2, 2, 5), 2.0)}
-    out = fusion.exchange(0, maps, BOTH)
+    out, _ = fusion.exchange(0, maps, BOTH)
     gate = 2 * torch.tensor(2.0).sigmoid()
     torch.testing.assert_close(out["image"][0, 0], gate.expand(3, 3))
     torch.testing.assert_close(out["image"][0, 1], torch.ones(3, 3))  # 2 * sigmoid(0)

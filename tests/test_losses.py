@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from sightsound.losses import classification_loss
+from sightsound.losses import losses
 from sightsound.types import Output
 
 
@@ -13,17 +13,17 @@ def test_by_hand() -> None:
     logits, image, audio = torch.randn(3, 3, 4)
     target = torch.tensor([0, 1, 3])
     present = {"image": torch.tensor([True, True, False]), "audio": torch.tensor([True, False, True])}
-    loss = classification_loss(Output(logits, {"image": image, "audio": audio}, None), present, target)
+    loss = losses(Output(logits, {"image": image, "audio": audio}, None, {}), present, target)
     by_hand = (
         cross_entropy(logits[:1], target[:1])
         + cross_entropy(image[:2], target[:2])
         + cross_entropy(audio[[0, 2]], target[[0, 2]])
     )
-    assert loss.item() == pytest.approx(by_hand.item())
+    assert sum(loss.values()).item() == pytest.approx(by_hand.item())
 
 
 def test_no_row_with_both_gives_no_nan() -> None:
     present = {"image": torch.tensor([True]), "audio": torch.tensor([False])}
     scores = {"image": torch.tensor([[0.0, 0.0]]), "audio": torch.tensor([[0.0, 0.0]])}
-    loss = classification_loss(Output(torch.full((1, 2), 5.0), scores, None), present, torch.tensor([1]))
-    assert loss.item() == pytest.approx(torch.tensor(2.0).log().item())
+    loss = losses(Output(torch.full((1, 2), 5.0), scores, None, {}), present, torch.tensor([1]))
+    assert sum(loss.values()).item() == pytest.approx(torch.tensor(2.0).log().item())

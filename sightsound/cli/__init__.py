@@ -9,6 +9,7 @@ from sightsound import __version__
 VERBS = {
     "demo": "train on embedded digits, seen and heard; no download",
     "train": "train a classifier on a table of images and sounds",
+    "compare": "train every fusion strategy and recommend one",
     "evaluate": "measure a classifier on a table",
     "predict": "classify an image, a sound, a pair, or a whole table",
     "inspect": "what is in a table, or in a bundle",
@@ -23,6 +24,7 @@ Classifiers that learn from images and sounds together.
 
   sightsound demo
   sightsound train table.csv --fusion concat --out runs/first
+  sightsound compare table.csv --out runs/compared
   sightsound predict runs/first/bundle --image 7.png --audio seven.wav
 
 More on a verb: sightsound VERB --help

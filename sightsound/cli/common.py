@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from argparse import RawDescriptionHelpFormatter
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace, set_parsing_settings
 
 from sightsound.config import ColumnsConfig
+from sightsound.data.sources.base import SourceOptions
 
 set_parsing_settings(docstring_parse_attribute_docstrings=True)
 
@@ -48,6 +50,12 @@ def columns_of(given: Namespace) -> ColumnsConfig | None:
     """The column names that the user gave; None, and so those the classifier was trained with, if none were."""
     columns = ColumnsConfig(**given.columns.as_dict())
     return None if columns == ColumnsConfig() else columns
+
+
+def source_of(given: dict[str, Any]) -> SourceOptions:
+    """Takes the options of data sets known by name out of all that were given."""
+    own = {f.name: given.pop(f.name) for f in fields(SourceOptions) if f.name not in ("seed", "on_bad_file")}
+    return SourceOptions(**own, seed=given["seed"], on_bad_file=given["on_bad_file"])
 
 
 def _underscored(argument: str) -> str:

@@ -1,9 +1,8 @@
 """`sightsound train TABLE`: from a table to a run folder with bundle and report."""
 
 from collections.abc import Sequence
-from dataclasses import fields
 
-from sightsound.cli.common import Parser, metrics_table
+from sightsound.cli.common import Parser, metrics_table, source_of
 from sightsound.config import Config, from_dict
 from sightsound.data.sources.base import SourceOptions
 
@@ -29,11 +28,10 @@ def run(arguments: Sequence[str]) -> None:
     given = parser.given(arguments).as_dict()
     table, out, resume = given.pop("table"), given.pop("out"), given.pop("resume")
     given.pop("config", None)
-    of_source = {f.name: given.pop(f.name) for f in fields(SourceOptions) if f.name not in ("seed", "on_bad_file")}
-    options = SourceOptions(**of_source, seed=given["seed"], on_bad_file=given["on_bad_file"])
+    source = source_of(given)
     from sightsound.api import train
 
     if resume and not out:
         parser.error("--resume needs --out RUN_FOLDER, the run to go on with")
-    classifier = train(table, source=options, out=out, resume=resume, config=from_dict(given))
+    classifier = train(table, source=source, out=out, resume=resume, config=from_dict(given))
     print(f"\n{metrics_table(classifier.metrics)}")

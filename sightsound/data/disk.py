@@ -8,6 +8,7 @@ build that goes on is the same as one that begins. One writer at a time.
 from __future__ import annotations
 
 import json
+import math
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -158,13 +159,19 @@ class StoredRows:
         self.store, self.keys = store, store.keys()
         self.file = store.rows_file.open("rb", buffering=0)
 
+    def __reduce__(self) -> tuple[type[StoredRows], tuple[DiskStore]]:
+        """Another process opens the file for itself."""
+        return StoredRows, (self.store,)
+
     def __len__(self) -> int:
         return len(self.keys)
 
     def __getitem__(self, positions: Tensor) -> Tensor:
         """(n,) -> (n, *shape). Raises StoreError if the file was cut off meanwhile."""
-        content = bytearray().join(self.store.row(self.file, position) for position in positions.tolist())
-        if len(content) != len(positions) * self.store.row_bytes:
-            raise StoreError(f"{self.store.rows_file}: cut off while it was in use. Begin again.")
-        rows = np.frombuffer(content, self.store.dtype).reshape(len(positions), *self.store.shape)
+        rows = np.empty((len(positions), *self.store.shape), self.store.dtype)
+        content = rows.reshape(len(positions), math.prod(self.store.shape)).view(np.uint8)
+        for position, row in zip(positions.tolist(), content, strict=True):
+            self.file.seek(position * self.store.row_bytes)
+            if self.file.readinto(row.data) != self.store.row_bytes:
+                raise StoreError(f"{self.store.rows_file}: cut off while it was in use. Begin again.")
         return torch.from_numpy(rows)

@@ -3,36 +3,42 @@
 import torch
 from torch import Tensor, nn
 
-from sightsound.encoders.base import Encoder, conv_block
+from sightsound.encoders.base import Encoder, Residual, conv_block
 from sightsound.errors import ConfigError
 
 
-class AddChannel(nn.Module):
-    """(B, T, F) -> (B, 1, T, F)."""
+class WithChange(nn.Module):
+    """The frames, and beside them what differs from the mean of their bin: steady noise is gone there.
+
+    (B, T, F) -> (B, 2, T, F). The second is cepstral mean normalisation (Atal, 1974); a steady tone is in the first.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, T, F) -> (B, 1, T, F)."""
-        return x.unsqueeze(1)
+        """(B, T, F) -> (B, 2, T, F)."""
+        return torch.stack([x, x - x.mean(1, keepdim=True)], dim=1)
 
 
 class ConvNet(Encoder):
-    """The default: a wide convolution with stride 4, two that halve time and frequency, the average over both."""
+    """The default: a wide convolution with stride 4, two residual stages, the largest value over time and frequency.
+
+    The largest and not the mean, so that a short sound in a long noise counts.
+    """
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         super().__init__()
         frames, bins = shape
         if min(frames, bins) < 8:
             raise ConfigError(f"The encoder 'convnet' needs 8 frames and 8 mel bins or more, not {frames} x {bins}.")
-        self.stage_channels = [32, 64, 128]
+        self.stage_channels = [16, 64, 128]
         self.stages = nn.ModuleList(
             [
-                nn.Sequential(AddChannel(), conv_block(1, 32, stride=4, size=7)),
-                conv_block(32, 64, stride=2),
-                conv_block(64, 128, stride=2),
+                nn.Sequential(WithChange(), conv_block(2, 16, stride=4, size=7)),
+                Residual(16, 64),
+                Residual(64, 128),
             ]
         )
         self.embedding_size = 128
-        self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.pool = nn.Sequential(nn.AdaptiveMaxPool2d((1, 1)), nn.Flatten())
 
 
 class BinsFirst(nn.Module):

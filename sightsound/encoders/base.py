@@ -45,3 +45,21 @@ class Embedded(Encoder):
 def conv_block(before: int, after: int, stride: int, size: int = 3) -> nn.Sequential:
     """Convolution, norm over the whole map, ReLU: (B, before, H, W) -> (B, after, H / stride, W / stride)."""
     return nn.Sequential(nn.Conv2d(before, after, size, stride, size // 2), nn.GroupNorm(1, after), nn.ReLU())
+
+
+class Residual(nn.Module):
+    """Halves the map, then adds a second convolution's output to it (He et al., 2016, in small).
+
+    (B, before, H, W) -> (B, after, H / 2, W / 2).
+    """
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.down = conv_block(before, after, stride=2)
+        self.refine = conv_block(after, after, stride=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, before, H, W) -> (B, after, H / 2, W / 2)."""
+        small: Tensor = self.down(x)
+        refined: Tensor = self.refine(small)
+        return small + refined

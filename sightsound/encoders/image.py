@@ -1,27 +1,9 @@
 """Image encoders: (B, channels, H, W) standardised pixels -> three maps -> (B, D)."""
 
-from torch import Tensor, nn
+from torch import nn
 
-from sightsound.encoders.base import Encoder, conv_block
+from sightsound.encoders.base import Encoder, Residual
 from sightsound.errors import ConfigError
-
-
-class Residual(nn.Module):
-    """Halves the map, then adds a second convolution's output to it (He et al., 2016, in small).
-
-    (B, before, H, W) -> (B, after, H / 2, W / 2).
-    """
-
-    def __init__(self, before: int, after: int) -> None:
-        super().__init__()
-        self.down = conv_block(before, after, stride=2)
-        self.refine = conv_block(after, after, stride=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, before, H, W) -> (B, after, H / 2, W / 2)."""
-        small: Tensor = self.down(x)
-        refined: Tensor = self.refine(small)
-        return small + refined
 
 
 class ResNet(Encoder):

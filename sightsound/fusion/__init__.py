@@ -1,13 +1,60 @@
 """Fusion strategies by family and name. A dotted path to your own class works in place of a name."""
 
 from sightsound.fusion.base import Fusion
-from sightsound.fusion.decision import Vote
-from sightsound.fusion.feature import Average, Concat
-from sightsound.fusion.hierarchical import Mmtm
+from sightsound.fusion.decision import (
+    Confidence,
+    Evidential,
+    Majority,
+    MaxDecision,
+    Product,
+    Stacking,
+    Vote,
+    Weighted,
+)
+from sightsound.fusion.feature import (
+    Attention,
+    Average,
+    Bilinear,
+    Concat,
+    Embrace,
+    Film,
+    Gated,
+    Interaction,
+    Max,
+    Sum,
+    TensorFusion,
+)
+from sightsound.fusion.hierarchical import Bottleneck, Central, CrossAttention, Mmtm
 
 __all__ = ["DECISION", "FEATURE", "HIERARCHICAL", "STRATEGIES", "Fusion"]
 
-FEATURE: dict[str, type[Fusion]] = {"concat": Concat, "average": Average}
-DECISION: dict[str, type[Fusion]] = {"vote": Vote}
-HIERARCHICAL: dict[str, type[Fusion]] = {"mmtm": Mmtm}
+FEATURE: dict[str, type[Fusion]] = {
+    "concat": Concat,
+    "average": Average,
+    "sum": Sum,
+    "max": Max,
+    "gated": Gated,
+    "attention": Attention,
+    "film": Film,
+    "bilinear": Bilinear,
+    "tensor": TensorFusion,
+    "interaction": Interaction,
+    "embrace": Embrace,
+}
+DECISION: dict[str, type[Fusion]] = {
+    "vote": Vote,
+    "weighted": Weighted,
+    "product": Product,
+    "max-decision": MaxDecision,
+    "majority": Majority,
+    "stacking": Stacking,
+    "confidence": Confidence,
+    "evidential": Evidential,
+}
+HIERARCHICAL: dict[str, type[Fusion]] = {
+    "mmtm": Mmtm,
+    "central": Central,
+    "bottleneck": Bottleneck,
+    "cross-attention": CrossAttention,
+}
 STRATEGIES: dict[str, type[Fusion]] = {**FEATURE, **DECISION, **HIERARCHICAL}

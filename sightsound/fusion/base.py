@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 Tensors = Mapping[str, Tensor]
+ABSENT = -1e4  # far below any score, and finite: a row without anything gives no NaN
 
 
 class Combined(NamedTuple):
@@ -34,22 +35,39 @@ class Fusion(nn.Module):
         super().__init__()
         self.modalities = sorted(embedding_sizes)  # so that the order of a dict never matters
 
-    def exchange(self, stage: int, maps: Tensors, present: Tensors) -> Tensors:
-        """After a stage: per modality (B, channels, ...) -> the same shapes. An absent row's map must not be read."""
-        return maps
+    def exchange(
+        self, stage: int, maps: Tensors, present: Tensors, shared: Tensor | None = None
+    ) -> tuple[Tensors, Tensor | None]:
+        """After a stage: per modality (B, channels, ...) -> the same shapes. An absent row's map must not be read.
 
-    def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors) -> Combined:
+        `shared` is what the strategy returned beside the maps after the stage before, None at first.
+        """
+        return maps, None
+
+    def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """At the end: per modality embeddings (B, D), own logits (B, C) and presence (B,) -> `Combined`.
 
-        Embeddings and scores of an absent modality are zeros.
+        Embeddings (after the exchange) and scores (of each modality's head, without it) of an absent modality are
+        zeros; `shared` is what the last `exchange` returned.
         """
         shares = self.shares(present)
         return Combined(sum_of(shares[m][:, None] * scores[m] for m in self.modalities), shares)
+
+    def softmax(self, values: Tensors, present: Tensors) -> dict[str, Tensor]:
+        """Per modality (B, ...) -> softmax over the modalities that are there; 0 for the others."""
+        stacked = torch.stack([torch.where(like(present[m], values[m]), values[m], ABSENT) for m in self.modalities])
+        weights = stacked.softmax(dim=0).unbind()
+        return {m: torch.where(like(present[m], w), w, 0) for m, w in zip(self.modalities, weights, strict=True)}
 
     def shares(self, present: Tensors) -> dict[str, Tensor]:
         """The same weight for each modality that is there: per modality (B,), summing to 1 where any is."""
         count = sum_of(present[m].float() for m in self.modalities).clamp_min(1)
         return {m: present[m] / count for m in self.modalities}
+
+
+def like(flags: Tensor, values: Tensor) -> Tensor:
+    """(B,) with as many axes as the values."""
+    return flags.reshape(-1, *[1] * (values.dim() - 1))
 
 
 def sum_of(tensors: Iterable[Tensor]) -> Tensor:

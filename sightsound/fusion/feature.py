@@ -1,11 +1,17 @@
-"""Feature fusion: joins the embeddings, per modality (B, D) -> logits (B, C)."""
+"""Feature fusion: joins the embeddings, per modality (B, D) -> logits (B, C).
 
+Absent embeddings are zeros; where zero would mean something, a strategy leaves the absent modality out.
+"""
+
+import itertools
 from collections.abc import Mapping
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from sightsound.fusion.base import Combined, Fusion, Tensors, sum_of
+from sightsound.fusion.base import ABSENT, Combined, Fusion, Tensors, sum_of
+
+HIDDEN = 64  # of the dense layer before the classes, as in the classic concatenation
 
 
 class Concat(Fusion):
@@ -13,24 +19,205 @@ class Concat(Fusion):
 
     def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
         super().__init__(embedding_sizes, stage_channels, classes)
-        self.classify = nn.Sequential(nn.Linear(sum(embedding_sizes.values()), 64), nn.ReLU(), nn.Linear(64, classes))
+        self.classify = dense(sum(embedding_sizes.values()), classes)
 
-    def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors) -> Combined:
+    def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """Per modality (B, D) -> logits (B, C); no weights."""
         return Combined(self.classify(torch.cat([embeddings[m] for m in self.modalities], dim=1)), None)
 
 
-class Average(Fusion):
-    """Each embedding projected to a common size, then the mean of those that are there, ReLU, dense C."""
+class Projected(Fusion):
+    """Each embedding projected to the size of the largest; a subclass makes one vector of these; ReLU, dense C."""
 
     def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
         super().__init__(embedding_sizes, stage_channels, classes)
-        common = max(embedding_sizes.values())
-        self.project = nn.ModuleDict({m: nn.Linear(embedding_sizes[m], common) for m in self.modalities})
-        self.classify = nn.Sequential(nn.ReLU(), nn.Linear(common, classes))
+        self.size = max(embedding_sizes.values())
+        self.project = nn.ModuleDict({m: nn.Linear(embedding_sizes[m], self.size) for m in self.modalities})
+        self.classify: nn.Module = nn.Sequential(nn.ReLU(), nn.Linear(self.size, classes))
 
-    def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors) -> Combined:
+    def projected(self, embeddings: Tensors) -> dict[str, Tensor]:
+        """Per modality (B, D) -> (B, size)."""
+        return {m: self.project[m](embeddings[m]) for m in self.modalities}
+
+    def mixed(self, vectors: Tensors, weights: Tensors) -> Tensor:
+        """Per modality vectors and weights, (B, size) each -> logits (B, C) of the weighted sum."""
+        logits: Tensor = self.classify(sum_of(weights[m] * vectors[m] for m in self.modalities))
+        return logits
+
+
+class Average(Projected):
+    """The mean of the projected embeddings that are there."""
+
+    def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """Per modality (B, D) -> logits (B, C); weights are the shares in the mean."""
         shares = self.shares(present)
-        mean = sum_of(shares[m][:, None] * self.project[m](embeddings[m]) for m in self.modalities)
-        return Combined(self.classify(mean), shares)
+        return Combined(self.mixed(self.projected(embeddings), {m: s[:, None] for m, s in shares.items()}), shares)
+
+
+class Sum(Projected):
+    """The sum of the projected embeddings that are there."""
+
+    def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
+        """Per modality (B, D) -> logits (B, C); no weights."""
+        there = {m: present[m][:, None].float() for m in self.modalities}
+        return Combined(self.mixed(self.projected(embeddings), there), None)
+
+
+class Max(Projected):
+    """The largest of the projected embeddings that are there, number by number."""
+
+    def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
+        """Per modality (B, D) -> logits (B, C); no weights."""
+        vectors = self.projected(embeddings)
+        there = [torch.where(present[m][:, None], vectors[m], ABSENT) for m in self.modalities]
+        return Combined(self.classify(torch.stack(there).amax(0)), None)
+
+
+class Gated(Projected):
+    """Gated multimodal unit (Arevalo et al., 2017): tanh of each projection, mixed number by number.
+
+    The gates see all embeddings. They are a softmax over the modalities, which for two is the paper's z and 1 - z.
+    """
+
+    def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
+        super().__init__(embedding_sizes, stage_channels, classes)
+        total = sum(embedding_sizes.values())
+        self.gate = nn.ModuleDict({m: nn.Linear(total, self.size) for m in self.modalities})
+        self.classify = nn.Linear(self.size, classes)
+
+    def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
+        """Per modality (B, D) -> logits (B, C); weights are the mean gates."""
+        everything = torch.cat([embeddings[m] for m in self.modalities], dim=1)
+        gates = self.softmax({m: self.gate[m](everything) for m in self.modalities}, present)
+        hidden = {m: vector.tanh() for m, vector in self.projected(embeddings).items()}
+        return Combined(self.mixed(hidden, gates), {m: gate.mean(1) for m, gate in gates.items()})
+
+
+class Attention(Projected):
+    """Softmax over the modalities of one score for each, after Bahdanau et al. (2015)."""
+
+    def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
+        super().__init__(embedding_sizes, stage_channels, classes)
+        self.score = nn.ModuleDict({m: nn.Linear(self.size, 1) for m in self.modalities})
+
+    def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
+        """Per modality (B, D) -> logits (B, C); weights are the attention."""
+        vectors = self.projected(embeddings)
+        weights = self.softmax({m: self.score[m](vectors[m].tanh()) for m in self.modalities}, present)
+        return Combined(self.mixed(vectors, weights), {m: w[:, 0] for m, w in weights.items()})
+
+
+class Film(Projected):
+    """Feature-wise linear modulation (Perez et al., 2018): each projection scaled and shifted as the others say."""
+
+    def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
+        super().__init__(embedding_sizes, stage_channels, classes)
+        total = sum(embedding_sizes.values())
+        self.modulate = nn.ModuleDict(
+            {m: nn.Linear(total - embedding_sizes[m], 2 * self.size) for m in self.modalities}
+        )
+
+    def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
+        """Per modality (B, D) -> logits (B, C); no weights."""
+        modulated = {}
+        for m, vector in self.projected(embeddings).items():
+            others = torch.cat([embeddings[other] for other in self.modalities if other != m], dim=1)
+            scale, shift = self.modulate[m](others).chunk(2, dim=1)
+            modulated[m] = vector * (1 + scale) + shift
+        there = {m: present[m][:, None].float() for m in self.modalities}
+        return Combined(self.mixed(modulated, there), None)
+
+
+class Bilinear(Fusion):
+    """Low-rank multimodal fusion (Liu et al., 2018): the tensor product of all embeddings, never written out.
+
+    Its weight tensor is a sum of `RANK` products of one factor for each modality.
+    """
+
+    RANK = 4  # as in the paper
+
+    def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
+        super().__init__(embedding_sizes, stage_channels, classes)
+        # the bias of a factor is what the paper's 1, appended to each embedding, is multiplied by
+        self.factor = nn.ModuleDict({m: nn.Linear(embedding_sizes[m], self.RANK * HIDDEN) for m in self.modalities})
+        self.over_ranks = nn.Linear(self.RANK, 1, bias=False)
+        self.bias = nn.Parameter(torch.zeros(HIDDEN))
+        self.classify = nn.Sequential(nn.ReLU(), nn.Linear(HIDDEN, classes))
+
+    def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
+        """Per modality (B, D) -> logits (B, C); no weights. An absent modality's factor is 1."""
+        factors = [torch.where(present[m][:, None], self.factor[m](embeddings[m]), 1) for m in self.modalities]
+        product = torch.stack(factors).prod(0).reshape(-1, HIDDEN, self.RANK)
+        return Combined(self.classify(self.over_ranks(product)[:, :, 0] + self.bias), None)
+
+
+class TensorFusion(Fusion):
+    """Tensor fusion (Zadeh et al., 2017): the outer product of all embeddings, each reduced to 32 and a 1; dense."""
+
+    SIZE = 32
+
+    def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
+        super().__init__(embedding_sizes, stage_channels, classes)
+        self.reduce = nn.ModuleDict(
+            {m: nn.Sequential(nn.Linear(embedding_sizes[m], self.SIZE), nn.ReLU()) for m in self.modalities}
+        )
+        self.classify = dense((self.SIZE + 1) ** len(self.modalities), classes)
+
+    def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
+        """Per modality (B, D) -> logits (B, C); no weights. Of an absent modality the 1 alone is left."""
+        product = torch.ones(len(next(iter(embeddings.values()))), 1, device=next(iter(embeddings.values())).device)
+        for m in self.modalities:
+            reduced = torch.where(present[m][:, None], self.reduce[m](embeddings[m]), 0)
+            factor = torch.cat([torch.ones_like(reduced[:, :1]), reduced], dim=1)
+            product = (product[:, :, None] * factor[:, None, :]).flatten(1)
+        return Combined(self.classify(product), None)
+
+
+class Interaction(Fusion):
+    """Multiplicative interactions (Jayakumar et al., 2020): one modality makes the dense layer that reads the other.
+
+    For more than two modalities the sum over their pairs.
+    """
+
+    def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
+        super().__init__(embedding_sizes, stage_channels, classes)
+        self.pairs = list(itertools.combinations(self.modalities, 2))
+        self.weight, self.bias = nn.ModuleDict(), nn.ModuleDict()
+        for a, b in self.pairs:
+            self.weight[f"{a} {b}"] = nn.Linear(embedding_sizes[a], HIDDEN * embedding_sizes[b])
+            self.bias[f"{a} {b}"] = nn.Linear(embedding_sizes[a], HIDDEN)
+        self.classify = nn.Sequential(nn.ReLU(), nn.Linear(HIDDEN, classes))
+
+    def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
+        """Per modality (B, D) -> logits (B, C); no weights. Pairs that are not complete are left out."""
+        read = []
+        for a, b in self.pairs:
+            weight = self.weight[f"{a} {b}"](embeddings[a]).unflatten(1, (HIDDEN, -1))
+            made = (weight @ embeddings[b][:, :, None])[:, :, 0] + self.bias[f"{a} {b}"](embeddings[a])
+            read.append(torch.where((present[a] & present[b])[:, None], made, 0))
+        return Combined(self.classify(sum_of(read)), None)
+
+
+class Embrace(Projected):
+    """EmbraceNet (Choi & Lee, 2019): each number of the joint vector is taken from one modality, drawn by chance.
+
+    Outside training the mean over all draws stands in, so that an answer is always the same.
+    """
+
+    def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
+        """Per modality (B, D) -> logits (B, C); weights are the chances of being drawn."""
+        shares = self.shares(present)
+        docked = {m: vector.relu() for m, vector in self.projected(embeddings).items()}
+        chosen = {m: s[:, None] for m, s in shares.items()}
+        if self.training:
+            drawn = torch.rand_like(next(iter(docked.values())))
+            upper = torch.zeros_like(drawn)
+            for m in self.modalities:
+                lower, upper = upper, upper + shares[m][:, None]
+                chosen[m] = ((drawn >= lower) & (drawn < upper)).float()
+        return Combined(self.mixed(docked, chosen), shares)
+
+
+def dense(size: int, classes: int) -> nn.Sequential:
+    """(B, size) -> dense 64, ReLU -> (B, C)."""
+    return nn.Sequential(nn.Linear(size, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, classes))

@@ -35,7 +35,7 @@ def curves_figure(history: dict[str, pd.DataFrame]) -> Markup:
         for plot in (left, right):
             plot.grid(alpha=0.3)
             plot.legend(frameon=False)
-    return _svg(figure)
+    return svg(figure)
 
 
 def confusion_figure(confusion: list[list[int]], labels: list[str]) -> Markup:
@@ -53,7 +53,7 @@ def confusion_figure(confusion: list[list[int]], labels: list[str]) -> Markup:
         for i, j in zip(*np.nonzero(counts), strict=True):
             share = counts[i, j] / counts[i].sum()
             axes.text(j, i, str(counts[i, j]), ha="center", va="center", fontsize=7, color="w" if share > 0.5 else "k")
-    return _svg(figure)
+    return svg(figure)
 
 
 def image_uri(classifier: Classifier, path: Path) -> str:
@@ -87,7 +87,8 @@ def _uri(kind: str, file: io.BytesIO) -> str:
     return f"data:{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def _svg(figure: Figure) -> Markup:
+def svg(figure: Figure) -> Markup:
+    """A figure as text to stand in a page."""
     file = io.StringIO()
     figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = file.getvalue()

@@ -8,8 +8,9 @@ from torch import Tensor
 from sightsound.config import Config
 from sightsound.encoders.base import Embedded
 from sightsound.features.augment import AugmentImage, AugmentWaveform, MaskFrames, mix
-from sightsound.losses import classification_loss
+from sightsound.fusion.base import like
 from sightsound.model import ClassifierNetwork
+from sightsound.training.balance import Heads
 from sightsound.types import Batch
 
 
@@ -43,28 +44,24 @@ class Augment:
             "audio" in changing and inputs["audio"].dim() == 3
         ):  # not for waveforms, which some encoders take as they are
             inputs["audio"] = self.masks(inputs["audio"])
-        return Batch(inputs, hide_some(batch.present, self.config.modality_dropout or 0.0), batch.target)
+        return Batch(inputs, hide_some(batch.present, self.config.modality_dropout), batch.target)
 
-    def loss(self, network: ClassifierNetwork, batch: Batch) -> Tensor:
+    def loss(self, network: ClassifierNetwork, batch: Batch, balance: Heads) -> Tensor:
         """A scalar; with mixup, rows that have the same modalities are blended, and so are their losses."""
         if batch.target is None:
             raise ValueError("training needs targets")
+        target = batch.target
         if not self.config.augment.mixup:
-            return classification_loss(network.fuse(batch), batch.present, batch.target)
+            return balance.loss(network.fuse(batch), batch, target)
         concentration = torch.tensor(self.config.augment.mixup)
-        order = torch.randperm(len(batch.target)).to(batch.target.device)
+        order = torch.randperm(len(target)).to(target.device)
         share = torch.distributions.Beta(concentration, concentration).sample((len(order),)).to(order.device)
         alike = torch.stack([flags == flags[order] for flags in batch.present.values()]).all(0)
         share = torch.where(alike, share, 1.0)
-        inputs = {m: torch.where(_like(alike, x), mix(x, order, share), x.float()) for m, x in batch.inputs.items()}
-        output = network.fuse(batch._replace(inputs=inputs))
-        own = classification_loss(output, batch.present, batch.target, share)
-        return own + classification_loss(output, batch.present, batch.target[order], 1 - share)
-
-
-def _like(flags: Tensor, values: Tensor) -> Tensor:
-    """(B,) with as many axes as the values."""
-    return flags.reshape(-1, *[1] * (values.dim() - 1))
+        inputs = {m: torch.where(like(alike, x), mix(x, order, share), x.float()) for m, x in batch.inputs.items()}
+        batch = batch._replace(inputs=inputs)
+        output = network.fuse(batch)
+        return balance.loss(output, batch, target, share) + balance.loss(output, batch, target[order], 1 - share)
 
 
 def hide_some(present: dict[str, Tensor], share: float) -> dict[str, Tensor]:

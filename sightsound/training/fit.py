@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
@@ -23,31 +24,52 @@ from sightsound.errors import ConfigError
 from sightsound.model import ClassifierNetwork
 from sightsound.progress import progress_bar
 from sightsound.training.augment import Augment
-from sightsound.training.module import MONITOR, Stage
+from sightsound.training.balance import BALANCES, Heads
+from sightsound.training.module import MONITOR, Optimization, Stage
 
 VALIDATION_BATCH = 256
+FINETUNE_RATE = 0.1  # of the learning rate, where everything has been trained already
 PRETRAINED_RATE = 0.02  # of the learning rate, for the last layer of a pretrained encoder: what it knows is to stay
 
 
 class Part(NamedTuple):
-    """A stage of a schedule: its name, the modalities it sees, and prefixes of the parameters it trains."""
+    """A stage of a schedule.
+
+    Attributes:
+        name: of its checkpoints and logs.
+        shown: the modalities it sees.
+        trains: prefixes of the parameters it trains.
+        rate: its learning rate as a multiple of the configured one.
+        afresh: whether it begins with fresh weights, the stages before having trained teachers.
+    """
 
     name: str
     shown: tuple[str, ...]
     trains: tuple[str, ...]
+    rate: float = 1.0
+    afresh: bool = False
 
 
 def parts(config: Config) -> list[Part]:
     """The stages of a schedule, in order."""
     everything = config.modalities
-    if config.schedule == "joint" or len(everything) == 1:
+    if len(everything) == 1:
         return [Part("joint", everything, ("",))]
     each = [Part(m, (m,), (f"encoders.{m}.", f"heads.{m}.")) for m in everything]
-    return [*each, Part("fusion", everything, ("fusion.",))]
+    if config.schedule == "joint":
+        taught = BALANCES[config.balance].needs_single_senses
+        return [*(each if taught else []), Part("joint", everything, ("",), afresh=taught)]
+    staged = [*each, Part("fusion", everything, ("fusion.",))]
+    return staged if config.schedule == "staged" else [*staged, Part("finetune", everything, ("",), FINETUNE_RATE)]
 
 
 def fit(
-    network: ClassifierNetwork, config: Config, rows: Mapping[str, Rows], run: Path, watchers: Sequence[Callback] = ()
+    network: ClassifierNetwork,
+    config: Config,
+    rows: Mapping[str, Rows],
+    run: Path,
+    watchers: Sequence[Callback] = (),
+    schedule: Sequence[Part] | None = None,
 ) -> None:
     """Trains the network in place; the weights of each stage's best epoch stay.
 
@@ -59,14 +81,22 @@ def fit(
         rows: train and val.
         run: folder for `checkpoints/` and `logs/`.
         watchers: Lightning callbacks that look on, in every stage.
+        schedule: the stages; default: those of the configured schedule.
     """
     _order(network, torch.channels_last)  # the faster one for convolutions in half precision
-    for part in parts(config):
+    fresh = copy.deepcopy(network.state_dict())
+    for part in schedule or parts(config):
         if not _unfreeze(network, part.trains, config):  # the strategy has no parameters of its own
             continue
+        balance = BALANCES[config.balance](network)
+        if part.afresh:
+            network.load_state_dict(fresh)
         done = run / "checkpoints" / f"{part.name}.safetensors"
         if not done.exists():
-            _fit_part(network, part, config, rows, run, watchers)
+            # a sense that is trained alone has nothing to be balanced against
+            network.heads_teach = balance.heads_teach or len(part.shown) == 1
+            _fit_part(network, part, config, rows, run, balance if len(part.shown) > 1 else Heads(network), watchers)
+            network.heads_teach = True
             partial = done.with_suffix(".partial")
             save_file({name: value.contiguous() for name, value in network.state_dict().items()}, partial)
             partial.replace(done)
@@ -81,20 +111,14 @@ def _fit_part(
     config: Config,
     rows: Mapping[str, Rows],
     run: Path,
+    balance: Heads,
     watchers: Sequence[Callback],
 ) -> None:
     train = loader(_seen(rows["train"], part.shown), config.batch_size, config.seed)
     val = loader(_seen(rows["val"], part.shown), VALIDATION_BATCH)
     epochs = config.epochs or 1
-    stage = Stage(
-        network,
-        part.shown,
-        _groups(network, config),
-        epochs * len(train),
-        config.weight_decay,
-        Augment(config),
-        config.seed,
-    )
+    optimization = Optimization(_groups(network, config, part.rate), epochs * len(train), config.weight_decay)
+    stage = Stage(network, part.shown, optimization, Augment(config), balance, config.seed)
     folder = run / "checkpoints" / part.name
     best = ModelCheckpoint(folder, "best", monitor=MONITOR, mode="max", save_last=True, enable_version_counter=False)
     stop = EarlyStopping(MONITOR, mode="max", patience=config.patience)
@@ -147,7 +171,7 @@ def _unfreeze(network: ClassifierNetwork, prefixes: tuple[str, ...], config: Con
     return any(parameter.requires_grad for parameter in network.parameters())
 
 
-def _groups(network: ClassifierNetwork, config: Config) -> list[dict[str, Any]]:
+def _groups(network: ClassifierNetwork, config: Config, multiple: float) -> list[dict[str, Any]]:
     """The parameters to train by their learning rate: a pretrained encoder's first layers move least.
 
     Layer-wise decay as in Clark et al. (ELECTRA, 2020).
@@ -155,7 +179,7 @@ def _groups(network: ClassifierNetwork, config: Config) -> list[dict[str, Any]]:
     by_rate: dict[float, list[torch.nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
-            rate = config.learning_rate
+            rate = multiple * config.learning_rate
             for modality in config.modalities:
                 inside = f"encoders.{modality}."
                 encoder = network.encoders[modality]

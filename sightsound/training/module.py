@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from lightning.pytorch import LightningModule
@@ -11,25 +11,38 @@ from torch import Tensor
 from torchmetrics.functional.classification import multiclass_f1_score
 
 from sightsound.inference import subsets
-from sightsound.losses import classification_loss
+from sightsound.losses import FUSED, losses
 from sightsound.model import ClassifierNetwork
 from sightsound.training.augment import Augment
+from sightsound.training.balance import Heads
 from sightsound.types import Batch
 
 MONITOR = "val_f1"
+
+
+class Optimization(NamedTuple):
+    """How the parameters move.
+
+    Attributes:
+        trained: in groups {"params": [...], "lr": peak of the one-cycle schedule} (Smith & Topin, 2019).
+        steps: in all epochs, for the schedule.
+        weight_decay: of AdamW (Loshchilov & Hutter, 2019).
+    """
+
+    trained: list[dict[str, Any]]
+    steps: int
+    weight_decay: float
 
 
 class Stage(LightningModule):
     """Trains some parameters of the network on some of the modalities.
 
     Args:
-        network: the whole network; parameters outside `trained` must be frozen already.
+        network: the whole network; parameters that are not trained must be frozen already.
         shown: the modalities that this stage sees.
-        trained: the parameters to optimise, in groups {"params": [...], "lr": peak of the one-cycle schedule}
-            (Smith & Topin, 2019).
-        steps: optimiser steps in all epochs, for the schedule.
-        weight_decay: of AdamW (Loshchilov & Hutter, 2019).
+        optimization: which parameters move, and how.
         augment: chance changes to the training rows.
+        balance: of the losses.
         seed: of what is drawn in each epoch.
     """
 
@@ -37,24 +50,23 @@ class Stage(LightningModule):
         self,
         network: ClassifierNetwork,
         shown: tuple[str, ...],
-        trained: list[dict[str, Any]],
-        steps: int,
-        weight_decay: float,
+        optimization: Optimization,
         augment: Augment,
+        balance: Heads,
         seed: int,
     ) -> None:
         super().__init__()
         self.network = network
         self.shown = shown
-        self.trained = trained
-        self.steps = steps
-        self.weight_decay = weight_decay
+        self.optimization = optimization
         self.augment = augment
+        self.balance = balance
         self.seed = seed
         self.subsets = subsets([m for m in network.modalities if m in shown])
         self.predicted: dict[str, list[int]] = {}  # numbers, since small tensors kept would scatter in memory
         self.target: list[int] = []
         self.losses: list[Tensor] = []
+        self.val_losses: list[dict[str, Tensor]] = []
         self.began = 0.0
 
     def on_train_epoch_start(self) -> None:
@@ -69,9 +81,21 @@ class Stage(LightningModule):
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Batch of decoded files -> scalar loss."""
         batch = self.augment(self.network, batch._replace(present=self._present(batch)))
-        loss = self.augment.loss(self.network, batch)
+        loss = self.augment.loss(self.network, batch, self.balance)
         self.losses.append(loss.detach())  # one log an epoch: Lightning's own sum takes 2 % of a step
         return loss
+
+    def on_after_backward(self) -> None:
+        """The balance may change the gradients."""
+        self.balance.after_backward(self.network)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """With the state of the balance."""
+        checkpoint["balance"] = self.balance.state()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """With the state of the balance."""
+        self.balance.restore(checkpoint["balance"])
 
     def on_validation_epoch_start(self) -> None:
         """The mean loss, and the seconds that the epoch's training took, without validation and checkpoints."""
@@ -90,8 +114,7 @@ class Stage(LightningModule):
             self.predicted.setdefault("+".join(subset), []).extend(
                 torch.where(has_all, output.logits.argmax(1), -1).tolist()
             )
-        loss = classification_loss(outputs[0], present, self._target(batch))
-        self.log("val_loss", loss, batch_size=len(self._target(batch)))
+        self.val_losses.append(losses(outputs[0], present, self._target(batch)))
 
     def on_validation_epoch_end(self) -> None:
         """Macro F1 of each subset over the rows that have all of it, and the mean of these, which chooses the epoch."""
@@ -105,14 +128,22 @@ class Stage(LightningModule):
                 scores.append(multiclass_f1_score(predicted[rows], target[rows], num_classes=classes, average="macro"))
                 self.log(f"{MONITOR}_{name}", scores[-1])
         self.log(MONITOR, torch.stack(scores).mean())
+        val = {
+            name: float(torch.stack([each[name] for each in self.val_losses]).mean())
+            for name in (FUSED, *self.network.modalities)
+        }
+        self.log("val_loss", sum(val.values()))
+        self.balance.after_epoch(val)
+        self.val_losses = []
         self.predicted, self.target = {}, []
 
     def configure_optimizers(self) -> Any:
         """AdamW under a one-cycle schedule, stepped every batch."""
+        how = self.optimization
         fused = self.trainer.precision != "16-mixed" and self.device.type in ("cpu", "cuda")
-        optimizer = torch.optim.AdamW(self.trained, weight_decay=self.weight_decay, fused=fused)
-        peaks = [group["lr"] for group in self.trained]
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, peaks, self.steps, pct_start=0.05)
+        optimizer = torch.optim.AdamW(how.trained, weight_decay=how.weight_decay, fused=fused)
+        peaks = [group["lr"] for group in how.trained]
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, peaks, how.steps, pct_start=0.05)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _present(self, batch: Batch) -> dict[str, Tensor]:

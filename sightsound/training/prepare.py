@@ -31,7 +31,6 @@ from sightsound.training.kept import keep_features
 LARGEST_SIDE = 64  # pixels, unless the user asks for more
 LONGEST_CLIP = 10.0  # seconds, unless the user asks for more
 STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 1000, 10, 100
-DROPOUT, HIERARCHICAL_DROPOUT = 0.2, 0.5
 TYPICAL_FILES = 2_000  # enough for the size of the images and the length of the sounds
 STATISTICS_FILES = 500  # enough for a mean and a deviation
 
@@ -102,10 +101,7 @@ def prepare(table: Table, config: Config, run: Path) -> Prepared:
     steps = -(-len(rows["train"]) // config.batch_size)
     epochs = config.epochs or min(max(math.ceil(STEPS / steps), FEWEST_EPOCHS), MOST_EPOCHS)
     network = _network(config, len(labels), rows["train"])
-    if (dropout := config.modality_dropout) is None:
-        # encoders that exchange learn to do without it only from rows where the other sense is hidden
-        dropout = HIERARCHICAL_DROPOUT if network.exchanges else DROPOUT
-    config = dataclasses.replace(config, epochs=epochs, modality_dropout=dropout)
+    config = dataclasses.replace(config, epochs=epochs)
     rows, kept = keep_features(network, config, table, rows)
     return Prepared(table, config, labels, network, rows, kept, warnings)
 

@@ -6,7 +6,8 @@ import dataclasses
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,27 +51,39 @@ def train(
         RunError: the folder cannot be written, is in use, or is another run's.
     """
     table = read_table(source, config.columns)
-    request = _request(table, config)
-    _open(run, request, resume)
+    open_run(run, request_of(table, config), resume)
     if (run / BUNDLE).exists():
         return load(run / BUNDLE)
-    keep_freed_memory()
-    try:
-        prepared = prepare(table, config, run)
-        for warning in prepared.warnings:
-            say(f"Note: {warning}")
+    with writing(run):
+        prepared = begun(table, config, run, request_of(table, config), say)
         say(describe(prepared))
-        (run / "config.yaml").write_text(yaml.safe_dump(plain(prepared.config), sort_keys=False))
-        partial = run / f"{REQUEST}.partial"
-        partial.write_text(json.dumps(request, indent=1))
-        partial.replace(run / REQUEST)  # from here on the folder is this run's
         with shortened(prepared.network, prepared.kept):
             fit(prepared.network, prepared.config, prepared.rows, run)
             classifier = _tested(prepared, run)
         classifier.save(run / BUNDLE)
+    return classifier
+
+
+@contextmanager
+def writing(run: Path) -> Iterator[None]:
+    """Turns what the system says about disk and permission into a RunError."""
+    try:
+        yield
     except (OSError, SafetensorError) as error:
         raise RunError(f"{run}: cannot be written: {error}. Mend that, then go on with --resume.") from error
-    return classifier
+
+
+def begun(table: Table, config: Config, run: Path, request: dict[str, Any], say: Callable[[str], object]) -> Prepared:
+    """Prepares a table and makes the folder this run's: `config.yaml`, `request.json`."""
+    keep_freed_memory()
+    prepared = prepare(table, config, run)
+    for warning in prepared.warnings:
+        say(f"Note: {warning}")
+    (run / "config.yaml").write_text(yaml.safe_dump(plain(prepared.config), sort_keys=False))
+    partial = run / f"{REQUEST}.partial"
+    partial.write_text(json.dumps(request, indent=1))
+    partial.replace(run / REQUEST)  # from here on the folder is this run's
+    return prepared
 
 
 def describe(prepared: Prepared) -> str:
@@ -109,13 +122,13 @@ def plain(config: Config) -> dict[str, Any]:
     return values
 
 
-def _request(table: Table, config: Config) -> dict[str, Any]:
+def request_of(table: Table, config: Config) -> dict[str, Any]:
     """What makes two calls the same run."""
     content = pd.util.hash_pandas_object(table.frame).to_numpy().tobytes()
     return {"table": table.name, "content": hashlib.sha256(content).hexdigest(), "config": plain(config)}
 
 
-def _open(run: Path, request: dict[str, Any], resume: bool) -> None:
+def open_run(run: Path, request: dict[str, Any], resume: bool) -> None:
     """Makes the run folder, or checks that it is the one to go on with."""
     known = run / REQUEST
     if known.exists() and resume:

@@ -20,7 +20,7 @@ class Multiply(Fusion):
         self.project = nn.ModuleDict({m: nn.Linear(embedding_sizes[m], 32) for m in self.modalities})
         self.classify = nn.Linear(32, classes)
 
-    def combine(self, embeddings, scores, present):
+    def combine(self, embeddings, scores, present, shared=None):
         product = 1
         for m in self.modalities:
             product = product * self.project[m](embeddings[m])

@@ -15,6 +15,7 @@ SOURCES: dict[str, Source] = {
     "speech-commands": speech_commands.SOURCE,
     "mnist+fsdd": pairs.FSDD,
     "mnist+speech-commands": pairs.SPEECH_COMMANDS,
+    "digit-sum": pairs.DIGIT_SUM,
     "avmnist": avmnist.SOURCE,
     "folder": folder.SOURCE,
     "video": video.SOURCE,

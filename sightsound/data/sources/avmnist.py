@@ -48,7 +48,7 @@ def build(options: SourceOptions, folder: Path) -> None:
     Raises:
         SourceError: MNIST or FSDD is missing or incomplete.
     """
-    pairs, pixels = pair(options), blurred(options)
+    pairs, pixels = _first(pair(options), options.pairs), blurred(options)
     parts: list[str] = pairs["part"].tolist()
     numbers: list[int] = pairs["mnist_index"].tolist()
     names = [f"{part}-{number:05d}" for part, number in zip(parts, numbers, strict=True)]
@@ -114,6 +114,16 @@ def pair(options: SourceOptions) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=columns)
     frame["babble"] = [" ".join(Path(path).stem for path in paths) for paths in frame["babble"]]
     return frame
+
+
+def _first(pairs: pd.DataFrame, count: int | None) -> pd.DataFrame:
+    """The first training pairs and all others; what is drawn for a pair does not depend on how many there are."""
+    if count is None:
+        return pairs
+    if not 0 < count <= TRAIN:
+        raise SourceError(f"avmnist: --pairs is {count}; it can be 1 to {TRAIN}.")
+    train = pairs["split"] == "train"
+    return pairs[~train | (train.cumsum() <= count)].reset_index(drop=True)
 
 
 def blurred(options: SourceOptions) -> dict[str, NDArray[np.uint8]]:

@@ -17,7 +17,7 @@ class SourceOptions:
     root: str | None = None
     """Folder that has the files already; default: what `sightsound data fetch` brought."""
     pairs: int | None = None
-    """Of sources that pair images with sounds by label: number of training pairs; default: 20,000."""
+    """Of sources that pair images with sounds by label: number of training pairs; default: 20,000 (avmnist: 55,000)."""
     split_by: Literal["recording", "speaker"] = "recording"
     """Of spoken digits: test on other recordings of the same speakers, or on speakers never heard."""
     words: Literal["all", "digits"] = "all"

@@ -1,7 +1,7 @@
 """Handwritten and spoken digits paired by label: MNIST with FSDD or with Speech Commands.
 
-Each image gets a sound of its class, drawn by the seed; no image and no recording stands in two splits. What was drawn
-is written down by number and name (`pairs.csv`), which says the same on every computer.
+Each image gets a sound of its class (for `digit-sum` of any), drawn by the seed; no image and no recording stands in
+two splits. What was drawn is written down by number and name (`pairs.csv`), which says the same on every computer.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ PAIRS = 20_000
 VALIDATION = 10  # a tenth as many pairs of other images validate
 
 
-def build(sound: str, options: SourceOptions, folder: Path) -> None:
+def build(sound: str, options: SourceOptions, folder: Path, summed: bool = False) -> None:
     """Writes the images that are used, `table.csv` and `pairs.csv`.
 
     Args:
         sound: fsdd or speech-commands.
+        summed: the sound is of any digit, and the label is the sum of both digits modulo 10.
         options: `pairs` for training; all test images are paired.
         folder: to write to.
 
@@ -53,10 +54,12 @@ def build(sound: str, options: SourceOptions, folder: Path) -> None:
             (folder / split).mkdir(parents=True, exist_ok=True)
             by_label = dict(list(pools[pools["split"] == split].groupby("label")))
             for number in numbers:
-                pixels, label = images[part][0][number], str(images[part][1][number])
-                if label not in by_label:
-                    raise SourceError(f"mnist+{sound}: there is no {split} recording of the digit {label}.")
-                drawn = by_label[label].iloc[rng.integers(len(by_label[label]))]
+                pixels, seen = images[part][0][number], int(images[part][1][number])
+                heard = int(rng.integers(10)) if summed else seen
+                if str(heard) not in by_label:
+                    raise SourceError(f"mnist+{sound}: there is no {split} recording of the digit {heard}.")
+                drawn = by_label[str(heard)].iloc[rng.integers(len(by_label[str(heard)]))]
+                label = str((seen + heard) % 10) if summed else str(seen)
                 file = f"{split}/{number:05d}.png"
                 Image.fromarray(pixels).save(folder / file, compress_level=1)
                 rows.append((file, drawn["audio"], label, split, drawn["group"], number))
@@ -80,5 +83,11 @@ def _source(sound: str, about: str) -> Source:
     return Source(about, "as its parts", functools.partial(build, sound), parts=("mnist", sound))
 
 
+DIGIT_SUM = Source(
+    "mnist and fsdd, paired whatever their digits; the class is the sum's last digit; --pairs N",
+    "as its parts",
+    functools.partial(build, "fsdd", summed=True),
+    parts=("mnist", "fsdd"),
+)
 FSDD = _source("fsdd", "handwritten and spoken digits paired by label; --pairs N")
 SPEECH_COMMANDS = _source("speech-commands", "handwritten digits and the words zero to nine; --pairs N")

@@ -1,0 +1,156 @@
+"""Writes what a comparison came to: `compare.html`, one file, with `compare.csv` and `compare.json` beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, PackageLoader
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from sightsound.report.pictures import svg
+from sightsound.studies.compare import CompareOptions, Study
+from sightsound.studies.recommend import Recommendation
+from sightsound.studies.table import Row, agreement, class_gains, differences
+
+COLOURS = {"feature": "#1f77b4", "decision": "#e07b00", "hierarchical": "#2c8a4b", "sense": "#8a97a5"}
+
+
+def write_comparison(
+    study: Study,
+    rows: list[Row],
+    found: Recommendation,
+    labels: list[str],
+    options: CompareOptions,
+    run: Path,
+) -> Path:
+    """Writes the three files.
+
+    Args:
+        study: whose numbers they are.
+        rows: of `studies.table.rows`.
+        found: the recommendation.
+        labels: class names.
+        options: of the comparison.
+        run: its folder.
+
+    Returns:
+        the path of `compare.html`.
+    """
+    against = differences(study, found.accuracy)
+    gains = class_gains(study, found.accuracy, labels)
+    shares = agreement(study)
+    flat = [_flat(row) for row in rows]
+    for row in flat:
+        if row["name"] in against:
+            row |= {f"difference_{key}": value for key, value in against[row["name"]]._asdict().items()}
+            row["difference_real"] = against[row["name"]].real
+    pd.DataFrame(flat).to_csv(run / "compare.csv", index=False)
+    content = {
+        "recommendation": found._asdict(),
+        "dependence": study.dependence and study.dependence._asdict(),
+        "joint": study.joint,
+        "left_out": study.left_out,
+        "senses_train_seconds": study.senses_seconds,
+        "agreement": shares,
+        "class_gains": gains,
+        "rows": flat,
+    }
+    (run / "compare.json").write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    page = Environment(loader=PackageLoader("sightsound", "report"), autoescape=True).get_template("compare.html")
+    path = run / "compare.html"
+    partial = path.with_suffix(".partial")
+    partial.write_text(
+        page.render(
+            name=run.name,
+            rows=rows,
+            against=against,
+            found=found,
+            study=study,
+            options=options,
+            test_rows=len(study.target["test"]),
+            seeds=len(study.senses.test),
+            costs=_costs(rows),
+            missing=_missing(rows),
+            gains=_bars(gains, "recall less that of the better sense"),
+            agreement=shares,
+        ),
+        encoding="utf-8",
+    )
+    partial.replace(path)
+    return path
+
+
+def _flat(row: Row) -> dict[str, Any]:
+    values = row._asdict()
+    alone = values.pop("alone")
+    return {**values, **{f"{m}_alone_accuracy": value for m, value in alone.items()}}
+
+
+def _costs(rows: Sequence[Row]) -> Markup:
+    """Accuracy against latency and against training time; those that nothing beats in both are joined by a line."""
+    figure = Figure(figsize=(11, 4.6), layout="constrained")
+    for plot, (name, title) in zip(
+        figure.subplots(1, 2),
+        (("latency_256_ms", "milliseconds for 256 rows"), ("train_seconds", "seconds of its own training")),
+        strict=True,
+    ):
+        shown = [row for row in rows if row.family != "sense" or name == "latency_256_ms"]
+
+        def place(row: Row, name: str = name) -> tuple[float, float]:
+            return getattr(row, name), row.accuracy
+
+        for family, colour in COLOURS.items():
+            of_family = [place(row) for row in shown if row.family == family]
+            if of_family:
+                plot.scatter(*zip(*of_family, strict=True), color=colour, label=family, zorder=3)
+        front = [shown[i] for i in pareto([place(row) for row in shown])]
+        line = {"color": "#c0392b", "lw": 1, "ls": "--", "label": "nothing is better in both"}
+        plot.plot(*zip(*map(place, front), strict=True), **line)
+        for row in front:
+            plot.annotate(row.name, place(row), fontsize=8, xytext=(4, 4), textcoords="offset points")
+        plot.set(xlabel=title, ylabel="test accuracy", xscale="log" if name == "train_seconds" else "linear")
+        plot.grid(alpha=0.3)
+        plot.legend(frameon=False, fontsize=8)
+    return svg(figure)
+
+
+def pareto(points: Sequence[tuple[float, float]]) -> list[int]:
+    """Positions of the points (cost, worth) than which none is cheaper and worth as much; cheapest first."""
+    front: list[int] = []
+    for i in sorted(range(len(points)), key=lambda i: (points[i][0], -points[i][1])):
+        if not front or points[i][1] > points[front[-1]][1]:
+            front.append(i)
+    return front
+
+
+def _missing(rows: Sequence[Row]) -> Markup:
+    """Accuracy of each strategy with everything there, and with each sense alone."""
+    shown = [row for row in rows if row.family != "sense"][::-1]
+    figure = Figure(figsize=(9, 0.28 * len(shown) + 1.2), layout="constrained")
+    plot = figure.subplots()
+    places = np.arange(len(shown))
+    plot.scatter([row.accuracy for row in shown], places, color="#1c2733", label="as given", zorder=3)
+    for m, mark in zip(shown[0].alone, "sd^v", strict=False):
+        plot.scatter([row.alone[m] for row in shown], places, marker=mark, label=f"{m} alone", zorder=3)
+    plot.set_yticks(places, [row.name for row in shown], fontsize=8)
+    plot.set(xlabel="test accuracy")
+    plot.grid(alpha=0.3)
+    plot.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    return svg(figure)
+
+
+def _bars(values: dict[str, float], title: str) -> Markup:
+    figure = Figure(figsize=(9, 2.8), layout="constrained")
+    plot = figure.subplots()
+    plot.bar(list(values), list(values.values()), color=["#2c8a4b" if v >= 0 else "#c0392b" for v in values.values()])
+    plot.axhline(0, color="#1c2733", lw=0.8)
+    plot.set(ylabel=title)
+    plot.tick_params(axis="x", rotation=90 if max(map(len, values)) > 3 else 0)
+    plot.grid(alpha=0.3, axis="y")
+    return svg(figure)

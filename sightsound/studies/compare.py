@@ -1,0 +1,273 @@
+"""Every fusion strategy and both single senses on one table, at one budget: what `sightsound compare` does.
+
+The senses are trained once for each seed. Where they have only the class in common every strategy is then trained on
+their frozen encoders, and the most promising ones are finetuned in rounds, each with half as many (successive halving,
+Jamieson & Talwalkar, 2016). Where they have more in common, or one alone says nothing, encoders that were trained apart
+cannot decide: everything is trained jointly. Validation rows choose; test rows are read once, at the end.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+
+from sightsound.errors import ConfigError, RunError
+from sightsound.fusion import DECISION, HIERARCHICAL, STRATEGIES, Fusion
+from sightsound.inference import Answered, blank
+from sightsound.metrics import macro_means
+from sightsound.progress import progress_bar
+from sightsound.registry import resolve
+from sightsound.studies.cost import Cost, cost
+from sightsound.studies.dependence import Dependence, conditional_dependence
+from sightsound.studies.trials import SENSES, Seed, Trial
+from sightsound.training.prepare import Prepared
+from sightsound.types import Batch
+
+FIRST_ROUND = 4  # one in so many strategies is finetuned at first
+SENSES_TRIAL = Trial("vote", "frozen")  # has nothing to train: its answers of one sense are those of the senses
+
+
+@dataclass(frozen=True)
+class CompareOptions:
+    """What a comparison is made of."""
+
+    strategies: str = "all"
+    """Names with commas between, or all."""
+    seeds: int = 3
+    """How often everything is trained, each time from other weights."""
+    budget: float | None = None
+    """Minutes after which nothing new is begun; what is there is compared. Default: no limit."""
+    jobs: int = 1
+    """Trainings at the same time."""
+
+
+class Compared(NamedTuple):
+    """One strategy's results.
+
+    Attributes:
+        name, family: which.
+        trial: how the version that was best on validation rows was trained.
+        score: macro F1 on validation rows, mean over the seeds.
+        val, test: per seed, what it says of the validation and of the test rows.
+        seconds: of its own training, mean over the seeds.
+        cost: in use.
+    """
+
+    name: str
+    family: str
+    trial: Trial
+    score: float
+    val: list[Answered]
+    test: list[Answered]
+    seconds: float
+    cost: Cost
+
+
+class Study(NamedTuple):
+    """A whole comparison.
+
+    Attributes:
+        compared: by strategy, best on validation rows first.
+        senses: the same of both senses before anything is fused, of which the answers of one alone are of interest.
+        target: per split (n,), the classes of the validation and of the test rows.
+        senses_seconds: of training both senses, mean over the seeds.
+        dependence: of the senses given the class, or None where it cannot be told.
+        joint: whether everything was trained jointly, and why, or "".
+        left_out: strategies that the budget did not reach.
+    """
+
+    compared: dict[str, Compared]
+    senses: Compared
+    target: dict[str, NDArray[np.int64]]
+    senses_seconds: float
+    dependence: Dependence | None
+    joint: str
+    left_out: list[str]
+
+
+def family(strategy: str) -> str:
+    """feature, decision or hierarchical; of a class from outside the package by what it overrides."""
+    if strategy in STRATEGIES:
+        return "decision" if strategy in DECISION else "hierarchical" if strategy in HIERARCHICAL else "feature"
+    found = resolve("fusion strategy", strategy, STRATEGIES)
+    return "hierarchical" if found.exchange is not Fusion.exchange else "feature"
+
+
+def chosen(options: CompareOptions) -> list[str]:
+    """The strategies of a comparison. Raises ConfigError for an unknown one, and for impossible numbers."""
+    if options.seeds < 1 or options.jobs < 1 or (options.budget is not None and options.budget <= 0):
+        raise ConfigError("--seeds and --jobs are at least 1, --budget is above 0.")
+    names = list(STRATEGIES) if options.strategies == "all" else [n.strip() for n in options.strategies.split(",")]
+    for name in names:
+        resolve("fusion strategy", name, STRATEGIES)
+    return list(dict.fromkeys(names))
+
+
+def compare(prepared: Prepared, options: CompareOptions, folder: Path, say: Callable[[str], object]) -> Study:
+    """Trains and tests everything; what is complete in the folder is not trained again.
+
+    Args:
+        prepared: the table, for two senses.
+        options: which strategies, how often.
+        folder: for all trainings.
+        say: called with each line for the user.
+
+    Raises:
+        ConfigError: an unknown strategy; or there is one sense only, and so nothing to fuse.
+        RunError: the budget did not reach any strategy.
+    """
+    names = chosen(options)
+    if len(prepared.config.modalities) < 2:
+        raise ConfigError(f"There is nothing to fuse: only {prepared.config.modalities[0]} is there.")
+    end = time.monotonic() + 60 * options.budget if options.budget else float("inf")
+    seeds: list[Seed] = []
+    for number in range(options.seeds):
+        if seeds and time.monotonic() > end:
+            say(f"The budget allows for {len(seeds)} of {options.seeds} seeds.")
+            break
+        say(f"seed {number}: both senses, each alone")
+        seeds.append(Seed(prepared, number, folder / f"seed-{number}"))
+        seeds[-1].tried(SENSES_TRIAL)
+    classes = len(prepared.labels)
+    dependence = conditional_dependence(seeds[0].embedded["train"], seeds[0].embedded["val"], classes)
+    joint = _reason(seeds, dependence)
+    say(joint or "The senses say nothing about each other but the class: strategies are trained on frozen encoders.")
+    field = Field(seeds, options.jobs, end, say)
+    if joint:
+        field.run([Trial(name, "frozen" if family(name) == "decision" else "joint") for name in names])
+    else:
+        field.run([Trial(name, "frozen") for name in names])
+        _finetune(field, [name for name in names if family(name) != "decision"])
+    return _tested(field, names, dependence, joint)
+
+
+def _at_chance(seed: Seed, modality: str) -> bool:
+    """Whether a sense alone is no better than naming the most frequent class."""
+    answered = seed.tried(SENSES_TRIAL).val
+    rows = answered.has[modality]
+    target = targets(seed.prepared, "val", answered)[rows]
+    right = answered.probabilities[(modality,)][rows].argmax(1) == target
+    most = np.bincount(target).max() / len(target)
+    return bool(binomtest(int(right.sum()), len(target), float(most), "greater").pvalue > 0.001)
+
+
+def _reason(seeds: Sequence[Seed], dependence: Dependence | None) -> str:
+    """Why everything has to be trained jointly, or ""."""
+    blind = [m for m in seeds[0].modalities if all(_at_chance(seed, m) for seed in seeds)]
+    if blind:
+        return f"{' and '.join(blind)} alone say(s) nothing about the class: everything is trained jointly."
+    if dependence and dependence.found:
+        share = f"{100 * dependence.accuracy:.1f} %"
+        return f"The senses have more in common than the class ({share} of pairs told): everything is trained jointly."
+    return ""
+
+
+class Field:
+    """All trials so far, in all seeds."""
+
+    def __init__(self, seeds: Sequence[Seed], jobs: int, end: float, say: Callable[[str], object]) -> None:
+        self.seeds, self.jobs, self.end, self.say = seeds, jobs, end, say
+        self.scores: dict[Trial, float] = {}
+
+    def run(self, trials: Sequence[Trial]) -> None:
+        """Trains each in every seed, as far as the budget goes; a trial counts when all its seeds are done."""
+        for trial in trials:
+            self.say(f"{trial.strategy}: {trial.way}")
+            if time.monotonic() > self.end:
+                self.say("The budget is used up; what is there is compared.")
+                return
+            if self.jobs > 1:
+                Parallel(self.jobs)(delayed(_try)(seed, trial, self.jobs) for seed in self.seeds)
+            self.scores[trial] = float(np.mean([self._score(seed, trial) for seed in self.seeds]))
+
+    def _score(self, seed: Seed, trial: Trial) -> float:
+        answered = seed.tried(trial).val
+        pairs = targets(seed.prepared, "val", answered) * len(seed.prepared.labels)
+        pairs += answered.probabilities[seed.modalities].argmax(1)
+        return macro_means(pairs, len(seed.prepared.labels))["macro_f1"]
+
+    def best(self, strategy: str) -> Trial | None:
+        """The strategy's version that is best on validation rows; the one that cost least among equals."""
+        own = [trial for trial in self.scores if trial.strategy == strategy]
+        return max(own, key=lambda trial: self.scores[trial], default=None)
+
+
+def _try(seed: Seed, trial: Trial, jobs: int) -> None:
+    """In a process of its own: the result is on disk then."""
+    torch.set_num_threads(max((os.cpu_count() or 1) // jobs, 1))
+    seed.tried(trial)
+
+
+def _finetune(field: Field, names: list[str]) -> None:
+    """Successive halving, twice the epochs in each round."""
+    ranked = sorted(names, key=lambda name: -field.scores.get(Trial(name, "frozen"), -1.0))
+    left = [name for name in ranked if Trial(name, "frozen") in field.scores][: max(len(names) // FIRST_ROUND, 1)]
+    number = 1
+    while left:
+        field.run([Trial(name, "finetuned", number) for name in left])
+        tried = [name for name in left if Trial(name, "finetuned", number) in field.scores]
+        left = sorted(tried, key=lambda name: -field.scores[Trial(name, "finetuned", number)])[: len(left) // 2]
+        number += 1
+
+
+def _tested(field: Field, names: list[str], dependence: Dependence | None, joint: str) -> Study:
+    """Reads the test rows."""
+    prepared = field.seeds[0].prepared
+    ranked = sorted((t for n in names if (t := field.best(n))), key=lambda trial: -field.scores[trial])
+    if not ranked:
+        raise RunError("The budget was used up before any strategy was trained. Go on with --resume and more --budget.")
+    compared = {}
+    with progress_bar("testing", len(ranked), "strategy") as bar:
+        for trial in ranked:
+            compared[trial.strategy] = _compared(field, trial)
+            bar.update()
+    senses = _compared(field, SENSES_TRIAL)
+    target = {
+        "val": targets(prepared, "val", senses.val[0]),
+        "test": targets(prepared, "test", senses.test[0]),
+    }
+    seconds = float(np.mean([seed.seconds(SENSES) for seed in field.seeds]))
+    left_out = [name for name in names if name not in compared]
+    return Study(compared, senses, target, seconds, dependence, joint, left_out)
+
+
+def _compared(field: Field, trial: Trial) -> Compared:
+    return Compared(
+        trial.strategy,
+        family(trial.strategy),
+        trial,
+        field.scores.get(trial, float("nan")),
+        [seed.tried(trial).val for seed in field.seeds],
+        [seed.test(trial) for seed in field.seeds],
+        float(np.mean([_own_seconds(seed, trial) for seed in field.seeds])),
+        cost(field.seeds[0].network(trial), _example(field.seeds[0].prepared)),
+    )
+
+
+def _own_seconds(seed: Seed, trial: Trial) -> float:
+    """Of the trial and of those that it goes on from, without that of the senses."""
+    own = seed.seconds(trial.folder)
+    return own + _own_seconds(seed, trial.before()) if trial.way == "finetuned" else own
+
+
+def targets(prepared: Prepared, split: str, answered: Answered) -> NDArray[np.int64]:
+    """(n,) class indices of the answered rows of a split."""
+    by_row = prepared.table.part(split).frame.drop_duplicates("row").set_index("row")["label"]
+    result: NDArray[np.int64] = np.searchsorted(prepared.labels, by_row.loc[answered.row.tolist()].to_numpy(dtype=str))
+    return result
+
+
+def _example(prepared: Prepared) -> Batch:
+    """A row of silence on black, as large as all rows are."""
+    inputs = {m: blank(prepared.config, m)[None] for m in prepared.config.modalities}
+    return Batch(inputs, {m: torch.ones(1, dtype=torch.bool) for m in inputs})

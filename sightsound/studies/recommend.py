@@ -1,0 +1,116 @@
+"""What a comparison comes to, in words: which strategy to take, for what, and why.
+
+The rule, whose every step reads validation rows only:
+1. The best strategy has the highest mean macro F1; tied with it is each whose difference in accuracy is not real
+   (`studies.significance`).
+2. For accuracy: the best one; but `product`, if it is tied and the senses are independent given the class, since no
+   strategy can then be better than the product of what calibrated senses say.
+3. For speed: the tied one that answers 256 rows fastest.
+4. For a sense that may go missing: the tied one with the highest mean accuracy over the senses alone.
+5. Fusion is not worth it where the best strategy is not really better than the best sense alone, or by less than half a
+   point.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sightsound.studies.compare import Study
+from sightsound.studies.significance import compare_to
+from sightsound.studies.table import ALONE, Row, alone_accuracy, right_answers, right_senses
+
+WORTH = 0.005  # of accuracy
+
+
+class Recommendation(NamedTuple):
+    """Names of strategies.
+
+    Attributes:
+        accuracy, speed, missing: the one to take for each.
+        tied: those that are as good as the best, with it.
+        worth: whether fusing is.
+        sense: the best one alone.
+        lines: all of it in words, with the numbers of the test rows.
+    """
+
+    accuracy: str
+    speed: str
+    missing: str
+    tied: list[str]
+    worth: bool
+    sense: str
+    lines: list[str]
+
+
+def recommend(study: Study, rows: list[Row]) -> Recommendation:
+    """Applies the rule, then says it with the numbers of `studies.table.rows`."""
+    best = next(iter(study.compared))
+    right, senses = right_answers(study, "val"), right_senses(study, "val")
+    against = compare_to(best, right)
+    tied = [best, *(name for name in right if name != best and not against[name].real)]
+    independent = study.dependence is not None and not study.dependence.found and not study.joint
+    accuracy = "product" if independent and "product" in tied else best
+    known = {row.name: row for row in rows}
+    speed = min(tied, key=lambda name: known[name].latency_256_ms)
+    missing = max(tied, key=lambda name: _alone(study, name))
+    sense = max(senses, key=lambda name: float(senses[name].mean()))
+    gain = compare_to(sense, {sense: senses[sense], best: right[best]})[best]
+    worth = gain.real and gain.mean >= WORTH
+    found = Recommendation(accuracy, speed, missing, tied, worth, sense, [])
+    return found._replace(lines=_words(study, found, known))
+
+
+def _alone(study: Study, name: str) -> float:
+    said = study.compared[name].val
+    return float(np.mean([alone_accuracy(said, m, study.target["val"]) for m in said[0].has]))
+
+
+def _words(study: Study, found: Recommendation, known: dict[str, Row]) -> list[str]:
+    take, sense = known[found.accuracy], known[found.sense]
+    others = [name for name in found.tied if name != found.accuracy]
+    lines = []
+    if not found.worth:
+        lines.append(
+            f"Fusion is not worth it here: the best strategy is not really better than {found.sense} "
+            f"({_percent(take.accuracy)} against {_percent(sense.accuracy)} on test rows). Train one sense: "
+            f"--modalities [{found.sense.removesuffix(ALONE)}]"
+        )
+    lines.append(
+        f"For accuracy: {found.accuracy} ({take.family} fusion, {take.training}), {_percent(take.accuracy)} "
+        f"({_percent(take.accuracy_low)} to {_percent(take.accuracy_high)}) on test rows, "
+        f"{100 * (take.accuracy - sense.accuracy):+.1f} points against {found.sense}, the better sense."
+    )
+    if others:
+        lines.append(f"Tied with it on validation rows: {', '.join(others)}.")
+    fast, slow = known[found.speed], take
+    lines.append(
+        f"For speed: {found.speed}, {fast.latency_256_ms:.1f} ms for 256 rows"
+        + (f" against {slow.latency_256_ms:.1f} ms of {found.accuracy}." if found.speed != found.accuracy else ".")
+    )
+    alone = ", ".join(f"{m} alone {_percent(value)}" for m, value in known[found.missing].alone.items())
+    lines.append(f"Where a sense may go missing: {found.missing}; {alone}.")
+    lines.append(_reason(study))
+    return lines
+
+
+def _reason(study: Study) -> str:
+    if study.dependence is None:
+        return "Whether the senses have more in common than the class cannot be told: there are too few complete rows."
+    told = study.dependence
+    measured = f"{_percent(told.accuracy)} ({_percent(told.low)} to {_percent(told.high)}) of {2 * told.pairs} pairs"
+    if told.found:
+        return (
+            "Given the class, the senses depend on each other: real pairs can be told from pairs of the same class "
+            f"put together by chance, {measured} right where 50 % is chance. Decision fusion cannot see that."
+        )
+    return (
+        "Given the class, the senses are independent as far as can be told: real pairs look like pairs of the same "
+        f"class put together by chance, {measured} right where 50 % is chance. Then no strategy is better than the "
+        "product of what each sense says, if that is calibrated."
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"

@@ -1,0 +1,109 @@
+"""A comparison inside one run folder: begun or gone on with, recommended from, the winner saved as a bundle."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from sightsound.config import Config
+from sightsound.data.table import read_table
+from sightsound.errors import ConfigError, TableError
+from sightsound.inference import measure_answers
+from sightsound.pipeline import Classifier
+from sightsound.studies.compare import CompareOptions, Study, chosen, compare
+from sightsound.studies.recommend import Recommendation, recommend
+from sightsound.studies.table import Row, rows
+from sightsound.studies.trials import Seed
+from sightsound.training.prepare import Prepared
+from sightsound.training.run import BUNDLE, begun, open_run, request_of, writing
+
+SCHEDULES: dict[str, Literal["joint", "staged", "staged+finetune"]] = {
+    "frozen": "staged",
+    "finetuned": "staged+finetune",
+    "joint": "joint",
+}
+
+
+class Comparison(NamedTuple):
+    """A finished comparison: its numbers, what they recommend, and the winner.
+
+    Attributes:
+        study: all answers.
+        rows: a row for each strategy and each sense alone.
+        found: the recommendation.
+        classifier: the strategy recommended for accuracy, of the seed that was best on validation rows.
+    """
+
+    study: Study
+    rows: list[Row]
+    found: Recommendation
+    classifier: Classifier
+
+
+def run_comparison(
+    source: str | Path | pd.DataFrame,
+    config: Config,
+    options: CompareOptions,
+    run: Path,
+    resume: bool,
+    say: Callable[[str], object],
+) -> Comparison:
+    """Compares strategies on a table; writes the winner's bundle into the run folder.
+
+    Args:
+        source: the table.
+        config: what all trainings have in common; its fusion, schedule and balance do not count.
+        options: which strategies, how often.
+        run: a new folder; or, with `resume`, that of a comparison of the same table and configuration, which may now
+            have other strategies, more seeds, or another budget.
+        resume: go on with what is there.
+        say: called with each line for the user.
+
+    Raises:
+        TableError, ConfigError: what was given cannot be compared on.
+        RunError: the folder cannot be written, or is another run's.
+    """
+    names = chosen(options)
+    if len(config.modalities) < 2:
+        raise ConfigError("A comparison needs both senses; with one there is nothing to fuse.")
+    # strategies that exchange between the stages need what goes into the encoders, not what comes out
+    config = dataclasses.replace(config, fusion="mmtm", schedule="joint", balance="heads")
+    table = read_table(source, config.columns)
+    request = request_of(table, config)
+    open_run(run, request, resume)
+    with writing(run):
+        prepared = begun(table, config, run, request, say)
+        if not len(prepared.rows["test"]):
+            raise TableError(f"{table.name}: a comparison is about test rows, and there are none (column split).")
+        say(_announced(prepared, len(names), options))
+        study = compare(prepared, options, run, say)
+        numbers = rows(study, len(prepared.labels))
+        found = recommend(study, numbers)
+        classifier = _winner(prepared, study, found.accuracy, run)
+        classifier.save(run / BUNDLE)
+    return Comparison(study, numbers, found, classifier)
+
+
+def _announced(prepared: Prepared, strategies: int, options: CompareOptions) -> str:
+    counts = ", ".join(f"{len(rows)} {part}" for part, rows in prepared.rows.items())
+    return (
+        f"{len(prepared.labels)} classes; rows: {counts}.\n{strategies} strategies, {options.seeds} seed(s), at most "
+        f"{prepared.config.epochs} epochs in {prepared.config.precision}."
+    )
+
+
+def _winner(prepared: Prepared, study: Study, name: str, run: Path) -> Classifier:
+    """The strategy, of its best seed."""
+    one = study.compared[name]
+    modalities = tuple(prepared.config.modalities)
+    right = [(said.probabilities[modalities].argmax(1) == study.target["val"]).mean() for said in one.val]
+    best = int(np.argmax(right))
+    network = Seed(prepared, best, run / f"seed-{best}").network(one.trial)
+    config = dataclasses.replace(prepared.config, fusion=name, schedule=SCHEDULES[one.trial.way], seed=best)
+    metrics = {"split": "test", **measure_answers(one.test[best], study.target["test"], prepared.labels)}
+    return Classifier(network, config, prepared.labels, metrics)

@@ -1,0 +1,232 @@
+"""One candidate of a comparison: a strategy, a seed, a way to train it; complete on disk, or trained when asked for.
+
+Ways: "frozen" (the strategy alone, on encoders that were trained on single senses), "finetuned" (then everything, a
+little) and "joint" (everything from fresh weights).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from sightsound.config import AugmentConfig, Config
+from sightsound.data.batches import Rows
+from sightsound.inference import Answered, answer_rows
+from sightsound.model import ClassifierNetwork, build_network
+from sightsound.studies.embeddings import embed
+from sightsound.training.fit import FINETUNE_RATE, Part, fit
+from sightsound.training.kept import shortened
+from sightsound.training.prepare import Prepared
+
+SENSES = "senses"
+VIEWS = 3  # chance changes of each training row, of which the strategies see the embeddings
+EMBEDDED_EPOCHS, EMBEDDED_BATCH = 6, 512
+EXCHANGING_SHARE = 0.2  # of the epochs, for strategies whose encoders have to run
+FINETUNED_SHARE = 0.1  # of the epochs, in the first round
+NO_CHANGES = AugmentConfig(0, 0, 0, False, 0, 0, 0, 0, 0)
+
+
+class Trial(NamedTuple):
+    """A candidate: strategy, way ("frozen", "finetuned" or "joint"), and how many rounds of finetuning it is in."""
+
+    strategy: str
+    way: str
+    round: int = 0
+
+    @property
+    def folder(self) -> str:
+        """Its name on disk."""
+        return f"{self.strategy}-{self.way}" + (f"-{self.round}" if self.round else "")
+
+    def before(self) -> Trial:
+        """The trial that a finetuned one goes on from."""
+        return Trial(self.strategy, "finetuned", self.round - 1) if self.round > 1 else Trial(self.strategy, "frozen")
+
+
+class Tried(NamedTuple):
+    """What came of a trial: validation answers, and the seconds that its own training took."""
+
+    val: Answered
+    seconds: float
+
+
+class Seed:
+    """All trials of one seed.
+
+    Args:
+        prepared: the table, shared by all seeds.
+        seed: of weights and order.
+        folder: for everything that is trained.
+    """
+
+    def __init__(self, prepared: Prepared, seed: int, folder: Path) -> None:
+        self.prepared = prepared
+        self.seed = seed
+        self.folder = folder
+        self.config = dataclasses.replace(prepared.config, seed=seed, modality_dropout=0.0)
+        self.modalities = self.config.modalities
+
+    def fresh(self, strategy: str) -> ClassifierNetwork:
+        """A network with new weights, but for what comes from the data or a checkpoint."""
+        torch.manual_seed(self.seed)
+        network = build_network(dataclasses.replace(self.config, fusion=strategy), len(self.prepared.labels))
+        known = self.prepared.network.state_dict()
+        given = tuple(f"encoders.{m}." for m in self.modalities if getattr(self.config, m).pretrained)
+        kept = {name: value for name, value in known.items() if name.startswith(("standardize.", *given))}
+        network.load_state_dict(kept, strict=False)
+        return network
+
+    @cached_property
+    def senses(self) -> ClassifierNetwork:
+        """Both encoders and heads, each trained on its sense alone; in one go, since neither touches the other."""
+        network = self.fresh("vote")
+        begin = time.perf_counter()
+        each = Part(SENSES, self.modalities, ("encoders.", "heads."))
+        with shortened(network, self.prepared.kept):
+            fit(network, self.config, self.prepared.rows, self.folder / SENSES, schedule=[each])
+        self._seconds(SENSES, time.perf_counter() - begin)
+        return network
+
+    @cached_property
+    def embedded(self) -> dict[str, Rows]:
+        """Embeddings of the training rows, changed by chance, and of the others as they are; test not included."""
+        with shortened(self.senses, self.prepared.kept):
+            return {
+                "train": embed(self.senses, self.prepared.rows["train"], self.config, VIEWS, self.seed),
+                "val": embed(self.senses, self.prepared.rows["val"]),
+            }
+
+    @cached_property
+    def embedded_test(self) -> Rows:
+        """Embeddings of the test rows."""
+        with shortened(self.senses, self.prepared.kept):
+            return embed(self.senses, self.prepared.rows["test"])
+
+    def tried(self, trial: Trial) -> Tried:
+        """The result of a trial; trained now if it was not before."""
+        done = self.folder / trial.folder / "val.npz"
+        if not done.exists():
+            if trial.way != "joint":
+                _ = self.embedded  # what all share is not this one's time
+            begin = time.perf_counter()
+            network = self._trained(trial)
+            self._seconds(trial.folder, time.perf_counter() - begin)
+            _write(done, self._answered(network, trial, "val"))
+        return Tried(_read(done), self.seconds(trial.folder))
+
+    def test(self, trial: Trial) -> Answered:
+        """What a finished trial says of the test rows."""
+        return self._answered(self.network(trial), trial, "test")
+
+    def network(self, trial: Trial) -> ClassifierNetwork:
+        """The whole network of a finished trial, from decoded files on."""
+        network = self._begun(trial)
+        checkpoint = self.folder / trial.folder / "checkpoints" / f"{self._part(trial).name}.safetensors"
+        if checkpoint.exists():  # not there for a strategy without parameters of its own
+            network.load_state_dict(load_file(checkpoint), strict=False)
+        return network.eval()
+
+    def seconds(self, name: str) -> float:
+        """What the training in a folder took."""
+        known: dict[str, float] = json.loads((self.folder / name / "seconds.json").read_text())
+        return known["seconds"]
+
+    def _trained(self, trial: Trial) -> ClassifierNetwork:
+        network, config, part = self._begun(trial), self.config, self._part(trial)
+        run = self.folder / trial.folder
+        if trial.way == "joint":
+            config = dataclasses.replace(config, fusion=trial.strategy)
+            with shortened(network, self.prepared.kept):
+                fit(network, config, self.prepared.rows, run)
+            return network
+        if self._on_embeddings(network, trial):
+            config = dataclasses.replace(
+                config,
+                epochs=EMBEDDED_EPOCHS,
+                batch_size=EMBEDDED_BATCH,
+                precision="32-true",
+                accelerator="cpu",
+                augment=NO_CHANGES,
+            )
+        else:
+            config = dataclasses.replace(config, epochs=_epochs(config, trial))
+        with self._shortened(network, trial) as rows:
+            fit(network, config, rows, run, schedule=[part])
+        return network
+
+    def _begun(self, trial: Trial) -> ClassifierNetwork:
+        """The network as the trial's training begins."""
+        network = self.fresh(trial.strategy)
+        if trial.way == "joint":
+            return network
+        if trial.way == "finetuned":
+            return self.network(
+                Trial(trial.strategy, *(("finetuned", trial.round - 1) if trial.round > 1 else ("frozen", 0)))
+            )
+        senses = self.senses.state_dict()
+        network.load_state_dict({n: v for n, v in senses.items() if not n.startswith("fusion.")}, strict=False)
+        return network
+
+    def _part(self, trial: Trial) -> Part:
+        if trial.way == "frozen":
+            return Part("fusion", self.modalities, ("fusion.",))
+        return Part(trial.way, self.modalities, ("",), FINETUNE_RATE if trial.way == "finetuned" else 1.0)
+
+    def _on_embeddings(self, network: ClassifierNetwork, trial: Trial) -> bool:
+        return trial.way == "frozen" and not network.exchanges
+
+    @contextmanager
+    def _shortened(self, network: ClassifierNetwork, trial: Trial) -> Iterator[dict[str, Rows]]:
+        """The rows for a network, and the network made to take them."""
+        embedded = self._on_embeddings(network, trial)
+        with shortened(network, dict.fromkeys(self.modalities, "embedding") if embedded else self.prepared.kept):
+            yield self.embedded if embedded else self.prepared.rows
+
+    def _answered(self, network: ClassifierNetwork, trial: Trial, split: str) -> Answered:
+        numbers = self.prepared.table.part(split).frame["row"].to_numpy()
+        with self._shortened(network, trial) as rows:
+            embedded_test = split == "test" and self._on_embeddings(network, trial)
+            return answer_rows(network.eval(), self.embedded_test if embedded_test else rows[split], numbers)
+
+    def _seconds(self, name: str, seconds: float) -> None:
+        """Adds to what is known of a folder: a training that was stopped took its time as well."""
+        path = self.folder / name / "seconds.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            path.write_text(json.dumps({"seconds": seconds}))
+
+
+def _epochs(config: Config, trial: Trial) -> int:
+    """Of training on decoded files: a share of the configured ones; in each round of finetuning twice as many."""
+    whole: int = config.epochs or 1
+    if trial.way == "finetuned":
+        return max(round(FINETUNED_SHARE * whole), 1) << (trial.round - 1)
+    return max(round(EXCHANGING_SHARE * whole), 1)
+
+
+def _write(path: Path, answered: Answered) -> None:
+    arrays: dict[str, Any] = {"row": answered.row}
+    arrays |= {f"p {'+'.join(subset)}": values for subset, values in answered.probabilities.items()}
+    arrays |= {f"has {m}": values for m, values in answered.has.items()}
+    partial = path.with_suffix(".partial.npz")
+    np.savez(partial, **arrays)
+    partial.replace(path)
+
+
+def _read(path: Path) -> Answered:
+    with np.load(path) as arrays:
+        return Answered(
+            arrays["row"],
+            {tuple(name[2:].split("+")): arrays[name] for name in arrays if name.startswith("p ")},
+            {name[4:]: arrays[name] for name in arrays if name.startswith("has ")},
+        )

@@ -1,0 +1,125 @@
+"""A comparison end to end, as typed: numbers, pictures, bundle; stopped, gone on with, repeated."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import sightsound as ss
+from sightsound.report.compare import pareto
+from tests.conftest import write_table
+
+SMALL = ["--epochs", "12", "--batch-size", "16"]
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("compared")
+    table = write_table(folder / "data", rows_per_class=30)
+    options = ss.CompareOptions("concat,average,product,majority,mmtm,central", seeds=2)
+    ss.compare(table, compare=options, out=folder / "run", epochs=12, batch_size=16, say=lambda line: None)
+    return table, folder / "run"
+
+
+def test_every_strategy_and_both_senses_have_all_numbers(compared: tuple[Path, Path]) -> None:
+    frame = pd.read_csv(compared[1] / "compare.csv").set_index("name")
+    assert set(frame.index) == {
+        "concat",
+        "average",
+        "product",
+        "majority",
+        "mmtm",
+        "central",
+        "image alone",
+        "audio alone",
+    }
+    numbers = frame[["accuracy", "macro_f1", "calibration_error", "image_alone_accuracy", "multiply_adds", "memory_mb"]]
+    assert numbers.drop(index="audio alone").notna().all(axis=None)
+    assert ((frame["accuracy_low"] <= frame["accuracy"]) & (frame["accuracy"] <= frame["accuracy_high"])).all()
+    assert (frame[["train_seconds", "latency_ms", "latency_256_ms"]] >= 0).all(axis=None)
+    assert set(frame.loc[["product", "majority"], "training"]) == {"frozen"}
+    assert "finetuned" in set(
+        json.loads((compared[1] / "compare.json").read_text())["rows"][0]["training"].split()
+    ) or (list((compared[1] / "seed-0").glob("*-finetuned-1")))
+
+
+def test_the_winner_is_a_bundle_that_answers(compared: tuple[Path, Path]) -> None:
+    content = json.loads((compared[1] / "compare.json").read_text())
+    classifier = ss.load(compared[1] / "bundle")
+    assert classifier.config.fusion == content["recommendation"]["accuracy"]
+    metrics = classifier.evaluate(compared[0].parent / "table.csv")
+    assert metrics["subsets"]["image+audio"]["accuracy"] > 0.8
+
+
+def test_the_report_shows_the_words_and_needs_no_network(compared: tuple[Path, Path]) -> None:
+    page = (compared[1] / "compare.html").read_text()
+    for line in json.loads((compared[1] / "compare.json").read_text())["recommendation"]["lines"]:
+        assert line.split(":")[0] in page
+    assert page.count("<svg") == 3
+    assert "http://" not in page.replace("http://www.w3.org", "") and "src=" not in page
+
+
+def test_going_on_trains_nothing_twice_and_can_add_strategies(compared: tuple[Path, Path], typed) -> None:
+    table, run = compared
+    before = {path: path.stat().st_mtime_ns for path in run.glob("seed-*/*/val.npz")}
+    names = "concat,average,product,majority,mmtm,central,vote"
+    ran = typed("compare", table, "--strategies", names, "--seeds", 2, *SMALL, "--out", run, "--resume")
+    assert ran.code == 0, ran.err
+    assert "For accuracy: " in ran.out and "vote" in ran.out
+    assert all(path.stat().st_mtime_ns == time for path, time in before.items())
+
+
+def test_the_same_seed_gives_the_same_table(compared: tuple[Path, Path], tmp_path: Path, typed) -> None:
+    table, run = compared
+    ran = typed(
+        "compare", table, "--strategies", "concat,product,central", "--seeds", 1, *SMALL, "--out", tmp_path / "a"
+    )
+    assert ran.code == 0, ran.err
+    for trial in ("concat-frozen", "product-frozen", "central-frozen"):
+        one, other = (np.load(r / "seed-0" / trial / "val.npz") for r in (run, tmp_path / "a"))
+        assert all(np.array_equal(one[name], other[name]) for name in one)
+
+
+def test_jobs_give_the_same_answers(compared: tuple[Path, Path], tmp_path: Path, typed) -> None:
+    table, run = compared
+    out = tmp_path / "b"
+    ran = typed("compare", table, "--strategies", "concat", "--seeds", 2, "--jobs", 2, *SMALL, "--out", out)
+    assert ran.code == 0, ran.err
+    one, other = (np.load(r / "seed-1" / "concat-frozen" / "val.npz") for r in (run, out))
+    assert np.allclose(one["p image+audio"], other["p image+audio"], atol=0.02)
+
+
+def test_a_budget_that_is_used_up_is_said(compared: tuple[Path, Path], tmp_path: Path, typed) -> None:
+    ran = typed(
+        "compare",
+        compared[0],
+        "--strategies",
+        "vote,concat",
+        "--seeds",
+        3,
+        "--budget",
+        "0.0001",
+        *SMALL,
+        "--out",
+        tmp_path / "c",
+    )
+    assert ran.code == 1 and "budget" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--strategies", "concta"], "Did you mean 'concat'?"),
+        (["--seeds", "0"], "at least 1"),
+        (["--modalities", "[image]"], "needs both senses"),
+    ],
+)
+def test_wrong_calls_say_what_to_do(table: Path, tmp_path: Path, typed, arguments: list[str], message: str) -> None:
+    ran = typed("compare", table, *arguments, "--out", tmp_path / "d")
+    assert ran.code == 1 and message in ran.err
+
+
+def test_pareto_by_hand() -> None:
+    assert pareto([(3, 0.9), (1, 0.5), (2, 0.4), (2, 0.7), (4, 0.9)]) == [1, 3, 0]
