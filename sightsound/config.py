@@ -141,6 +141,8 @@ class Config:
     """Chance changes to the training rows."""
     on_bad_file: Literal["stop", "skip"] = "stop"
     """stop: say which files are bad and end; skip: leave their rows out."""
+    joins: str | None = None
+    """Of fusion search: which stages are joined, such as "2-2-relu 1-2-sigmoid" (audio, image); default: searched."""
     schedule: Literal["joint", "staged", "staged+finetune"] = "joint"
     """joint: all at once; staged: each sense first, then the fusion on the frozen encoders; +finetune: then all."""
     balance: Literal["heads", "none", "ogm-ge", "gradient-blend", "unimodal-teacher"] = "heads"

@@ -19,6 +19,7 @@ from sightsound.features.image import ChannelsFirst, Standardize
 from sightsound.features.pretrained import CheckpointFeatures
 from sightsound.fusion import STRATEGIES, Fusion
 from sightsound.fusion.base import like
+from sightsound.fusion.search import Search
 from sightsound.registry import resolve
 from sightsound.types import Batch, Output
 
@@ -77,7 +78,12 @@ class ClassifierNetwork(nn.Module):
     def fuse(self, batch: Batch) -> Output:
         """Features -> `Output`: the one loop of every strategy."""
         present = {m: batch.present[m] for m in self.modalities}
-        return self._decide(self._encode(batch.inputs, present), present)
+        return self._decide(self.encode(batch.inputs, present), present)
+
+    @property
+    def joins(self) -> str | None:
+        """The wiring of the strategy `search`; None of any other."""
+        return self.fusion.joins if isinstance(self.fusion, Search) else None
 
     @property
     def exchanges(self) -> bool:
@@ -91,15 +97,15 @@ class ClassifierNetwork(nn.Module):
         strategy exchanges between the encoders.
         """
         everything = {m: batch.present[m] for m in self.modalities}
-        encoded = self._encode(batch.inputs, everything)
+        encoded = self.encode(batch.inputs, everything)
         outputs = []
         for subset in subsets:
             present = {m: p if m in subset else torch.zeros_like(p) for m, p in everything.items()}
             anew = self.exchanges and 1 < len(subset) < len(self.modalities)
-            outputs.append(self._decide(self._encode(batch.inputs, present) if anew else encoded, present))
+            outputs.append(self._decide(self.encode(batch.inputs, present) if anew else encoded, present))
         return outputs
 
-    def _encode(self, features: dict[str, Tensor], present: dict[str, Tensor]) -> Encoded:
+    def encode(self, features: dict[str, Tensor], present: dict[str, Tensor]) -> Encoded:
         """Per modality features -> embeddings (B, D), on its own and with the strategy's exchange after each stage.
 
         Until the first exchange both are the same and computed once.
@@ -163,6 +169,8 @@ def build_network(config: Config, classes: int) -> ClassifierNetwork:
     fusion = strategy(
         {m: e.embedding_size for m, e in encoders.items()}, {m: e.stage_channels for m, e in encoders.items()}, classes
     )
+    if config.joins and isinstance(fusion, Search):
+        fusion.rewire(config.joins)
     return ClassifierNetwork(features, standardize, encoders, fusion, classes)
 
 

@@ -25,6 +25,7 @@ from sightsound.fusion.feature import (
     TensorFusion,
 )
 from sightsound.fusion.hierarchical import Bottleneck, Central, CrossAttention, Mmtm
+from sightsound.fusion.search import Search
 
 __all__ = ["DECISION", "FEATURE", "HIERARCHICAL", "STRATEGIES", "Fusion"]
 
@@ -56,5 +57,6 @@ HIERARCHICAL: dict[str, type[Fusion]] = {
     "central": Central,
     "bottleneck": Bottleneck,
     "cross-attention": CrossAttention,
+    "search": Search,
 }
 STRATEGIES: dict[str, type[Fusion]] = {**FEATURE, **DECISION, **HIERARCHICAL}

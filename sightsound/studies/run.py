@@ -105,5 +105,6 @@ def _winner(prepared: Prepared, study: Study, name: str, run: Path) -> Classifie
     best = int(np.argmax(right))
     network = Seed(prepared, best, run / f"seed-{best}").network(one.trial)
     config = dataclasses.replace(prepared.config, fusion=name, schedule=SCHEDULES[one.trial.way], seed=best)
+    config = dataclasses.replace(config, joins=network.joins)
     metrics = {"split": "test", **measure_answers(one.test[best], study.target["test"], prepared.labels)}
     return Classifier(network, config, prepared.labels, metrics)

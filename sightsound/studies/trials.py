@@ -21,10 +21,11 @@ from safetensors.torch import load_file
 
 from sightsound.config import AugmentConfig, Config
 from sightsound.data.batches import Rows
+from sightsound.fusion.search import Search
 from sightsound.inference import Answered, answer_rows
 from sightsound.model import ClassifierNetwork, build_network
 from sightsound.studies.embeddings import embed
-from sightsound.training.fit import FINETUNE_RATE, Part, fit
+from sightsound.training.fit import FINETUNE_RATE, JOINS, Part, fit
 from sightsound.training.kept import shortened
 from sightsound.training.prepare import Prepared
 
@@ -131,6 +132,9 @@ class Seed:
     def network(self, trial: Trial) -> ClassifierNetwork:
         """The whole network of a finished trial, from decoded files on."""
         network = self._begun(trial)
+        wiring = self.folder / trial.folder / JOINS
+        if wiring.exists() and isinstance(network.fusion, Search):
+            network.fusion.rewire(wiring.read_text())
         checkpoint = self.folder / trial.folder / "checkpoints" / f"{self._part(trial).name}.safetensors"
         if checkpoint.exists():  # not there for a strategy without parameters of its own
             network.load_state_dict(load_file(checkpoint), strict=False)
@@ -159,7 +163,8 @@ class Seed:
                 augment=NO_CHANGES,
             )
         else:
-            config = dataclasses.replace(config, epochs=_epochs(config, trial))
+            joins = network.joins if trial.way == "finetuned" else None
+            config = dataclasses.replace(config, epochs=_epochs(config, trial), joins=joins)
         with self._shortened(network, trial) as rows:
             fit(network, config, rows, run, schedule=[part])
         return network

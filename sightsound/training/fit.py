@@ -21,13 +21,16 @@ from sightsound.config import Config
 from sightsound.data.batches import Rows, loader
 from sightsound.encoders.pretrained import Pretrained
 from sightsound.errors import ConfigError
+from sightsound.fusion.search import Search
 from sightsound.model import ClassifierNetwork
 from sightsound.progress import progress_bar
 from sightsound.training.augment import Augment
 from sightsound.training.balance import BALANCES, Heads
 from sightsound.training.module import MONITOR, Optimization, Stage
+from sightsound.training.search import search
 
 VALIDATION_BATCH = 256
+JOINS = "joins.txt"  # the wiring that was searched for, in the run folder
 FINETUNE_RATE = 0.1  # of the learning rate, where everything has been trained already
 PRETRAINED_RATE = 0.02  # of the learning rate, for the last layer of a pretrained encoder: what it knows is to stay
 
@@ -58,7 +61,8 @@ def parts(config: Config) -> list[Part]:
     each = [Part(m, (m,), (f"encoders.{m}.", f"heads.{m}.")) for m in everything]
     if config.schedule == "joint":
         taught = BALANCES[config.balance].needs_single_senses
-        return [*(each if taught else []), Part("joint", everything, ("",), afresh=taught)]
+        first = each if taught or (config.fusion == "search" and not config.joins) else []
+        return [*first, Part("joint", everything, ("",), afresh=bool(first))]
     staged = [*each, Part("fusion", everything, ("fusion.",))]
     return staged if config.schedule == "staged" else [*staged, Part("finetune", everything, ("",), FINETUNE_RATE)]
 
@@ -89,8 +93,10 @@ def fit(
         if not _unfreeze(network, part.trains, config):  # the strategy has no parameters of its own
             continue
         balance = BALANCES[config.balance](network)
+        if len(part.shown) > 1 and not config.joins:
+            _wire(network, config, rows, run)
         if part.afresh:
-            network.load_state_dict(fresh)
+            network.load_state_dict({n: v for n, v in fresh.items() if not n.startswith("fusion.")}, strict=False)
         done = run / "checkpoints" / f"{part.name}.safetensors"
         if not done.exists():
             # a sense that is trained alone has nothing to be balanced against
@@ -137,6 +143,20 @@ def _fit_part(
     state = torch.load(best.best_model_path, map_location="cpu", weights_only=False)["state_dict"]
     network.load_state_dict({name.removeprefix("network."): value for name, value in state.items()})
     network.cpu()
+
+
+def _wire(network: ClassifierNetwork, config: Config, rows: Mapping[str, Rows], run: Path) -> None:
+    """Gives the strategy `search` its wiring: the run folder's, or one searched on the encoders as they are."""
+    if not isinstance(network.fusion, Search):
+        return
+    known = run / JOINS
+    if not known.exists():
+        joins = search(network, network.fusion, rows, config)
+        run.mkdir(parents=True, exist_ok=True)
+        known.write_text(joins)
+    if network.fusion.joins != known.read_text():
+        torch.manual_seed(config.seed)
+        network.fusion.rewire(known.read_text())
 
 
 def _trainer(config: Config, epochs: int, callbacks: list[Callback], run: Path, name: str) -> Trainer:

@@ -113,7 +113,8 @@ def _tested(prepared: Prepared, run: Path) -> Classifier:
     pd.DataFrame(columns).rename_axis("row").to_csv(run / "predictions.csv")
     target = np.searchsorted(labels, frame["label"].to_numpy(dtype=str))  # labels are sorted
     metrics = {"split": split, **measure_answers(answered, target, prepared.labels)}
-    return Classifier(network, prepared.config, prepared.labels, metrics)
+    config = dataclasses.replace(prepared.config, joins=network.joins)
+    return Classifier(network, config, prepared.labels, metrics)
 
 
 def plain(config: Config) -> dict[str, Any]:

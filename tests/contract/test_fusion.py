@@ -90,7 +90,7 @@ def test_inputs_are_not_modified(fusion: str) -> None:
 def test_combine_does_not_modify_what_it_is_given(fusion: str) -> None:
     network = network_with(fusion)
     batch = network.featurize(batch_of(3))
-    encoded = network._encode(batch.inputs, batch.present)
+    encoded = network.encode(batch.inputs, batch.present)
     scores = {m: torch.randn(3, CLASSES) for m in encoded.joined}
     given = (encoded.joined, scores, batch.present)
     kept = copy.deepcopy([{m: x.detach() for m, x in part.items()} for part in given])

@@ -1,0 +1,84 @@
+"""Hierarchical fusion whose wiring is searched: which stages are joined, and how (after MFAS, Perez-Rua et al., 2019).
+
+A wiring is written as a text: a cell for each word, in order. "2-1-relu" joins stage 2 of the first modality (by name:
+audio) with stage 1 of the second and the cell before. `training.search` finds one; until then stages of the same number
+are joined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from sightsound.errors import ConfigError
+from sightsound.fusion.base import Combined, Fusion, Tensors
+from sightsound.fusion.hierarchical import WIDTH, channel_means
+
+ACTIVATIONS = {"relu": torch.relu, "sigmoid": torch.sigmoid}
+
+
+class Search(Fusion):
+    """Cells that each read one stage of every modality, as channel means, and the cell before; dense C.
+
+    It takes from the encoders and gives them nothing.
+    """
+
+    def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
+        super().__init__(embedding_sizes, stage_channels, classes)
+        self.channels = {m: list(stage_channels[m]) for m in self.modalities}
+        self.classes = classes
+        self.stages = len(self.channels[self.modalities[0]])
+        self.rewire(" ".join("-".join([str(k)] * len(self.modalities)) + "-relu" for k in range(self.stages)))
+
+    def rewire(self, joins: str) -> None:
+        """Takes another wiring, with fresh weights. Raises ConfigError if it is none."""
+        self.cells = parse(joins, len(self.modalities), self.stages)
+        self.joins = joins
+        layers, before = [], 0
+        for stages, _ in self.cells:
+            size = sum(self.channels[m][k] for m, k in zip(self.modalities, stages, strict=True))
+            layers.append(nn.Linear(size + before, WIDTH))
+            before = WIDTH
+        self.join = nn.ModuleList(layers)
+        self.classify = nn.Linear(WIDTH, self.classes)
+
+    def exchange(
+        self, stage: int, maps: Tensors, present: Tensors, shared: Tensor | None = None
+    ) -> tuple[Tensors, Tensor | None]:
+        """Leaves the maps; shared (B, all channels so far) are the channel means, stage by stage."""
+        means = [torch.where(present[m][:, None], channel_means(maps[m]).float(), 0) for m in self.modalities]
+        return maps, torch.cat(means if shared is None else [shared, *means], dim=1)
+
+    def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
+        """The channel means of all stages -> logits (B, C); no weights."""
+        if shared is None:
+            raise ValueError("`exchange` of every stage comes before `combine`")
+        sizes = [self.channels[m][k] for k in range(self.stages) for m in self.modalities]
+        means = shared.split(sizes, dim=1)
+        read: list[Tensor] = []
+        for (stages, activation), layer in zip(self.cells, self.join, strict=True):
+            joined = [means[k * len(self.modalities) + i] for i, k in enumerate(stages)]
+            read = [ACTIVATIONS[activation](layer(torch.cat([*joined, *read], dim=1)))]
+        return Combined(self.classify(read[0]), None)
+
+
+def parse(joins: str, modalities: int, stages: int) -> list[tuple[tuple[int, ...], str]]:
+    """The cells of a wiring: stage of each modality, and activation. Raises ConfigError."""
+    cells = []
+    for word in joins.split():
+        *numbers, activation = word.split("-")
+        if (
+            len(numbers) != modalities
+            or activation not in ACTIVATIONS
+            or any(number not in map(str, range(stages)) for number in numbers)
+        ):
+            raise ConfigError(
+                f"joins: {word!r} is no cell; one is the stage of each sense, 0 to {stages - 1}, and "
+                f"{' or '.join(ACTIVATIONS)}, such as {'-'.join(['2'] * modalities)}-relu."
+            )
+        cells.append((tuple(map(int, numbers)), activation))
+    if not cells:
+        raise ConfigError("joins: there is no cell in it.")
+    return cells
