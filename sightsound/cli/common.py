@@ -6,11 +6,11 @@ import re
 from argparse import RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import Any
+from typing import Any, NamedTuple
 
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace, set_parsing_settings
 
-from sightsound.config import ColumnsConfig
+from sightsound.config import ColumnsConfig, Config
 from sightsound.data.sources.base import SourceOptions
 
 set_parsing_settings(docstring_parse_attribute_docstrings=True)
@@ -52,10 +52,36 @@ def columns_of(given: Namespace) -> ColumnsConfig | None:
     return None if columns == ColumnsConfig() else columns
 
 
-def source_of(given: dict[str, Any]) -> SourceOptions:
-    """Takes the options of data sets known by name out of all that were given."""
-    own = {f.name: given.pop(f.name) for f in fields(SourceOptions) if f.name not in ("seed", "on_bad_file")}
-    return SourceOptions(**own, seed=given["seed"], on_bad_file=given["on_bad_file"])
+class Given(NamedTuple):
+    """What was typed for a run: where (table, source, out, resume), and all other options."""
+
+    where: dict[str, Any]
+    options: dict[str, Any]
+
+
+def run_options(parser: Parser, arguments: Sequence[str], without: frozenset[str] = frozenset()) -> Given:
+    """Adds what every verb that trains in a run folder takes, and parses.
+
+    Args:
+        parser: with the verb's own options.
+        arguments: as typed.
+        without: fields of `Config` that the verb does not take.
+    """
+    parser.add_argument("table", help="CSV, TSV, Parquet or JSON Lines file, a folder of classes, or a name")
+    parser.add_argument("--out", help="run folder; default: a new one under runs/")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    parser.add_argument("--config", action="config", help="YAML file with any of the options below")
+    parser.add_class_arguments(Config, nested_key=None, skip=set(without))
+    shared = {"seed", "on_bad_file"}
+    parser.add_class_arguments(SourceOptions, nested_key=None, skip=shared)
+    given = parser.given(arguments).as_dict()
+    given.pop("config", None)
+    where = {name: given.pop(name) for name in ("table", "out", "resume")}
+    if where["resume"] and not where["out"]:
+        parser.error("--resume needs --out RUN_FOLDER, the run to go on with")
+    own = {f.name: given.pop(f.name) for f in fields(SourceOptions) if f.name not in shared}
+    where["source"] = SourceOptions(**own, **{name: given[name] for name in shared})
+    return Given(where, given)
 
 
 def _underscored(argument: str) -> str:

@@ -151,19 +151,23 @@ def compare(prepared: Prepared, options: CompareOptions, folder: Path, say: Call
     return _tested(field, names, dependence, joint)
 
 
-def _at_chance(seed: Seed, modality: str) -> bool:
-    """Whether a sense alone is no better than naming the most frequent class."""
+def _blind(seed: Seed, modality: str) -> bool:
+    """Whether a sense alone says nothing about the class."""
     answered = seed.tried(SENSES_TRIAL).val
     rows = answered.has[modality]
     target = targets(seed.prepared, "val", answered)[rows]
-    right = answered.probabilities[(modality,)][rows].argmax(1) == target
+    return at_chance(answered.probabilities[(modality,)][rows].argmax(1) == target, target)
+
+
+def at_chance(right: NDArray[np.bool_], target: NDArray[np.int64]) -> bool:
+    """Whether answers (n,), right or wrong, are no better than naming the most frequent class."""
     most = np.bincount(target).max() / len(target)
     return bool(binomtest(int(right.sum()), len(target), float(most), "greater").pvalue > 0.001)
 
 
 def _reason(seeds: Sequence[Seed], dependence: Dependence | None) -> str:
     """Why everything has to be trained jointly, or ""."""
-    blind = [m for m in seeds[0].modalities if all(_at_chance(seed, m) for seed in seeds)]
+    blind = [m for m in seeds[0].modalities if all(_blind(seed, m) for seed in seeds)]
     if blind:
         return f"{' and '.join(blind)} alone say(s) nothing about the class: everything is trained jointly."
     if dependence and dependence.found:

@@ -7,7 +7,8 @@ The rule, whose every step reads validation rows only:
    strategy can then be better than the product of what calibrated senses say.
 3. For speed: the tied one that answers 256 rows fastest.
 4. For a sense that may go missing: the tied one with the highest mean accuracy over the senses alone.
-5. Fusion is not worth it where the best strategy is not really better than the best sense alone, or by less than half a
+5. Where the best is no better than naming the most frequent class, nothing is recommended.
+6. Fusion is not worth it where the best strategy is not really better than the best sense alone, or by less than half a
    point.
 """
 
@@ -17,11 +18,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sightsound.studies.compare import Study
+from sightsound.studies.compare import Study, at_chance
 from sightsound.studies.significance import compare_to
 from sightsound.studies.table import ALONE, Row, alone_accuracy, right_answers, right_senses
 
 WORTH = 0.005  # of accuracy
+NOTHING = (
+    "Nothing was learnt: no strategy and no sense is better than naming the most frequent class. Are labels and files "
+    "in step? More rows, more --epochs or a smaller --learning-rate may help."
+)
 
 
 class Recommendation(NamedTuple):
@@ -59,6 +64,8 @@ def recommend(study: Study, rows: list[Row]) -> Recommendation:
     gain = compare_to(sense, {sense: senses[sense], best: right[best]})[best]
     worth = gain.real and gain.mean >= WORTH
     found = Recommendation(accuracy, speed, missing, tied, worth, sense, [])
+    if at_chance(right[best][0], study.target["val"]):
+        return found._replace(worth=False, lines=[NOTHING, *([study.joint] if study.joint else []), _reason(study)])
     return found._replace(lines=_words(study, found, known))
 
 

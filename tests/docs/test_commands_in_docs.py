@@ -57,6 +57,8 @@ def test_the_readme_commands_work_in_their_order(
             words += ["--mirror", server[0]]  # a test has no other network
         if words[0] == "train" and words[1] in ("mnist+fsdd", "video", "hub:OWNER/NAME"):
             words = [word.replace("20000", "60") for word in words] + ["--epochs", "1"]  # nor the time
+        if words[0] == "compare":
+            words += ["--epochs", "5", "--seeds", "1"]
         done = typed(*words)
         assert done.code == 0, (line, done.err)
     assert (workplace / "runs" / "first" / "report.html").exists() and (workplace / "answers.csv").exists()

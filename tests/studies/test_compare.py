@@ -123,3 +123,13 @@ def test_wrong_calls_say_what_to_do(table: Path, tmp_path: Path, typed, argument
 
 def test_pareto_by_hand() -> None:
     assert pareto([(3, 0.9), (1, 0.5), (2, 0.4), (2, 0.7), (4, 0.9)]) == [1, 3, 0]
+
+
+def test_labels_without_meaning_are_said_to_teach_nothing(tmp_path: Path, typed) -> None:
+    table = write_table(tmp_path / "data", rows_per_class=40)
+    frame = pd.read_csv(table)
+    frame["label"] = np.random.default_rng(0).permutation(frame["label"])
+    frame.to_csv(table, index=False)
+    ran = typed("compare", table, "--strategies", "concat,vote", "--seeds", 1, *SMALL, "--out", tmp_path / "run")
+    assert ran.code == 0, ran.err
+    assert "Nothing was learnt" in ran.out and "everything is trained jointly" in ran.out

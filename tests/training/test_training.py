@@ -1,6 +1,7 @@
 """The training procedure: it learns, both schedules, every strategy, one sense alone, the user's own classes."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -12,8 +13,8 @@ from safetensors.torch import load_file
 import sightsound as ss
 from sightsound.config import Config, from_dict
 from sightsound.errors import ConfigError, RunError, TableError
-from sightsound.fusion import STRATEGIES
 from sightsound.training.augment import hide_some
+from sightsound.training.balance import BALANCES
 from sightsound.training.fit import parts
 from tests.conftest import TRAINED, write_table
 
@@ -42,7 +43,7 @@ def test_it_learns_and_leaves_a_whole_run_folder(trained: tuple[Path, Path]) -> 
     assert (predicted["label"] == predicted["predicted"]).all() and len(predicted) == 9
 
 
-@pytest.mark.parametrize("fusion", STRATEGIES)
+@pytest.mark.parametrize("fusion", ["concat", "vote", "weighted", "mmtm", "search"])
 def test_staged_trains_each_sense_and_then_only_the_fusion(fusion: str, table: Path, tmp_path: Path) -> None:
     classifier = ss.train(table, out=tmp_path / "run", fusion=fusion, schedule="staged", **QUICK)
     assert min(accuracies(classifier.metrics).values()) > 0.6
@@ -56,6 +57,26 @@ def test_staged_trains_each_sense_and_then_only_the_fusion(fusion: str, table: P
     for name, value in first.items():
         if name.startswith("encoders.image"):
             assert torch.equal(value, last[name]), f"{name} moved while another sense was trained"
+
+
+@pytest.mark.parametrize("balance", BALANCES)
+def test_every_balance_learns_and_goes_on_after_a_stop(balance: str, table: Path, tmp_path: Path) -> None:
+    options = {**QUICK, "epochs": 25, "balance": balance}
+    classifier = ss.train(table, out=tmp_path / "run", **options)
+    assert accuracies(classifier.metrics)["image+audio"] >= 0.85
+    (tmp_path / "run" / "checkpoints" / "joint.safetensors").unlink()
+    shutil.rmtree(tmp_path / "run" / "bundle")
+    again = ss.train(table, out=tmp_path / "run", resume=True, **options)  # from the last checkpoint, which has ended
+    assert accuracies(again.metrics) == accuracies(classifier.metrics)
+
+
+def test_finetuning_follows_the_stages(table: Path, tmp_path: Path) -> None:
+    classifier = ss.train(table, out=tmp_path / "run", fusion="search", schedule="staged+finetune", **QUICK)
+    done = {p.stem for p in (tmp_path / "run" / "checkpoints").glob("*.safetensors")}
+    assert done == {"image", "audio", "fusion", "finetune"}
+    assert classifier.config.joins == (tmp_path / "run" / "joins.txt").read_text()
+    assert ss.load(tmp_path / "run" / "bundle").network.joins == classifier.config.joins
+    assert accuracies(classifier.metrics)["image+audio"] >= 0.85
 
 
 def test_one_sense_alone(table: Path, tmp_path: Path) -> None:
