@@ -8,6 +8,7 @@ cannot decide: everything is trained jointly. Validation rows choose; test rows 
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -25,9 +26,10 @@ from sightsound.errors import ConfigError, RunError
 from sightsound.fusion import DECISION, HIERARCHICAL, STRATEGIES, Fusion
 from sightsound.inference import Answered, blank
 from sightsound.metrics import macro_means
+from sightsound.model import build_network
 from sightsound.progress import progress_bar
 from sightsound.registry import resolve
-from sightsound.studies.cost import Cost, cost
+from sightsound.studies.cost import Cost, costs
 from sightsound.studies.dependence import Dependence, conditional_dependence
 from sightsound.studies.trials import SENSES, Seed, Trial
 from sightsound.training.prepare import Prepared
@@ -60,7 +62,6 @@ class Compared(NamedTuple):
         score: macro F1 on validation rows, mean over the seeds.
         val, test: per seed, what it says of the validation and of the test rows.
         seconds: of its own training, mean over the seeds.
-        cost: in use.
     """
 
     name: str
@@ -70,7 +71,6 @@ class Compared(NamedTuple):
     val: list[Answered]
     test: list[Answered]
     seconds: float
-    cost: Cost
 
 
 class Study(NamedTuple):
@@ -79,6 +79,7 @@ class Study(NamedTuple):
     Attributes:
         compared: by strategy, best on validation rows first.
         senses: the same of both senses before anything is fused, of which the answers of one alone are of interest.
+        costs: of each strategy in use, and of each modality's network alone.
         target: per split (n,), the classes of the validation and of the test rows.
         senses_seconds: of training both senses, mean over the seeds.
         dependence: of the senses given the class, or None where it cannot be told.
@@ -88,6 +89,7 @@ class Study(NamedTuple):
 
     compared: dict[str, Compared]
     senses: Compared
+    costs: dict[str, Cost]
     target: dict[str, NDArray[np.int64]]
     senses_seconds: float
     dependence: Dependence | None
@@ -242,7 +244,11 @@ def _tested(field: Field, names: list[str], dependence: Dependence | None, joint
     }
     seconds = float(np.mean([seed.seconds(SENSES) for seed in field.seeds]))
     left_out = [name for name in names if name not in compared]
-    return Study(compared, senses, target, seconds, dependence, joint, left_out)
+    networks = {name: field.seeds[0].network(one.trial) for name, one in compared.items()}
+    for m in prepared.config.modalities:
+        networks[m] = build_network(dataclasses.replace(prepared.config, modalities=(m,)), len(prepared.labels))
+    found = costs(networks, _example(prepared))
+    return Study(compared, senses, found, target, seconds, dependence, joint, left_out)
 
 
 def _compared(field: Field, trial: Trial) -> Compared:
@@ -254,7 +260,6 @@ def _compared(field: Field, trial: Trial) -> Compared:
         [seed.tried(trial).val for seed in field.seeds],
         [seed.test(trial) for seed in field.seeds],
         float(np.mean([_own_seconds(seed, trial) for seed in field.seeds])),
-        cost(field.seeds[0].network(trial), _example(field.seeds[0].prepared)),
     )
 
 

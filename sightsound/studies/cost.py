@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -38,39 +39,54 @@ class Cost(NamedTuple):
 
 
 @torch.no_grad()
-def cost(network: ClassifierNetwork, example: Batch) -> Cost:
-    """Measures a network.
+def costs(networks: Mapping[str, ClassifierNetwork], example: Batch) -> dict[str, Cost]:
+    """Measures networks, in turns, so that what else the machine does slows all of them alike.
 
     Args:
-        network: whole, from decoded files on.
+        networks: whole, from decoded files on; they may differ in their modalities.
         example: one row that has everything.
     """
-    network.eval()
-    many = Batch({m: x.repeat(MANY, *[1] * (x.dim() - 1)) for m, x in example.inputs.items()}, _there(example, MANY))
+    one = {name: _rows(network, example, 1) for name, network in networks.items()}
+    many = {name: _rows(network, example, MANY) for name, network in networks.items()}
+    latency = _milliseconds(networks, one)
+    latency_256 = _milliseconds(networks, many)
+    return {
+        name: Cost(
+            sum(p.numel() for p in network.parameters()),
+            _multiply_adds(network, one[name]),
+            latency[name],
+            latency_256[name],
+            (_state_bytes(network) + _peak_bytes(network, many[name])) / 1e6,
+        )
+        for name, network in networks.items()
+    }
+
+
+def _rows(network: ClassifierNetwork, example: Batch, count: int) -> Batch:
+    """The example so many times, with the network's modalities."""
+    inputs = {m: example.inputs[m].repeat(count, *[1] * (example.inputs[m].dim() - 1)) for m in network.modalities}
+    return Batch(inputs, {m: torch.ones(count, dtype=torch.bool) for m in inputs})
+
+
+def _multiply_adds(network: ClassifierNetwork, batch: Batch) -> int:
     with torch.enable_grad(), FlopCounterMode(display=False) as counter:  # it fails without gradients
-        network(example)
-    parameters = sum(p.numel() for p in network.parameters())
-    size = sum(value.numel() * value.element_size() for value in network.state_dict().values())
-    return Cost(
-        parameters,
-        counter.get_total_flops() // 2,
-        _milliseconds(network, example),
-        _milliseconds(network, many),
-        (size + _peak_bytes(network, many)) / 1e6,
-    )
+        network.eval()(batch)
+    return int(counter.get_total_flops()) // 2
 
 
-def _there(example: Batch, rows: int) -> dict[str, torch.Tensor]:
-    return {m: torch.ones(rows, dtype=torch.bool) for m in example.present}
+def _state_bytes(network: ClassifierNetwork) -> int:
+    return sum(value.numel() * value.element_size() for value in network.state_dict().values())
 
 
-def _milliseconds(network: ClassifierNetwork, batch: Batch) -> float:
-    times = []
+def _milliseconds(networks: Mapping[str, ClassifierNetwork], batches: Mapping[str, Batch]) -> dict[str, float]:
+    """Median time of an answer by name; the first round warms up."""
+    times: dict[str, list[float]] = {name: [] for name in networks}
     for _ in range(REPEATS + 1):
-        begin = time.perf_counter()
-        network(batch)
-        times.append(1000 * (time.perf_counter() - begin))
-    return statistics.median(times[1:])
+        for name, network in networks.items():
+            begin = time.perf_counter()
+            network.eval()(batches[name])
+            times[name].append(1000 * (time.perf_counter() - begin))
+    return {name: statistics.median(each[1:]) for name, each in times.items()}
 
 
 def _peak_bytes(network: ClassifierNetwork, batch: Batch) -> int:

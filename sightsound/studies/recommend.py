@@ -59,7 +59,7 @@ def recommend(study: Study, rows: list[Row]) -> Recommendation:
     accuracy = "product" if independent and "product" in tied else best
     known = {row.name: row for row in rows}
     speed = min(tied, key=lambda name: known[name].latency_256_ms)
-    missing = max(tied, key=lambda name: _alone(study, name))
+    missing = max(tied, key=lambda name: (round(_alone(study, name), 4), name == accuracy))
     sense = max(senses, key=lambda name: float(senses[name].mean()))
     gain = compare_to(sense, {sense: senses[sense], best: right[best]})[best]
     worth = gain.real and gain.mean >= WORTH

@@ -79,7 +79,7 @@ def rows(study: Study, classes: int) -> list[Row]:
                 float(np.mean([calibration_error(p, study.target["test"]) for p in said])),
                 {m: alone_accuracy(one.test, m, study.target["test"]) for m in (subset if sense else modalities)},
                 study.senses_seconds if sense else one.seconds,
-                *one.cost,
+                *study.costs[sense or name],
             )
         )
     return result
