@@ -20,7 +20,7 @@ from torch import Tensor
 from sightsound.config import Config, from_dict
 from sightsound.errors import BundleError, ConfigError
 
-FORMAT = 1
+FORMAT = 2
 WEIGHTS, CONFIG, LABELS, METRICS, CARD, SUMS = (
     "model.safetensors",
     "config.json",
@@ -89,6 +89,11 @@ def read_bundle(folder: Path) -> Bundle:
             raise BundleError(
                 f"{folder}: written by a newer sightsound (bundle format {saved['format']}; this version reads up to "
                 f"{FORMAT}). Upgrade: pip install -U sightsound"
+            )
+        if saved["format"] < FORMAT:
+            raise BundleError(
+                f"{folder}: written before the first release, by a sightsound whose networks are not those of today. "
+                "Train it again, or take the version that wrote it."
             )
         saved_sums = (folder / SUMS).read_text()
         changed = [line.split()[1] for line in _sums(folder) if line not in saved_sums]

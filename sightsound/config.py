@@ -143,8 +143,9 @@ class Config:
     """stop: say which files are bad and end; skip: leave their rows out."""
     joins: str | None = None
     """Of fusion search: which stages are joined, such as "2-2-relu 1-2-sigmoid" (audio, image); default: searched."""
-    schedule: Literal["joint", "staged", "staged+finetune"] = "joint"
-    """joint: all at once; staged: each sense first, then the fusion on the frozen encoders; +finetune: then all."""
+    schedule: Literal["joint", "staged", "staged+finetune", "fusion+joint"] = "joint"
+    """joint: all at once; staged: each sense first, then the fusion on the frozen encoders; +finetune: then all;
+    fusion+joint: the fusion first, on encoders as they are, then all, for classes that only both senses tell."""
     balance: Literal["heads", "none", "ogm-ge", "gradient-blend", "unimodal-teacher"] = "heads"
     """What keeps one sense from starving the other: a loss for each sense's own head, alone or with a method more."""
     epochs: int | None = None

@@ -23,6 +23,8 @@ from sightsound.fusion.search import Search
 from sightsound.registry import resolve
 from sightsound.types import Batch, Output
 
+LEAST_DEVIATION = 0.01  # of an embedding's number that hardly moves: noise is not to be made loud
+
 
 class Encoded(NamedTuple):
     """Embeddings per modality (B, D).
@@ -65,6 +67,8 @@ class ClassifierNetwork(nn.Module):
         self.fusion = fusion
         self.classes = classes
         self.heads_teach = True  # whether the losses of the heads reach the encoders
+        # what heads and strategies read; as it is, unless `settle` was called
+        self.settled = nn.ModuleDict({m: Standardize(encoders[m].embedding_size, 0) for m in self.modalities})
         self.heads = nn.ModuleDict({m: nn.Linear(encoders[m].embedding_size, classes) for m in self.modalities})
 
     def forward(self, batch: Batch) -> Output:
@@ -79,6 +83,19 @@ class ClassifierNetwork(nn.Module):
         """Features -> `Output`: the one loop of every strategy."""
         present = {m: batch.present[m] for m in self.modalities}
         return self._decide(self.encode(batch.inputs, present), present)
+
+    @torch.no_grad()
+    def settle(self, features: dict[str, Tensor]) -> None:
+        """Gives the embeddings mean 0 and deviation 1, number by number, over some rows' features (n, ...).
+
+        Untrained encoders put all rows close to one point, where a strategy cannot tell them apart.
+        """
+        self.eval()
+        for m, values in features.items():
+            embedding = self._encoder(m)(self.standardize[m](values)).float()
+            standardize = cast(Standardize, self.settled[m])
+            standardize.fit(embedding)
+            standardize.std.clamp_(min=LEAST_DEVIATION)
 
     @property
     def joins(self) -> str | None:
@@ -119,8 +136,9 @@ class ClassifierNetwork(nn.Module):
             maps, shared = self.fusion.exchange(k, joined, present, shared)
             joined = joined if maps is joined else dict(maps)
         own, joined = _both({m: self._encoder(m).pool for m in self.modalities}, own, joined)
-        alone = {m: z.float() for m, z in own.items()}
-        return Encoded(alone, alone if joined is own else {m: z.float() for m, z in joined.items()}, shared)
+        alone = {m: self.settled[m](z.float()) for m, z in own.items()}
+        together = alone if joined is own else {m: self.settled[m](z.float()) for m, z in joined.items()}
+        return Encoded(alone, together, shared)
 
     def _decide(self, encoded: Encoded, present: dict[str, Tensor]) -> Output:
         """Embeddings (B, D) -> `Output`."""

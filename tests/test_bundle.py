@@ -54,6 +54,13 @@ def test_a_lost_file_is_found(bundle: Path) -> None:
         ss.load(bundle)
 
 
+def test_an_older_format_says_what_to_do(bundle: Path) -> None:
+    saved = json.loads((bundle / "config.json").read_text())
+    (bundle / "config.json").write_text(json.dumps({**saved, "format": 1}))
+    with pytest.raises(BundleError, match="before the first release.*Train it again"):
+        read_bundle(bundle)
+
+
 def test_a_newer_format_says_what_to_do(bundle: Path) -> None:
     saved = json.loads((bundle / "config.json").read_text())
     (bundle / "config.json").write_text(json.dumps({**saved, "format": 99, "new": "thing"}))

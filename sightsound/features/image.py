@@ -17,21 +17,22 @@ class Standardize(nn.Module):
 
     Args:
         channels: length of the channel axis (axis 1), or 0 for one number for everything.
+        places: number of axes after it.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, channels: int = 0) -> None:
+    def __init__(self, channels: int = 0, places: int = 2) -> None:
         super().__init__()
-        shape = (channels, 1, 1) if channels else ()
+        shape = (channels, *[1] * places) if channels else ()
         self.register_buffer("mean", torch.zeros(shape))
         self.register_buffer("std", torch.ones(shape))
 
     def fit(self, values: Tensor) -> None:
         """Takes the statistics of (n, channels, ...) training values; a constant channel keeps its scale."""
         values = values.float()
-        axes = (0, 2, 3) if self.mean.dim() else tuple(range(values.dim()))
+        axes = tuple(i for i in range(values.dim()) if i != 1 or not self.mean.dim())
         std, mean = torch.std_mean(values, axes, correction=0, keepdim=bool(self.mean.dim()))
         self.mean.copy_(mean.reshape(self.mean.shape))
         self.std.copy_(torch.where(std > 1e-6, std, torch.ones_like(std)).reshape(self.std.shape))

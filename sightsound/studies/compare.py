@@ -170,6 +170,8 @@ def at_chance(right: NDArray[np.bool_], target: NDArray[np.int64]) -> bool:
 def _reason(seeds: Sequence[Seed], dependence: Dependence | None) -> str:
     """Why everything has to be trained jointly, or ""."""
     blind = [m for m in seeds[0].modalities if all(_blind(seed, m) for seed in seeds)]
+    for seed in seeds:
+        seed.blind = bool(blind)
     if blind:
         return f"{' and '.join(blind)} alone say(s) nothing about the class: everything is trained jointly."
     if dependence and dependence.found:

@@ -22,10 +22,10 @@ from sightsound.studies.trials import Seed
 from sightsound.training.prepare import Prepared
 from sightsound.training.run import BUNDLE, begun, open_run, request_of, writing
 
-SCHEDULES: dict[str, Literal["joint", "staged", "staged+finetune"]] = {
+SCHEDULES: dict[str, Literal["staged", "staged+finetune", "fusion+joint"]] = {
     "frozen": "staged",
     "finetuned": "staged+finetune",
-    "joint": "joint",
+    "joint": "fusion+joint",
 }
 
 

@@ -76,6 +76,7 @@ class Seed:
         self.folder = folder
         self.config = dataclasses.replace(prepared.config, seed=seed, modality_dropout=0.0)
         self.modalities = self.config.modalities
+        self.blind = False  # whether a sense alone says nothing: its head's loss would only undo what encoders learn
 
     def fresh(self, strategy: str) -> ClassifierNetwork:
         """A network with new weights, but for what comes from the data or a checkpoint."""
@@ -149,7 +150,9 @@ class Seed:
         network, config, part = self._begun(trial), self.config, self._part(trial)
         run = self.folder / trial.folder
         if trial.way == "joint":
-            config = dataclasses.replace(config, fusion=trial.strategy)
+            config = dataclasses.replace(
+                config, fusion=trial.strategy, schedule="fusion+joint", balance="none" if self.blind else "heads"
+            )
             with shortened(network, self.prepared.kept):
                 fit(network, config, self.prepared.rows, run)
             return network

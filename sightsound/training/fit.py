@@ -15,6 +15,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 from tqdm import tqdm
 
 from sightsound.config import Config
@@ -31,6 +32,8 @@ from sightsound.training.search import search
 
 VALIDATION_BATCH = 256
 JOINS = "joins.txt"  # the wiring that was searched for, in the run folder
+SETTLING_ROWS = 1000
+UNTAUGHT_RATE = 0.1  # of the learning rate, after the fusion alone: more would unsettle what it reads
 FINETUNE_RATE = 0.1  # of the learning rate, where everything has been trained already
 PRETRAINED_RATE = 0.02  # of the learning rate, for the last layer of a pretrained encoder: what it knows is to stay
 
@@ -44,6 +47,7 @@ class Part(NamedTuple):
         trains: prefixes of the parameters it trains.
         rate: its learning rate as a multiple of the configured one.
         afresh: whether it begins with fresh weights, the stages before having trained teachers.
+        settles: whether embeddings are standardised first, as encoders without training need it.
     """
 
     name: str
@@ -51,6 +55,7 @@ class Part(NamedTuple):
     trains: tuple[str, ...]
     rate: float = 1.0
     afresh: bool = False
+    settles: bool = False
 
 
 def parts(config: Config) -> list[Part]:
@@ -63,6 +68,8 @@ def parts(config: Config) -> list[Part]:
         taught = BALANCES[config.balance].needs_single_senses
         first = each if taught or (config.fusion == "search" and not config.joins) else []
         return [*first, Part("joint", everything, ("",), afresh=bool(first))]
+    if config.schedule == "fusion+joint":
+        return [Part("fusion", everything, ("fusion.",), settles=True), Part("joint", everything, ("",), UNTAUGHT_RATE)]
     staged = [*each, Part("fusion", everything, ("fusion.",))]
     return staged if config.schedule == "staged" else [*staged, Part("finetune", everything, ("",), FINETUNE_RATE)]
 
@@ -97,6 +104,8 @@ def fit(
             _wire(network, config, rows, run)
         if part.afresh:
             network.load_state_dict({n: v for n, v in fresh.items() if not n.startswith("fusion.")}, strict=False)
+        if part.settles:
+            network.settle(_some_features(network, rows["train"]))
         done = run / "checkpoints" / f"{part.name}.safetensors"
         if not done.exists():
             # a sense that is trained alone has nothing to be balanced against
@@ -143,6 +152,15 @@ def _fit_part(
     state = torch.load(best.best_model_path, map_location="cpu", weights_only=False)["state_dict"]
     network.load_state_dict({name.removeprefix("network."): value for name, value in state.items()})
     network.cpu()
+
+
+def _some_features(network: ClassifierNetwork, rows: Rows) -> dict[str, Tensor]:
+    """Features (n, ...) of the first rows that have each modality."""
+    found = {}
+    for m, store in rows.stores.items():
+        entry = store.entry[rows.rows]
+        found[m] = network.features[m](store.read(entry[entry > 0][:SETTLING_ROWS]))
+    return found
 
 
 def _wire(network: ClassifierNetwork, config: Config, rows: Mapping[str, Rows], run: Path) -> None:

@@ -57,3 +57,13 @@ def test_the_classic_pair_is_the_classic_size() -> None:
     assert sum(p.numel() for p in image.parameters()) == 32 * 9 + 32 + 13 * 13 * 32 * 128 + 128
     lstm = 2 * (4 * 64 * (128 + 64) + 2 * 4 * 64)
     assert sum(p.numel() for p in audio.parameters()) == lstm + 128 * 64 + 64
+
+
+def test_settled_embeddings_have_mean_0_and_deviation_1() -> None:
+    network = network_with("concat")
+    batch = network.featurize(batch_of(64))
+    network.settle(batch.inputs)
+    for embedding in network.fuse(batch).embeddings.values():
+        torch.testing.assert_close(embedding.mean(0), torch.zeros(embedding.shape[1]), atol=1e-3, rtol=0)
+        deviation = embedding.std(0, correction=0)
+        assert deviation.max() < 1.01 and deviation.median() > 0.9

@@ -179,3 +179,14 @@ def test_every_chance_change_at_once_still_learns(table: Path, tmp_path: Path) -
     assert accuracies(classifier.metrics)["image+audio"] >= 0.85
     with pytest.raises(ConfigError, match="augment.audio_noise is 2; it must be from 0 to 1"):
         ss.train(table, out=tmp_path / "other", augment={"audio_noise": 2})
+
+
+def test_fusion_first_settles_the_embeddings_and_travels_in_the_bundle(table: Path, tmp_path: Path) -> None:
+    options = {**QUICK, "epochs": 30, "learning_rate": 0.03}  # of which the joint stage takes a tenth
+    classifier = ss.train(table, out=tmp_path / "run", schedule="fusion+joint", **options)
+    assert accuracies(classifier.metrics)["image+audio"] >= 0.85
+    spread = classifier.network.settled["audio"]
+    assert spread.mean.abs().max() > 0 and (spread.std != 1).all()
+    done = {p.stem for p in (tmp_path / "run" / "checkpoints").glob("*.safetensors")}
+    assert done == {"fusion", "joint"}
+    assert ss.load(tmp_path / "run" / "bundle").evaluate(table)["subsets"]["image+audio"]["accuracy"] >= 0.85
