@@ -178,9 +178,7 @@ class Seed:
         if trial.way == "joint":
             return network
         if trial.way == "finetuned":
-            return self.network(
-                Trial(trial.strategy, *(("finetuned", trial.round - 1) if trial.round > 1 else ("frozen", 0)))
-            )
+            return self.network(trial.before())
         senses = self.senses.state_dict()
         network.load_state_dict({n: v for n, v in senses.items() if not n.startswith("fusion.")}, strict=False)
         return network
@@ -207,7 +205,7 @@ class Seed:
             return answer_rows(network.eval(), self.embedded_test if embedded_test else rows[split], numbers)
 
     def _seconds(self, name: str, seconds: float) -> None:
-        """Adds to what is known of a folder: a training that was stopped took its time as well."""
+        """Written once, when a training has ended; of one that was stopped it is the time since it went on."""
         path = self.folder / name / "seconds.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():

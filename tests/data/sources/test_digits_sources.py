@@ -71,6 +71,29 @@ def test_pairs_match_by_label_and_share_nothing(digits_root: Path) -> None:
         built("mnist+fsdd", digits_root, pairs=101)
 
 
+def test_the_class_of_digit_sum_is_what_both_say_together(digits_root: Path) -> None:
+    frame = built("digit-sum", digits_root, pairs=60)
+    digits = {split: mnist.read(str(digits_root), part)[1] for split, part in (("train", "train"), ("test", "test"))}
+    pairs = pd.read_csv(Path(frame["folder"][0]) / "pairs.csv")
+    heard = pairs["recording"].str.extract(r"/(\d)_")[0].astype(int)
+    for split in digits:
+        rows = (pairs["split"] == split).to_numpy()
+        seen = digits[split][pairs["mnist_index"][rows]]
+        assert frame["label"][rows].tolist() == ((seen + heard[rows]) % 10).tolist()
+        assert len(set((seen - heard[rows]) % 10)) > 1  # any sound goes with any image
+
+
+def test_avmnist_takes_the_first_pairs_as_they_are(digits_root: Path, small_avmnist: None) -> None:
+    whole, some = built("avmnist", digits_root), built("avmnist", digits_root, pairs=20)
+    assert some["split"].value_counts()["train"] == 20
+    kept = whole[whole["image"].isin(some["image"])].reset_index(drop=True)
+    assert kept.drop(columns="folder").equals(some.drop(columns="folder"))
+    one, other = (soundfile.read(Path(f["folder"][0]) / f["audio"][3])[0] for f in (kept, some))
+    assert np.array_equal(one, other)
+    with pytest.raises(SourceError, match="--pairs is 0"):
+        built("avmnist", digits_root, pairs=0)
+
+
 def test_pairs_are_the_same_to_the_byte_wherever_they_are_built(
     digits_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
