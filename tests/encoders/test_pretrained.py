@@ -139,7 +139,7 @@ def test_first_layers_learn_slowest(checkpoints: dict[str, str]) -> None:
     )
     config = Config(modalities=("image",), image=image, learning_rate=1.0)
     network = model.build_network(config, 3)
-    rates = {id(p): group["lr"] for group in _groups(network, config) for p in group["params"]}
+    rates = {id(p): group["lr"] for group in _groups(network, config, 1.0) for p in group["params"]}
     named = {name: rates[id(p)] for name, p in network.encoders["image"].named_parameters()}
     assert named["stages.0.model.embeddings.cls_token"] == 0.02 * 0.5**4
     assert [named[f"stages.{s}.layers.{i}.layernorm_before.weight"] for s, i in ((0, 0), (0, 1), (1, 0), (2, 0))] == [
