@@ -33,7 +33,7 @@ from sightsound.studies.cost import Cost, costs
 from sightsound.studies.dependence import Dependence, conditional_dependence
 from sightsound.studies.trials import SENSES, Seed, Trial
 from sightsound.training.prepare import Prepared
-from sightsound.types import Batch
+from sightsound.types import MODALITIES, Batch
 
 FIRST_ROUND = 4  # one in so many strategies is finetuned at first
 SENSES_TRIAL = Trial("vote", "frozen")  # has nothing to train: its answers of one sense are those of the senses
@@ -130,7 +130,12 @@ def compare(prepared: Prepared, options: CompareOptions, folder: Path, say: Call
     """
     names = chosen(options)
     if len(prepared.config.modalities) < 2:
-        raise ConfigError(f"There is nothing to fuse: only {prepared.config.modalities[0]} is there.")
+        [there] = prepared.config.modalities
+        columns = " and ".join(repr(getattr(prepared.config.columns, m)) for m in MODALITIES if m != there)
+        raise ConfigError(
+            f"There is nothing to fuse: only {there} is there, and no row has anything in the column {columns}. "
+            "Name it with --columns.image or --columns.audio NAME."
+        )
     end = time.monotonic() + 60 * options.budget if options.budget else float("inf")
     seeds: list[Seed] = []
     for number in range(options.seeds):
@@ -143,7 +148,7 @@ def compare(prepared: Prepared, options: CompareOptions, folder: Path, say: Call
     classes = len(prepared.labels)
     dependence = conditional_dependence(seeds[0].embedded["train"], seeds[0].embedded["val"], classes)
     joint = _reason(seeds, dependence)
-    say(joint or "The senses say nothing about each other but the class: strategies are trained on frozen encoders.")
+    say(joint or "Each sense alone says something about the class: strategies are trained on frozen encoders.")
     field = Field(seeds, options.jobs, end, say)
     if joint:
         field.run([Trial(name, "frozen" if family(name) == "decision" else "joint") for name in names])
