@@ -69,7 +69,8 @@ class LastStates(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, 2 * cells, T) -> (B, 2 * cells)."""
         cells = x.shape[1] // 2
-        return torch.cat([x[:, :cells, -1], x[:, cells:, 0]], dim=1)
+        last, first = x[:, :, [-1, 0]].unbind(2)
+        return torch.cat([last[:, :cells], first[:, cells:]], dim=1)
 
 
 class BiLstm(Encoder):

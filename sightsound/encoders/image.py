@@ -35,8 +35,8 @@ class Cnn(Encoder):
         self.stage_channels = [32, 32, 128]
         self.stages = nn.ModuleList(
             [
-                nn.Sequential(nn.Conv2d(channels, 32, 3), nn.ReLU()),
-                nn.MaxPool2d(2),
+                nn.Conv2d(channels, 32, 3),
+                nn.Sequential(nn.MaxPool2d(2), nn.ReLU()),  # the same as ReLU first, on a quarter of the numbers
                 nn.Sequential(nn.Flatten(), nn.Linear(flat, 128), nn.ReLU()),
             ]
         )
