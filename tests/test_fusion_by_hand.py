@@ -228,7 +228,13 @@ def test_central_takes_channel_means_and_leaves_the_maps() -> None:
 
 def test_attention_between_maps_leaves_a_lonely_row_alone() -> None:
     maps = {"image": torch.randn(2, 2, 3, 3), "audio": torch.randn(2, 2, 5)}
-    out, _ = CrossAttention(SIZES, STAGES, 2).exchange(1, maps, BOTH)
+    fusion = CrossAttention(SIZES, STAGES, 2)
+    out, _ = fusion.exchange(1, maps, BOTH)
+    assert all(torch.equal(out[m], maps[m]) for m in maps)  # nothing is exchanged until something is learnt
+    with torch.no_grad():
+        for parameter in fusion.parameters():
+            parameter += 0.1
+    out, _ = fusion.exchange(1, maps, BOTH)
     assert torch.equal(out["image"][1], maps["image"][1]) and not torch.equal(out["image"][0], maps["image"][0])
     assert {m: x.shape for m, x in out.items()} == {m: x.shape for m, x in maps.items()}
 

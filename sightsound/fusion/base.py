@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 Tensors = Mapping[str, Tensor]
+HIDDEN = 64  # of the dense layer before the classes, as in the classic concatenation
 ABSENT = -1e4  # far below any score, and finite: a row without anything gives no NaN
 
 
@@ -73,3 +74,8 @@ def like(flags: Tensor, values: Tensor) -> Tensor:
 def sum_of(tensors: Iterable[Tensor]) -> Tensor:
     """Sum of tensors of one shape."""
     return torch.stack(list(tensors)).sum(0)
+
+
+def dense(size: int, classes: int) -> nn.Sequential:
+    """(B, size) -> dense 64, ReLU -> (B, C)."""
+    return nn.Sequential(nn.Linear(size, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, classes))

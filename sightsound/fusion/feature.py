@@ -9,9 +9,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from sightsound.fusion.base import ABSENT, Combined, Fusion, Tensors, sum_of
-
-HIDDEN = 64  # of the dense layer before the classes, as in the classic concatenation
+from sightsound.fusion.base import ABSENT, HIDDEN, Combined, Fusion, Tensors, dense, sum_of
 
 
 class Concat(Fusion):
@@ -216,8 +214,3 @@ class Embrace(Projected):
                 lower, upper = upper, upper + shares[m][:, None]
                 chosen[m] = ((drawn >= lower) & (drawn < upper)).float()
         return Combined(self.mixed(docked, chosen), shares)
-
-
-def dense(size: int, classes: int) -> nn.Sequential:
-    """(B, size) -> dense 64, ReLU -> (B, C)."""
-    return nn.Sequential(nn.Linear(size, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, classes))

@@ -1,7 +1,8 @@
 """Hierarchical fusion: the modalities exchange information between encoder stages.
 
 The maps that `exchange` is given are those of the exchange alone; beside them the network keeps each modality's own,
-so that nothing here can make one sense worse when it is alone.
+so that nothing here can make one sense worse when it is alone. What is exchanged begins at nothing, so that training
+begins as that of plain concatenation; at random it would drown what the encoders have to say.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,25 +12,27 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from sightsound.fusion.base import Combined, Fusion, Tensors, sum_of
+from sightsound.fusion.base import Combined, Fusion, Tensors, dense, sum_of
 
 WIDTH = 64  # of the vectors in which modalities meet
 HEADS = 4  # of attention
 
 
 class Exchanging(Fusion):
-    """Base class: the mean of one classifier for each modality, on the embeddings after the exchange."""
+    """Base class: the embeddings after the exchange side by side, dense 64, dense C.
+
+    The papers take the mean of one classifier for each modality; this can do all that the mean can, and sees what only
+    both embeddings together tell.
+    """
 
     def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
         super().__init__(embedding_sizes, stage_channels, classes)
         self.stages = range(len(next(iter(stage_channels.values()))))
-        self.classify = nn.ModuleDict({m: nn.Linear(embedding_sizes[m], classes) for m in self.modalities})
+        self.classify = dense(sum(embedding_sizes.values()), classes)
 
     def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
-        """Per modality embeddings (B, D) -> logits (B, C); weights are the shares in the mean."""
-        shares = self.shares(present)
-        informed = [shares[m][:, None] * self.classify[m](embeddings[m]) for m in self.modalities]
-        return Combined(sum_of(informed), shares)
+        """Per modality embeddings (B, D) -> logits (B, C); no weights."""
+        return Combined(self.classify(torch.cat([embeddings[m] for m in self.modalities], dim=1)), None)
 
     def company(self, modality: str, present: Tensors) -> Tensor:
         """(B,) whether any other modality is there."""
@@ -51,7 +54,7 @@ class Mmtm(Exchanging):
         self.squeeze = nn.ModuleList(nn.Linear(size, max(size // self.REDUCTION, 1)) for size in total)
         self.excite = PerStage(
             {
-                m: [nn.Linear(max(total[k] // self.REDUCTION, 1), stage_channels[m][k]) for k in self.stages]
+                m: [silent(nn.Linear(max(total[k] // self.REDUCTION, 1), stage_channels[m][k])) for k in self.stages]
                 for m in self.modalities
             }
         )
@@ -187,7 +190,7 @@ class Attend(nn.Module):
         super().__init__()
         self.into, self.norm, self.asked_norm = nn.Linear(asking, WIDTH), nn.LayerNorm(asking), nn.LayerNorm(asked)
         self.attention = nn.MultiheadAttention(WIDTH, HEADS, kdim=asked, vdim=asked, batch_first=True)
-        self.out = nn.Linear(WIDTH, asking)
+        self.out = silent(nn.Linear(WIDTH, asking))
 
     def forward(self, queries: Tensor, places: Tensor) -> Tensor:
         """(B, P, asking), (B, Q, asked) -> (B, P, asking)."""
@@ -196,6 +199,13 @@ class Attend(nn.Module):
             found, _ = self.attention(self.into(self.norm(queries)), places, places, need_weights=False)
         added: Tensor = self.out(found)
         return added
+
+
+def silent(layer: nn.Linear) -> nn.Linear:
+    """The layer, giving zeros until it has learnt something."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer
 
 
 class PerStage(nn.ModuleDict):

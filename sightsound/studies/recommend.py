@@ -8,8 +8,8 @@ The rule, whose every step reads validation rows only:
 3. For speed: the tied one that answers 256 rows fastest.
 4. For a sense that may go missing: the tied one with the highest mean accuracy over the senses alone.
 5. Where the best is no better than naming the most frequent class, nothing is recommended.
-6. Fusion is not worth it where the best strategy is not really better than the best sense alone, or by less than half a
-   point.
+6. Fusion is worth it where the best strategy is really better than the best sense alone, by half a point or more. Where
+   it is ahead by as much but the tests do not call it real, that cannot be told yet; else it is not worth it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sightsound.studies.compare import Study, at_chance
-from sightsound.studies.significance import compare_to
+from sightsound.studies.significance import Difference, compare_to
 from sightsound.studies.table import ALONE, Row, alone_accuracy, right_answers, right_senses
 
 WORTH = 0.005  # of accuracy
@@ -35,7 +35,7 @@ class Recommendation(NamedTuple):
     Attributes:
         accuracy, speed, missing: the one to take for each.
         tied: those that are as good as the best, with it.
-        worth: whether fusing is.
+        worth: whether fusing is; None where there are too few rows to tell.
         sense: the best one alone.
         lines: all of it in words, with the numbers of the test rows.
     """
@@ -44,7 +44,7 @@ class Recommendation(NamedTuple):
     speed: str
     missing: str
     tied: list[str]
-    worth: bool
+    worth: bool | None
     sense: str
     lines: list[str]
 
@@ -62,11 +62,11 @@ def recommend(study: Study, rows: list[Row]) -> Recommendation:
     missing = max(tied, key=lambda name: (round(_alone(study, name), 4), name == accuracy))
     sense = max(senses, key=lambda name: float(senses[name].mean()))
     gain = compare_to(sense, {sense: senses[sense], best: right[best]})[best]
-    worth = gain.real and gain.mean >= WORTH
+    worth = (True if gain.real else None) if gain.mean >= WORTH else False
     found = Recommendation(accuracy, speed, missing, tied, worth, sense, [])
     if at_chance(right[best][0], study.target["val"]):
         return found._replace(worth=False, lines=[NOTHING, *([study.joint] if study.joint else []), _reason(study)])
-    return found._replace(lines=_words(study, found, known))
+    return found._replace(lines=[*_doubt(study, found, known, gain), *_words(study, found, known)])
 
 
 def _alone(study: Study, name: str) -> float:
@@ -74,21 +74,32 @@ def _alone(study: Study, name: str) -> float:
     return float(np.mean([alone_accuracy(said, m, study.target["val"]) for m in said[0].has]))
 
 
+def _doubt(study: Study, found: Recommendation, known: dict[str, Row], gain: Difference) -> list[str]:
+    """What speaks against fusing at all, if anything does."""
+    if found.worth:
+        return []
+    if found.worth is None:
+        return [
+            f"Whether fusion is worth it cannot be told yet: on {len(study.target['val'])} validation rows the best "
+            f"strategy is {_points(gain.mean)} ahead of {found.sense}, with a 95 % interval of {_points(gain.low)} to "
+            f"{_points(gain.high)}. More rows or more --seeds will tell."
+        ]
+    return [
+        f"Fusion is not worth it here: the best strategy is not really better than {found.sense} "
+        f"({_percent(known[found.accuracy].accuracy)} against {_percent(known[found.sense].accuracy)} on test rows). "
+        f"Train one sense: --modalities [{found.sense.removesuffix(ALONE)}]"
+    ]
+
+
 def _words(study: Study, found: Recommendation, known: dict[str, Row]) -> list[str]:
     take, sense = known[found.accuracy], known[found.sense]
     others = [name for name in found.tied if name != found.accuracy]
-    lines = []
-    if not found.worth:
-        lines.append(
-            f"Fusion is not worth it here: the best strategy is not really better than {found.sense} "
-            f"({_percent(take.accuracy)} against {_percent(sense.accuracy)} on test rows). Train one sense: "
-            f"--modalities [{found.sense.removesuffix(ALONE)}]"
-        )
-    lines.append(
+    gain = f", {_points(take.accuracy - sense.accuracy)} against {found.sense}, the better sense"
+    lines = [
         f"For accuracy: {found.accuracy} ({take.family} fusion, {take.training}), {_percent(take.accuracy)} "
-        f"({_percent(take.accuracy_low)} to {_percent(take.accuracy_high)}) on test rows, "
-        f"{100 * (take.accuracy - sense.accuracy):+.1f} points against {found.sense}, the better sense."
-    )
+        f"({_percent(take.accuracy_low)} to {_percent(take.accuracy_high)}) on test rows"
+        f"{gain if found.worth else ''}."
+    ]
     if others:
         lines.append(f"Tied with it on validation rows: {', '.join(others)}.")
     fast, slow = known[found.speed], take
@@ -117,6 +128,10 @@ def _reason(study: Study) -> str:
         f"class put together by chance, {measured} right where 50 % is chance. Then no strategy is better than the "
         "product of what each sense says, if that is calibrated."
     )
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:+.1f} points"
 
 
 def _percent(share: float) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from sightsound.config import AugmentConfig, Config
+from sightsound.config import AugmentConfig
 from sightsound.data.batches import Rows
 from sightsound.fusion.search import Search
 from sightsound.inference import Answered, answer_rows
@@ -30,8 +31,10 @@ from sightsound.training.kept import shortened
 from sightsound.training.prepare import Prepared
 
 SENSES = "senses"
-VIEWS = 3  # chance changes of each training row, of which the strategies see the embeddings
+VIEWS = 3  # at least so many chance changes of each training row, of which the strategies see the embeddings
 EMBEDDED_EPOCHS, EMBEDDED_BATCH = 6, 512
+STEPS_AN_EPOCH = 50  # at least, on embeddings: more views and smaller batches where rows are few
+FEWEST_STEPS = EMBEDDED_EPOCHS * STEPS_AN_EPOCH  # of any strategy on trained encoders
 EXCHANGING_SHARE = 0.2  # of the epochs, for strategies whose encoders have to run
 FINETUNED_SHARE = 0.1  # of the epochs, in the first round
 NO_CHANGES = AugmentConfig(0, 0, 0, False, 0, 0, 0, 0, 0)
@@ -102,11 +105,11 @@ class Seed:
     @cached_property
     def embedded(self) -> dict[str, Rows]:
         """Embeddings of the training rows, changed by chance, and of the others as they are; test not included."""
+        rows = self.prepared.rows
+        views = max(VIEWS, math.ceil(STEPS_AN_EPOCH * self.config.batch_size / len(rows["train"])))
         with shortened(self.senses, self.prepared.kept):
-            return {
-                "train": embed(self.senses, self.prepared.rows["train"], self.config, VIEWS, self.seed),
-                "val": embed(self.senses, self.prepared.rows["val"]),
-            }
+            train = embed(self.senses, rows["train"], self.config, views, self.seed)
+            return {"train": train, "val": embed(self.senses, rows["val"])}
 
     @cached_property
     def embedded_test(self) -> Rows:
@@ -157,20 +160,29 @@ class Seed:
                 fit(network, config, self.prepared.rows, run)
             return network
         if self._on_embeddings(network, trial):
+            batch_size = min(max(len(self.embedded["train"]) // STEPS_AN_EPOCH, config.batch_size), EMBEDDED_BATCH)
             config = dataclasses.replace(
                 config,
                 epochs=EMBEDDED_EPOCHS,
-                batch_size=EMBEDDED_BATCH,
+                batch_size=batch_size,
                 precision="32-true",
                 accelerator="cpu",
                 augment=NO_CHANGES,
             )
         else:
             joins = network.joins if trial.way == "finetuned" else None
-            config = dataclasses.replace(config, epochs=_epochs(config, trial), joins=joins)
+            config = dataclasses.replace(config, epochs=self._epochs(trial), joins=joins)
         with self._shortened(network, trial) as rows:
             fit(network, config, rows, run, schedule=[part])
         return network
+
+    def _epochs(self, trial: Trial) -> int:
+        """Of training on decoded files: a share of the configured ones; in each round of finetuning twice as many."""
+        whole: int = self.config.epochs or 1
+        if trial.way == "finetuned":
+            return max(round(FINETUNED_SHARE * whole), 1) << (trial.round - 1)
+        enough = math.ceil(FEWEST_STEPS * self.config.batch_size / len(self.prepared.rows["train"]))
+        return max(round(EXCHANGING_SHARE * whole), min(enough, whole), 1)
 
     def _begun(self, trial: Trial) -> ClassifierNetwork:
         """The network as the trial's training begins."""
@@ -210,14 +222,6 @@ class Seed:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             path.write_text(json.dumps({"seconds": seconds}))
-
-
-def _epochs(config: Config, trial: Trial) -> int:
-    """Of training on decoded files: a share of the configured ones; in each round of finetuning twice as many."""
-    whole: int = config.epochs or 1
-    if trial.way == "finetuned":
-        return max(round(FINETUNED_SHARE * whole), 1) << (trial.round - 1)
-    return max(round(EXCHANGING_SHARE * whole), 1)
 
 
 def _write(path: Path, answered: Answered) -> None:

@@ -22,6 +22,7 @@ from sightsound.config import Config
 from sightsound.data.batches import Rows, loader
 from sightsound.encoders.pretrained import Pretrained
 from sightsound.errors import ConfigError
+from sightsound.fusion.hierarchical import Exchanging
 from sightsound.fusion.search import Search
 from sightsound.model import ClassifierNetwork
 from sightsound.progress import progress_bar
@@ -33,8 +34,10 @@ from sightsound.training.search import search
 VALIDATION_BATCH = 256
 JOINS = "joins.txt"  # the wiring that was searched for, in the run folder
 SETTLING_ROWS = 1000
-UNTAUGHT_RATE = 0.1  # of the learning rate, after the fusion alone: more would unsettle what it reads
+UNTAUGHT_SHARE = 0.25  # of the epochs, for the fusion alone on encoders without training
+WARM_UP, LONG_WARM_UP = 0.05, 0.3  # of the steps; long after the fusion alone: more would unsettle what it reads
 FINETUNE_RATE = 0.1  # of the learning rate, where everything has been trained already
+EXCHANGE_RATE = 0.1  # of the learning rate, for what encoders exchange: faster, it drowns what they have to say
 PRETRAINED_RATE = 0.02  # of the learning rate, for the last layer of a pretrained encoder: what it knows is to stay
 
 
@@ -46,6 +49,8 @@ class Part(NamedTuple):
         shown: the modalities it sees.
         trains: prefixes of the parameters it trains.
         rate: its learning rate as a multiple of the configured one.
+        share: of the configured epochs, how many it has.
+        warm_up: share of its steps until the learning rate is at its peak.
         afresh: whether it begins with fresh weights, the stages before having trained teachers.
         settles: whether embeddings are standardised first, as encoders without training need it.
     """
@@ -54,6 +59,8 @@ class Part(NamedTuple):
     shown: tuple[str, ...]
     trains: tuple[str, ...]
     rate: float = 1.0
+    share: float = 1.0
+    warm_up: float = WARM_UP
     afresh: bool = False
     settles: bool = False
 
@@ -69,7 +76,8 @@ def parts(config: Config) -> list[Part]:
         first = each if taught or (config.fusion == "search" and not config.joins) else []
         return [*first, Part("joint", everything, ("",), afresh=bool(first))]
     if config.schedule == "fusion+joint":
-        return [Part("fusion", everything, ("fusion.",), settles=True), Part("joint", everything, ("",), UNTAUGHT_RATE)]
+        begun = Part("fusion", everything, ("fusion.",), share=UNTAUGHT_SHARE, settles=True)
+        return [begun, Part("joint", everything, ("",), warm_up=LONG_WARM_UP)]
     staged = [*each, Part("fusion", everything, ("fusion.",))]
     return staged if config.schedule == "staged" else [*staged, Part("finetune", everything, ("",), FINETUNE_RATE)]
 
@@ -131,8 +139,10 @@ def _fit_part(
 ) -> None:
     train = loader(_seen(rows["train"], part.shown), config.batch_size, config.seed)
     val = loader(_seen(rows["val"], part.shown), VALIDATION_BATCH)
-    epochs = config.epochs or 1
-    optimization = Optimization(_groups(network, config, part.rate), epochs * len(train), config.weight_decay)
+    epochs = max(round(part.share * (config.epochs or 1)), 1)
+    optimization = Optimization(
+        _groups(network, config, part.rate), epochs * len(train), part.warm_up, config.weight_decay
+    )
     stage = Stage(network, part.shown, optimization, Augment(config), balance, config.seed)
     folder = run / "checkpoints" / part.name
     best = ModelCheckpoint(folder, "best", monitor=MONITOR, mode="max", save_last=True, enable_version_counter=False)
@@ -218,6 +228,8 @@ def _groups(network: ClassifierNetwork, config: Config, multiple: float) -> list
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
             rate = multiple * config.learning_rate
+            if name.startswith("fusion.") and isinstance(network.fusion, Exchanging) and ".classify." not in name:
+                rate *= EXCHANGE_RATE
             for modality in config.modalities:
                 inside = f"encoders.{modality}."
                 encoder = network.encoders[modality]

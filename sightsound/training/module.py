@@ -26,11 +26,13 @@ class Optimization(NamedTuple):
     Attributes:
         trained: in groups {"params": [...], "lr": peak of the one-cycle schedule} (Smith & Topin, 2019).
         steps: in all epochs, for the schedule.
+        warm_up: share of the steps until the peak.
         weight_decay: of AdamW (Loshchilov & Hutter, 2019).
     """
 
     trained: list[dict[str, Any]]
     steps: int
+    warm_up: float
     weight_decay: float
 
 
@@ -143,7 +145,7 @@ class Stage(LightningModule):
         fused = self.trainer.precision != "16-mixed" and self.device.type in ("cpu", "cuda")
         optimizer = torch.optim.AdamW(how.trained, weight_decay=how.weight_decay, fused=fused)
         peaks = [group["lr"] for group in how.trained]
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, peaks, how.steps, pct_start=0.05)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, peaks, how.steps, pct_start=how.warm_up)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _present(self, batch: Batch) -> dict[str, Tensor]:

@@ -15,7 +15,11 @@ def network_with(fusion: str, seed: int = 0, **encoders: str) -> ClassifierNetwo
 
     torch.manual_seed(seed)
     sections = {m: dataclasses.replace(SIZES[m], encoder=encoders.get(m, SIZES[m].encoder)) for m in SIZES}
-    return build_network(Config(fusion=fusion, **sections), CLASSES)
+    network = build_network(Config(fusion=fusion, **sections), CLASSES)
+    with torch.no_grad():
+        for parameter in network.fusion.parameters():  # some begin at zero, where nothing could be seen to go wrong
+            parameter += 0.05 * torch.randn(parameter.shape)
+    return network
 
 
 def batch_of(rows: int, seed: int = 0, missing: bool = False) -> Batch:

@@ -1,0 +1,51 @@
+"""The words of a recommendation, on made-up answers: fusion is ahead for certain, perhaps, or not at all."""
+
+import numpy as np
+import pytest
+
+from sightsound.inference import Answered
+from sightsound.studies.compare import Compared, Study
+from sightsound.studies.cost import Cost
+from sightsound.studies.recommend import recommend
+from sightsound.studies.table import rows
+from sightsound.studies.trials import Trial
+
+COST = Cost(1000, 1000, 1.0, 10.0, 1.0)
+
+
+def said(target: np.ndarray, fused_right: float, image_right: float) -> Answered:
+    """Answers of which the first share is right; audio is right in half of them."""
+    number = np.arange(len(target)) / len(target)
+
+    def answer(share: float) -> np.ndarray:
+        right = np.where(number < share, target, 1 - target)
+        return np.eye(2)[right] * 0.8 + 0.1
+
+    probabilities = {("image", "audio"): answer(fused_right), ("image",): answer(image_right), ("audio",): answer(0.5)}
+    there = np.ones(len(target), bool)
+    return Answered(np.arange(len(target)), probabilities, {"image": there, "audio": there})
+
+
+def study(count: int, fused_right: float, image_right: float) -> Study:
+    target = np.arange(count) % 2
+    answered = [said(target, fused_right, image_right)]
+    concat = Compared("concat", "feature", Trial("concat", "frozen"), fused_right, answered, answered, 1.0)
+    senses = concat._replace(name="vote", family="decision", trial=Trial("vote", "frozen"))
+    costs = dict.fromkeys(("concat", "image", "audio"), COST)
+    return Study({"concat": concat}, senses, costs, {"val": target, "test": target}, 1.0, None, "", [])
+
+
+@pytest.mark.parametrize(
+    ("count", "fused_right", "worth", "first"),
+    [
+        (2000, 0.9, True, "For accuracy: concat"),
+        (20, 0.9, None, "Whether fusion is worth it cannot be told yet: on 20 validation rows"),
+        (2000, 0.8, False, "Fusion is not worth it here"),
+        (2000, 0.7, False, "Fusion is not worth it here"),
+    ],
+)
+def test_what_is_said_of_fusing(count: int, fused_right: float, worth: bool | None, first: str) -> None:
+    made = study(count, fused_right, 0.8)
+    found = recommend(made, rows(made, 2))
+    assert found.worth is worth and found.lines[0].startswith(first)
+    assert any("points against image alone" in line for line in found.lines) is (worth is True)

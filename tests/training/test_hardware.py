@@ -1,0 +1,25 @@
+"""Which precision "auto" is on which processor."""
+
+import pytest
+import torch
+
+from sightsound.training.hardware import resolve_precision
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "precision"),
+    [
+        ({"cpu_name": "Intel Xeon", "avx512_bf16": True, "amx_bf16": True}, "bf16-mixed"),
+        ({"cpu_name": "Intel Xeon", "avx512_bf16": True, "amx_bf16": False}, "32-true"),
+        ({"cpu_name": "AMD EPYC", "avx512_bf16": True}, "bf16-mixed"),
+        ({"cpu_name": "AMD EPYC", "avx512_bf16": False}, "32-true"),
+        ({}, "32-true"),
+    ],
+)
+def test_auto(monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, object], precision: str) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    assert resolve_precision("auto", "cpu") == precision
+
+
+def test_what_is_asked_for_stays() -> None:
+    assert resolve_precision("64-true", "cpu") == "64-true"
