@@ -20,7 +20,7 @@ from torch import Tensor
 from sightsound.config import Config, from_dict
 from sightsound.errors import BundleError, ConfigError
 
-FORMAT = 2
+FORMAT = 3
 WEIGHTS, CONFIG, LABELS, METRICS, CARD, SUMS = (
     "model.safetensors",
     "config.json",

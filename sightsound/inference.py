@@ -23,9 +23,9 @@ from sightsound.data.reading import Reading, audio_header, image_header
 from sightsound.data.store import read_store
 from sightsound.data.table import Rejected, Table
 from sightsound.data.windows import cut
-from sightsound.metrics import measure
-from sightsound.model import ClassifierNetwork
-from sightsound.types import Batch
+from sightsound.metrics import abstaining, measure
+from sightsound.model import ClassifierNetwork, energy_of
+from sightsound.types import Batch, Output
 
 BATCH_ROWS = 256
 READER = 1  # raised when files are read differently, so that what was kept before is not taken
@@ -33,10 +33,17 @@ NAMED_IN_SUMMARY = 10
 
 
 class Answer(NamedTuple):
-    """What one subset of the modalities says: probabilities (B, C), and weights (B,) per modality or None."""
+    """What one subset of the modalities says.
+
+    Attributes:
+        probabilities: (B, C).
+        weights: per modality (B,), or None.
+        strangeness: per modality of the subset (B,), the share of validation rows that are less strange.
+    """
 
     probabilities: Tensor
     weights: dict[str, Tensor] | None
+    strangeness: dict[str, Tensor]
 
 
 def reader(config: Config, modality: str) -> functools.partial[NDArray[Any]]:
@@ -133,9 +140,12 @@ def answers(network: ClassifierNetwork, batch: Batch) -> dict[tuple[str, ...], A
     """What the network says of features when it is shown each subset of the modalities alone."""
     names = subsets(network.modalities)
     outputs = network.fuse_subsets(batch, names)
-    return {
-        name: Answer(output.logits.softmax(dim=1), output.weights) for name, output in zip(names, outputs, strict=True)
-    }
+    return {name: _answer(network, name, output) for name, output in zip(names, outputs, strict=True)}
+
+
+def _answer(network: ClassifierNetwork, subset: tuple[str, ...], output: Output) -> Answer:
+    strange = {m: network.strangeness(m, energy_of(output.scores[m])) for m in subset}
+    return Answer(output.logits.softmax(dim=1), output.weights, strange)
 
 
 class Answered(NamedTuple):
@@ -180,7 +190,9 @@ def joined(parts: list[Answered]) -> Answered:
     )
 
 
-def measure_answers(answered: Answered, target: NDArray[Any], labels: list[str]) -> dict[str, Any]:
+def measure_answers(
+    answered: Answered, target: NDArray[Any], labels: list[str], abstain_below: float = 0.0
+) -> dict[str, Any]:
     """Metrics of each subset of the modalities, over the rows that have all of the subset.
 
     If some rows lack a modality, "as given" holds the metrics over all rows with whatever each of them has.
@@ -189,6 +201,7 @@ def measure_answers(answered: Answered, target: NDArray[Any], labels: list[str])
         answered: n rows.
         target: (n,) class indices.
         labels: class names.
+        abstain_below: with it, "abstaining" says for each subset what is left when less sure answers are withheld.
 
     Returns:
         {"rows": n, "subsets": {name: numbers}}.
@@ -197,7 +210,10 @@ def measure_answers(answered: Answered, target: NDArray[Any], labels: list[str])
     for subset, probabilities in answered.probabilities.items():
         complete = np.logical_and.reduce([answered.has[m] for m in subset])
         if complete.any():
-            result["+".join(subset)] = measure(probabilities[complete], target[complete], labels)
+            numbers = measure(probabilities[complete], target[complete], labels)
+            if abstain_below:
+                numbers["abstaining"] = abstaining(probabilities[complete], target[complete], abstain_below)
+            result["+".join(subset)] = numbers
         if len(subset) == len(answered.has) and not complete.all():
             result["as given"] = measure(probabilities, target, labels)
     return {"rows": len(target), "subsets": result}

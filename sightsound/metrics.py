@@ -16,7 +16,9 @@ def measure(probabilities: NDArray[Any], target: NDArray[Any], labels: list[str]
     """All numbers of one subset of modalities, in the shape of `metrics.json`.
 
     Macro means go over the classes that occur among the true or the predicted ones, as in scikit-learn. The
-    calibration error is the expected one over 15 bins of equal width (Guo et al., 2017).
+    calibration error is the expected one over 15 bins of equal width (Guo et al., 2017). "reliability" has for each
+    bin [mean confidence, share that is right, rows]; "coverage" for each tenth of the rows, the surest first,
+    [share of the rows, accuracy over them, least confidence among them] (El-Yaniv & Wiener, 2010).
 
     Args:
         probabilities: (n, C), n at least 1.
@@ -42,7 +44,16 @@ def measure(probabilities: NDArray[Any], target: NDArray[Any], labels: list[str]
         label: {"precision": float(p), "recall": float(r), "f1": float(f), "rows": n} for label, p, r, f, n in named
     }
     result["confusion"] = confusion.tolist()
+    result["reliability"] = _reliability(probabilities, target)
+    result["coverage"] = _coverage(probabilities, target)
     return result
+
+
+def abstaining(probabilities: NDArray[Any], target: NDArray[Any], below: float) -> dict[str, float | None]:
+    """The share of rows whose largest probability is not below a bound, and the accuracy over these (None: no row)."""
+    given = probabilities.max(axis=1) >= below
+    right = (probabilities.argmax(axis=1) == target)[given]
+    return {"below": below, "coverage": float(given.mean()), "accuracy": float(right.mean()) if given.any() else None}
 
 
 def calibration_error(probabilities: NDArray[Any], target: NDArray[Any]) -> float:
@@ -55,6 +66,25 @@ def _confidence(probabilities: NDArray[Any], target: NDArray[Any]) -> tuple[NDAr
     confidence = probabilities.max(axis=1)
     bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     return bins, (probabilities.argmax(axis=1) == target) - confidence
+
+
+def _reliability(probabilities: NDArray[Any], target: NDArray[Any]) -> list[tuple[float, float, int]]:
+    """Of each bin that has rows: mean confidence, share that is right, rows."""
+    bins, gaps = _confidence(probabilities, target)
+    confidence = probabilities.max(axis=1)
+    return [
+        (float(confidence[bins == b].mean()), float((gaps + confidence)[bins == b].mean()), int((bins == b).sum()))
+        for b in np.unique(bins)
+    ]
+
+
+def _coverage(probabilities: NDArray[Any], target: NDArray[Any]) -> list[tuple[float, float, float]]:
+    """For each tenth of the rows, the surest first: their share, accuracy over them, least confidence among them."""
+    confidence = probabilities.max(axis=1)
+    order = np.argsort(-confidence, kind="stable")
+    right = (probabilities.argmax(axis=1) == target)[order]
+    counts = np.unique(np.ceil(np.arange(1, 11) / 10 * len(target)).astype(int))
+    return [(float(n / len(target)), float(right[:n].mean()), float(confidence[order[n - 1]])) for n in counts]
 
 
 def _off(bins: NDArray[Any], gaps: NDArray[Any]) -> float:

@@ -70,6 +70,12 @@ class ClassifierNetwork(nn.Module):
         # what heads and strategies read; as it is, unless `settle` was called
         self.settled = nn.ModuleDict({m: Standardize(encoders[m].embedding_size, 0) for m in self.modalities})
         self.heads = nn.ModuleDict({m: nn.Linear(encoders[m].embedding_size, classes) for m in self.modalities})
+        # what logits are divided by, for each subset of the modalities (bit i: the i-th is there); 1 until calibrated
+        self.temperature: Tensor
+        self.register_buffer("temperature", torch.ones(2 ** len(self.modalities)))
+        # percentiles of each head's energy over validation rows, by which `strangeness` judges; (M, 101)
+        self.energies: Tensor
+        self.register_buffer("energies", torch.zeros(len(self.modalities), 101))
 
     def forward(self, batch: Batch) -> Output:
         """Decoded inputs -> `Output`."""
@@ -153,7 +159,18 @@ class ClassifierNetwork(nn.Module):
             logits, weights = self.fusion.combine(joined, scores, present, encoded.shared)
         single = torch.stack([scores[m] for m in self.modalities]).sum(0)
         alone = torch.stack([present[m] for m in self.modalities]).sum(0) == 1
-        return Output(torch.where(alone[:, None], single, logits), scores, weights, own)
+        subset = torch.stack([present[m].long() << i for i, m in enumerate(self.modalities)]).sum(0)
+        logits = torch.where(alone[:, None], single, logits) / self.temperature[subset][:, None]
+        return Output(logits, scores, weights, own)
+
+    def strangeness(self, modality: str, energy: Tensor) -> Tensor:
+        """Energies (B,) of a head -> the share (B,) of validation rows whose energy is lower."""
+        percentiles = self.energies[self.modalities.index(modality)]
+        return torch.searchsorted(percentiles, energy.contiguous()).clamp_max(100) / 100
+
+    def subset_number(self, subset: tuple[str, ...]) -> int:
+        """Where `temperature` has the modalities of a subset."""
+        return sum(1 << self.modalities.index(m) for m in subset)
 
     def _encoder(self, modality: str) -> Encoder:
         return cast(Encoder, self.encoders[modality])
@@ -205,6 +222,11 @@ def _heard(config: Config) -> LogMel | CheckpointFeatures:
         samples = round(audio.sample_rate_hz * clip_seconds(config))
         return CheckpointFeatures(audio.pretrained["processor"], audio.sample_rate_hz, samples)
     return log_mel(config)
+
+
+def energy_of(scores: Tensor) -> Tensor:
+    """Logits (B, C) -> free energy (B,), high for what a classifier has not seen the like of (Liu et al., 2020)."""
+    return -scores.logsumexp(1)
 
 
 def _both(

@@ -5,6 +5,7 @@ Training and use read files through the same functions, so what was tested is wh
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -61,18 +62,23 @@ class Classifier:
         self.metrics = metrics or {}
 
     def predict(
-        self, image: Source | Array | None = None, audio: Source | tuple[Array, int] | None = None
+        self,
+        image: Source | Array | None = None,
+        audio: Source | tuple[Array, int] | None = None,
+        abstain_below: float = 0.0,
     ) -> Prediction:
         """Classifies one image, one sound, or a pair.
 
         Args:
             image: path, bytes of a file, or (H, W[, channels]) uint8.
             audio: path, bytes of a file, or a pair of samples (N,) or (N, channels) float and their rate in Hz.
+            abstain_below: no label is given where the largest probability is below this.
 
         Raises:
             FileError: a file cannot be read.
             ConfigError: nothing was given, or a sense that the classifier does not know.
         """
+        check_share(abstain_below)
         given = {m: x for m, x in (("image", image), ("audio", audio)) if x is not None}
         unknown = [m for m in given if m not in self.config.modalities]
         if unknown or not given:
@@ -88,26 +94,36 @@ class Classifier:
         present = {m: torch.full((len(starts),), m in given) for m in inputs}
         source = {m: name_of(x) if isinstance(x, str | Path | bytes) else "array" for m, x in given.items()}
         said = answers(self.network, self.network.featurize(Batch(inputs, present)))
-        return self._prediction(said, starts, tuple(m for m in inputs if m in given), source)
+        prediction = self._prediction(said, starts, tuple(m for m in inputs if m in given), source)
+        return withheld(prediction, abstain_below)
 
     def predict_table(
-        self, table: str | Path | pd.DataFrame, columns: ColumnsConfig | None = None
+        self, table: str | Path | pd.DataFrame, columns: ColumnsConfig | None = None, abstain_below: float = 0.0
     ) -> list[Prediction | Rejected]:
-        """Classifies each row of a table, in order; a row that cannot be used gives the reason in place of a score."""
+        """Classifies each row of a table, in order; a row that cannot be used gives the reason in place of a score.
+
+        No label is given where the largest probability is below `abstain_below`.
+        """
+        check_share(abstain_below)
         rows = read_table(table, columns or self.config.columns, labelled=False)
         results: list[Prediction | Rejected] = []
         with progress_bar("predicting", len(rows.frame), "row") as bar:
             for chunk in _chunks(rows):
                 results += self._predict_chunk(chunk)
                 bar.update(len(chunk.frame))
-        return results
+        return [r if isinstance(r, Rejected) else withheld(r, abstain_below) for r in results]
 
     def evaluate(
-        self, table: str | Path | pd.DataFrame, columns: ColumnsConfig | None = None, skip_bad_files: bool = False
+        self,
+        table: str | Path | pd.DataFrame,
+        columns: ColumnsConfig | None = None,
+        skip_bad_files: bool = False,
+        abstain_below: float = 0.0,
     ) -> dict[str, Any]:
         """Accuracy, macro and per-class numbers and confusion, for each subset of the senses.
 
-        If the table has a split column with test rows, only these count.
+        If the table has a split column with test rows, only these count. With `abstain_below`, "abstaining" says for
+        each subset how many rows are answered when less sure answers are withheld, and how many of these are right.
 
         Returns:
             the shape of `metrics.json`.
@@ -115,6 +131,7 @@ class Classifier:
         Raises:
             TableError: no usable rows; or a row cannot be used and `skip_bad_files` is False.
         """
+        check_share(abstain_below)
         rows = read_table(table, columns or self.config.columns)
         split = "test" if len(rows.part("test").frame) else "all"
         rows = rows.part("test") if split == "test" else rows
@@ -142,7 +159,7 @@ class Classifier:
         number = {label: i for i, label in enumerate(self.labels)}
         labels = rows.frame.set_index("row")["label"].loc[answered.row.tolist()]
         target = np.array([number[label] for label in labels])
-        return {"split": split, **measure_answers(answered, target, self.labels)}
+        return {"split": split, **measure_answers(answered, target, self.labels, abstain_below)}
 
     def save(self, folder: str | Path) -> None:
         """Writes a bundle. Raises BundleError if that cannot be done."""
@@ -204,18 +221,41 @@ class Classifier:
                 Clip(float(start), float(start) + length, max(named, key=lambda label: named[label]), named)
             )
         weights = fused.weights
+        alone = {m: said[(m,)].probabilities.mean(0) for m in there}
         return Prediction(
             label=max(probabilities, key=lambda label: probabilities[label]),
             probabilities=probabilities,
-            per_modality={m: self._named(said[(m,)].probabilities.mean(0)) for m in there},
+            per_modality={m: self._named(p) for m, p in alone.items()},
             weights=None if weights is None else {m: float(weights[m].mean()) for m in modalities},
             present=there,
             source=source,
+            conflict=disagreement(torch.stack(list(alone.values()))) if len(alone) > 1 else None,
+            strangeness={m: float(said[(m,)].strangeness[m].mean()) for m in there},
             clips=tuple(of_clips) if self.config.audio.step_seconds and "audio" in there else (),
         )
 
     def _named(self, probabilities: torch.Tensor) -> dict[str, float]:
         return dict(zip(self.labels, probabilities.tolist(), strict=True))
+
+
+def check_share(abstain_below: float) -> None:
+    """Raises ConfigError for what is no probability."""
+    if not 0 <= abstain_below <= 1:
+        raise ConfigError(f"abstain_below is {abstain_below}; it is a probability, from 0 to 1.")
+
+
+def withheld(prediction: Prediction, below: float) -> Prediction:
+    """The prediction, without its label where the largest probability is below a bound."""
+    sure = max(prediction.probabilities.values()) >= below
+    return prediction if sure else prediction._replace(label="")
+
+
+def disagreement(probabilities: torch.Tensor) -> float:
+    """Jensen-Shannon divergence of M distributions (M, C), as a share of the most there can be (Lin, 1991)."""
+    p = probabilities.double().clamp_min(1e-12)
+    mean = p.mean(0)
+    bits = (p * (p / mean).log2()).sum(1).mean()
+    return min(max(float(bits) / math.log2(len(p)), 0.0), 1.0)
 
 
 def _chunks(table: Table) -> Iterator[Table]:
@@ -226,16 +266,22 @@ def _chunks(table: Table) -> Iterator[Table]:
 
 def _joined_answers(parts: list[Answer]) -> Answer:
     """The answers to several batches as one."""
-    weights = parts[0].weights
-    if weights is not None:
-        weights = {m: torch.cat([part.weights[m] for part in parts if part.weights]) for m in weights}
-    return Answer(torch.cat([part.probabilities for part in parts]), weights)
+    weights = [part.weights for part in parts if part.weights is not None]
+    return Answer(
+        torch.cat([part.probabilities for part in parts]),
+        _joined(weights) if weights else None,
+        _joined([part.strangeness for part in parts]),
+    )
+
+
+def _joined(parts: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    return {m: torch.cat([part[m] for part in parts]) for m in parts[0]}
 
 
 def _some(answer: Answer, places: Array) -> Answer:
     """The answers at some places."""
-    weights = answer.weights
-    return Answer(answer.probabilities[places], None if weights is None else {m: w[places] for m, w in weights.items()})
+    weights = None if answer.weights is None else {m: w[places] for m, w in answer.weights.items()}
+    return Answer(answer.probabilities[places], weights, {m: s[places] for m, s in answer.strangeness.items()})
 
 
 def load(folder: str | Path) -> Classifier:

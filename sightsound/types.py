@@ -58,12 +58,16 @@ class Prediction(NamedTuple):
     """The answer to one row; of a sound cut into clips the mean over these.
 
     Attributes:
-        label: the most probable class.
+        label: the most probable class; "" where the answer was to be withheld because it is not sure enough.
         probabilities: class name -> probability; they sum to 1.
         per_modality: for each modality that was there, its own probabilities, made without the other one.
         weights: modality -> weight that the fusion strategy gave it; None where it has no such notion.
         present: the modalities that were there.
         source: modality -> the file (or "array" or "bytes") that was read.
+        conflict: how much the senses disagree, from 0 (they say the same) to 1 (each is sure of another class): the
+            Jensen-Shannon divergence of `per_modality` in bits; None where there is one sense.
+        strangeness: for each modality that was there, the share of validation rows that are less strange, by the energy
+            of its own scores: at 1 nothing like it has been seen, and the answer means little.
         clips: the answers to the clips of the sound, where it was cut into clips.
     """
 
@@ -73,4 +77,6 @@ class Prediction(NamedTuple):
     weights: dict[str, float] | None
     present: tuple[str, ...]
     source: dict[str, str]
+    conflict: float | None = None
+    strangeness: dict[str, float] = {}
     clips: tuple[Clip, ...] = ()

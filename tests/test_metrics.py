@@ -6,7 +6,7 @@ import torch
 from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score
 from torchmetrics.functional.classification import multiclass_calibration_error
 
-from sightsound.metrics import CALIBRATION_BINS, measure
+from sightsound.metrics import CALIBRATION_BINS, abstaining, measure
 
 LABELS = ["a", "b", "c", "never"]
 
@@ -55,3 +55,18 @@ def test_one_perfect_row() -> None:
 def test_the_same_seed_repeats(said: tuple[np.ndarray, np.ndarray]) -> None:
     assert measure(*said, LABELS) == measure(*said, LABELS)
     assert measure(*said, LABELS)["accuracy_ci"] != measure(*said, LABELS, seed=1)["accuracy_ci"]
+
+
+def test_coverage_reliability_and_abstaining_by_hand() -> None:
+    sure = np.array([0.95, 0.9, 0.7, 0.6])
+    probabilities, target = np.stack([sure, 1 - sure], 1), np.array([0, 0, 1, 0])  # the third is wrong
+    numbers = measure(probabilities, target, ["a", "b"])
+    assert numbers["coverage"] == [(0.25, 1.0, 0.95), (0.5, 1.0, 0.9), (0.75, 2 / 3, 0.7), (1.0, 0.75, 0.6)]
+    assert numbers["reliability"] == [
+        (pytest.approx(0.6), 1.0, 1),
+        (pytest.approx(0.7), 0.0, 1),
+        (pytest.approx(0.9), 1.0, 1),
+        (pytest.approx(0.95), 1.0, 1),
+    ]
+    assert abstaining(probabilities, target, 0.7) == {"below": 0.7, "coverage": 0.75, "accuracy": 2 / 3}
+    assert abstaining(probabilities, target, 0.99) == {"below": 0.99, "coverage": 0.0, "accuracy": None}

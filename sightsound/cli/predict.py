@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
 EXAMPLE = """Classifies files, and says what each sense alone would have said. A row of a table that cannot be used gets
 the reason in the column "error" and no class. Of a sound cut into clips there is a line for the whole and one for
-each clip, with its start and end in seconds.
+each clip, with its start and end in seconds. "conflict" says how much the senses disagree, from 0 to 1;
+"strangeness" which share of the validation rows was less strange.
 
   sightsound predict runs/first/bundle --image 7.png --audio seven.wav
   sightsound predict runs/first/bundle --audio seven.wav --format json
-  sightsound predict runs/first/bundle table.csv --out answers.parquet
+  sightsound predict runs/first/bundle table.csv --abstain-below 0.8 --out answers.parquet
 """
 FORMATS = ["text", "json", "csv", "parquet"]
 
@@ -35,6 +36,7 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("table", nargs="?", help="classify every row of this table")
     parser.add_argument("--image", help="image file")
     parser.add_argument("--audio", help="sound file")
+    parser.add_argument("--abstain_below", type=float, default=0.0, help="give no label where it is less probable")
     parser.add_argument(
         "--format", choices=FORMATS, help="default: by the ending of --out, else text; json is JSON Lines"
     )
@@ -51,9 +53,9 @@ def run(arguments: Sequence[str]) -> None:
 
     classifier = load(given.bundle)
     if given.table is None:
-        results: list[Prediction | Rejected] = [classifier.predict(image=given.image, audio=given.audio)]
+        results: list[Prediction | Rejected] = [classifier.predict(given.image, given.audio, given.abstain_below)]
     else:
-        results = classifier.predict_table(given.table, columns_of(given))
+        results = classifier.predict_table(given.table, columns_of(given), given.abstain_below)
     write(results, form, given.out)
 
 
@@ -96,10 +98,12 @@ def flat(row: int, result: Prediction | Rejected) -> list[dict[str, Any]]:
     whole = {
         "row": row,
         "label": result.label,
-        "probability": result.probabilities[result.label],
+        "probability": max(result.probabilities.values()),
+        "conflict": result.conflict,
         **({"start_seconds": None, "end_seconds": None} if result.clips else {}),
         **alone,
         **{f"{m}_alone_probability": result.per_modality[m][alone[f"{m}_alone"]] for m in result.per_modality},
+        **{f"{m}_strangeness": result.strangeness[m] for m in result.present},
         **{m: result.source[m] for m in result.present},
         **{f"p_{label}": p for label, p in result.probabilities.items()},
         "error": "",

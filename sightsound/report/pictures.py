@@ -56,6 +56,25 @@ def confusion_figure(confusion: list[list[int]], labels: list[str]) -> Markup:
     return svg(figure)
 
 
+def trust_figure(subsets: dict[str, Any]) -> Markup:
+    """Left: how often answers of a certainty are right; right: accuracy when only the surest are given; SVG."""
+    figure = Figure(figsize=(10, 3.8), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    left.plot([0, 1], [0, 1], color="#8a97a5", lw=1, ls="--", label="as sure as right")
+    for name, numbers in subsets.items():
+        sure, share_right, rows = (np.array(values) for values in zip(*numbers["reliability"], strict=True))
+        [line] = left.plot(sure, share_right, lw=1, label=name)
+        left.scatter(sure, share_right, s=4 + 120 * rows / rows.sum(), color=line.get_color())
+        coverage, accuracy, _ = zip(*numbers["coverage"], strict=True)
+        right.plot(coverage, accuracy, marker=".", label=name)
+    left.set(title="Is it as sure as it is right?", xlabel="probability of the answer", ylabel="share that is right")
+    right.set(title="If it answers only when surest", xlabel="share of the rows answered", ylabel="accuracy")
+    for plot in (left, right):
+        plot.grid(alpha=0.3)
+        plot.legend(frameon=False, fontsize=8)
+    return svg(figure)
+
+
 def image_uri(classifier: Classifier, path: Path) -> str:
     """The image as the network gets it; PNG."""
     return _png(reader(classifier.config, "image")(path).squeeze())

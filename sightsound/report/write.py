@@ -10,7 +10,14 @@ from jinja2 import Environment, PackageLoader
 
 from sightsound.data.table import Table
 from sightsound.pipeline import Classifier
-from sightsound.report.pictures import confusion_figure, curves_figure, image_uri, sound_uri, spectrogram_uri
+from sightsound.report.pictures import (
+    confusion_figure,
+    curves_figure,
+    image_uri,
+    sound_uri,
+    spectrogram_uri,
+    trust_figure,
+)
 from sightsound.types import Prediction
 
 SAMPLES = 12
@@ -47,6 +54,7 @@ def write_report(classifier: Classifier, table: Table, run: Path) -> Path:
         confusions={
             name: confusion_figure(numbers["confusion"], classifier.labels) for name, numbers in subsets.items()
         },
+        trust=trust_figure(subsets),
         samples=[_sample(classifier, table, row, label) for row, label in _chosen(run).items()],
     )
     path = run / "report.html"
@@ -84,7 +92,7 @@ def _sample(classifier: Classifier, table: Table, row: int, label: str) -> dict[
     """Everything the page shows of one row."""
     files = {m: str(table.frame.loc[row, m]) for m in classifier.config.modalities}
     given = {m: table.path(file) for m, file in files.items() if file}
-    prediction: Prediction = classifier.predict(**given)
+    prediction: Prediction = classifier.predict(given.get("image"), given.get("audio"))
     sample: dict[str, Any] = {"row": row, "label": label, "prediction": prediction}
     sample["alone"] = {m: max(said.items(), key=lambda item: item[1]) for m, said in prediction.per_modality.items()}
     if "image" in given:

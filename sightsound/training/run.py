@@ -21,6 +21,7 @@ from sightsound.data.table import Table, read_table
 from sightsound.errors import RunError
 from sightsound.inference import answer_rows, measure_answers
 from sightsound.pipeline import Classifier, load
+from sightsound.training.calibrate import calibrate
 from sightsound.training.fit import fit
 from sightsound.training.hardware import keep_freed_memory
 from sightsound.training.kept import shortened
@@ -59,6 +60,7 @@ def train(
         say(describe(prepared))
         with shortened(prepared.network, prepared.kept):
             fit(prepared.network, prepared.config, prepared.rows, run)
+            calibrate(prepared.network, prepared.rows["val"])
             classifier = _tested(prepared, run)
         classifier.save(run / BUNDLE)
     return classifier

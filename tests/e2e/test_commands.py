@@ -89,6 +89,21 @@ def test_evaluate(typed, bundle: Path, trained: tuple[Path, Path], tmp_path: Pat
     assert numbers["rows"] == 60 and numbers["subsets"]["audio"]["confusion"][0][0] > 15
 
 
+def test_answers_that_are_not_sure_are_withheld(
+    typed, bundle: Path, trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "a.csv"
+    assert typed("predict", bundle, trained[0], "--abstain-below", 0.95, "--out", out).code == 0
+    frame = pd.read_csv(out)
+    assert (frame["label"].isna() == (frame["probability"] < 0.95)).all()
+    assert frame["conflict"].between(0, 1).all() and frame["image_strangeness"].between(0, 1).all()
+    done = typed("evaluate", bundle, trained[0], "--abstain-below", 0.95)
+    answered = (frame["probability"] >= 0.95).mean()
+    assert f"image+audio: {answered:.4f} of the rows are answered, of which" in done.out
+    done = typed("predict", bundle, trained[0], "--abstain-below", 95)
+    assert done.code == 1 and "it is a probability, from 0 to 1" in done.err
+
+
 def test_other_column_names_are_remembered(typed, table: Path, tmp_path: Path) -> None:
     frame = pd.read_csv(table).rename(columns={"audio": "call", "label": "species"})
     frame.to_csv(table, index=False)
