@@ -13,14 +13,12 @@ import pandas as pd
 from sightsound.config import Config
 from sightsound.data.table import read_table
 from sightsound.errors import ConfigError, TableError
-from sightsound.inference import answer_rows, measure_answers
+from sightsound.inference import measure_answers
 from sightsound.pipeline import Classifier
 from sightsound.studies.compare import CompareOptions, Study, chosen, compare
 from sightsound.studies.recommend import Recommendation, recommend
 from sightsound.studies.table import Row, rows
 from sightsound.studies.trials import Seed
-from sightsound.training.calibrate import calibrate
-from sightsound.training.kept import shortened
 from sightsound.training.prepare import Prepared
 from sightsound.training.run import BUNDLE, begun, open_run, request_of, writing
 
@@ -105,11 +103,8 @@ def _winner(prepared: Prepared, study: Study, name: str, run: Path) -> Classifie
     modalities = tuple(prepared.config.modalities)
     right = [(said.probabilities[modalities].argmax(1) == study.target["val"]).mean() for said in one.val]
     best = int(np.argmax(right))
-    network = Seed(prepared, best, run / f"seed-{best}").network(one.trial)
-    with shortened(network, prepared.kept):
-        calibrate(network, prepared.rows["val"])
-        answered = answer_rows(network, prepared.rows["test"], prepared.table.part("test").frame["row"].to_numpy())
+    network = Seed(prepared, best, run / f"seed-{best}").calibrated(one.trial)
     config = dataclasses.replace(prepared.config, fusion=name, schedule=SCHEDULES[one.trial.way], seed=best)
     config = dataclasses.replace(config, joins=network.joins)
-    metrics = {"split": "test", **measure_answers(answered, study.target["test"], prepared.labels)}
+    metrics = {"split": "test", **measure_answers(one.test[best], study.target["test"], prepared.labels)}
     return Classifier(network, config, prepared.labels, metrics)

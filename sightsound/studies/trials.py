@@ -26,6 +26,7 @@ from sightsound.fusion.search import Search
 from sightsound.inference import Answered, answer_rows
 from sightsound.model import ClassifierNetwork, build_network
 from sightsound.studies.embeddings import embed
+from sightsound.training.calibrate import calibrate
 from sightsound.training.fit import FINETUNE_RATE, JOINS, Part, fit
 from sightsound.training.kept import shortened
 from sightsound.training.prepare import Prepared
@@ -126,12 +127,12 @@ class Seed:
             begin = time.perf_counter()
             network = self._trained(trial)
             self._seconds(trial.folder, time.perf_counter() - begin)
-            _write(done, self._answered(network, trial, "val"))
+            _write(done, self._answered(self._calibrate(network, trial), trial, "val"))
         return Tried(_read(done), self.seconds(trial.folder))
 
     def test(self, trial: Trial) -> Answered:
         """What a finished trial says of the test rows."""
-        return self._answered(self.network(trial), trial, "test")
+        return self._answered(self.calibrated(trial), trial, "test")
 
     def network(self, trial: Trial) -> ClassifierNetwork:
         """The whole network of a finished trial, from decoded files on."""
@@ -143,6 +144,15 @@ class Seed:
         if checkpoint.exists():  # not there for a strategy without parameters of its own
             network.load_state_dict(load_file(checkpoint), strict=False)
         return network.eval()
+
+    def calibrated(self, trial: Trial) -> ClassifierNetwork:
+        """The same, with probabilities that mean what they say."""
+        return self._calibrate(self.network(trial), trial)
+
+    def _calibrate(self, network: ClassifierNetwork, trial: Trial) -> ClassifierNetwork:
+        with self._shortened(network, trial) as rows:
+            calibrate(network, rows["val"])
+        return network
 
     def seconds(self, name: str) -> float:
         """What the training in a folder took."""
