@@ -41,6 +41,8 @@ TIERS = {
 _PLACES = {
     "train": "api",
     "compare": "api",
+    "robustness": "api",
+    "RobustnessOptions": "studies.robustness",
     "CompareOptions": "studies.compare",
     "load": "pipeline",
     "Classifier": "pipeline",

@@ -1,4 +1,4 @@
-"""`sightsound.train` and `sightsound.compare` for Python and the command line alike: the work, then its report."""
+"""`sightsound.train`, `compare` and `robustness` for Python and the command line alike: the work, then its report."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from sightsound.data.sources import SOURCES, SourceOptions
 from sightsound.data.table import read_table
 from sightsound.pipeline import Classifier
 from sightsound.report.compare import write_comparison
+from sightsound.report.robustness import write_robustness
 from sightsound.report.write import write_report
 from sightsound.studies.compare import CompareOptions
+from sightsound.studies.robustness import RobustnessOptions, Study, run_robustness
 from sightsound.studies.run import Comparison, run_comparison
 from sightsound.training.run import BUNDLE
 from sightsound.training.run import train as train_in_folder
@@ -92,6 +94,40 @@ def compare(
     done = run_comparison(_table(table, source), filled, chosen, run, resume, say)
     report = write_comparison(done.study, done.rows, done.found, done.classifier.labels, chosen, run)
     say(f"Bundle: {run / BUNDLE}\nReport: {report}")
+    return done
+
+
+def robustness(
+    bundle: str | Path,
+    table: str | Path | pd.DataFrame,
+    *,
+    robustness: RobustnessOptions | None = None,
+    out: str | Path | None = None,
+    resume: bool = False,
+    skip_bad_files: bool = False,
+    say: Callable[[str], object] = print,
+) -> Study:
+    """Measures what a classifier is still worth when files are missing, damaged or contradict each other.
+
+    Args:
+        bundle: folder of the classifier.
+        table: with labels; its test rows count, or all rows if it has no test split.
+        robustness: how many rows, and the seed.
+        out: folder; default: a new one, runs/NAME_OF_TABLE.
+        resume: go on with the study in `out`.
+        skip_bad_files: go on without rows that cannot be used.
+        say: called with each line about what happens.
+
+    Returns:
+        all numbers and curves; OUT/robustness.html shows them.
+
+    Raises:
+        SightsoundError: something that you can mend; the message says how.
+    """
+    run = Path(out) if out else _new_folder(table)
+    options = robustness or RobustnessOptions()
+    done = run_robustness(Path(bundle), table, options, run, resume, say, skip_bad_files)
+    say(f"Report: {write_robustness(done, run)}")
     return done
 
 

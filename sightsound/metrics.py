@@ -68,6 +68,14 @@ def _confidence(probabilities: NDArray[Any], target: NDArray[Any]) -> tuple[NDAr
     return bins, (probabilities.argmax(axis=1) == target) - confidence
 
 
+def disagreement(probabilities: NDArray[Any]) -> NDArray[np.float64]:
+    """Jensen-Shannon divergence (Lin, 1991) of M distributions, (M, ..., C) -> (...), as a share of the largest."""
+    p = np.maximum(probabilities.astype(float), 1e-12)
+    bits: NDArray[np.float64] = (p * np.log2(p / p.mean(axis=0))).sum(axis=-1).mean(axis=0)
+    share: NDArray[np.float64] = np.clip(bits / np.log2(len(p)), 0, 1)
+    return share
+
+
 def _reliability(probabilities: NDArray[Any], target: NDArray[Any]) -> list[tuple[float, float, int]]:
     """Of each bin that has rows: mean confidence, share that is right, rows."""
     bins, gaps = _confidence(probabilities, target)

@@ -5,7 +5,6 @@ Training and use read files through the same functions, so what was tested is wh
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -35,6 +34,7 @@ from sightsound.inference import (
     reader,
     summary,
 )
+from sightsound.metrics import disagreement
 from sightsound.model import ClassifierNetwork, build_network
 from sightsound.progress import progress_bar
 from sightsound.types import Batch, Clip, Prediction
@@ -132,17 +132,7 @@ class Classifier:
             TableError: no usable rows; or a row cannot be used and `skip_bad_files` is False.
         """
         check_share(abstain_below)
-        rows = read_table(table, columns or self.config.columns)
-        split = "test" if len(rows.part("test").frame) else "all"
-        rows = rows.part("test") if split == "test" else rows
-        rejected = incomplete_rows(rows, self.config.modalities)
-        strange = rows.frame["label"][~rows.frame["label"].isin([*self.labels, ""])]
-        known = ", ".join(self.labels)
-        rejected += [
-            Rejected(row, "", f"the class {label!r} is not one of {known}")
-            for row, label in zip(strange.index.tolist(), strange.tolist(), strict=True)
-        ]
-        rows = rows.without({bad.row for bad in rejected})
+        rows, split, rejected = self.labelled_rows(table, columns)
         parts = []
         with progress_bar("evaluating", len(rows.frame), "row") as bar:
             for chunk in _chunks(rows):
@@ -160,6 +150,22 @@ class Classifier:
         labels = rows.frame.set_index("row")["label"].loc[answered.row.tolist()]
         target = np.array([number[label] for label in labels])
         return {"split": split, **measure_answers(answered, target, self.labels, abstain_below)}
+
+    def labelled_rows(
+        self, table: str | Path | pd.DataFrame, columns: ColumnsConfig | None = None
+    ) -> tuple[Table, str, list[Rejected]]:
+        """The rows to measure on, their split ("test" or "all"), and the rows without a known label or any sense."""
+        rows = read_table(table, columns or self.config.columns)
+        split = "test" if len(rows.part("test").frame) else "all"
+        rows = rows.part("test") if split == "test" else rows
+        rejected = incomplete_rows(rows, self.config.modalities)
+        strange = rows.frame["label"][~rows.frame["label"].isin([*self.labels, ""])]
+        known = ", ".join(self.labels)
+        rejected += [
+            Rejected(row, "", f"the class {label!r} is not one of {known}")
+            for row, label in zip(strange.index.tolist(), strange.tolist(), strict=True)
+        ]
+        return rows.without({bad.row for bad in rejected}), split, rejected
 
     def save(self, folder: str | Path) -> None:
         """Writes a bundle. Raises BundleError if that cannot be done."""
@@ -229,7 +235,7 @@ class Classifier:
             weights=None if weights is None else {m: float(weights[m].mean()) for m in modalities},
             present=there,
             source=source,
-            conflict=disagreement(torch.stack(list(alone.values()))) if len(alone) > 1 else None,
+            conflict=float(disagreement(torch.stack(list(alone.values())).numpy())) if len(alone) > 1 else None,
             strangeness={m: float(said[(m,)].strangeness[m].mean()) for m in there},
             clips=tuple(of_clips) if self.config.audio.step_seconds and "audio" in there else (),
         )
@@ -248,14 +254,6 @@ def withheld(prediction: Prediction, below: float) -> Prediction:
     """The prediction, without its label where the largest probability is below a bound."""
     sure = max(prediction.probabilities.values()) >= below
     return prediction if sure else prediction._replace(label="")
-
-
-def disagreement(probabilities: torch.Tensor) -> float:
-    """Jensen-Shannon divergence of M distributions (M, C), as a share of the most there can be (Lin, 1991)."""
-    p = probabilities.double().clamp_min(1e-12)
-    mean = p.mean(0)
-    bits = (p * (p / mean).log2()).sum(1).mean()
-    return min(max(float(bits) / math.log2(len(p)), 0.0), 1.0)
 
 
 def _chunks(table: Table) -> Iterator[Table]:

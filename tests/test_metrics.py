@@ -6,7 +6,7 @@ import torch
 from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score
 from torchmetrics.functional.classification import multiclass_calibration_error
 
-from sightsound.metrics import CALIBRATION_BINS, abstaining, measure
+from sightsound.metrics import CALIBRATION_BINS, abstaining, disagreement, measure
 
 LABELS = ["a", "b", "c", "never"]
 
@@ -70,3 +70,11 @@ def test_coverage_reliability_and_abstaining_by_hand() -> None:
     ]
     assert abstaining(probabilities, target, 0.7) == {"below": 0.7, "coverage": 0.75, "accuracy": 2 / 3}
     assert abstaining(probabilities, target, 0.99) == {"below": 0.99, "coverage": 0.0, "accuracy": None}
+
+
+def test_disagreement_by_hand() -> None:
+    said = np.array(
+        [[[0.5, 0.5], [1.0, 0.0], [1.0, 0.0]], [[0.5, 0.5], [0.0, 1.0], [0.5, 0.5]]]
+    )  # two senses, three rows
+    partly = 0.5 * (np.log2(1 / 0.75) + 0.5 * np.log2(0.5 / 0.75) + 0.5 * np.log2(0.5 / 0.25))
+    assert disagreement(said) == pytest.approx([0, 1, partly])

@@ -6,13 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-import torch
 from PIL import Image
 
 import sightsound as ss
 from sightsound.data.table import Rejected
 from sightsound.errors import ConfigError, FileError, TableError
-from sightsound.pipeline import disagreement
 
 
 @pytest.fixture(scope="module")
@@ -52,13 +50,6 @@ def test_senses_that_contradict_each_other_are_in_conflict(classifier: ss.Classi
     contradicting = classifier.predict(image=files[0], audio=files[1].with_name("low-3.wav")).conflict
     assert agreeing is not None and contradicting is not None and agreeing < 0.1 < 0.5 < contradicting <= 1
     assert classifier.predict(image=files[0]).conflict is None
-
-
-def test_disagreement_by_hand() -> None:
-    assert disagreement(torch.tensor([[0.5, 0.5], [0.5, 0.5]])) == 0
-    assert disagreement(torch.tensor([[1.0, 0.0], [0.0, 1.0]])) == pytest.approx(1)
-    expected = 0.5 * (np.log2(1 / 0.75) + 0.5 * np.log2(0.5 / 0.75) + 0.5 * np.log2(0.5 / 0.25))
-    assert disagreement(torch.tensor([[1.0, 0.0], [0.5, 0.5]])) == pytest.approx(expected)
 
 
 def test_an_answer_that_is_not_sure_enough_is_withheld(classifier: ss.Classifier, files: tuple[Path, Path]) -> None:

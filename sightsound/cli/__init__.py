@@ -10,6 +10,7 @@ VERBS = {
     "demo": "train on embedded digits, seen and heard; no download",
     "train": "train a classifier on a table of images and sounds",
     "compare": "train every fusion strategy and recommend one",
+    "robustness": "what is left when files are missing or damaged",
     "evaluate": "measure a classifier on a table",
     "predict": "classify an image, a sound, a pair, or a whole table",
     "inspect": "what is in a table, or in a bundle",
@@ -20,7 +21,7 @@ HELP = f"""usage: sightsound VERB ...
 
 Classifiers that learn from images and sounds together.
 
-{chr(10).join(f"  {verb:<10}{line}" for verb, line in VERBS.items())}
+{chr(10).join(f"  {verb:<12}{line}" for verb, line in VERBS.items())}
 
   sightsound demo
   sightsound train table.csv --fusion concat --out runs/first

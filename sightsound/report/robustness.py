@@ -1,0 +1,64 @@
+"""Writes what a robustness study came to: `robustness.html`, one file, with `robustness.csv` beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, PackageLoader
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from sightsound.report.pictures import svg
+from sightsound.studies.damage import EITHER
+from sightsound.studies.robustness import CLEAN, CONTRADICTION, Curve, Study
+
+COLUMNS = 4
+
+
+def write_robustness(study: Study, run: Path) -> Path:
+    """Writes both files into the folder of the study; the path of `robustness.html`."""
+    rows = [{**one.condition._asdict(), **one._asdict()} for one in study.measured]
+    pd.DataFrame(rows).drop(columns="condition").to_csv(run / "robustness.csv", index=False)
+    by_kind = {one.condition.kind: one for one in study.measured}
+    missing = [curve for curve in study.curves if curve.kind.startswith("missing")]
+    damaged = [curve for curve in study.curves if not curve.kind.startswith("missing")]
+    page = Environment(loader=PackageLoader("sightsound", "report"), autoescape=True)
+    text = page.get_template("robustness.html").render(
+        name=run.name,
+        rows=study.rows,
+        clean=by_kind[CLEAN],
+        contradiction=by_kind.get(CONTRADICTION),
+        missing=curves_figure(missing, "share of the rows") if missing else "",
+        damaged=curves_figure(damaged, "severity"),
+        curves=sorted(study.curves, key=lambda curve: curve.effective),
+    )
+    path = run / "robustness.html"
+    partial = path.with_suffix(".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+    return path
+
+
+def curves_figure(curves: Sequence[Curve], xlabel: str) -> Markup:
+    """A small plot for each curve: accuracy with all that is there, and of the changed sense alone; SVG."""
+    lines = -(-len(curves) // COLUMNS)
+    figure = Figure(figsize=(11, 2.3 * lines + 0.4), layout="constrained")
+    plots = figure.subplots(lines, COLUMNS, squeeze=False, sharey=True).flatten()
+    for plot, curve in zip(plots, curves, strict=False):
+        plot.plot(curve.levels, curve.accuracy, marker=".", color="#1f77b4", label="with both senses")
+        if curve.alone:
+            plot.plot(curve.levels, curve.alone, marker=".", color="#e07b00", label="the changed sense alone")
+        what = "one or the other" if curve.modality == EITHER else curve.modality
+        plot.set_title(f"{what}: {curve.kind}", fontsize=9)
+        plot.set(ylim=(0, 1.02), yticks=np.linspace(0, 1, 6))
+        plot.grid(alpha=0.3)
+    for plot in plots[len(curves) :]:
+        plot.set_visible(False)
+    handles, labels = next((p for p in plots[::-1] if p.get_visible()), plots[0]).get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False, fontsize=9)
+    figure.supxlabel(xlabel, fontsize=9)
+    figure.supylabel("accuracy", fontsize=9)
+    return svg(figure)

@@ -1,0 +1,263 @@
+"""What a classifier is still worth when files are missing, damaged, or contradict each other: `sightsound robustness`.
+
+The files of a table are decoded once; every condition then changes what was decoded, and the network answers with both
+senses and with the one that was changed alone. Each condition is written down as soon as it is measured.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sightsound.bundle import SUMS
+from sightsound.data.table import Rejected, Table
+from sightsound.errors import ConfigError, TableError
+from sightsound.inference import Answered, answer_rows, prepare_rows, summary
+from sightsound.metrics import disagreement, macro_means
+from sightsound.pipeline import Classifier, load
+from sightsound.progress import progress_bar
+from sightsound.studies.corruptions import AUDIO, IMAGE, SEVERITIES
+from sightsound.studies.damage import EITHER, Condition, Decoded, contradicting, corrupted, with_missing
+from sightsound.training.run import REQUEST, open_run, writing
+
+CLEAN, CONTRADICTION = "clean", "contradiction"
+SHARES = [i / 10 for i in range(11)]
+MEASURED = "conditions.jsonl"
+
+
+@dataclass(frozen=True)
+class RobustnessOptions:
+    """What a robustness study is made of."""
+
+    rows: int = 2000
+    """At most so many rows, drawn by chance."""
+    seed: int = 0
+    """Of the rows and of everything that is drawn to damage them."""
+
+
+class Measured(NamedTuple):
+    """A condition and what came of it.
+
+    Attributes:
+        condition: what is wrong.
+        accuracy, macro_f1: with all that is there, over all rows.
+        alone: accuracy of the changed sense alone; None where that is not asked.
+        conflict: mean conflict of the senses over the rows that have both; None where no row has.
+    """
+
+    condition: Condition
+    accuracy: float
+    macro_f1: float
+    alone: float | None
+    conflict: float | None
+
+
+class Study(NamedTuple):
+    """A finished study: everything measured, clean first, and the curves; `rows` were asked."""
+
+    measured: list[Measured]
+    curves: list[Curve]
+    rows: int
+
+
+def run_robustness(
+    bundle: Path,
+    table: str | Path | pd.DataFrame,
+    options: RobustnessOptions,
+    run: Path,
+    resume: bool,
+    say: Callable[[str], object],
+    skip_bad_files: bool = False,
+) -> Study:
+    """Measures a classifier on the complete test rows of a table (all rows if it has no test split).
+
+    Of a sound longer than a clip the first clip counts.
+
+    Args:
+        bundle: folder of the classifier.
+        table: with labels.
+        options: how many rows, and the seed.
+        run: a new folder; or, with `resume`, that of a study of the same bundle, table and options.
+        resume: go on with what is there.
+        say: called with each line for the user.
+        skip_bad_files: go on without rows that cannot be used.
+
+    Raises:
+        TableError: no complete row; or a row cannot be used and `skip_bad_files` is False.
+        ConfigError: impossible options.
+        RunError: the folder cannot be written, or is another study's.
+    """
+    if options.rows < 1:
+        raise ConfigError(f"--rows is {options.rows}; it must be at least 1.")
+    classifier = load(bundle)
+    rows, _, rejected = classifier.labelled_rows(table)
+    sums = hashlib.sha256((bundle / SUMS).read_bytes()).hexdigest()
+    content = hashlib.sha256(pd.util.hash_pandas_object(rows.frame).to_numpy().tobytes()).hexdigest()
+    request = {"table": rows.name, "content": content, "config": {"bundle": sums, **dataclasses.asdict(options)}}
+    decoded, unreadable = _decoded(classifier, rows, options)
+    if (rejected := rejected + unreadable) and not skip_bad_files:
+        raise TableError(summary(rows.name, rejected))
+    open_run(run, request, resume)
+    with writing(run):
+        (run / REQUEST).write_text(json.dumps(request, indent=1))
+        say(f"{len(decoded.target)} rows that have {' and '.join(classifier.network.modalities)}.")
+        found = measure_all(classifier, decoded, run, say, options.seed)
+    return Study(found, curves(found, _alone_when_clean(classifier, decoded)), len(decoded.target))
+
+
+def _decoded(classifier: Classifier, table: Table, options: RobustnessOptions) -> tuple[Decoded, list[Rejected]]:
+    """Complete rows in memory, and those whose files cannot be read."""
+    modalities = list(classifier.config.modalities)
+    frame = table.frame[(table.frame[modalities] != "").all(axis=1)]
+    if not len(frame):
+        raise TableError(f"{table.name}: no row has {' and '.join(modalities)}, so there is nothing to damage.")
+    if len(frame) > options.rows:
+        frame = frame.sample(options.rows, random_state=options.seed).sort_index()
+    audio = dataclasses.replace(classifier.config.audio, step_seconds=None)
+    config = dataclasses.replace(classifier.config, audio=audio)
+    rows, unreadable = prepare_rows(table.with_frame(frame), config, classifier.labels)
+    if not len(rows) or rows.target is None:
+        raise TableError(summary(table.name, unreadable))
+    numbers = frame["row"].to_numpy()[rows.rows.numpy()]
+    return Decoded(rows, rows.target[rows.rows].numpy(), numbers), unreadable
+
+
+def _alone_when_clean(classifier: Classifier, decoded: Decoded) -> dict[str, float]:
+    said = answer_rows(classifier.network, decoded.rows, decoded.numbers)
+    return {m: float((said.probabilities[(m,)].argmax(1) == decoded.target).mean()) for m in said.has}
+
+
+def conditions(modalities: tuple[str, ...]) -> list[Condition]:
+    """All of them, for a classifier that knows these senses."""
+    found = [Condition(CLEAN)]
+    if len(modalities) > 1:
+        for kind in ("missing", "missing by class"):
+            found += [Condition(kind, m, share) for m in (*modalities, EITHER) for share in SHARES[1:]]
+        found.append(Condition(CONTRADICTION, modalities[-1], 1.0))
+    for m, known in (("image", IMAGE), ("audio", AUDIO)):
+        if m in modalities:
+            found += [Condition(kind, m, severity) for kind in known for severity in SEVERITIES]
+    return found
+
+
+def measure_all(
+    classifier: Classifier, decoded: Decoded, folder: Path, say: Callable[[str], object], seed: int = 0
+) -> list[Measured]:
+    """Measures what the folder does not have yet.
+
+    Args:
+        classifier: in question.
+        decoded: complete rows.
+        folder: for `conditions.jsonl`; what stands there is not measured again.
+        say: called with each line for the user.
+        seed: of everything that is drawn.
+    """
+    file = folder / MEASURED
+    known = {one.condition: one for one in read(file)}
+    wanted = conditions(tuple(classifier.network.modalities))
+    left = [condition for condition in wanted if condition not in known]
+    if known:
+        say(f"{len(known)} of {len(wanted)} conditions are measured already.")
+    clean = answer_rows(classifier.network, decoded.rows, decoded.numbers)
+    with progress_bar("robustness", len(left), "condition") as bar, file.open("a", encoding="utf-8") as out:
+        for condition in left:
+            known[condition] = measured(classifier, decoded, clean, condition, seed)
+            out.write(json.dumps(known[condition]) + "\n")
+            out.flush()
+            bar.update()
+    return [known[condition] for condition in wanted]
+
+
+def read(file: Path) -> Iterator[Measured]:
+    """What was measured before; a last line that was cut off does not count."""
+    if not file.exists():
+        return
+    for line in file.read_text(encoding="utf-8").splitlines(keepends=True):
+        if line.endswith("\n"):
+            condition, *numbers = json.loads(line)
+            yield Measured(Condition(*condition), *numbers)
+
+
+def measured(classifier: Classifier, decoded: Decoded, clean: Answered, condition: Condition, seed: int) -> Measured:
+    """One condition."""
+    rng = np.random.default_rng(
+        [seed, *condition.kind.encode(), *condition.modality.encode(), int(10 * condition.level)]
+    )
+    network, target = classifier.network, decoded.target
+    modalities = tuple(network.modalities)
+    said, changed = clean, condition.modality if condition.modality in modalities else ""
+    if condition.kind.startswith("missing"):
+        probabilities = with_missing(clean, condition, target, rng)
+        return _numbers(condition, probabilities, target, None, None)
+    if condition.kind == CONTRADICTION:
+        said = answer_rows(network, contradicting(decoded, condition.modality, rng), decoded.numbers)
+    elif condition.kind != CLEAN:
+        said = answer_rows(
+            network, corrupted(decoded, condition, classifier.config.audio.sample_rate_hz, rng), decoded.numbers
+        )
+    alone = float((said.probabilities[(changed,)].argmax(1) == target).mean()) if changed else None
+    return _numbers(condition, said.probabilities[modalities], target, alone, _conflict(said))
+
+
+def _numbers(
+    condition: Condition,
+    probabilities: NDArray[Any],
+    target: NDArray[np.int64],
+    alone: float | None,
+    conflict: float | None,
+) -> Measured:
+    classes = probabilities.shape[1]
+    means = macro_means(target * classes + probabilities.argmax(1), classes)
+    return Measured(condition, means["accuracy"], means["macro_f1"], alone, conflict)
+
+
+def _conflict(said: Answered) -> float | None:
+    """Mean over the rows."""
+    if len(said.has) < 2:
+        return None
+    return float(disagreement(np.stack([said.probabilities[(m,)] for m in said.has])).mean())
+
+
+class Curve(NamedTuple):
+    """One thing going wrong, more and more.
+
+    Attributes:
+        kind, modality: which.
+        levels, accuracy, alone: from clean on; `alone` is None where no sense alone was asked.
+        relative: mean accuracy over the levels, the area under the curve (relative robustness, Liang et al., 2021).
+        effective: the same less the accuracy when clean: what is lost, whatever it began at (effective robustness).
+    """
+
+    kind: str
+    modality: str
+    levels: list[float]
+    accuracy: list[float]
+    alone: list[float] | None
+    relative: float
+    effective: float
+
+
+def curves(found: list[Measured], clean_alone: dict[str, float]) -> list[Curve]:
+    """Of everything but clean and contradiction, in the order measured."""
+    frame = pd.DataFrame([{**one.condition._asdict(), "accuracy": one.accuracy, "alone": one.alone} for one in found])
+    start = float(frame.loc[frame["kind"] == CLEAN, "accuracy"].iloc[0])
+    result = []
+    for (kind, modality), part in frame.groupby(["kind", "modality"], sort=False):
+        if kind in (CLEAN, CONTRADICTION):
+            continue
+        accuracy = [start, *part["accuracy"].tolist()]
+        has_alone = modality in clean_alone and part["alone"].notna().all()
+        alone = [clean_alone[str(modality)], *part["alone"].tolist()] if has_alone else None
+        levels = [0.0, *part["level"].tolist()]
+        area = float(np.trapezoid(accuracy, levels) / levels[-1])
+        result.append(Curve(str(kind), str(modality), levels, accuracy, alone, area, area - start))
+    return result

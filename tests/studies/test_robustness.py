@@ -1,0 +1,111 @@
+"""A robustness study as typed: what is missing, damaged, contradictory; stopped and gone on with."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sightsound.inference import Answered
+from sightsound.studies.corruptions import AUDIO, IMAGE
+from sightsound.studies.damage import EITHER, Condition, with_missing
+from sightsound.studies.robustness import Measured, curves
+
+
+@pytest.fixture(scope="module")
+def studied(trained: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, Path]:
+    import sightsound as ss
+
+    run = tmp_path_factory.mktemp("robust") / "run"
+    ss.robustness(trained[1] / "bundle", trained[0], out=run, say=lambda line: None)
+    return pd.read_csv(run / "robustness.csv", keep_default_na=False), run
+
+
+def of(frame: pd.DataFrame, kind: str, modality: str = "", level: float = 0.0) -> pd.Series:
+    [row] = frame[(frame["kind"] == kind) & (frame["modality"] == modality) & np.isclose(frame["level"], level)].iloc
+    return row
+
+
+def test_all_conditions_are_there(studied: tuple[pd.DataFrame, Path]) -> None:
+    frame, _ = studied
+    assert len(frame) == 1 + 2 * 3 * 10 + 1 + 5 * (len(IMAGE) + len(AUDIO))
+    assert frame[["accuracy", "macro_f1"]].apply(pd.to_numeric).stack().between(0, 1).all()
+
+
+def test_damage_hurts(studied: tuple[pd.DataFrame, Path]) -> None:
+    frame, _ = studied
+    assert of(frame, "clean")["accuracy"] > 0.9
+    for m, known in (("image", IMAGE), ("audio", AUDIO)):
+        worst = [float(of(frame, kind, m, 5)["alone"]) for kind in known]
+        assert min(worst) < 0.7 and np.mean(worst) < 0.97 * float(of(frame, "clean")["accuracy"])
+    assert float(of(frame, "contradiction", "audio", 1)["conflict"]) > 0.3 > 0.1 > float(of(frame, "clean")["conflict"])
+
+
+def test_all_images_missing_is_the_sound_alone(studied: tuple[pd.DataFrame, Path], trained: tuple[Path, Path]) -> None:
+    import sightsound as ss
+
+    metrics = ss.load(trained[1] / "bundle").evaluate(trained[0])["subsets"]
+    for m, other in (("image", "audio"), ("audio", "image")):
+        assert of(studied[0], "missing", m, 1.0)["accuracy"] == pytest.approx(metrics[other]["accuracy"])
+
+
+def test_the_report_needs_no_network(studied: tuple[pd.DataFrame, Path]) -> None:
+    page = (studied[1] / "robustness.html").read_text()
+    assert page.count("<svg") == 2 and "contradict" in page
+    assert "http://" not in page.replace("http://www.w3.org", "") and "src=" not in page
+
+
+def test_a_study_that_was_cut_off_goes_on(
+    studied: tuple[pd.DataFrame, Path], trained: tuple[Path, Path], typed, tmp_path: Path
+) -> None:
+    import shutil
+
+    run = tmp_path / "run"
+    shutil.copytree(studied[1], run)
+    lines = (run / "conditions.jsonl").read_text().splitlines(keepends=True)
+    (run / "conditions.jsonl").write_text("".join(lines[:100]) + lines[100][:20])
+    arguments = ("robustness", trained[1] / "bundle", trained[0], "--out", run)
+    assert "--resume" in typed(*arguments).err
+    done = typed(*arguments, "--resume")
+    assert done.code == 0, done.err
+    assert "100 of 157 conditions are measured already." in done.out and "effective" in done.out
+    pd.testing.assert_frame_equal(pd.read_csv(run / "robustness.csv", keep_default_na=False), studied[0])
+    other = typed(*arguments, "--resume", "--rows", 10)
+    assert other.code == 1 and "rows differ" in other.err
+
+
+def test_wrong_tables(trained: tuple[Path, Path], typed, tmp_path: Path) -> None:
+    bundle, frame = trained[1] / "bundle", pd.read_csv(trained[0])
+    frame[["image", "audio"]] = frame[["image", "audio"]].map(lambda name: str(trained[0].parent / name))
+    lonely = frame.assign(audio="")
+    lonely.to_csv(tmp_path / "lonely.csv", index=False)
+    done = typed("robustness", bundle, tmp_path / "lonely.csv", "--out", tmp_path / "a")
+    assert done.code == 1 and "no row has image and audio" in done.err and not (tmp_path / "a").exists()
+    frame.loc[3, "image"] = "gone.png"
+    frame.to_csv(tmp_path / "broken.csv", index=False)
+    done = typed("robustness", bundle, tmp_path / "broken.csv", "--out", tmp_path / "b")
+    assert done.code == 1 and "row 4" in done.err and "--on-bad-file skip" in done.err
+    assert typed("robustness", bundle, trained[0], "--rows", 0).code == 1
+
+
+def test_missing_by_class_takes_the_first_classes_first() -> None:
+    target = np.array([2, 0, 1, 0, 2, 1] * 10)
+    fused, seen, heard = (np.eye(3)[np.full(60, c)] for c in range(3))
+    there = np.ones(60, bool)
+    said = {("image", "audio"): fused, ("image",): seen, ("audio",): heard}
+    clean = Answered(np.arange(60), said, {"image": there, "audio": there})
+    rng = np.random.default_rng(0)
+    answers = with_missing(clean, Condition("missing by class", "image", 1 / 3), target, rng).argmax(1)
+    assert answers.tolist() == [0, 2, 0, 2, 0, 0] * 10  # the rows of class 0 are answered by the sound
+    answers = with_missing(clean, Condition("missing", EITHER, 1.0), target, rng).argmax(1)
+    assert set(answers.tolist()) == {1, 2}
+
+
+def test_robustness_by_hand() -> None:
+    found = [Measured(Condition("clean"), 0.9, 0.9, None, None)]
+    found += [Measured(Condition("blur", "image", s), 0.9 - 0.1 * s, 0.0, 0.5, None) for s in range(1, 6)]
+    [curve] = curves(found, {"image": 0.7})
+    assert curve.accuracy == pytest.approx([0.9, 0.8, 0.7, 0.6, 0.5, 0.4]) and curve.alone == [0.7, *[0.5] * 5]
+    assert curve.relative == pytest.approx(0.65) and curve.effective == pytest.approx(-0.25)
+    assert json.loads(json.dumps(found[0]))[0] == ["clean", "", 0.0]
