@@ -168,13 +168,18 @@ def measure_all(
     if known:
         say(f"{len(known)} of {len(wanted)} conditions are measured already.")
     clean = answer_rows(classifier.network, decoded.rows, decoded.numbers)
-    with progress_bar("robustness", len(left), "condition") as bar, file.open("a", encoding="utf-8") as out:
+    with progress_bar("robustness", len(left), "condition") as bar, file.open("w", encoding="utf-8") as out:
+        out.writelines(map(_line, known.values()))  # without a line that was cut off
         for condition in left:
             known[condition] = measured(classifier, decoded, clean, condition, seed)
-            out.write(json.dumps(known[condition]) + "\n")
+            out.write(_line(known[condition]))
             out.flush()
             bar.update()
     return [known[condition] for condition in wanted]
+
+
+def _line(one: Measured) -> str:
+    return json.dumps(one) + "\n"
 
 
 def read(file: Path) -> Iterator[Measured]:
@@ -189,9 +194,8 @@ def read(file: Path) -> Iterator[Measured]:
 
 def measured(classifier: Classifier, decoded: Decoded, clean: Answered, condition: Condition, seed: int) -> Measured:
     """One condition."""
-    rng = np.random.default_rng(
-        [seed, *condition.kind.encode(), *condition.modality.encode(), int(10 * condition.level)]
-    )
+    # every level draws the same, so that more is more of the same
+    rng = np.random.default_rng([seed, *condition.kind.encode(), *condition.modality.encode()])
     network, target = classifier.network, decoded.target
     modalities = tuple(network.modalities)
     said, changed = clean, condition.modality if condition.modality in modalities else ""
