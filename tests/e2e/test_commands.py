@@ -145,7 +145,13 @@ def test_a_reader_that_leaves_is_no_error(bundle: Path, trained: tuple[Path, Pat
 def test_ctrl_c_leaves_a_run_that_goes_on(table: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     command = [sys.executable, "-m", "sightsound", "train", table, "--out", run, "--epochs", "60", "--patience", "60"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests in the background inherit a deaf one
+    )
     while not (run / "checkpoints" / "joint" / "last.ckpt").exists():
         assert process.poll() is None
         time.sleep(0.02)
