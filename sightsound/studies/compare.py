@@ -152,6 +152,10 @@ def compare(prepared: Prepared, options: CompareOptions, folder: Path, say: Call
     field = Field(seeds, options.jobs, end, say)
     if joint:
         field.run([Trial(name, "frozen" if family(name) == "decision" else "joint") for name in names])
+        if seeds[0].blind:  # encoders trained apart have nothing to be dependent; those of the best may have
+            best = max(field.scores, key=lambda trial: field.scores[trial], default=SENSES_TRIAL)
+            embedded = seeds[0].embedded_by(best) if best.way == "joint" else None
+            dependence = conditional_dependence(embedded["train"], embedded["val"], classes) if embedded else None
     else:
         field.run([Trial(name, "frozen") for name in names])
         _finetune(field, [name for name in names if family(name) != "decision"])

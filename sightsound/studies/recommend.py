@@ -115,7 +115,10 @@ def _words(study: Study, found: Recommendation, known: dict[str, Row]) -> list[s
 
 def _reason(study: Study) -> str:
     if study.dependence is None:
-        return "Whether the senses have more in common than the class cannot be told: there are too few complete rows."
+        return (
+            "Whether the senses have more in common than the class cannot be told: there are too few complete rows, or "
+            "nothing was learnt that could be compared."
+        )
     told = study.dependence
     measured = f"{_percent(told.accuracy)} ({_percent(told.low)} to {_percent(told.high)}) of {2 * told.pairs} pairs"
     if told.found:

@@ -118,6 +118,12 @@ class Seed:
         with shortened(self.senses, self.prepared.kept):
             return embed(self.senses, self.prepared.rows["test"])
 
+    def embedded_by(self, trial: Trial) -> dict[str, Rows]:
+        """What the encoders of a finished joint training make of the training and the validation rows."""
+        network = self.network(trial)
+        with self._shortened(network, trial) as rows:
+            return {split: embed(network, rows[split]) for split in ("train", "val")}
+
     def tried(self, trial: Trial) -> Tried:
         """The result of a trial; trained now if it was not before."""
         done = self.folder / trial.folder / "val.npz"
