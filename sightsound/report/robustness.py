@@ -58,7 +58,7 @@ def curves_figure(curves: Sequence[Curve], xlabel: str) -> Markup:
     for plot in plots[len(curves) :]:
         plot.set_visible(False)
     handles, labels = next((p for p in plots[::-1] if p.get_visible()), plots[0]).get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False, fontsize=9)
+    figure.legend(handles, labels, loc="outside upper right", ncols=2, frameon=False, fontsize=9)
     figure.supxlabel(xlabel, fontsize=9)
     figure.supylabel("accuracy", fontsize=9)
     return svg(figure)

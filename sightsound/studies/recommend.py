@@ -108,7 +108,10 @@ def _words(study: Study, found: Recommendation, known: dict[str, Row]) -> list[s
         + (f" against {slow.latency_256_ms:.1f} ms of {found.accuracy}." if found.speed != found.accuracy else ".")
     )
     alone = ", ".join(f"{m} alone {_percent(value)}" for m, value in known[found.missing].alone.items())
-    lines.append(f"Where a sense may go missing: {found.missing}; {alone}.")
+    if all(at_chance(right[0], study.target["val"]) for right in right_senses(study, "val").values()):
+        lines.append("Where a sense is missing nothing helps: none alone is better than the most frequent class.")
+    else:
+        lines.append(f"Where a sense may go missing: {found.missing}; {alone}.")
     lines.append(_reason(study))
     return lines
 
