@@ -110,8 +110,10 @@ def run_robustness(
     with writing(run):
         (run / REQUEST).write_text(json.dumps(request, indent=1))
         say(f"{len(decoded.target)} rows that have {' and '.join(classifier.network.modalities)}.")
-        found = measure_all(classifier, decoded, run, say, options.seed)
-    return Study(found, curves(found, _alone_when_clean(classifier, decoded)), len(decoded.target))
+        clean = answer_rows(classifier.network, decoded.rows, decoded.numbers)
+        found = measure_all(classifier, decoded, clean, run, say, options.seed)
+    alone = {m: float((clean.probabilities[(m,)].argmax(1) == decoded.target).mean()) for m in clean.has}
+    return Study(found, curves(found, alone), len(decoded.target))
 
 
 def _decoded(classifier: Classifier, table: Table, options: RobustnessOptions) -> tuple[Decoded, list[Rejected]]:
@@ -131,11 +133,6 @@ def _decoded(classifier: Classifier, table: Table, options: RobustnessOptions) -
     return Decoded(rows, rows.target[rows.rows].numpy(), numbers), unreadable
 
 
-def _alone_when_clean(classifier: Classifier, decoded: Decoded) -> dict[str, float]:
-    said = answer_rows(classifier.network, decoded.rows, decoded.numbers)
-    return {m: float((said.probabilities[(m,)].argmax(1) == decoded.target).mean()) for m in said.has}
-
-
 def conditions(modalities: tuple[str, ...]) -> list[Condition]:
     """All of them, for a classifier that knows these senses."""
     found = [Condition(CLEAN)]
@@ -150,13 +147,14 @@ def conditions(modalities: tuple[str, ...]) -> list[Condition]:
 
 
 def measure_all(
-    classifier: Classifier, decoded: Decoded, folder: Path, say: Callable[[str], object], seed: int = 0
+    classifier: Classifier, decoded: Decoded, clean: Answered, folder: Path, say: Callable[[str], object], seed: int
 ) -> list[Measured]:
     """Measures what the folder does not have yet.
 
     Args:
         classifier: in question.
         decoded: complete rows.
+        clean: what is said of them as they are.
         folder: for `conditions.jsonl`; what stands there is not measured again.
         say: called with each line for the user.
         seed: of everything that is drawn.
@@ -167,7 +165,6 @@ def measure_all(
     left = [condition for condition in wanted if condition not in known]
     if known:
         say(f"{len(known)} of {len(wanted)} conditions are measured already.")
-    clean = answer_rows(classifier.network, decoded.rows, decoded.numbers)
     with progress_bar("robustness", len(left), "condition") as bar, file.open("w", encoding="utf-8") as out:
         out.writelines(map(_line, known.values()))  # without a line that was cut off
         for condition in left:
