@@ -21,7 +21,7 @@ from tqdm import tqdm
 from sightsound.config import Config
 from sightsound.data.batches import Rows, loader
 from sightsound.encoders.pretrained import Pretrained
-from sightsound.errors import ConfigError
+from sightsound.errors import ConfigError, RunError
 from sightsound.fusion.hierarchical import Exchanging
 from sightsound.fusion.search import Search
 from sightsound.model import ClassifierNetwork
@@ -123,7 +123,10 @@ def fit(
             partial = done.with_suffix(".partial")
             save_file({name: value.contiguous() for name, value in network.state_dict().items()}, partial)
             partial.replace(done)
-        network.load_state_dict(load_file(done))
+        try:
+            network.load_state_dict(load_file(done))
+        except RuntimeError as error:
+            raise RunError(f"{done}: of another version of sightsound; begin anew with another --out.") from error
     network.requires_grad_(True)
     _order(network, torch.contiguous_format)
 

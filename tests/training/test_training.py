@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 import sightsound as ss
 from sightsound.config import Config, from_dict
@@ -190,3 +190,13 @@ def test_fusion_first_settles_the_embeddings_and_travels_in_the_bundle(table: Pa
     done = {p.stem for p in (tmp_path / "run" / "checkpoints").glob("*.safetensors")}
     assert done == {"fusion", "joint"}
     assert ss.load(tmp_path / "run" / "bundle").evaluate(table)["subsets"]["image+audio"]["accuracy"] >= 0.85
+
+
+def test_a_run_of_another_version_is_refused_in_words(table: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    ss.train(table, out=run, epochs=1, batch_size=16)
+    done = run / "checkpoints" / "joint.safetensors"
+    save_file({n: v for n, v in load_file(done).items() if n != "temperature"}, done)
+    shutil.rmtree(run / "bundle")
+    with pytest.raises(RunError, match="another version"):
+        ss.train(table, out=run, resume=True, epochs=1, batch_size=16)
