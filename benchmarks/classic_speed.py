@@ -20,11 +20,11 @@ from typing import Any
 import pandas as pd
 from lightning.pytorch import Callback
 
+from sightsound.answers import answer_rows
 from sightsound.config import AudioConfig, AugmentConfig, Config, ImageConfig
 from sightsound.data.named import dataset
 from sightsound.data.sources import SourceOptions
 from sightsound.data.table import read_table
-from sightsound.inference import answer_rows
 from sightsound.training.fit import fit
 from sightsound.training.hardware import keep_freed_memory
 from sightsound.training.kept import shortened

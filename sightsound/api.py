@@ -1,4 +1,4 @@
-"""`sightsound.train`, `compare` and `robustness` for Python and the command line alike: the work, then its report."""
+"""`sightsound.train`, `compare`, `robustness` and `generalization`: for Python and the command line, with reports."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from typing import Any
 
 import pandas as pd
 
-from sightsound.config import Config, check_names, from_dict
+from sightsound.config import ColumnsConfig, Config, check_names, from_dict
 from sightsound.data.named import dataset
 from sightsound.data.sources import SOURCES, SourceOptions
 from sightsound.data.table import read_table
-from sightsound.pipeline import Classifier
+from sightsound.pipeline import Classifier, load
 from sightsound.report.compare import write_comparison
+from sightsound.report.generalization import write_generalization
 from sightsound.report.robustness import write_robustness
 from sightsound.report.write import write_report
 from sightsound.studies.compare import CompareOptions
+from sightsound.studies.generalization import Fold, learning_curve, leave_one_group_out
 from sightsound.studies.robustness import RobustnessOptions, Study, run_robustness
 from sightsound.studies.run import Comparison, run_comparison
 from sightsound.training.run import BUNDLE
@@ -129,6 +131,42 @@ def robustness(
     done = run_robustness(Path(bundle), table, options, run, resume, say, skip_bad_files)
     say(f"Report: {write_robustness(done, run)}")
     return done
+
+
+def generalization(
+    bundle: str | Path,
+    table: str | Path | pd.DataFrame,
+    *,
+    by_group: bool,
+    columns: ColumnsConfig | None = None,
+    out: str | Path | None = None,
+    resume: bool = False,
+    skip_bad_files: bool = False,
+    say: Callable[[str], object] = print,
+) -> list[Fold]:
+    """Trains anew with a classifier's configuration, to see how far it carries.
+
+    Args:
+        bundle: folder of the classifier.
+        table: with labels.
+        by_group: leave each group out in turn, and test on it; else train on more and more rows (a learning curve).
+        columns: what the table calls its columns; default: as the classifier's did.
+        out: folder; default: a new one, runs/NAME_OF_TABLE.
+        resume: go on with the study in `out`.
+        skip_bad_files: go on without rows that cannot be used.
+        say: called with each line about what happens.
+
+    Returns:
+        one fold for each group or size; OUT/generalization.html shows them.
+
+    Raises:
+        SightsoundError: something that you can mend; the message says how.
+    """
+    run = Path(out) if out else _new_folder(table)
+    study = leave_one_group_out if by_group else learning_curve
+    folds = study(load(bundle), table, run, resume, say, columns, skip_bad_files)
+    say(f"Report: {write_generalization(folds, by_group, run)}")
+    return folds
 
 
 def _filled(config: Config | None, options: dict[str, Any]) -> Config:

@@ -20,9 +20,10 @@ from torch import Tensor
 from sightsound.config import Config, from_dict
 from sightsound.errors import BundleError, ConfigError
 
-FORMAT = 3
-WEIGHTS, CONFIG, LABELS, METRICS, CARD, SUMS = (
+FORMAT = 4
+WEIGHTS, IMPUTERS, CONFIG, LABELS, METRICS, CARD, SUMS = (
     "model.safetensors",
+    "missing.safetensors",
     "config.json",
     "labels.json",
     "metrics.json",
@@ -32,12 +33,16 @@ WEIGHTS, CONFIG, LABELS, METRICS, CARD, SUMS = (
 
 
 class Bundle(NamedTuple):
-    """What a bundle holds: weights by name, the filled-in configuration, class names, metrics as in `metrics.json`."""
+    """What a bundle holds: weights by name, the filled-in configuration, class names, metrics as in `metrics.json`.
+
+    And, for each policy that fills in a missing sense, the weights of what does so.
+    """
 
     weights: dict[str, Tensor]
     config: Config
     labels: list[str]
     metrics: dict[str, Any]
+    imputers: dict[str, dict[str, Tensor]] = {}
 
 
 def write_bundle(folder: Path, bundle: Bundle) -> None:
@@ -53,6 +58,8 @@ def write_bundle(folder: Path, bundle: Bundle) -> None:
     try:
         partial.mkdir(parents=True)
         save_file({name: tensor.contiguous().cpu() for name, tensor in bundle.weights.items()}, partial / WEIGHTS)
+        imputers = {f"{policy}/{name}": x for policy, of in bundle.imputers.items() for name, x in of.items()}
+        save_file({name: tensor.contiguous().cpu() for name, tensor in imputers.items()}, partial / IMPUTERS)
         content = {
             CONFIG: {"format": FORMAT, "config": dataclasses.asdict(bundle.config)},
             LABELS: bundle.labels,
@@ -105,9 +112,18 @@ def read_bundle(folder: Path) -> Bundle:
             from_dict(saved["config"]),
             json.loads((folder / LABELS).read_text(encoding="utf-8")),
             json.loads((folder / METRICS).read_text(encoding="utf-8")),
+            _by_policy(load_file(folder / IMPUTERS)),
         )
     except (OSError, ValueError, KeyError, TypeError, SafetensorError, ConfigError) as error:
         raise BundleError(f"{folder}: damaged ({error}). Copy the bundle again.") from error
+
+
+def _by_policy(weights: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    found: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in weights.items():
+        policy, _, rest = name.partition("/")
+        found.setdefault(policy, {})[rest] = tensor
+    return found
 
 
 def model_card(bundle: Bundle) -> str:
@@ -151,7 +167,7 @@ def model_card(bundle: Bundle) -> str:
 def _sums(folder: Path) -> list[str]:
     """Lines as `sha256sum` writes them, of everything but the card, which people may edit."""
     lines = []
-    for name in (WEIGHTS, CONFIG, LABELS, METRICS):
+    for name in (WEIGHTS, IMPUTERS, CONFIG, LABELS, METRICS):
         with (folder / name).open("rb") as file:
             lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {name}\n")
     return lines

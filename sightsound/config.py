@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sightsound.errors import ConfigError, did_you_mean
-from sightsound.types import MODALITIES
+from sightsound.types import MODALITIES, POLICIES, REPAIRS
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,12 @@ class ColumnsConfig:
     """train, val or test; without this column the rows are split by chance, 70/15/15."""
     group: str = "group"
     """Rows of one group (a speaker, a site) never end up on both sides of a split."""
+    time: str = "time"
+    """A number that orders the rows of a group, so that a sense missing in one can be interpolated."""
+    image_mask: str = "image_mask"
+    """Path of an image of the same size, not black where the image is damaged."""
+    audio_mask: str = "audio_mask"
+    """Path of a CSV file with the columns start_seconds and end_seconds: where the sound is damaged."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +117,25 @@ class AugmentConfig:
         return bool(self.audio_gain_db or self.audio_shift_seconds or self.audio_noise)
 
 
+@dataclass(frozen=True)
+class MissingConfig:
+    """What is done about a sense that is missing or damaged.
+
+    drop: leave the row out; mask: do without it; linear, gaussian: interpolate damaged parts, and a whole sense along
+    `time`; mean, nearest, predict: fill it in from the other sense; or package.module.Class.
+    """
+
+    image: str = "mask"
+    """The policy for images."""
+    audio: str = "mask"
+    """The policy for sounds."""
+
+    def __post_init__(self) -> None:
+        for modality, policy in dataclasses.asdict(self).items():
+            if policy not in POLICIES and "." not in policy:
+                raise ConfigError(f"missing.{modality} is {policy!r}. {did_you_mean(policy, POLICIES)}")
+
+
 LIMITS = [
     ("augment", "image_shift", 0, 1),
     ("augment", "image_rotate_degrees", 0, 180),
@@ -139,8 +164,12 @@ class Config:
     """Names of the table's columns."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     """Chance changes to the training rows."""
+    missing: MissingConfig = field(default_factory=MissingConfig)
+    """What is done about a sense that is missing or damaged; --missing POLICY stands for both."""
     on_bad_file: Literal["stop", "skip"] = "stop"
     """stop: say which files are bad and end; skip: leave their rows out."""
+    group_split: bool = False
+    """Draw the split by whole groups, whatever the table's own split says; stops where rows have no group."""
     joins: str | None = None
     """Of fusion search: which stages are joined, such as "2-2-relu 1-2-sigmoid" (audio, image); default: searched."""
     schedule: Literal["joint", "staged", "staged+finetune", "fusion+joint"] = "joint"
@@ -212,7 +241,24 @@ def clip_seconds(config: Config) -> float:
     return config.audio.clip_seconds
 
 
-SECTIONS = {"image": ImageConfig, "audio": AudioConfig, "columns": ColumnsConfig, "augment": AugmentConfig}
+SECTIONS = {
+    "image": ImageConfig,
+    "audio": AudioConfig,
+    "columns": ColumnsConfig,
+    "augment": AugmentConfig,
+    "missing": MissingConfig,
+}
+
+
+def missing_config(given: str | MissingConfig) -> MissingConfig:
+    """One policy for all modalities. Raises ConfigError for an unknown one."""
+    return MissingConfig(given, given) if isinstance(given, str) else given
+
+
+def filling_policies(config: Config) -> dict[str, str]:
+    """Modality -> the policy that fills in the whole of it, where that is one of this kind."""
+    chosen = {m: str(getattr(config.missing, m)) for m in config.modalities}
+    return {m: p for m, p in chosen.items() if p not in ("drop", "mask", *REPAIRS)} if len(chosen) > 1 else {}
 
 
 def from_dict(values: dict[str, Any]) -> Config:
@@ -222,6 +268,8 @@ def from_dict(values: dict[str, Any]) -> Config:
         ConfigError: an unknown option.
     """
     filled = dict(values)
+    if isinstance(filled.get("missing"), str):
+        filled["missing"] = missing_config(filled["missing"])
     check_names(Config, filled, "")
     for name, section in SECTIONS.items():
         if isinstance(filled.get(name), dict):

@@ -33,6 +33,10 @@ class FileError(SightsoundError):
         self.reason = reason
 
 
+class NothingLeftError(FileError):
+    """A file of which not one pixel or sample can be used: it is missing, not damaged."""
+
+
 class SourceError(SightsoundError):
     """A data set known by name cannot be fetched or built: no network, a damaged file, nothing at the place given."""
 

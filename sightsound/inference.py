@@ -1,14 +1,13 @@
-"""From a table to tensors, and from tensors to what each subset of the senses says; shared by training and use.
-
-Table -> (data.files) -> Rows of features -> (network.fuse) -> probabilities per subset -> metrics.
-"""
+"""From a table to tensors; shared by training and use: Table -> (data.files) -> Rows of what the files hold."""
 
 from __future__ import annotations
 
 import functools
-import itertools
+import math
 from collections import Counter
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,46 +15,122 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sightsound.config import Config, clip_seconds, image_shape
-from sightsound.data.batches import Rows, loader
+from sightsound.data.batches import Rows
 from sightsound.data.cache import prepared_folder
-from sightsound.data.files import read_audio, read_image
+from sightsound.data.files import Source, image_from_array, read_audio, read_image, waveform_from_array
 from sightsound.data.reading import Reading, audio_header, image_header
+from sightsound.data.repaired import (
+    audio_damage,
+    image_damage,
+    read_repaired_audio,
+    read_repaired_image,
+    repaired_pixels,
+    repaired_samples,
+)
 from sightsound.data.store import read_store
-from sightsound.data.table import Rejected, Table
+from sightsound.data.table import Rejected, Table, times_of
 from sightsound.data.windows import cut
-from sightsound.metrics import abstaining, measure
-from sightsound.model import ClassifierNetwork, energy_of
-from sightsound.types import Batch, Output
+from sightsound.missing import OverTime
+from sightsound.missing.repair import Repaired
+from sightsound.types import MASKS, REPAIRS
 
-BATCH_ROWS = 256
+CHUNK_ROWS = 2048  # rows of a table held in memory at once while predicting
+READERS: dict[tuple[str, bool], Callable[..., NDArray[Any]]] = {  # modality, whether it repairs
+    ("image", False): read_image,
+    ("image", True): read_repaired_image,
+    ("audio", False): read_audio,
+    ("audio", True): read_repaired_audio,
+}
+DAMAGE: dict[str, Callable[..., NDArray[Any]]] = {"image": image_damage, "audio": audio_damage}
 READER = 1  # raised when files are read differently, so that what was kept before is not taken
 NAMED_IN_SUMMARY = 10
 
 
-class Answer(NamedTuple):
-    """What one subset of the modalities says.
-
-    Attributes:
-        probabilities: (B, C).
-        weights: per modality (B,), or None.
-        strangeness: per modality of the subset (B,), the share of validation rows that are less strange.
-    """
-
-    probabilities: Tensor
-    weights: dict[str, Tensor] | None
-    strangeness: dict[str, Tensor]
-
-
 def reader(config: Config, modality: str) -> functools.partial[NDArray[Any]]:
     """The function that reads a file of a modality as the configuration wants it; it raises FileError."""
+    options = reader_options(config, modality)
+    return functools.partial(READERS[modality, "repair" in options], **options)
+
+
+def reader_options(config: Config, modality: str) -> dict[str, Any]:
+    """The arguments that every file of a modality is read with; `repair` among them where the policy is one."""
+    policy = getattr(config.missing, modality)
+    repair = {"repair": policy} if policy in REPAIRS else {}
     if modality == "image":
         height, width, channels = image_shape(config)
-        return functools.partial(read_image, height=height, width=width, channels=channels)
+        return {"height": height, "width": width, "channels": channels, **repair}
     audio = config.audio
     crop = "start" if audio.step_seconds else audio.crop
-    return functools.partial(
-        read_audio, sample_rate_hz=audio.sample_rate_hz, clip_seconds=clip_seconds(config), crop=crop
-    )
+    return {"sample_rate_hz": audio.sample_rate_hz, "clip_seconds": clip_seconds(config), "crop": crop, **repair}
+
+
+def decoded(
+    config: Config, modality: str, given: Source | NDArray[Any] | tuple[NDArray[Any], int], start_seconds: float
+) -> tuple[NDArray[Any], float, float]:
+    """A file or an array as `reader` would give it, and (share, uncertainty) of what was repaired in it.
+
+    Raises:
+        FileError: it cannot be read; NothingLeftError, if all of it is damaged.
+    """
+    options = reader_options(config, modality)
+    repair = options.pop("repair", "")
+    if isinstance(given, str | Path | bytes):
+        start = {"start_seconds": start_seconds} if modality == "audio" else {}
+        found = reader(config, modality)(given, **start)
+        share, uncertainty = damage_reading(config, modality).read(given, **start) if repair else (0.0, math.nan)
+    elif isinstance(given, tuple):
+        samples, rate_hz = given[0][round(start_seconds * given[1]) :], given[1]
+        samples, share, uncertainty = _repaired(repaired_samples, samples, rate_hz, repair=repair)
+        found = waveform_from_array(samples, rate_hz, **options)
+    else:
+        size = (options["height"], options["width"])
+        pixels, share, uncertainty = _repaired(repaired_pixels, given, *size, repair=repair)
+        found = image_from_array(pixels, **options)
+    return found, float(share), float(uncertainty)
+
+
+def _repaired(
+    repair_by: Callable[..., Repaired], array: NDArray[Any], *sizes: int, repair: str
+) -> tuple[NDArray[Any], float, float]:
+    if not repair:
+        return array, 0.0, math.nan
+    no_mask = np.zeros(array.shape[: 1 if len(sizes) == 1 else 2], bool)
+    return repair_by(array, *sizes, gaps=no_mask, repair=repair)
+
+
+def damages(table: Table, config: Config) -> dict[str, NDArray[np.float64]]:
+    """For each modality whose damaged parts are repaired, (rows, 2) the share and uncertainty of what is."""
+    found = {}
+    for m in config.modalities:
+        if getattr(config.missing, m) in REPAIRS:
+            store, _ = read_store(table, damage_reading(config, m), f"finding gaps in {m}")
+            found[m] = store.read(store.entry).numpy()
+    return found
+
+
+def over_time(table: Table, config: Config) -> OverTime | None:
+    """What interpolates a whole sense between rows of a group; None where that is not wanted or there is no time.
+
+    Raises:
+        TableError: the times cannot be used.
+    """
+    methods = {m: getattr(config.missing, m) for m in config.modalities if getattr(config.missing, m) in REPAIRS}
+    if not methods or config.audio.step_seconds or (table.frame["time"] == "").all():
+        return None
+    times = times_of(table)
+    return OverTime(methods, np.where(np.isnan(times), "", table.frame["group"].to_numpy(str)), times)
+
+
+def chunks(table: Table, whole_groups: bool = False) -> Iterator[Table]:
+    """The table in parts, so that memory stays flat; with whole groups in one part where asked."""
+    frame = table.frame.sort_values("group", kind="stable") if whole_groups else table.frame
+    groups, start = frame["group"].to_numpy(), 0
+    while start < len(frame):
+        stop = min(start + CHUNK_ROWS, len(frame))
+        while whole_groups and stop < len(frame) and groups[stop] == groups[stop - 1] != "":
+            stop += 1
+        yield table.with_frame(frame.iloc[start:stop])
+        start = stop
 
 
 def blank(config: Config, modality: str) -> Tensor:
@@ -69,9 +144,21 @@ def reading(config: Config, modality: str) -> Reading:
     """How a table's files of a modality become rows of a store."""
     read = reader(config, modality)
     name = f"{modality} {' '.join(f'{k}={v}' for k, v in read.keywords.items())} (reader {READER})"
-    columns = ["audio", "start_seconds"] if modality == "audio" and config.audio.step_seconds else [modality]
     dtype = "uint8" if modality == "image" else "int16"
-    return Reading(read, tuple(blank(config, modality).shape), dtype, name, columns)
+    return Reading(read, tuple(blank(config, modality).shape), dtype, name, _columns(config, modality))
+
+
+def damage_reading(config: Config, modality: str) -> Reading:
+    """How a table's files become rows (share, uncertainty) of what `reader` repairs in them."""
+    read = functools.partial(DAMAGE[modality], **reader_options(config, modality))
+    return Reading(read, (2,), "float64", f"{modality} damage", _columns(config, modality))
+
+
+def _columns(config: Config, modality: str) -> list[str]:
+    """Of the table, what tells one reading of a file from another."""
+    clips = ["start_seconds"] if modality == "audio" and config.audio.step_seconds else []
+    masks = [MASKS[modality]] if getattr(config.missing, modality) in REPAIRS else []
+    return [modality, *clips, *masks]
 
 
 def header_reading(modality: str) -> Reading:
@@ -118,6 +205,11 @@ def prepare_rows(
         folder = prepared_folder(table, how.name) if keep else None
         stores[modality], bad = read_store(table, how, f"reading {modality}", folder)
         rejected += bad
+    nothing = torch.stack([store.entry for store in stores.values()]).eq(0).all(0).numpy()
+    known = {bad.row for bad in rejected}
+    rejected += [
+        Rejected(row, "", "nothing is left of its files") for row in table.frame["row"][nothing] if row not in known
+    ]
     good = ~table.frame["row"].isin([bad.row for bad in rejected])
     target = None if labels is None else class_indices(table, labels)
     return Rows(stores, target, torch.from_numpy(np.flatnonzero(good))), rejected
@@ -127,96 +219,6 @@ def class_indices(table: Table, labels: list[str]) -> Tensor:
     """(rows,) the position of each row's label in `labels`."""
     number = {label: i for i, label in enumerate(labels)}
     return torch.tensor([number[label] for label in table.frame["label"]])
-
-
-def subsets(modalities: list[str]) -> list[tuple[str, ...]]:
-    """All non-empty subsets, the whole first."""
-    sizes = range(len(modalities), 0, -1)
-    return [subset for size in sizes for subset in itertools.combinations(modalities, size)]
-
-
-@torch.inference_mode()
-def answers(network: ClassifierNetwork, batch: Batch) -> dict[tuple[str, ...], Answer]:
-    """What the network says of features when it is shown each subset of the modalities alone."""
-    names = subsets(network.modalities)
-    outputs = network.fuse_subsets(batch, names)
-    return {name: _answer(network, name, output) for name, output in zip(names, outputs, strict=True)}
-
-
-def _answer(network: ClassifierNetwork, subset: tuple[str, ...], output: Output) -> Answer:
-    strange = {m: network.strangeness(m, energy_of(output.scores[m])) for m in subset}
-    return Answer(output.logits.softmax(dim=1), output.weights, strange)
-
-
-class Answered(NamedTuple):
-    """What each subset of the modalities says of the rows of a table.
-
-    Attributes:
-        row: (n,) number in the table.
-        probabilities: per subset (n, C).
-        has: per modality (n,) bool.
-    """
-
-    row: NDArray[np.int64]
-    probabilities: dict[tuple[str, ...], NDArray[Any]]
-    has: dict[str, NDArray[np.bool_]]
-
-
-def answer_rows(network: ClassifierNetwork, rows: Rows, numbers: NDArray[np.int64]) -> Answered:
-    """Asks the network about decoded rows; the clips of a row are averaged.
-
-    Args:
-        network: in eval mode.
-        rows: n of them, decoded.
-        numbers: (n,) the table's row that each belongs to, those of one row side by side.
-    """
-    batches = loader(rows, BATCH_ROWS)
-    said = [answers(network, network.featurize(batch)) for batch in batches]
-    row, first, count = np.unique(numbers, return_index=True, return_counts=True)
-    probabilities = {}
-    for subset in subsets(network.modalities):
-        each = torch.cat([batch[subset].probabilities for batch in said]).numpy()
-        probabilities[subset] = np.add.reduceat(each, first) / count[:, None]
-    has = {m: (store.entry[rows.rows] > 0).numpy()[first] for m, store in rows.stores.items()}
-    return Answered(row, probabilities, has)
-
-
-def joined(parts: list[Answered]) -> Answered:
-    """The answers to several parts of a table as one."""
-    return Answered(
-        np.concatenate([part.row for part in parts]),
-        {s: np.concatenate([part.probabilities[s] for part in parts]) for s in parts[0].probabilities},
-        {m: np.concatenate([part.has[m] for part in parts]) for m in parts[0].has},
-    )
-
-
-def measure_answers(
-    answered: Answered, target: NDArray[Any], labels: list[str], abstain_below: float = 0.0
-) -> dict[str, Any]:
-    """Metrics of each subset of the modalities, over the rows that have all of the subset.
-
-    If some rows lack a modality, "as given" holds the metrics over all rows with whatever each of them has.
-
-    Args:
-        answered: n rows.
-        target: (n,) class indices.
-        labels: class names.
-        abstain_below: with it, "abstaining" says for each subset what is left when less sure answers are withheld.
-
-    Returns:
-        {"rows": n, "subsets": {name: numbers}}.
-    """
-    result: dict[str, Any] = {}
-    for subset, probabilities in answered.probabilities.items():
-        complete = np.logical_and.reduce([answered.has[m] for m in subset])
-        if complete.any():
-            numbers = measure(probabilities[complete], target[complete], labels)
-            if abstain_below:
-                numbers["abstaining"] = abstaining(probabilities[complete], target[complete], abstain_below)
-            result["+".join(subset)] = numbers
-        if len(subset) == len(answered.has) and not complete.all():
-            result["as given"] = measure(probabilities, target, labels)
-    return {"rows": len(target), "subsets": result}
 
 
 def summary(table: str, rejected: list[Rejected]) -> str:

@@ -6,6 +6,8 @@ that exchange, each modality keeps its own: its head speaks for it alone, as it 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple, cast
 
 import torch
@@ -20,8 +22,9 @@ from sightsound.features.pretrained import CheckpointFeatures
 from sightsound.fusion import STRATEGIES, Fusion
 from sightsound.fusion.base import like
 from sightsound.fusion.search import Search
+from sightsound.missing import IMPUTERS, Fill, Imputers
 from sightsound.registry import resolve
-from sightsound.types import Batch, Output
+from sightsound.types import Batch, Filled, Output
 
 LEAST_DEVIATION = 0.01  # of an embedding's number that hardly moves: noise is not to be made loud
 
@@ -67,6 +70,7 @@ class ClassifierNetwork(nn.Module):
         self.fusion = fusion
         self.classes = classes
         self.heads_teach = True  # whether the losses of the heads reach the encoders
+        self.fill: Fill | None = None  # stands in for absent modalities where all are asked together
         # what heads and strategies read; as it is, unless `settle` was called
         self.settled = nn.ModuleDict({m: Standardize(encoders[m].embedding_size, 0) for m in self.modalities})
         self.heads = nn.ModuleDict({m: nn.Linear(encoders[m].embedding_size, classes) for m in self.modalities})
@@ -88,7 +92,7 @@ class ClassifierNetwork(nn.Module):
     def fuse(self, batch: Batch) -> Output:
         """Features -> `Output`: the one loop of every strategy."""
         present = {m: batch.present[m] for m in self.modalities}
-        return self._decide(self.encode(batch.inputs, present), present)
+        return self._decide(self.encode(batch.inputs, present), present, self.fill)
 
     @torch.no_grad()
     def settle(self, features: dict[str, Tensor]) -> None:
@@ -113,8 +117,17 @@ class ClassifierNetwork(nn.Module):
         """Whether the strategy lets the encoders exchange information, as hierarchical ones do."""
         return type(self.fusion).exchange is not Fusion.exchange
 
+    @contextmanager
+    def filling(self, fill: Fill | None) -> Iterator[None]:
+        """Within, `fill` stands in for absent modalities."""
+        before, self.fill = self.fill, fill
+        try:
+            yield
+        finally:
+            self.fill = before
+
     def fuse_subsets(self, batch: Batch, subsets: list[tuple[str, ...]]) -> list[Output]:
-        """What `fuse` says when it is shown the modalities of each subset alone.
+        """What `fuse` says when it is shown the modalities of each subset alone; `fill` acts where it is shown all.
 
         One pass through the encoders does for all subsets, but for those of several modalities, not all, where the
         strategy exchanges between the encoders.
@@ -125,7 +138,8 @@ class ClassifierNetwork(nn.Module):
         for subset in subsets:
             present = {m: p if m in subset else torch.zeros_like(p) for m, p in everything.items()}
             anew = self.exchanges and 1 < len(subset) < len(self.modalities)
-            outputs.append(self._decide(self.encode(batch.inputs, present) if anew else encoded, present))
+            fill = self.fill if len(subset) == len(self.modalities) else None
+            outputs.append(self._decide(self.encode(batch.inputs, present) if anew else encoded, present, fill))
         return outputs
 
     def encode(self, features: dict[str, Tensor], present: dict[str, Tensor]) -> Encoded:
@@ -146,22 +160,25 @@ class ClassifierNetwork(nn.Module):
         together = alone if joined is own else {m: self.settled[m](z.float()) for m, z in joined.items()}
         return Encoded(alone, together, shared)
 
-    def _decide(self, encoded: Encoded, present: dict[str, Tensor]) -> Output:
+    def _decide(self, encoded: Encoded, present: dict[str, Tensor], fill: Fill | None) -> Output:
         """Embeddings (B, D) -> `Output`."""
         own = {m: _keep(present[m], encoded.own[m]) for m in self.modalities}
         joined = own
         if encoded.joined is not encoded.own:
             joined = {m: _keep(present[m], encoded.joined[m]) for m in self.modalities}
+        heard, filled = own, dict[str, Filled]()
+        if fill is not None and len(self.modalities) > 1:
+            heard, joined, present, filled = _filled(fill, own, joined, present)
         # heads and strategies are small: half precision would cost accuracy here and win no time
         with torch.autocast(own[self.modalities[0]].device.type, enabled=False):
-            read = own if self.heads_teach else {m: z.detach() for m, z in own.items()}
+            read = heard if self.heads_teach else {m: z.detach() for m, z in heard.items()}
             scores = {m: _keep(present[m], self.heads[m](read[m])) for m in self.modalities}
             logits, weights = self.fusion.combine(joined, scores, present, encoded.shared)
         single = torch.stack([scores[m] for m in self.modalities]).sum(0)
         alone = torch.stack([present[m] for m in self.modalities]).sum(0) == 1
         subset = torch.stack([present[m].long() << i for i, m in enumerate(self.modalities)]).sum(0)
         logits = torch.where(alone[:, None], single, logits) / self.temperature[subset][:, None]
-        return Output(logits, scores, weights, own)
+        return Output(logits, scores, weights, own, filled)
 
     def strangeness(self, modality: str, energy: Tensor) -> Tensor:
         """Energies (B,) of a head -> the share (B,) of validation rows whose energy is lower."""
@@ -209,6 +226,13 @@ def build_network(config: Config, classes: int) -> ClassifierNetwork:
     return ClassifierNetwork(features, standardize, encoders, fusion, classes)
 
 
+def new_imputers(network: ClassifierNetwork, policy: str) -> Imputers:
+    """What a policy fills in each modality of a network with, before it has learnt. Raises ConfigError."""
+    kind = resolve("policy for what is missing", policy, IMPUTERS)
+    sizes = {m: cast(Encoder, network.encoders[m]).embedding_size for m in network.modalities}
+    return Imputers(dict.fromkeys(network.modalities, kind), sizes)
+
+
 def log_mel(config: Config) -> LogMel:
     """The spectrogram of a configuration with all sizes filled in."""
     audio = config.audio
@@ -235,6 +259,19 @@ def _both(
     """The modules applied to both sets of maps; once, where these are the same."""
     after = {m: module(own[m]) for m, module in modules.items()}
     return after, after if joined is own else {m: module(joined[m]) for m, module in modules.items()}
+
+
+def _filled(
+    fill: Fill, own: dict[str, Tensor], joined: dict[str, Tensor], present: dict[str, Tensor]
+) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor], dict[str, Filled]]:
+    """Both sets of embeddings and the presence with what stands in for absent modalities, and that by itself."""
+    filled = fill({m: z.detach() for m, z in own.items()}, present)
+    there = {m: p | filled[m].rows if m in filled else p for m, p in present.items()}
+    own, joined = (
+        {m: torch.where(filled[m].rows[:, None], filled[m].values, z) if m in filled else z for m, z in each.items()}
+        for each in (own, joined)
+    )
+    return own, joined, there, filled
 
 
 def _keep(present: Tensor, values: Tensor) -> Tensor:

@@ -5,7 +5,8 @@ Training and use read files through the same functions, so what was tested is wh
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,33 +15,30 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from sightsound.answers import all_answers, answer_rows, answers, joined, measure_answers
 from sightsound.bundle import Bundle, read_bundle, write_bundle
-from sightsound.config import ColumnsConfig, Config, clip_seconds, image_shape
-from sightsound.data.batches import loader
-from sightsound.data.files import Source, image_from_array, name_of, probe_audio, waveform_from_array
-from sightsound.data.table import Rejected, Table, incomplete_rows, read_table
-from sightsound.data.windows import clip_starts
-from sightsound.errors import BundleError, ConfigError, TableError
-from sightsound.inference import (
-    BATCH_ROWS,
-    Answer,
-    answer_rows,
-    answers,
-    blank,
-    clips,
-    joined,
-    measure_answers,
-    prepare_rows,
-    reader,
-    summary,
+from sightsound.config import (
+    ColumnsConfig,
+    Config,
+    MissingConfig,
+    check_names,
+    clip_seconds,
+    filling_policies,
+    missing_config,
 )
-from sightsound.metrics import disagreement
-from sightsound.model import ClassifierNetwork, build_network
+from sightsound.data.files import Source, name_of, probe_audio
+from sightsound.data.table import Rejected, Table, dropped_rows, incomplete_rows, read_table
+from sightsound.data.windows import clip_starts
+from sightsound.errors import BundleError, ConfigError, NothingLeftError, TableError
+from sightsound.inference import blank, chunks, clips, damages, decoded, over_time, prepare_rows, summary
+from sightsound.missing import FEWEST_COMPLETE, Fill, Imputers, filler
+from sightsound.model import ClassifierNetwork, build_network, new_imputers
+from sightsound.predictions import check_share, prediction, withheld
 from sightsound.progress import progress_bar
-from sightsound.types import Batch, Clip, Prediction
+from sightsound.types import Batch, Prediction
 
 Array = NDArray[Any]
-CHUNK_ROWS = 2048  # rows of a table held in memory at once while predicting
+Missing = str | dict[str, str] | MissingConfig | None  # a policy, or one for each sense
 
 
 class Classifier:
@@ -51,21 +49,58 @@ class Classifier:
         config: with all sizes filled in.
         labels: C class names.
         metrics: what it reached, in the shape of `metrics.json`; may be empty.
+        imputers: for each policy that fills in a missing sense, what does so; may be empty.
     """
 
     def __init__(
-        self, network: ClassifierNetwork, config: Config, labels: list[str], metrics: dict[str, Any] | None = None
+        self,
+        network: ClassifierNetwork,
+        config: Config,
+        labels: list[str],
+        metrics: dict[str, Any] | None = None,
+        imputers: Mapping[str, Imputers] | None = None,
     ) -> None:
         self.network = network.eval()
         self.config = config
         self.labels = labels
         self.metrics = metrics or {}
+        self.imputers = dict(imputers or {})
+
+    def under(self, missing: Missing) -> Classifier:
+        """The same classifier with other policies for what is missing or damaged; None: as it is.
+
+        Raises:
+            ConfigError: an unknown policy.
+        """
+        if missing is None:
+            return self
+        if isinstance(missing, dict):
+            check_names(MissingConfig, missing, "missing.")
+            missing = dataclasses.replace(self.config.missing, **missing)
+        config = dataclasses.replace(self.config, missing=missing_config(missing))
+        return Classifier(self.network, config, self.labels, self.metrics, self.imputers)
+
+    def fill(self) -> Fill | None:
+        """What stands in for a missing sense under the policies in force.
+
+        Raises:
+            ConfigError: a policy that this classifier has not learnt.
+        """
+        policies = filling_policies(self.config)
+        for m, policy in policies.items():
+            if policy not in self.imputers:
+                raise ConfigError(
+                    f"missing.{m} is {policy!r}, and this classifier has not learnt it: it was trained on fewer than "
+                    f"{FEWEST_COMPLETE} rows with all senses, or it is a policy of your own: train with --missing."
+                )
+        return filler(self.imputers, policies)
 
     def predict(
         self,
         image: Source | Array | None = None,
         audio: Source | tuple[Array, int] | None = None,
         abstain_below: float = 0.0,
+        missing: Missing = None,
     ) -> Prediction:
         """Classifies one image, one sound, or a pair.
 
@@ -73,11 +108,15 @@ class Classifier:
             image: path, bytes of a file, or (H, W[, channels]) uint8.
             audio: path, bytes of a file, or a pair of samples (N,) or (N, channels) float and their rate in Hz.
             abstain_below: no label is given where the largest probability is below this.
+            missing: the policy for what is missing or damaged, or one for each sense; default: the classifier's.
 
         Raises:
             FileError: a file cannot be read.
-            ConfigError: nothing was given, or a sense that the classifier does not know.
+            ConfigError: nothing was given, a sense that the classifier does not know, or an unknown policy; or a sense
+                was not given that the policy `drop` asks for.
         """
+        if missing is not None:
+            return self.under(missing).predict(image, audio, abstain_below)
         check_share(abstain_below)
         given = {m: x for m, x in (("image", image), ("audio", audio)) if x is not None}
         unknown = [m for m in given if m not in self.config.modalities]
@@ -85,33 +124,54 @@ class Classifier:
             what = f"{unknown[0]} was given" if unknown else "nothing was given"
             raise ConfigError(f"This classifier knows {' and '.join(self.config.modalities)}, and {what}.")
         starts = self._starts(given.get("audio"))
-        inputs = {}
+        inputs, damage = {}, {}
         for m in self.config.modalities:
-            each = [
-                self._decode(m, given[m], start) if m in given else blank(self.config, m).numpy() for start in starts
-            ]
-            inputs[m] = torch.from_numpy(np.stack(each))
+            inputs[m] = blank(self.config, m).expand(len(starts), *blank(self.config, m).shape)
+            if m in given:
+                try:
+                    read = [decoded(self.config, m, given[m], start) for start in starts]
+                except NothingLeftError:
+                    if len(given) == 1:
+                        raise
+                    del given[m]
+                    continue
+                inputs[m] = torch.from_numpy(np.stack([one[0] for one in read]))
+                damage[m] = np.array([one[1:] for one in read])
+        absent = [m for m in inputs if m not in given and getattr(self.config.missing, m) == "drop"]
+        if absent:
+            raise ConfigError(f"{absent[0]} is missing, and the policy is drop. Give it, or another policy: --missing")
         present = {m: torch.full((len(starts),), m in given) for m in inputs}
         source = {m: name_of(x) if isinstance(x, str | Path | bytes) else "array" for m, x in given.items()}
-        said = answers(self.network, self.network.featurize(Batch(inputs, present)))
-        prediction = self._prediction(said, starts, tuple(m for m in inputs if m in given), source)
-        return withheld(prediction, abstain_below)
+        with self.network.filling(self.fill()):
+            said = answers(self.network, self.network.featurize(Batch(inputs, present)))
+        return withheld(prediction(said, starts, source, damage, self.labels, self.config), abstain_below)
 
     def predict_table(
-        self, table: str | Path | pd.DataFrame, columns: ColumnsConfig | None = None, abstain_below: float = 0.0
+        self,
+        table: str | Path | pd.DataFrame,
+        columns: ColumnsConfig | None = None,
+        abstain_below: float = 0.0,
+        missing: Missing = None,
     ) -> list[Prediction | Rejected]:
         """Classifies each row of a table, in order; a row that cannot be used gives the reason in place of a score.
 
-        No label is given where the largest probability is below `abstain_below`.
+        Args:
+            table: the rows.
+            columns: what the table calls its columns.
+            abstain_below: no label is given where the largest probability is below this.
+            missing: as in `predict`.
         """
+        if missing is not None:
+            return self.under(missing).predict_table(table, columns, abstain_below)
         check_share(abstain_below)
         rows = read_table(table, columns or self.config.columns, labelled=False)
-        results: list[Prediction | Rejected] = []
-        with progress_bar("predicting", len(rows.frame), "row") as bar:
-            for chunk in _chunks(rows):
-                results += self._predict_chunk(chunk)
+        results: dict[int, Prediction | Rejected] = {}
+        with progress_bar("predicting", len(rows.frame), "row") as bar, self.network.filling(self.fill()):
+            for chunk in chunks(rows, whole_groups=over_time(rows, self.config) is not None):
+                results |= self._predict_chunk(chunk)
                 bar.update(len(chunk.frame))
-        return [r if isinstance(r, Rejected) else withheld(r, abstain_below) for r in results]
+        found = [results[row] for row in rows.frame["row"]]
+        return [r if isinstance(r, Rejected) else withheld(r, abstain_below) for r in found]
 
     def evaluate(
         self,
@@ -119,11 +179,13 @@ class Classifier:
         columns: ColumnsConfig | None = None,
         skip_bad_files: bool = False,
         abstain_below: float = 0.0,
+        missing: Missing = None,
     ) -> dict[str, Any]:
         """Accuracy, macro and per-class numbers and confusion, for each subset of the senses.
 
         If the table has a split column with test rows, only these count. With `abstain_below`, "abstaining" says for
         each subset how many rows are answered when less sure answers are withheld, and how many of these are right.
+        `missing` as in `predict`; what it fills in counts in "as given", the numbers of all rows with what they have.
 
         Returns:
             the shape of `metrics.json`.
@@ -131,25 +193,33 @@ class Classifier:
         Raises:
             TableError: no usable rows; or a row cannot be used and `skip_bad_files` is False.
         """
+        if missing is not None:
+            return self.under(missing).evaluate(table, columns, skip_bad_files, abstain_below)
         check_share(abstain_below)
         rows, split, rejected = self.labelled_rows(table, columns)
+        left_out = {bad.row for bad in dropped_rows(rows, self.config.modalities, self.config.missing)}
+        rows = rows.without(left_out)
         parts = []
-        with progress_bar("evaluating", len(rows.frame), "row") as bar:
-            for chunk in _chunks(rows):
+        with progress_bar("evaluating", len(rows.frame), "row") as bar, self.network.filling(self.fill()):
+            for chunk in chunks(rows, whole_groups=over_time(rows, self.config) is not None):
                 cut = clips(chunk, self.config)
                 prepared, unreadable = prepare_rows(cut, self.config, None)
                 rejected += unreadable
                 if len(prepared):
                     numbers = cut.frame["row"].to_numpy()[prepared.rows.numpy()]
-                    parts.append(answer_rows(self.network, prepared, numbers))
+                    between = over_time(cut.with_frame(cut.frame.iloc[prepared.rows.numpy()]), self.config)
+                    parts.append(answer_rows(self.network, prepared, numbers, between))
                 bar.update(len(chunk.frame))
         if rejected and not (skip_bad_files and parts):
             raise TableError(summary(rows.name, rejected))
+        if not parts:
+            raise TableError(f"{rows.name}: no row has all senses, and the policy is drop. Give another: --missing")
         answered = joined(parts)
         number = {label: i for i, label in enumerate(self.labels)}
         labels = rows.frame.set_index("row")["label"].loc[answered.row.tolist()]
         target = np.array([number[label] for label in labels])
-        return {"split": split, **measure_answers(answered, target, self.labels, abstain_below)}
+        dropped = {"left_out": len(left_out)} if left_out else {}
+        return {"split": split, **dropped, **measure_answers(answered, target, self.labels, abstain_below)}
 
     def labelled_rows(
         self, table: str | Path | pd.DataFrame, columns: ColumnsConfig | None = None
@@ -169,7 +239,9 @@ class Classifier:
 
     def save(self, folder: str | Path) -> None:
         """Writes a bundle. Raises BundleError if that cannot be done."""
-        write_bundle(Path(folder), Bundle(dict(self.network.state_dict()), self.config, self.labels, self.metrics))
+        weights = dict(self.network.state_dict())
+        imputers = {policy: dict(of.state_dict()) for policy, of in self.imputers.items()}
+        write_bundle(Path(folder), Bundle(weights, self.config, self.labels, self.metrics, imputers))
 
     def _starts(self, audio: Any) -> list[float]:
         """Where the clips of a sound start; one at 0 where it is not cut, or where there is no sound."""
@@ -179,107 +251,37 @@ class Classifier:
         seconds = len(audio[0]) / audio[1] if isinstance(audio, tuple) else probe_audio(audio)
         return clip_starts(seconds, clip_seconds(self.config), step)
 
-    def _decode(self, modality: str, given: Any, start_seconds: float) -> Array:
-        """A file or an array as `reader` would give it."""
-        if modality == "image":
-            if isinstance(given, str | Path | bytes):
-                return reader(self.config, modality)(given)
-            return image_from_array(given, *image_shape(self.config))
-        read = reader(self.config, modality)
-        if isinstance(given, str | Path | bytes):
-            return read(given, start_seconds=start_seconds)
-        samples, rate = given
-        return waveform_from_array(samples[round(start_seconds * rate) :], rate, **read.keywords)
-
-    def _predict_chunk(self, table: Table) -> list[Prediction | Rejected]:
+    def _predict_chunk(self, table: Table) -> dict[int, Prediction | Rejected]:
         results: dict[int, Prediction | Rejected] = {}
+        results |= {bad.row: bad for bad in dropped_rows(table, self.config.modalities, self.config.missing)}
         results |= {bad.row: bad for bad in incomplete_rows(table, self.config.modalities, labelled=False)}
         cut = clips(table.without(set(results)), self.config)
         prepared, unreadable = prepare_rows(cut, self.config, None)
         results |= {bad.row: bad for bad in unreadable}
         if not len(prepared):
-            return [results[row] for row in table.frame["row"]]
-        said = [answers(self.network, self.network.featurize(batch)) for batch in loader(prepared, BATCH_ROWS)]
-        whole = {subset: _joined_answers([batch[subset] for batch in said]) for subset in said[0]}
+            return results
         frame = cut.frame.iloc[prepared.rows.numpy()]
+        said = all_answers(self.network, prepared, over_time(cut.with_frame(frame), self.config))
+        damage = damages(cut.with_frame(frame), self.config)
+        there = {m: (store.entry[prepared.rows] > 0).numpy() for m, store in prepared.stores.items()}
         numbers = frame["row"].to_numpy()
         starts = frame["start_seconds"].to_numpy() if "start_seconds" in frame else np.zeros(len(frame))
         for row in np.unique(numbers).tolist():
             places = np.flatnonzero(numbers == row)
-            source = {m: str(table.path(frame[m].iloc[places[0]])) for m in self.network.modalities}
-            source = {m: file for m, file in source.items() if frame[m].iloc[places[0]]}
-            of_row = {subset: _some(answer, places) for subset, answer in whole.items()}
-            results[row] = self._prediction(of_row, starts[places].tolist(), tuple(source), source)
-        return [results[row] for row in table.frame["row"]]
-
-    def _prediction(
-        self, said: dict[tuple[str, ...], Answer], starts: list[float], there: tuple[str, ...], source: dict[str, str]
-    ) -> Prediction:
-        """Of one row, with answers for each of its clips."""
-        modalities = self.network.modalities
-        fused = said[tuple(modalities)]
-        probabilities = self._named(fused.probabilities.mean(0))
-        length = clip_seconds(self.config) if "audio" in there else 0.0
-        of_clips = []
-        for start, each in zip(starts, fused.probabilities, strict=True):
-            named = self._named(each)
-            of_clips.append(
-                Clip(float(start), float(start) + length, max(named, key=lambda label: named[label]), named)
-            )
-        weights = fused.weights
-        alone = {m: said[(m,)].probabilities.mean(0) for m in there}
-        return Prediction(
-            label=max(probabilities, key=lambda label: probabilities[label]),
-            probabilities=probabilities,
-            per_modality={m: self._named(p) for m, p in alone.items()},
-            weights=None if weights is None else {m: float(weights[m].mean()) for m in modalities},
-            present=there,
-            source=source,
-            conflict=float(disagreement(torch.stack(list(alone.values())).numpy())) if len(alone) > 1 else None,
-            strangeness={m: float(said[(m,)].strangeness[m].mean()) for m in there},
-            clips=tuple(of_clips) if self.config.audio.step_seconds and "audio" in there else (),
-        )
-
-    def _named(self, probabilities: torch.Tensor) -> dict[str, float]:
-        return dict(zip(self.labels, probabilities.tolist(), strict=True))
+            source = {m: str(table.path(frame[m].iloc[places[0]])) for m in there if there[m][places].all()}
+            of_row = {subset: answer.at(places) for subset, answer in said.items()}
+            of_files = {m: found[places] for m, found in damage.items() if m in source}
+            results[row] = prediction(of_row, starts[places].tolist(), source, of_files, self.labels, self.config)
+        return results
 
 
-def check_share(abstain_below: float) -> None:
-    """Raises ConfigError for what is no probability."""
-    if not 0 <= abstain_below <= 1:
-        raise ConfigError(f"abstain_below is {abstain_below}; it is a probability, from 0 to 1.")
-
-
-def withheld(prediction: Prediction, below: float) -> Prediction:
-    """The prediction, without its label where the largest probability is below a bound."""
-    sure = max(prediction.probabilities.values()) >= below
-    return prediction if sure else prediction._replace(label="")
-
-
-def _chunks(table: Table) -> Iterator[Table]:
-    """The table in parts, so that memory stays flat."""
-    for start in range(0, len(table.frame), CHUNK_ROWS):
-        yield table.with_frame(table.frame.iloc[start : start + CHUNK_ROWS])
-
-
-def _joined_answers(parts: list[Answer]) -> Answer:
-    """The answers to several batches as one."""
-    weights = [part.weights for part in parts if part.weights is not None]
-    return Answer(
-        torch.cat([part.probabilities for part in parts]),
-        _joined(weights) if weights else None,
-        _joined([part.strangeness for part in parts]),
-    )
-
-
-def _joined(parts: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
-    return {m: torch.cat([part[m] for part in parts]) for m in parts[0]}
-
-
-def _some(answer: Answer, places: Array) -> Answer:
-    """The answers at some places."""
-    weights = None if answer.weights is None else {m: w[places] for m, w in answer.weights.items()}
-    return Answer(answer.probabilities[places], weights, {m: s[places] for m, s in answer.strangeness.items()})
+def _imputers(network: ClassifierNetwork, saved: dict[str, dict[str, torch.Tensor]]) -> dict[str, Imputers]:
+    """What a bundle has learnt for each policy."""
+    found = {}
+    for policy, weights in saved.items():
+        found[policy] = new_imputers(network, policy)
+        found[policy].load_state_dict(weights)
+    return found
 
 
 def load(folder: str | Path) -> Classifier:
@@ -292,6 +294,7 @@ def load(folder: str | Path) -> Classifier:
     network = build_network(bundle.config, len(bundle.labels))
     try:
         network.load_state_dict(bundle.weights)
+        imputers = _imputers(network, bundle.imputers)
     except RuntimeError as error:
         raise BundleError(f"{folder}: the weights do not fit what config.json describes: {error}") from error
-    return Classifier(network, bundle.config, bundle.labels, bundle.metrics)
+    return Classifier(network, bundle.config, bundle.labels, bundle.metrics, imputers)

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MODALITIES = ("image", "audio")
+MASKS = {m: f"{m}_mask" for m in MODALITIES}  # columns of files that say where a modality is damaged
+REPAIRS = ("linear", "gaussian")
+POLICIES = ("drop", "mask", *REPAIRS, "mean", "nearest", "predict")  # what `missing` does about each is in its package
 
 
 class Batch(NamedTuple):
@@ -29,6 +32,20 @@ class Batch(NamedTuple):
     target: Tensor | None = None
 
 
+class Filled(NamedTuple):
+    """What stands in for one modality.
+
+    Attributes:
+        values: embeddings (B, D), of no meaning where `rows` is False.
+        rows: (B,) bool: it was absent there, and is filled in now.
+        uncertainty: (B,) from 0 (as good as there) to 1 (nothing is known but the mean); NaN where not said.
+    """
+
+    values: Tensor
+    rows: Tensor
+    uncertainty: Tensor
+
+
 class Output(NamedTuple):
     """What the network says of a batch.
 
@@ -37,12 +54,29 @@ class Output(NamedTuple):
         scores: per modality (B, C), the logits of its own head; zeros where it is absent.
         weights: per modality (B,), how much the strategy listened to each one; None where it has no such notion.
         embeddings: per modality (B, D), made without the other one; zeros where it is absent.
+        filled: per modality, what stood in for it where it was absent; nothing without a policy that fills in.
     """
 
     logits: Tensor
     scores: dict[str, Tensor]
     weights: dict[str, Tensor] | None
     embeddings: dict[str, Tensor]
+    filled: dict[str, Filled] = {}
+
+
+class Repair(NamedTuple):
+    """What was filled in of one modality of a row.
+
+    Attributes:
+        policy: by which.
+        share: of its pixels or samples; 1 where the whole was missing.
+        uncertainty: of what was filled in, from 0 (as good as there) to 1 (nothing is known but the mean); None where
+            the policy has no such notion.
+    """
+
+    policy: str
+    share: float
+    uncertainty: float | None
 
 
 class Clip(NamedTuple):
@@ -68,6 +102,7 @@ class Prediction(NamedTuple):
             Jensen-Shannon divergence of `per_modality` in bits; None where there is one sense.
         strangeness: for each modality that was there, the share of validation rows that are less strange, by the energy
             of its own scores: at 1 nothing like it has been seen, and the answer means little.
+        repaired: modality -> what was filled in of it, by a policy for what is missing or damaged.
         clips: the answers to the clips of the sound, where it was cut into clips.
     """
 
@@ -79,4 +114,5 @@ class Prediction(NamedTuple):
     source: dict[str, str]
     conflict: float | None = None
     strangeness: dict[str, float] = {}
+    repaired: dict[str, Repair] = {}
     clips: tuple[Clip, ...] = ()

@@ -72,7 +72,7 @@ def table(tmp_path: Path) -> Path:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A table and a finished run on it; not to be changed."""
     folder = tmp_path_factory.mktemp("trained")
-    table = write_table(folder / "data")
+    table = write_table(folder / "data", rows_per_class=25)  # enough complete rows to learn what is missing
     ss.train(table, out=folder / "run", **TRAINED)
     return table, folder / "run"
 

@@ -88,7 +88,7 @@ def test_chunks_of_a_table_do_not_change_the_answers(
     classifier: ss.Classifier, trained: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = classifier.predict_table(trained[0])
-    monkeypatch.setattr("sightsound.pipeline.CHUNK_ROWS", 7)
+    monkeypatch.setattr("sightsound.inference.CHUNK_ROWS", 7)
     parts = classifier.predict_table(trained[0])
     assert [p.label for p in whole] == [p.label for p in parts]
     assert [p.source for p in whole] == [p.source for p in parts]

@@ -12,6 +12,7 @@ from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace, set_pa
 
 from sightsound.config import ColumnsConfig, Config
 from sightsound.data.sources.base import SourceOptions
+from sightsound.types import MODALITIES, POLICIES
 
 set_parsing_settings(docstring_parse_attribute_docstrings=True)
 
@@ -43,7 +44,20 @@ class Parser(ArgumentParser):
 
     def given(self, arguments: Sequence[str]) -> Namespace:
         """The parsed arguments; a wrong call ends the process with a usage message."""
-        return self.parse_args([_underscored(argument) for argument in arguments])
+        return self.parse_args(_for_both([_underscored(argument) for argument in arguments]))
+
+
+def missing_arguments(parser: Parser) -> None:
+    """Adds --missing POLICY, and --missing.image and --missing.audio for one sense alone."""
+    text = f"policy for {{}} that is missing or damaged: {', '.join(POLICIES)}; default: as trained"
+    parser.add_argument("--missing.image", help=text.format("an image"))
+    parser.add_argument("--missing.audio", help=text.format("a sound"))
+
+
+def missing_of(given: Namespace) -> dict[str, str] | None:
+    """The policies that were typed; None if none were."""
+    typed = {m: policy for m, policy in given.missing.as_dict().items() if policy is not None}
+    return typed or None
 
 
 def columns_of(given: Namespace) -> ColumnsConfig | None:
@@ -89,6 +103,19 @@ def _underscored(argument: str) -> str:
         return argument
     name, equals, value = argument[2:].partition("=")
     return f"--{name.replace('-', '_')}{equals}{value}"
+
+
+def _for_both(arguments: list[str]) -> list[str]:
+    """--missing POLICY as the policy of each modality."""
+    found, left = [], iter(arguments)
+    for argument in left:
+        name, equals, value = argument.partition("=")
+        if name == "--missing":
+            policy = value if equals else next(left, "")
+            found += [f"--missing.{m}={policy}" for m in MODALITIES]
+        else:
+            found.append(argument)
+    return found
 
 
 def text_table(rows: Sequence[Sequence[Any]]) -> str:

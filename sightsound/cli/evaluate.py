@@ -4,7 +4,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from sightsound.cli.common import Parser, columns_of, metrics_table
+from jsonargparse import Namespace
+
+from sightsound.cli.common import Parser, columns_of, metrics_table, missing_arguments, missing_of, text_table
 from sightsound.config import ColumnsConfig
 
 EXAMPLE = """Measures a classifier on a table with labels: accuracy, macro F1 and more, with 95 % intervals, for both
@@ -13,6 +15,12 @@ senses together and for each alone. If the table has a split column with test ro
   sightsound evaluate runs/first/bundle table.csv
   sightsound evaluate runs/first/bundle table.csv --on-bad-file skip --out numbers.json
   sightsound evaluate runs/first/bundle table.csv --abstain-below 0.9
+  sightsound evaluate runs/first/bundle table.csv --missing predict
+  sightsound evaluate runs/first/bundle table.csv --leave-one-group-out --out runs/groups
+  sightsound evaluate runs/first/bundle table.csv --learning-curve --out runs/sizes
+
+The last two train anew with the same configuration: once without each group (speaker, site), which is then tested, or
+on more and more of the training rows. They write generalization.html and .csv, and go on with --resume.
 """
 
 
@@ -23,14 +31,59 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("table", help="CSV, TSV, Parquet or JSON Lines file, or a folder of classes")
     parser.add_argument("--on_bad_file", choices=["stop", "skip"], default="stop", help="what to do about bad rows")
     parser.add_argument("--abstain_below", type=float, default=0.0, help="count only answers that are as probable")
-    parser.add_argument("--out", help="JSON file for all numbers, also per class, and the confusion")
+    parser.add_argument("--leave_one_group_out", action="store_true", help="train without each group, test on it")
+    parser.add_argument("--learning_curve", action="store_true", help="train on more and more rows")
+    parser.add_argument("--out", help="JSON file for all numbers; of the two trainings: a folder, new or with --resume")
+    parser.add_argument("--resume", action="store_true", help="go on with the trainings in --out")
+    missing_arguments(parser)
     parser.add_class_arguments(ColumnsConfig, "columns")
     given = parser.given(arguments)
+    if given.leave_one_group_out and given.learning_curve:
+        parser.error("--leave-one-group-out and --learning-curve are two studies; give one of them")
+    if given.leave_one_group_out or given.learning_curve:
+        train_anew(given)
+    else:
+        measure(given)
+
+
+def train_anew(given: Namespace) -> None:
+    """One training for each group or size."""
+    from sightsound.api import generalization
+    from sightsound.report.generalization import means
+    from sightsound.studies.generalization import table_of
+
+    folds = generalization(
+        given.bundle,
+        given.table,
+        by_group=given.leave_one_group_out,
+        columns=columns_of(given),
+        out=given.out,
+        resume=given.resume,
+        skip_bad_files=given.on_bad_file == "skip",
+    )
+    table = table_of(folds)
+    head = ["left out" if given.leave_one_group_out else "share", "senses", "rows", "accuracy", "95 % interval", "gap"]
+    rows = [
+        [r.name, r.senses, r.tested, f"{r.accuracy:.4f}", f"{r.low:.4f} to {r.high:.4f}", f"{r.gap:+.4f}"]
+        for r in table.itertuples(index=False)
+    ]
+    if given.leave_one_group_out:
+        rows += [
+            ["mean", senses, "", f"{mean.value:.4f}", f"{mean.low:.4f} to {mean.high:.4f}", ""]
+            for senses, mean in means(table).items()
+        ]
+    print(f"\n{text_table([head, *rows])}")
+
+
+def measure(given: Namespace) -> None:
+    """The numbers of the classifier as it is."""
     from sightsound.pipeline import load
 
-    classifier, skip = load(given.bundle), given.on_bad_file == "skip"
+    classifier, skip = load(given.bundle).under(missing_of(given)), given.on_bad_file == "skip"
     metrics = classifier.evaluate(given.table, columns_of(given), skip, given.abstain_below)
     print(metrics_table(metrics))
+    if "left_out" in metrics:
+        print(f"{metrics['left_out']} row(s) without all senses are left out, as the policy drop says.")
     for name, numbers in metrics["subsets"].items():
         if "abstaining" in numbers:
             left = numbers["abstaining"]

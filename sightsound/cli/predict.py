@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sightsound.cli.common import Parser, columns_of, text_table
+from sightsound.cli.common import Parser, columns_of, missing_arguments, missing_of, text_table
 from sightsound.config import ColumnsConfig
 
 if TYPE_CHECKING:
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 EXAMPLE = """Classifies files, and says what each sense alone would have said. A row of a table that cannot be used gets
 the reason in the column "error" and no class. Of a sound cut into clips there is a line for the whole and one for
 each clip, with its start and end in seconds. "conflict" says how much the senses disagree, from 0 to 1;
-"strangeness" which share of the validation rows was less strange.
+"strangeness" which share of the validation rows was less strange. What is missing or damaged is treated as --missing
+says; "repaired" says which share of a file was filled in (1: the whole sense), "uncertainty" how unsure that is.
 
   sightsound predict runs/first/bundle --image 7.png --audio seven.wav
   sightsound predict runs/first/bundle --audio seven.wav --format json
   sightsound predict runs/first/bundle table.csv --abstain-below 0.8 --out answers.parquet
+  sightsound predict runs/first/bundle table.csv --missing gaussian --out answers.csv
 """
 FORMATS = ["text", "json", "csv", "parquet"]
 
@@ -37,6 +39,7 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--image", help="image file")
     parser.add_argument("--audio", help="sound file")
     parser.add_argument("--abstain_below", type=float, default=0.0, help="give no label where it is less probable")
+    missing_arguments(parser)
     parser.add_argument(
         "--format", choices=FORMATS, help="default: by the ending of --out, else text; json is JSON Lines"
     )
@@ -52,6 +55,7 @@ def run(arguments: Sequence[str]) -> None:
     from sightsound.pipeline import load
 
     classifier = load(given.bundle)
+    classifier = classifier.under(missing_of(given))
     if given.table is None:
         results: list[Prediction | Rejected] = [classifier.predict(given.image, given.audio, given.abstain_below)]
     else:
@@ -85,7 +89,8 @@ def record(result: Prediction | Rejected) -> dict[str, Any]:
 
     if isinstance(result, Rejected):
         return {"error": result.reason, "file": result.file, "row": result.row}
-    return {**result._asdict(), "clips": [clip._asdict() for clip in result.clips]}
+    repaired = {m: one._asdict() for m, one in result.repaired.items()}
+    return {**result._asdict(), "repaired": repaired, "clips": [clip._asdict() for clip in result.clips]}
 
 
 def flat(row: int, result: Prediction | Rejected) -> list[dict[str, Any]]:
@@ -104,6 +109,9 @@ def flat(row: int, result: Prediction | Rejected) -> list[dict[str, Any]]:
         **alone,
         **{f"{m}_alone_probability": result.per_modality[m][alone[f"{m}_alone"]] for m in result.per_modality},
         **{f"{m}_strangeness": result.strangeness[m] for m in result.present},
+        **{f"{m}_repaired": result.repaired[m].share for m in result.repaired},
+        **{f"{m}_uncertainty": result.repaired[m].uncertainty for m in result.repaired},
+        **{f"{m}_policy": result.repaired[m].policy for m in result.repaired},
         **{m: result.source[m] for m in result.present},
         **{f"p_{label}": p for label, p in result.probabilities.items()},
         "error": "",

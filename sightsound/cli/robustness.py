@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from sightsound.cli.common import Parser, text_table
 
 EXAMPLE = """Takes files away and damages them, more and more, and measures what is still right: missing
-senses in tenths of the rows, 8 corruptions of images and 11 of sounds in five severities, and sounds of another class.
-Writes robustness.html and robustness.csv.
+senses in tenths of the rows under each policy, lost pixels and frames, 8 corruptions of images and 11 of sounds in five
+severities, and sounds of another class. Writes robustness.html and robustness.csv.
 
   sightsound robustness runs/first/bundle table.csv --out runs/robust
   sightsound robustness runs/first/bundle table.csv --rows 500 --out runs/robust
@@ -36,7 +36,14 @@ def run(arguments: Sequence[str]) -> None:
         given.bundle, given.table, robustness=options, out=given.out, resume=given.resume, skip_bad_files=skip
     )
     rows = [
-        [curve.kind, curve.modality, f"{curve.relative:.4f}", f"{curve.effective:+.4f}", f"{min(curve.accuracy):.4f}"]
+        [
+            curve.kind,
+            curve.modality,
+            curve.policy,
+            f"{curve.relative:.4f}",
+            f"{curve.effective:+.4f}",
+            f"{min(curve.accuracy):.4f}",
+        ]
         for curve in sorted(done.curves, key=lambda curve: curve.effective)
     ]
-    print(f"\n{text_table([['what', 'of', 'relative', 'effective', 'at worst'], *rows])}")
+    print(f"\n{text_table([['what', 'of', 'policy', 'relative', 'effective', 'at worst'], *rows])}")

@@ -20,6 +20,7 @@ import soxr
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from sightsound.data.signatures import looks_like
 from sightsound.errors import FileError
 
 Pixels = NDArray[np.uint8]
@@ -51,7 +52,7 @@ def name_of(source: Source) -> str:
 
 def probe_image(source: Source) -> ImageInfo:
     """Size and colour from the header alone. Raises FileError."""
-    with _open_image(source) as image, _decoding(source, "image"):
+    with open_image(source) as image, decoding(source, "image"):
         width, height = image.size
         if image.getexif().get(ORIENTATION, 1) >= 5:  # the EXIF orientations that swap the sides
             width, height = height, width
@@ -75,11 +76,11 @@ def read_image(source: Source, height: int, width: int, channels: int) -> Pixels
     Raises:
         FileError: whatever is wrong with the file.
     """
-    with _open_image(source) as image, _decoding(source, "image"):
+    with open_image(source) as image, decoding(source, "image"):
         image.draft("L" if channels == 1 else "RGB", (2 * width, 2 * height))  # JPEG decodes small at once
         image.load()
-        flat = _eight_bits(_upright(image))
-    return _fitted(flat, height, width, channels)
+        flat = eight_bits(upright(image))
+    return fitted(flat, height, width, channels)
 
 
 def image_from_array(array: NDArray[Any], height: int, width: int, channels: int) -> Pixels:
@@ -89,7 +90,7 @@ def image_from_array(array: NDArray[Any], height: int, width: int, channels: int
     if array.size == 0:
         raise FileError("array", f"the image has no pixels: {array.shape}")
     image = Image.fromarray(array.squeeze(2) if array.ndim == 3 and array.shape[2] == 1 else array)
-    return _fitted(_eight_bits(image), height, width, channels)
+    return fitted(eight_bits(image), height, width, channels)
 
 
 def probe_audio(source: Source) -> float:
@@ -117,18 +118,32 @@ def read_audio(
     Raises:
         FileError: whatever is wrong with the file.
     """
+    sound = read_samples(source, clip_seconds, crop, start_seconds)
+    return waveform_from_array(sound.samples, sound.rate_hz, sample_rate_hz, clip_seconds, crop, name_of(source))
+
+
+class Samples(NamedTuple):
+    """Decoded samples (N, channels) float32 at `rate_hz`, which begin so far into the file."""
+
+    samples: NDArray[np.float32]
+    rate_hz: int
+    start_seconds: float
+
+
+def read_samples(source: Source, clip_seconds: float, crop: str, start_seconds: float) -> Samples:
+    """The samples that a clip is made of; arguments and errors as in `read_audio`."""
     with _open_audio(source) as file:
         rate = file.samplerate
         wanted = int(np.ceil(clip_seconds * rate))
         before = round(start_seconds * rate)
         start = before + _skipped(file.frames - before - wanted, crop)
-        with _decoding(source, "sound"):
+        with decoding(source, "sound"):
             if start:
                 file.seek(start)
             samples = file.read(wanted, dtype="float32", always_2d=True)
         if len(samples) < min(wanted, file.frames - start):
             raise FileError(name_of(source), f"the sound is cut off: {len(samples)} of {file.frames} samples are there")
-    return waveform_from_array(samples, rate, sample_rate_hz, clip_seconds, crop, name_of(source))
+    return Samples(samples, rate, start / rate)
 
 
 def waveform_from_array(
@@ -162,7 +177,7 @@ def _skipped(spare: int, crop: str) -> int:
 
 
 @contextlib.contextmanager
-def _decoding(source: Source, what: str) -> Iterator[None]:
+def decoding(source: Source, what: str) -> Iterator[None]:
     """Turns whatever a decoder raises for damaged content, and that is a dozen kinds, into a FileError."""
     try:
         yield
@@ -190,7 +205,8 @@ def _stream(source: Source) -> str | io.BytesIO:
     return path
 
 
-def _open_image(source: Source) -> Image.Image:
+def open_image(source: Source) -> Image.Image:
+    """An image whose pixels are not decoded yet. Raises FileError."""
     stream = _stream(source)
     try:
         image = Image.open(stream, formats=IMAGE_FORMATS)
@@ -198,7 +214,7 @@ def _open_image(source: Source) -> Image.Image:
         raise FileError(name_of(source), f"the image is larger than the limit of {MEGAPIXELS} megapixels") from error
     except Exception as error:  # Pillow's readers raise a dozen kinds for content that is not theirs
         kinds = "PNG, JPEG, WebP, BMP, GIF or TIFF"
-        raise FileError(name_of(source), f"this is no image ({kinds}); it {_looks_like(source)}") from error
+        raise FileError(name_of(source), f"this is no image ({kinds}); it {looks_like(_first(source))}") from error
     if image.width * image.height > MEGAPIXELS * 1_000_000:
         image.close()
         size = f"{image.width} x {image.height} pixels"
@@ -212,7 +228,7 @@ def _open_audio(source: Source) -> soundfile.SoundFile:
         file = soundfile.SoundFile(stream)
     except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
         kinds = "WAV, FLAC, OGG or MP3"
-        raise FileError(name_of(source), f"this is no sound ({kinds}); it {_looks_like(source)}") from error
+        raise FileError(name_of(source), f"this is no sound ({kinds}); it {looks_like(_first(source))}") from error
     reason = "the sound has no samples" if file.frames == 0 else _cut_off_wav(stream)
     if reason:
         file.close()
@@ -236,17 +252,21 @@ def _cut_off_wav(stream: str | io.BytesIO) -> str:
     return ""
 
 
+def _first(source: Source) -> bytes:
+    return source[:64] if isinstance(source, bytes) else _head(str(source), 64)
+
+
 def _head(path: str, size: int) -> bytes:
     with open(path, "rb", buffering=0) as file:
         return file.read(size)
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def upright(image: Image.Image) -> Image.Image:
     """Turned as its EXIF says."""
     return image if image.getexif().get(ORIENTATION, 1) == 1 else ImageOps.exif_transpose(image)
 
 
-def _fitted(image: Image.Image, height: int, width: int, channels: int) -> Pixels:
+def fitted(image: Image.Image, height: int, width: int, channels: int) -> Pixels:
     """(height, width, channels) uint8 of an image without transparency."""
     mode = "L" if channels == 1 else "RGB"
     image = image if image.mode == mode else image.convert(mode)
@@ -255,7 +275,7 @@ def _fitted(image: Image.Image, height: int, width: int, channels: int) -> Pixel
     return np.array(image, dtype=np.uint8).reshape(height, width, channels)
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
+def eight_bits(image: Image.Image) -> Image.Image:
     """Any mode as 8 bits without transparency."""
     if image.mode.startswith("I"):  # 16-bit grey; Pillow's own conversion would clip it
         return Image.fromarray((np.asarray(image).astype(np.int64).clip(0, 65535) >> 8).astype(np.uint8))
@@ -266,27 +286,3 @@ def _eight_bits(image: Image.Image) -> Image.Image:
         over = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", over.size, "white"), over)
     return image
-
-
-SIGNATURES = {
-    b"RIFF": "starts like a WAV sound or a WebP image",
-    b"\x89PNG": "starts like a PNG image",
-    b"\xff\xd8\xff": "starts like a JPEG image",
-    b"GIF8": "starts like a GIF image",
-    b"fLaC": "starts like a FLAC sound",
-    b"OggS": "starts like an OGG sound",
-    b"ID3": "starts like an MP3 sound",
-    b"%PDF": "is a PDF document",
-    b"PK\x03\x04": "is a ZIP archive",
-    b"\x1aE\xdf\xa3": "is a WebM or Matroska video",
-}
-
-
-def _looks_like(source: Source) -> str:
-    head = source[:64] if isinstance(source, bytes) else _head(str(source), 64)
-    for signature, words in SIGNATURES.items():
-        if head.startswith(signature):
-            return words
-    if head.isascii() and all(byte >= 32 or byte in b"\t\r\n" for byte in head):
-        return "holds text"
-    return f"starts with the bytes {head[:8].hex(' ')}"

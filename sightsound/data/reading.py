@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightsound.data.files import FULL_SCALE, probe_audio, probe_image
-from sightsound.errors import FileError
+from sightsound.errors import FileError, NothingLeftError
 
+MISSING = ""  # the reason for a file of which nothing is left: as if it were not there
 Item = tuple[Any, ...]  # a file as the table names it, and what else tells its rows apart
 
 
@@ -26,7 +27,8 @@ class Reading:
         shape: of a row.
         dtype: of a row; "int16" takes waveforms in [-1, 1].
         name: of what `read` gives, in words and numbers, so that other settings are kept apart.
-        columns: of the table that `read` takes: the modality's own and, of sounds cut into clips, `start_seconds`.
+        columns: of the table that `read` takes: the modality's own, `start_seconds` of sounds cut into clips, and where
+            damaged parts are repaired its mask's.
     """
 
     read: Callable[..., NDArray[Any]]
@@ -40,7 +42,7 @@ def read_chunk(reading: Reading, items: list[Item]) -> tuple[NDArray[Any], dict[
     """Reads some files, given by their paths.
 
     Returns:
-        a row for each, zeros for one that cannot be read; and the reasons for these.
+        a row for each, zeros for one that cannot be read; and the reasons for these, MISSING where nothing is left.
     """
     rows = np.zeros((len(items), *reading.shape), reading.dtype)
     scale = FULL_SCALE if reading.dtype == "int16" else 1
@@ -49,6 +51,8 @@ def read_chunk(reading: Reading, items: list[Item]) -> tuple[NDArray[Any], dict[
         try:
             found = reading.read(path, **dict(zip(reading.columns[1:], more, strict=True)))
             np.multiply(found, scale, out=rows[i], casting="unsafe")
+        except NothingLeftError:
+            reasons[i] = MISSING
         except FileError as error:
             reasons[i] = error.reason
     return rows, reasons

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from sightsound.data.disk import DiskStore, StoredRows
 from sightsound.data.files import FULL_SCALE
-from sightsound.data.reading import Item, Reading, read_chunk, write_chunk
+from sightsound.data.reading import MISSING, Item, Reading, read_chunk, write_chunk
 from sightsound.data.table import Rejected, Table
 from sightsound.progress import notice, progress_bar
 
@@ -61,7 +61,8 @@ def read_store(table: Table, reading: Reading, title: str, folder: Path | None =
         folder: where the rows are kept for the next run; None: in memory.
 
     Returns:
-        the store, and the table's rows whose file cannot be read; in the store these have no file.
+        the store, and the table's rows whose file cannot be read; in the store these have no file, and neither have
+        those of whose file nothing is left.
 
     Raises:
         StoreError: the folder cannot be written, or the disk is full.
@@ -73,7 +74,7 @@ def read_store(table: Table, reading: Reading, title: str, folder: Path | None =
     else:
         found, values, failures = _on_disk(table, items, reading, title, folder)
     entry = np.where(codes >= 0, found[codes], 0) if len(items) else np.zeros(len(codes), np.int64)
-    bad = np.flatnonzero(np.isin(codes, list(failures)))
+    bad = np.flatnonzero(np.isin(codes, [i for i, reason in failures.items() if reason != MISSING]))
     numbers, names = table.frame["row"].to_numpy(), table.frame[reading.columns[0]].to_numpy()
     rejected = {int(numbers[i]): Rejected(int(numbers[i]), str(table.path(names[i])), failures[codes[i]]) for i in bad}
     return Store(values, torch.from_numpy(entry)), list(rejected.values())
@@ -183,7 +184,8 @@ def fingerprints(table: Table, items: list[Item]) -> NDArray[np.uint64]:
         path = os.path.join(root, name)
         try:
             status = os.stat(path)
-            known[i] = f"{path}|{status.st_size}|{status.st_mtime_ns}|{more}"
+            masks = [os.stat(mask).st_mtime_ns for mask in more if isinstance(mask, str) and os.path.isfile(mask)]
+            known[i] = f"{path}|{status.st_size}|{status.st_mtime_ns}|{more}{masks or ''}"
         except (OSError, ValueError):
             known[i] = f"{path}|{more}"
     return pd.util.hash_array(known, categorize=False) | np.uint64(1)

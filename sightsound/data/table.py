@@ -5,15 +5,17 @@ CSV, TSV, Parquet, JSON Lines, a DataFrame or a folder of classes -> `Table`. Fi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from sightsound.config import ColumnsConfig
+from sightsound.config import ColumnsConfig, MissingConfig
 from sightsound.data.sources import folder
 from sightsound.errors import TableError, did_you_mean
-from sightsound.types import MODALITIES
+from sightsound.types import MASKS, MODALITIES
 
 FORMATS = ".csv, .tsv, .parquet, .jsonl, or a folder of class/name.png and class/name.wav; names: sightsound data list"
 
@@ -34,8 +36,9 @@ class Table:
     Attributes:
         name: what the user called it, for messages.
         root: folder that relative paths start from.
-        frame: columns image, audio, label, split, group, all strings, and row, the row's number from 1; the index is
-            unique, and the same as row until long sounds are cut into clips (`data.windows`).
+        frame: columns image, audio, label, split, group, time, image_mask, audio_mask, all strings, and row, the row's
+            number from 1; the index is unique, and the same as row until long sounds are cut into clips
+            (`data.windows`).
     """
 
     name: str
@@ -79,7 +82,7 @@ def read_table(source: str | Path | pd.DataFrame, columns: ColumnsConfig | None 
     if raw.columns.has_duplicates:
         twice = sorted(set(raw.columns[raw.columns.duplicated()].astype(str)))
         raise TableError(f"{name}: the column {twice[0]!r} stands there twice; rename one of them.")
-    names = {key: getattr(columns, key) for key in (*MODALITIES, "label", "split", "group")}
+    names = asdict(columns)
     found = [str(column) for column in raw.columns]
     if labelled and names["label"] not in found:
         raise TableError(_no_column(name, "label", names["label"], found))
@@ -91,6 +94,8 @@ def read_table(source: str | Path | pd.DataFrame, columns: ColumnsConfig | None 
         {key: _strings(raw[column]) if column in found else [""] * len(raw) for key, column in names.items()},
         index=range(1, len(raw) + 1),
     )
+    for mask in MASKS.values():
+        frame[mask] = [value and str((root / value).absolute()) for value in frame[mask]]
     frame["row"] = frame.index
     return Table(name, root, frame)
 
@@ -104,6 +109,39 @@ def incomplete_rows(table: Table, modalities: tuple[str, ...], labelled: bool = 
     nothing = table.frame.index[(table.frame[list(modalities)] == "").all(axis=1)]
     rejected += [Rejected(int(row), "", f"{' and '.join(modalities)} missing, so nothing is left") for row in nothing]
     return rejected
+
+
+def dropped_rows(table: Table, modalities: tuple[str, ...], missing: MissingConfig) -> list[Rejected]:
+    """Rows without a modality for which the policy is to leave them out."""
+    return [
+        Rejected(int(row), "", f"{m} is missing, and the policy is drop")
+        for m in modalities
+        if getattr(missing, m) == "drop"
+        for row in table.frame["row"][table.frame[m] == ""]
+    ]
+
+
+def times_of(table: Table) -> NDArray[np.float64]:
+    """(rows,) where each row stands within its group; NaN for a row without a time.
+
+    Raises:
+        TableError: a time is no number, stands in a row without a group, or twice in a group.
+    """
+    frame = table.frame
+    times = pd.to_numeric(frame["time"], errors="coerce")
+    there = frame["time"] != ""
+    for wrong, why in ((there & times.isna(), "is no number"), (there & (frame["group"] == ""), "has no group")):
+        if wrong.any():
+            row = frame.loc[wrong].iloc[0]
+            raise TableError(
+                f"{table.name}, row {row['row']}: the time {row['time']!r} {why}. Rows are ordered by a number within "
+                "their group: --columns.time and --columns.group"
+            )
+    twice = there & frame.assign(time=times).duplicated(["group", "time"], keep=False)
+    if twice.any():
+        first, second = frame.loc[twice & (frame["group"] == frame.loc[twice, "group"].iloc[0]), "row"].iloc[:2]
+        raise TableError(f"{table.name}, rows {first} and {second}: the same time stands twice in one group.")
+    return times.to_numpy(np.float64)
 
 
 def _read(path: Path) -> pd.DataFrame:

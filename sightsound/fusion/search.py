@@ -13,22 +13,24 @@ import torch
 from torch import Tensor, nn
 
 from sightsound.errors import ConfigError
-from sightsound.fusion.base import Combined, Fusion, Tensors
+from sightsound.fusion.base import Combined, Fusion, Tensors, dense
 from sightsound.fusion.hierarchical import WIDTH, channel_means
 
 ACTIVATIONS = {"relu": torch.relu, "sigmoid": torch.sigmoid}
 
 
 class Search(Fusion):
-    """Cells that each read one stage of every modality, as channel means, and the cell before; dense C.
+    """Cells that each read one stage of every modality, as channel means, and the cell before; beside `concat`.
 
-    It takes from the encoders and gives them nothing.
+    It takes from the encoders and gives them nothing. The paper classifies what the last cell says; here the logits are
+    added to those of the embeddings side by side, since channel means do not know where in a picture something is.
     """
 
     def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
         super().__init__(embedding_sizes, stage_channels, classes)
         self.channels = {m: list(stage_channels[m]) for m in self.modalities}
         self.classes = classes
+        self.beside = dense(sum(embedding_sizes.values()), classes)
         self.stages = len(self.channels[self.modalities[0]])
         self.rewire(" ".join("-".join([str(k)] * len(self.modalities)) + "-relu" for k in range(self.stages)))
 
@@ -52,7 +54,7 @@ class Search(Fusion):
         return maps, torch.cat(means if shared is None else [shared, *means], dim=1)
 
     def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
-        """The channel means of all stages -> logits (B, C); no weights."""
+        """The channel means of all stages, and embeddings (B, D) unless there are none -> logits (B, C); no weights."""
         if shared is None:
             raise ValueError("`exchange` of every stage comes before `combine`")
         sizes = [self.channels[m][k] for k in range(self.stages) for m in self.modalities]
@@ -61,7 +63,10 @@ class Search(Fusion):
         for (stages, activation), layer in zip(self.cells, self.join, strict=True):
             joined = [means[k * len(self.modalities) + i] for i, k in enumerate(stages)]
             read = [ACTIVATIONS[activation](layer(torch.cat([*joined, *read], dim=1)))]
-        return Combined(self.classify(read[0]), None)
+        logits = self.classify(read[0])
+        if embeddings:
+            logits = logits + self.beside(torch.cat([embeddings[m] for m in self.modalities], dim=1))
+        return Combined(logits, None)
 
 
 def parse(joins: str, modalities: int, stages: int) -> list[tuple[tuple[int, ...], str]]:

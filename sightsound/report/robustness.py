@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 
 from sightsound.report.pictures import svg
 from sightsound.studies.damage import EITHER
-from sightsound.studies.robustness import CLEAN, CONTRADICTION, Curve, Study
+from sightsound.studies.robustness import CLEAN, CONTRADICTION, TORN, Curve, Study
 
-COLUMNS = 4
+COLUMNS, MISSING_COLUMNS = 4, 3
 
 
 def write_robustness(study: Study, run: Path) -> Path:
@@ -24,14 +24,16 @@ def write_robustness(study: Study, run: Path) -> Path:
     pd.DataFrame(rows).drop(columns="condition").to_csv(run / "robustness.csv", index=False)
     by_kind = {one.condition.kind: one for one in study.measured}
     missing = [curve for curve in study.curves if curve.kind.startswith("missing")]
-    damaged = [curve for curve in study.curves if not curve.kind.startswith("missing")]
+    parts = [curve for curve in study.curves if curve.kind in TORN.values()]
+    damaged = [curve for curve in study.curves if curve not in missing and curve not in parts]
     page = Environment(loader=PackageLoader("sightsound", "report"), autoescape=True)
     text = page.get_template("robustness.html").render(
         name=run.name,
         rows=study.rows,
         clean=by_kind[CLEAN],
         contradiction=by_kind.get(CONTRADICTION),
-        missing=curves_figure(missing, "share of the rows") if missing else "",
+        missing=policies_figure(missing, "share of the rows") if missing else "",
+        parts=policies_figure(parts, "share of the pixels or frames"),
         damaged=curves_figure(damaged, "severity"),
         curves=sorted(study.curves, key=lambda curve: curve.effective),
     )
@@ -40,6 +42,27 @@ def write_robustness(study: Study, run: Path) -> Path:
     partial.write_text(text, encoding="utf-8")
     partial.replace(path)
     return path
+
+
+def policies_figure(curves: Sequence[Curve], xlabel: str) -> Markup:
+    """A plot for each kind of loss: accuracy under each policy; SVG."""
+    kinds = list(dict.fromkeys((curve.kind, curve.modality) for curve in curves))
+    lines = -(-len(kinds) // MISSING_COLUMNS)
+    figure = Figure(figsize=(11, 2.8 * lines + 0.4), layout="constrained")
+    plots = figure.subplots(lines, MISSING_COLUMNS, squeeze=False, sharey=True).flatten()
+    for plot, (kind, modality) in zip(plots, kinds, strict=False):
+        for curve in curves:
+            if (curve.kind, curve.modality) == (kind, modality):
+                plot.plot(curve.levels, curve.accuracy, marker=".", label=curve.policy)
+        plot.set_title(f"{'one or the other' if modality == EITHER else modality}: {kind}", fontsize=9)
+        plot.set(ylim=(0, 1.02), yticks=np.linspace(0, 1, 6))
+        plot.grid(alpha=0.3)
+    for plot in plots[len(kinds) :]:
+        plot.set_visible(False)
+    figure.legend(*plots[0].get_legend_handles_labels(), loc="outside upper right", ncols=5, frameon=False, fontsize=9)
+    figure.supxlabel(xlabel, fontsize=9)
+    figure.supylabel("accuracy", fontsize=9)
+    return svg(figure)
 
 
 def curves_figure(curves: Sequence[Curve], xlabel: str) -> Markup:

@@ -22,9 +22,10 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
+from sightsound.answers import Answered
 from sightsound.errors import ConfigError, RunError
 from sightsound.fusion import DECISION, HIERARCHICAL, STRATEGIES, Fusion
-from sightsound.inference import Answered, blank
+from sightsound.inference import blank
 from sightsound.metrics import macro_means
 from sightsound.model import build_network
 from sightsound.progress import progress_bar

@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sightsound.answers import Answered
 from sightsound.data.batches import Rows
 from sightsound.data.files import FULL_SCALE
 from sightsound.data.store import Store
-from sightsound.inference import Answered
+from sightsound.missing.repair import repair_audio, repair_image
 from sightsound.studies.corruptions import Setting, corrupt_audio, corrupt_image
+from sightsound.types import REPAIRS
 
 EITHER = "either"
+FRAME_SECONDS, BURST = 0.01, 5  # of sound that is lost together: 50 ms
 
 
 class Condition(NamedTuple):
     """What is wrong.
 
     Attributes:
-        kind: clean, missing, missing by class, contradiction, or the name of a corruption.
+        kind: clean, missing, missing by class, contradiction, dead pixels, lost frames, or the name of a corruption.
         modality: of what; "either" where a row loses one of the senses, drawn by chance.
-        level: share of the rows, or severity.
+        level: share of the rows, of the pixels, of the frames; or severity.
+        policy: what is done about it; "" where there is no choice.
     """
 
     kind: str
     modality: str = ""
     level: float = 0.0
+    policy: str = ""
 
 
 class Decoded(NamedTuple):
@@ -40,9 +46,21 @@ class Decoded(NamedTuple):
 
 
 def with_missing(
-    clean: Answered, condition: Condition, target: NDArray[np.int64], rng: np.random.Generator
+    clean: Answered,
+    without: Mapping[str, NDArray[Any]],
+    condition: Condition,
+    target: NDArray[np.int64],
+    rng: np.random.Generator,
 ) -> NDArray[Any]:
-    """(n, C): rows that lost a sense are answered by the others, as the network itself does."""
+    """(n, C): rows that lost a sense are answered without it.
+
+    Args:
+        clean: what is said of all rows as they are.
+        without: for each modality (n, C), what is said of all rows that lost it.
+        condition: which rows lose what.
+        target: (n,) classes.
+        rng: draws the rows.
+    """
     order = rng.permutation(len(target))
     if condition.kind == "missing by class":  # the first classes lose it first
         order = order[np.argsort(target[order], kind="stable")]
@@ -53,10 +71,52 @@ def with_missing(
     if condition.modality == EITHER:
         victims = rng.choice(np.array(modalities, object), len(lost))
     for m in modalities:
-        rest = tuple(other for other in modalities if other != m)
         rows = lost[victims == m]
-        result[rows] = clean.probabilities[rest][rows]
+        result[rows] = without[m][rows]
     return result
+
+
+def losing(decoded: Decoded, modality: str) -> Rows:
+    """The rows without one of their modalities."""
+    store = decoded.rows.stores[modality]
+    stores = {**decoded.rows.stores, modality: Store(store.values, torch.zeros_like(store.entry))}
+    return Rows(stores, decoded.rows.target, decoded.rows.rows)
+
+
+def torn(decoded: Decoded, condition: Condition, sample_rate_hz: int, rng: np.random.Generator) -> Rows:
+    """The rows with a share of each picture's pixels dead, or of each sound's frames lost in bursts of 50 ms.
+
+    What is lost is zero (policy mask), or interpolated by one who knows what is lost (linear, gaussian).
+    """
+    store = decoded.rows.stores[condition.modality]
+    values = store.values[torch.arange(len(store.values))].numpy()
+    changed = values.copy()
+    for i in range(1, len(values)):
+        if condition.modality == "image":
+            gaps = rng.random(values.shape[1:3]) < condition.level
+            changed[i][gaps] = 0
+            if condition.policy in REPAIRS and not gaps.all():
+                changed[i] = repair_image(changed[i], gaps, condition.policy).values
+        else:
+            frame = round(FRAME_SECONDS * sample_rate_hz)
+            gaps = bursts(values.shape[1], frame, condition.level, rng)
+            changed[i][gaps] = 0
+            if condition.policy in REPAIRS and not gaps.all():
+                wave = repair_audio(changed[i].astype(np.float32) / FULL_SCALE, sample_rate_hz, gaps, condition.policy)
+                changed[i] = np.clip(np.rint(wave.values * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1)
+    stores = {**decoded.rows.stores, condition.modality: Store(torch.from_numpy(changed), store.entry)}
+    return Rows(stores, decoded.rows.target, decoded.rows.rows)
+
+
+def bursts(samples: int, frame: int, share: float, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """(samples,) what is lost: a share of the frames, `BURST` frames in a row where they do not meet."""
+    count = -(-samples // frame)
+    lost: NDArray[np.bool_] = np.zeros(count, bool)
+    while lost.sum() < round(share * count):
+        start = rng.integers(count)
+        left = round(share * count) - int(lost.sum())
+        lost[start : start + min(BURST, left)] = True
+    return lost.repeat(frame)[:samples]
 
 
 def contradicting(decoded: Decoded, modality: str, rng: np.random.Generator) -> Rows:

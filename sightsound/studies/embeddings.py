@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from sightsound.answers import BATCH_ROWS
 from sightsound.config import Config
 from sightsound.data.batches import Rows, loader
 from sightsound.data.store import Store
-from sightsound.inference import BATCH_ROWS
 from sightsound.model import ClassifierNetwork
 from sightsound.progress import progress_bar
 from sightsound.training.augment import Augment

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,18 +18,22 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sightsound.answers import Answered, answer_rows
 from sightsound.bundle import SUMS
 from sightsound.data.table import Rejected, Table
 from sightsound.errors import ConfigError, TableError
-from sightsound.inference import Answered, answer_rows, prepare_rows, summary
+from sightsound.inference import prepare_rows, summary
 from sightsound.metrics import disagreement, macro_means
 from sightsound.pipeline import Classifier, load
 from sightsound.progress import progress_bar
 from sightsound.studies.corruptions import AUDIO, IMAGE, SEVERITIES
-from sightsound.studies.damage import EITHER, Condition, Decoded, contradicting, corrupted, with_missing
+from sightsound.studies.damage import EITHER, Condition, Decoded, contradicting, corrupted, losing, torn, with_missing
 from sightsound.training.run import REQUEST, open_run, writing
+from sightsound.types import REPAIRS
 
 CLEAN, CONTRADICTION = "clean", "contradiction"
+TORN = {"image": "dead pixels", "audio": "lost frames"}
+TORN_SHARES = (0.1, 0.3, 0.5, 0.7)
 SHARES = [i / 10 for i in range(11)]
 MEASURED = "conditions.jsonl"
 
@@ -133,15 +137,17 @@ def _decoded(classifier: Classifier, table: Table, options: RobustnessOptions) -
     return Decoded(rows, rows.target[rows.rows].numpy(), numbers), unreadable
 
 
-def conditions(modalities: tuple[str, ...]) -> list[Condition]:
-    """All of them, for a classifier that knows these senses."""
+def conditions(modalities: tuple[str, ...], imputers: Iterable[str]) -> list[Condition]:
+    """All of them, for a classifier that knows these senses, and has learnt to fill one in by these policies."""
     found = [Condition(CLEAN)]
     if len(modalities) > 1:
         for kind in ("missing", "missing by class"):
-            found += [Condition(kind, m, share) for m in (*modalities, EITHER) for share in SHARES[1:]]
+            for policy in ("mask", *imputers):
+                found += [Condition(kind, m, share, policy) for m in (*modalities, EITHER) for share in SHARES[1:]]
         found.append(Condition(CONTRADICTION, modalities[-1], 1.0))
     for m, known in (("image", IMAGE), ("audio", AUDIO)):
         if m in modalities:
+            found += [Condition(TORN[m], m, share, policy) for policy in ("mask", *REPAIRS) for share in TORN_SHARES]
             found += [Condition(kind, m, severity) for kind in known for severity in SEVERITIES]
     return found
 
@@ -161,14 +167,17 @@ def measure_all(
     """
     file = folder / MEASURED
     known = {one.condition: one for one in read(file)}
-    wanted = conditions(tuple(classifier.network.modalities))
+    wanted = conditions(tuple(classifier.network.modalities), classifier.imputers)
     left = [condition for condition in wanted if condition not in known]
+    without: dict[str, dict[str, NDArray[Any]]] = {}
     if known:
         say(f"{len(known)} of {len(wanted)} conditions are measured already.")
     with progress_bar("robustness", len(left), "condition") as bar, file.open("w", encoding="utf-8") as out:
         out.writelines(map(_line, known.values()))  # without a line that was cut off
         for condition in left:
-            known[condition] = measured(classifier, decoded, clean, condition, seed)
+            if condition.kind.startswith("missing") and condition.policy not in without:
+                without[condition.policy] = _without(classifier, decoded, clean, condition.policy)
+            known[condition] = measured(classifier, decoded, clean, without.get(condition.policy, {}), condition, seed)
             out.write(_line(known[condition]))
             out.flush()
             bar.update()
@@ -189,22 +198,42 @@ def read(file: Path) -> Iterator[Measured]:
             yield Measured(Condition(*condition), *numbers)
 
 
-def measured(classifier: Classifier, decoded: Decoded, clean: Answered, condition: Condition, seed: int) -> Measured:
-    """One condition."""
+def _without(classifier: Classifier, decoded: Decoded, clean: Answered, policy: str) -> dict[str, NDArray[Any]]:
+    """For each modality (n, C), what is said of all rows that lost it, under a policy."""
+    network = classifier.network
+    if policy == "mask":
+        return {m: clean.probabilities[tuple(o for o in network.modalities if o != m)] for m in network.modalities}
+    found = {}
+    with network.filling(classifier.imputers[policy]):
+        for m in network.modalities:
+            said = answer_rows(network, losing(decoded, m), decoded.numbers)
+            found[m] = said.probabilities[tuple(network.modalities)]
+    return found
+
+
+def measured(
+    classifier: Classifier,
+    decoded: Decoded,
+    clean: Answered,
+    without: dict[str, NDArray[Any]],
+    condition: Condition,
+    seed: int,
+) -> Measured:
+    """One condition; `without` as in `with_missing`."""
     # every level draws the same, so that more is more of the same
     rng = np.random.default_rng([seed, *condition.kind.encode(), *condition.modality.encode()])
     network, target = classifier.network, decoded.target
     modalities = tuple(network.modalities)
     said, changed = clean, condition.modality if condition.modality in modalities else ""
     if condition.kind.startswith("missing"):
-        probabilities = with_missing(clean, condition, target, rng)
+        probabilities = with_missing(clean, without, condition, target, rng)
         return _numbers(condition, probabilities, target, None, None)
     if condition.kind == CONTRADICTION:
         said = answer_rows(network, contradicting(decoded, condition.modality, rng), decoded.numbers)
     elif condition.kind != CLEAN:
-        said = answer_rows(
-            network, corrupted(decoded, condition, classifier.config.audio.sample_rate_hz, rng), decoded.numbers
-        )
+        change = torn if condition.kind in TORN.values() else corrupted
+        rows = change(decoded, condition, classifier.config.audio.sample_rate_hz, rng)
+        said = answer_rows(network, rows, decoded.numbers)
     alone = float((said.probabilities[(changed,)].argmax(1) == target).mean()) if changed else None
     return _numbers(condition, said.probabilities[modalities], target, alone, _conflict(said))
 
@@ -232,7 +261,7 @@ class Curve(NamedTuple):
     """One thing going wrong, more and more.
 
     Attributes:
-        kind, modality: which.
+        kind, modality, policy: which.
         levels, accuracy, alone: from clean on; `alone` is None where no sense alone was asked.
         relative: mean accuracy over the levels, the area under the curve (relative robustness, Liang et al., 2021).
         effective: the same less the accuracy when clean: what is lost, whatever it began at (effective robustness).
@@ -240,6 +269,7 @@ class Curve(NamedTuple):
 
     kind: str
     modality: str
+    policy: str
     levels: list[float]
     accuracy: list[float]
     alone: list[float] | None
@@ -252,7 +282,7 @@ def curves(found: list[Measured], clean_alone: dict[str, float]) -> list[Curve]:
     frame = pd.DataFrame([{**one.condition._asdict(), "accuracy": one.accuracy, "alone": one.alone} for one in found])
     start = float(frame.loc[frame["kind"] == CLEAN, "accuracy"].iloc[0])
     result = []
-    for (kind, modality), part in frame.groupby(["kind", "modality"], sort=False):
+    for (kind, modality, policy), part in frame.groupby(["kind", "modality", "policy"], sort=False):
         if kind in (CLEAN, CONTRADICTION):
             continue
         accuracy = [start, *part["accuracy"].tolist()]
@@ -260,5 +290,5 @@ def curves(found: list[Measured], clean_alone: dict[str, float]) -> list[Curve]:
         alone = [clean_alone[str(modality)], *part["alone"].tolist()] if has_alone else None
         levels = [0.0, *part["level"].tolist()]
         area = float(np.trapezoid(accuracy, levels) / levels[-1])
-        result.append(Curve(str(kind), str(modality), levels, accuracy, alone, area, area - start))
+        result.append(Curve(str(kind), str(modality), str(policy), levels, accuracy, alone, area, area - start))
     return result

@@ -10,15 +10,17 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
+from sightsound.answers import measure_answers
 from sightsound.config import Config
 from sightsound.data.table import read_table
 from sightsound.errors import ConfigError, TableError
-from sightsound.inference import measure_answers
+from sightsound.missing import IMPUTERS
 from sightsound.pipeline import Classifier
 from sightsound.studies.compare import CompareOptions, Study, chosen, compare
 from sightsound.studies.recommend import Recommendation, recommend
 from sightsound.studies.table import Row, rows
 from sightsound.studies.trials import Seed
+from sightsound.training.impute import learnt
 from sightsound.training.prepare import Prepared
 from sightsound.training.run import BUNDLE, begun, open_run, request_of, writing
 
@@ -107,4 +109,4 @@ def _winner(prepared: Prepared, study: Study, name: str, run: Path) -> Classifie
     config = dataclasses.replace(prepared.config, fusion=name, schedule=SCHEDULES[one.trial.way], seed=best)
     config = dataclasses.replace(config, joins=network.joins)
     metrics = {"split": "test", **measure_answers(one.test[best], study.target["test"], prepared.labels)}
-    return Classifier(network, config, prepared.labels, metrics)
+    return Classifier(network, config, prepared.labels, metrics, learnt(network, prepared.rows["train"], IMPUTERS))

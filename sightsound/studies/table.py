@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sightsound.inference import Answered
+from sightsound.answers import Answered
 from sightsound.metrics import calibration_error, macro_means
 from sightsound.studies.compare import Study
 from sightsound.studies.significance import Difference, compare_to, resampled

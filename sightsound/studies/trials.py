@@ -20,10 +20,10 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
+from sightsound.answers import Answered, answer_rows
 from sightsound.config import AugmentConfig
 from sightsound.data.batches import Rows
 from sightsound.fusion.search import Search
-from sightsound.inference import Answered, answer_rows
 from sightsound.model import ClassifierNetwork, build_network
 from sightsound.studies.embeddings import embed
 from sightsound.training.calibrate import calibrate

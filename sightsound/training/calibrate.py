@@ -14,8 +14,8 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from sightsound.answers import BATCH_ROWS, subsets
 from sightsound.data.batches import Rows, loader
-from sightsound.inference import BATCH_ROWS, subsets
 from sightsound.model import ClassifierNetwork, energy_of
 
 FEWEST_ROWS = 20  # of a subset; with fewer its temperature stays 1

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm import tqdm
 
-from sightsound.config import Config
+from sightsound.config import Config, filling_policies
 from sightsound.data.batches import Rows, loader
 from sightsound.encoders.pretrained import Pretrained
 from sightsound.errors import ConfigError, RunError
@@ -28,6 +28,7 @@ from sightsound.model import ClassifierNetwork
 from sightsound.progress import progress_bar
 from sightsound.training.augment import Augment
 from sightsound.training.balance import BALANCES, Heads
+from sightsound.training.impute import FillIn, complete_rows
 from sightsound.training.module import MONITOR, Optimization, Stage
 from sightsound.training.search import search
 
@@ -151,6 +152,8 @@ def _fit_part(
     best = ModelCheckpoint(folder, "best", monitor=MONITOR, mode="max", save_last=True, enable_version_counter=False)
     stop = EarlyStopping(MONITOR, mode="max", patience=config.patience)
     callbacks = [best, stop, Progress(part.name), LearningRateMonitor("epoch"), *watchers]
+    if len(part.shown) > 1 and filling_policies(config) and len(complete_rows(rows["train"])) < len(rows["train"]):
+        callbacks.append(FillIn(network, config, rows["train"]))
     try:
         trainer = _trainer(config, epochs, callbacks, run, part.name)
     except (MisconfigurationException, ValueError) as error:  # how Lightning refuses an accelerator or a precision

@@ -10,7 +10,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 from torchmetrics.functional.classification import multiclass_f1_score
 
-from sightsound.inference import subsets
+from sightsound.answers import subsets
 from sightsound.losses import FUSED, losses
 from sightsound.model import ClassifierNetwork
 from sightsound.training.augment import Augment

@@ -13,19 +13,21 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from sightsound.config import Config
+from sightsound.config import Config, filling_policies
 from sightsound.data.batches import Rows
 from sightsound.data.cache import prepared_folder
 from sightsound.data.splits import SHARES, shared_files, split
 from sightsound.data.store import read_store
-from sightsound.data.table import Rejected, Table, incomplete_rows
+from sightsound.data.table import Rejected, Table, dropped_rows, incomplete_rows
 from sightsound.encoders import pretrained
 from sightsound.errors import TableError
 from sightsound.features.image import Standardize
 from sightsound.features.pretrained import image_side, image_statistics
 from sightsound.inference import class_indices, clips, header_reading, prepare_rows, summary
+from sightsound.missing import FEWEST_COMPLETE
 from sightsound.model import ClassifierNetwork, build_network
 from sightsound.training.hardware import resolve_precision
+from sightsound.training.impute import complete_rows
 from sightsound.training.kept import keep_features
 
 LARGEST_SIDE = 64  # pixels, unless the user asks for more
@@ -71,6 +73,9 @@ def prepare(table: Table, config: Config, run: Path) -> Prepared:
     config = dataclasses.replace(config, modalities=modalities)
     rejected = incomplete_rows(table, modalities)
     table = table.without({bad.row for bad in rejected})
+    if left_out := {bad.row for bad in dropped_rows(table, modalities, config.missing)}:
+        table = table.without(left_out)
+        warnings.append(f"{len(left_out)} row(s) without all senses are left out, as the policy drop says")
     infos, unreadable = probe(table, modalities, TYPICAL_FILES)
     rejected += unreadable
     table = table.without({bad.row for bad in rejected})
@@ -87,7 +92,7 @@ def prepare(table: Table, config: Config, run: Path) -> Prepared:
             raise TableError(message)
         warnings.append(message)
     table = clips(table, config, keep=True)
-    table = split(table, config.seed)
+    table = split(_regrouped(table) if config.group_split else table, config.seed)
     warnings += _shared(table)
     table.frame[["row", *table.frame.columns.intersection(["start_seconds"]), "split"]].to_csv(
         run / "splits.csv", index=False
@@ -100,10 +105,27 @@ def prepare(table: Table, config: Config, run: Path) -> Prepared:
     rows = _by_split(every, table, labels)
     steps = -(-len(rows["train"]) // config.batch_size)
     epochs = config.epochs or min(max(math.ceil(STEPS / steps), FEWEST_EPOCHS), MOST_EPOCHS)
+    if filling_policies(config) and (found := len(complete_rows(rows["train"]))) < FEWEST_COMPLETE:
+        policy = next(iter(filling_policies(config).values()))
+        raise TableError(
+            f"{table.name}: the policy {policy!r} learns from training rows with all senses; there are {found}, and it "
+            f"needs {FEWEST_COMPLETE}. Add some, or take --missing mask."
+        )
     network = _network(config, len(labels), rows["train"])
     config = dataclasses.replace(config, epochs=epochs)
     rows, kept = keep_features(network, config, table, rows)
     return Prepared(table, config, labels, network, rows, kept, warnings)
+
+
+def _regrouped(table: Table) -> Table:
+    """The table without its own split, so that whole groups are drawn. Raises TableError for rows without a group."""
+    alone = table.frame["row"][table.frame["group"] == ""]
+    if len(alone):
+        raise TableError(
+            f"{table.name}: --group-split needs a group in every row; {len(alone)} have none, row {alone.iloc[0]} the "
+            "first. Name the column that says which rows belong together: --columns.group NAME"
+        )
+    return table.with_frame(table.frame.assign(split=""))
 
 
 def probe(

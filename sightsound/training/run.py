@@ -16,14 +16,17 @@ import pandas as pd
 import yaml
 from safetensors import SafetensorError
 
-from sightsound.config import Config
+from sightsound.answers import answer_rows, measure_answers
+from sightsound.config import Config, filling_policies
 from sightsound.data.table import Table, read_table
 from sightsound.errors import RunError
-from sightsound.inference import answer_rows, measure_answers
+from sightsound.inference import over_time
+from sightsound.missing import IMPUTERS, Imputers, filler
 from sightsound.pipeline import Classifier, load
 from sightsound.training.calibrate import calibrate
 from sightsound.training.fit import fit
 from sightsound.training.hardware import keep_freed_memory
+from sightsound.training.impute import learnt
 from sightsound.training.kept import shortened
 from sightsound.training.prepare import Prepared, prepare
 
@@ -61,7 +64,9 @@ def train(
         with shortened(prepared.network, prepared.kept):
             fit(prepared.network, prepared.config, prepared.rows, run)
             calibrate(prepared.network, prepared.rows["val"])
-            classifier = _tested(prepared, run)
+            policies = [*IMPUTERS, *filling_policies(prepared.config).values()]
+            imputers = learnt(prepared.network, prepared.rows["train"], dict.fromkeys(policies))
+            classifier = _tested(prepared, imputers, run)
         classifier.save(run / BUNDLE)
     return classifier
 
@@ -100,12 +105,14 @@ def describe(prepared: Prepared) -> str:
     )
 
 
-def _tested(prepared: Prepared, run: Path) -> Classifier:
+def _tested(prepared: Prepared, imputers: dict[str, Imputers], run: Path) -> Classifier:
     """Reads the test rows, once; writes `predictions.csv`."""
     split = "test" if len(prepared.rows["test"]) else "val"
     network, rows, labels = prepared.network.eval(), prepared.rows[split], np.array(prepared.labels)
     frame = prepared.table.part(split).frame
-    answered = answer_rows(network, rows, frame["row"].to_numpy())
+    between = over_time(prepared.table.part(split), prepared.config)
+    with network.filling(filler(imputers, filling_policies(prepared.config))):
+        answered = answer_rows(network, rows, frame["row"].to_numpy(), between)
     frame = frame.drop_duplicates("row").set_index("row").loc[answered.row]
     fused = answered.probabilities[tuple(network.modalities)]
     columns = {"label": frame["label"], "predicted": labels[fused.argmax(1)], "probability": fused.max(1).round(4)}
@@ -116,7 +123,7 @@ def _tested(prepared: Prepared, run: Path) -> Classifier:
     target = np.searchsorted(labels, frame["label"].to_numpy(dtype=str))  # labels are sorted
     metrics = {"split": split, **measure_answers(answered, target, prepared.labels)}
     config = dataclasses.replace(prepared.config, joins=network.joins)
-    return Classifier(network, config, prepared.labels, metrics)
+    return Classifier(network, config, prepared.labels, metrics, imputers)
 
 
 def plain(config: Config) -> dict[str, Any]:

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from sightsound.answers import BATCH_ROWS
 from sightsound.config import Config
 from sightsound.data.batches import Rows, loader
 from sightsound.fusion.search import ACTIVATIONS, Search
-from sightsound.inference import BATCH_ROWS
 from sightsound.metrics import macro_means
 from sightsound.model import ClassifierNetwork
 from sightsound.progress import progress_bar

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sightsound.inference import Answered
+from sightsound.answers import Answered
 from sightsound.studies.compare import Compared, Study
 from sightsound.studies.cost import Cost
 from sightsound.studies.recommend import recommend

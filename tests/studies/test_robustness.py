@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sightsound.inference import Answered
+from sightsound.answers import Answered
+from sightsound.missing import IMPUTERS
 from sightsound.studies.corruptions import AUDIO, IMAGE
-from sightsound.studies.damage import EITHER, Condition, with_missing
-from sightsound.studies.robustness import Measured, curves
+from sightsound.studies.damage import EITHER, Condition, bursts, with_missing
+from sightsound.studies.robustness import TORN_SHARES, Measured, curves
 
 
 @pytest.fixture(scope="module")
@@ -22,14 +23,16 @@ def studied(trained: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
     return pd.read_csv(run / "robustness.csv", keep_default_na=False), run
 
 
-def of(frame: pd.DataFrame, kind: str, modality: str = "", level: float = 0.0) -> pd.Series:
-    [row] = frame[(frame["kind"] == kind) & (frame["modality"] == modality) & np.isclose(frame["level"], level)].iloc
+def of(frame: pd.DataFrame, kind: str, modality: str = "", level: float = 0.0, policy: str = "") -> pd.Series:
+    same = (frame["kind"] == kind) & (frame["modality"] == modality) & (frame["policy"] == policy)
+    [row] = frame[same & np.isclose(frame["level"], level)].iloc
     return row
 
 
 def test_all_conditions_are_there(studied: tuple[pd.DataFrame, Path]) -> None:
     frame, _ = studied
-    assert len(frame) == 1 + 2 * 3 * 10 + 1 + 5 * (len(IMAGE) + len(AUDIO))
+    policies = 1 + len(IMPUTERS)
+    assert len(frame) == 1 + 2 * 3 * 10 * policies + 1 + 2 * 3 * len(TORN_SHARES) + 5 * (len(IMAGE) + len(AUDIO))
     assert frame[["accuracy", "macro_f1"]].apply(pd.to_numeric).stack().between(0, 1).all()
 
 
@@ -47,12 +50,30 @@ def test_all_images_missing_is_the_sound_alone(studied: tuple[pd.DataFrame, Path
 
     metrics = ss.load(trained[1] / "bundle").evaluate(trained[0])["subsets"]
     for m, other in (("image", "audio"), ("audio", "image")):
-        assert of(studied[0], "missing", m, 1.0)["accuracy"] == pytest.approx(metrics[other]["accuracy"])
+        assert of(studied[0], "missing", m, 1.0, "mask")["accuracy"] == pytest.approx(metrics[other]["accuracy"])
+
+
+def test_filling_in_and_interpolating_help(studied: tuple[pd.DataFrame, Path]) -> None:
+    frame, _ = studied
+    chance = 1 / 3
+    for m in ("image", "audio"):
+        assert of(frame, "missing", m, 1.0, "predict")["accuracy"] > 2 * chance
+    lost = [of(frame, "dead pixels", "image", 0.7, policy)["alone"] for policy in ("mask", "linear", "gaussian")]
+    assert float(lost[1]) > float(lost[0]) and float(lost[2]) > float(lost[0])
+
+
+def test_bursts_by_hand() -> None:
+    lost = bursts(8000, 80, 0.3, np.random.default_rng(0))
+    assert lost.sum() == 2400 and len(lost) == 8000
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], lost.astype(int), [0]])))
+    runs = edges[1::2] - edges[::2]
+    assert (runs % 80 == 0).all() and np.median(runs) >= 400
+    assert bursts(8001, 80, 1.0, np.random.default_rng(0)).all()
 
 
 def test_the_report_needs_no_network(studied: tuple[pd.DataFrame, Path]) -> None:
     page = (studied[1] / "robustness.html").read_text()
-    assert page.count("<svg") == 2 and "contradict" in page
+    assert page.count("<svg") == 3 and "contradict" in page
     assert "http://" not in page.replace("http://www.w3.org", "") and "src=" not in page
 
 
@@ -69,9 +90,9 @@ def test_a_study_that_was_cut_off_goes_on(
     assert "--resume" in typed(*arguments).err
     done = typed(*arguments, "--resume")
     assert done.code == 0, done.err
-    assert "100 of 157 conditions are measured already." in done.out and "effective" in done.out
+    assert "100 of 361 conditions are measured already." in done.out and "effective" in done.out
     pd.testing.assert_frame_equal(pd.read_csv(run / "robustness.csv", keep_default_na=False), studied[0])
-    assert "157 of 157 conditions are measured already." in typed(*arguments, "--resume").out
+    assert "361 of 361 conditions are measured already." in typed(*arguments, "--resume").out
     other = typed(*arguments, "--resume", "--rows", 10)
     assert other.code == 1 and "rows differ" in other.err
 
@@ -96,10 +117,11 @@ def test_missing_by_class_takes_the_first_classes_first() -> None:
     there = np.ones(60, bool)
     said = {("image", "audio"): fused, ("image",): seen, ("audio",): heard}
     clean = Answered(np.arange(60), said, {"image": there, "audio": there})
+    without = {"image": heard, "audio": seen}
     rng = np.random.default_rng(0)
-    answers = with_missing(clean, Condition("missing by class", "image", 1 / 3), target, rng).argmax(1)
+    answers = with_missing(clean, without, Condition("missing by class", "image", 1 / 3), target, rng).argmax(1)
     assert answers.tolist() == [0, 2, 0, 2, 0, 0] * 10  # the rows of class 0 are answered by the sound
-    answers = with_missing(clean, Condition("missing", EITHER, 1.0), target, rng).argmax(1)
+    answers = with_missing(clean, without, Condition("missing", EITHER, 1.0), target, rng).argmax(1)
     assert set(answers.tolist()) == {1, 2}
 
 
@@ -109,4 +131,4 @@ def test_robustness_by_hand() -> None:
     [curve] = curves(found, {"image": 0.7})
     assert curve.accuracy == pytest.approx([0.9, 0.8, 0.7, 0.6, 0.5, 0.4]) and curve.alone == [0.7, *[0.5] * 5]
     assert curve.relative == pytest.approx(0.65) and curve.effective == pytest.approx(-0.25)
-    assert json.loads(json.dumps(found[0]))[0] == ["clean", "", 0.0]
+    assert json.loads(json.dumps(found[0]))[0] == ["clean", "", 0.0, ""]

@@ -1,0 +1,193 @@
+"""Embeddings for a sense that a row lacks, made from those that it has: what each policy for missing senses does.
+
+own embeddings (B, D) per modality + presence -> `Filled`; the network then fuses as if nothing were missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol, cast
+
+import torch
+from torch import Tensor, nn
+
+from sightsound.types import Filled
+
+KEPT_ROWS = 2048  # complete training rows that `nearest` looks among
+HELD_OUT = 0.1  # of the complete rows, for the uncertainty
+HIDDEN, STEPS, BATCH, RATE = 256, 400, 128, 1e-2  # of the network of `predict`
+
+
+class Fill(Protocol):
+    """Fills in embeddings: own ones per modality (B, D), zeros where absent, and presence (B,) -> `Filled`."""
+
+    def __call__(self, embeddings: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> dict[str, Filled]:
+        """Only for the modalities that it knows."""
+
+
+def filler(imputers: Mapping[str, Imputers], policies: Mapping[str, str]) -> Fill | None:
+    """The `Fill` of several policies; None if there are none.
+
+    Args:
+        imputers: policy -> what does it.
+        policies: modality -> policy.
+    """
+    if not policies:
+        return None
+    return lambda embeddings, present: {m: imputers[p](embeddings, present)[m] for m, p in policies.items()}
+
+
+class Imputer(nn.Module):
+    """Maps what is there (B, given) to one absent modality's embedding (B, size).
+
+    Args:
+        given: numbers in the embeddings of all other modalities together.
+        size: numbers in the one that is made.
+    """
+
+    uncertainty: Tensor
+
+    def __init__(self, given: int, size: int) -> None:
+        super().__init__()
+        self.register_buffer("uncertainty", torch.ones(()))
+
+    def fit(self, given: Tensor, wanted: Tensor) -> None:
+        """Learns from nine tenths of complete rows (n, given), (n, size); the others measure the uncertainty."""
+        held = max(round(HELD_OUT * len(given)), 1)
+        order = torch.randperm(len(given), generator=torch.Generator().manual_seed(0))
+        test, train = order[:held], order[held:]
+        self.learn(given[train], wanted[train])
+        with torch.no_grad():
+            left = (self(given[test]) - wanted[test]).square().mean()
+            self.uncertainty.copy_((left / wanted.var(0).mean().clamp_min(1e-12)).sqrt().clamp(0, 1))
+
+    def learn(self, given: Tensor, wanted: Tensor) -> None:
+        """Learns from rows."""
+        raise NotImplementedError
+
+    def forward(self, given: Tensor) -> Tensor:
+        """(B, given) -> (B, size)."""
+        raise NotImplementedError
+
+
+class Mean(Imputer):
+    """The mean embedding of the training rows: the plainest of all, and the baseline."""
+
+    mean: Tensor
+
+    def __init__(self, given: int, size: int) -> None:
+        super().__init__(given, size)
+        self.register_buffer("mean", torch.zeros(size))
+
+    def learn(self, given: Tensor, wanted: Tensor) -> None:
+        """Of rows (n, size)."""
+        self.mean.copy_(wanted.mean(0))
+
+    def forward(self, given: Tensor) -> Tensor:
+        """(B, given) -> (B, size)."""
+        return self.mean.expand(len(given), -1)
+
+
+class Nearest(Imputer):
+    """The embedding of the complete training row whose other senses are closest; hot-deck imputation.
+
+    Among at most 2,048 rows, so that bundles stay small.
+    """
+
+    keys: Tensor
+    values: Tensor
+
+    def __init__(self, given: int, size: int) -> None:
+        super().__init__(given, size)
+        self.register_buffer("keys", torch.zeros(KEPT_ROWS, given, dtype=torch.float16))
+        self.register_buffer("values", torch.zeros(KEPT_ROWS, size, dtype=torch.float16))
+
+    def learn(self, given: Tensor, wanted: Tensor) -> None:
+        """Keeps rows; where there are fewer than it can keep, some twice."""
+        kept = torch.arange(KEPT_ROWS) % len(given)
+        if len(given) > KEPT_ROWS:
+            kept = torch.randperm(len(given), generator=torch.Generator().manual_seed(0))[:KEPT_ROWS]
+        self.keys.copy_(given[kept])
+        self.values.copy_(wanted[kept])
+
+    def forward(self, given: Tensor) -> Tensor:
+        """(B, given) -> (B, size)."""
+        closest = torch.cdist(given.float(), self.keys.float()).argmin(1)
+        return self.values[closest].float()
+
+
+class Predict(Imputer):
+    """A small network, trained on the complete rows to predict one sense's embedding from the others'.
+
+    It learns the mean of what the absent sense could have been (least squares), as regression imputation does.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, given: int, size: int) -> None:
+        super().__init__(given, size)
+        self.given = given
+        self.register_buffer("mean", torch.zeros(given + size))
+        self.register_buffer("std", torch.ones(given + size))
+        self.net = nn.Sequential(nn.Linear(given, HIDDEN), nn.GELU(), nn.Linear(HIDDEN, size))
+
+    @torch.enable_grad()
+    def learn(self, given: Tensor, wanted: Tensor) -> None:
+        """Trains from fresh weights; the same for the same rows."""
+        both = torch.cat([given, wanted], 1)
+        self.mean.copy_(both.mean(0))
+        self.std.copy_(both.std(0).clamp_min(1e-6))
+        x, y = ((both - self.mean) / self.std).tensor_split([self.given], 1)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            for layer in self.net:
+                if isinstance(layer, nn.Linear):
+                    layer.reset_parameters()
+            optimizer = torch.optim.AdamW(self.net.parameters(), weight_decay=0.01)
+            schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, STEPS)
+            for _ in range(STEPS):
+                rows = torch.randint(len(x), (BATCH,))
+                loss = (self.net(x[rows]) - y[rows]).square().mean()
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                schedule.step()
+
+    def forward(self, given: Tensor) -> Tensor:
+        """(B, given) -> (B, size)."""
+        out: Tensor = self.net((given - self.mean[: self.given]) / self.std[: self.given])
+        return out * self.std[self.given :] + self.mean[self.given :]
+
+
+class Imputers(nn.Module):
+    """Imputers of some modalities; as a `Fill` they give a row what it lacks of these.
+
+    Args:
+        kinds: modality -> class of its imputer; a modality that is not named stays absent.
+        sizes: numbers in each modality's embedding.
+    """
+
+    def __init__(self, kinds: Mapping[str, type[Imputer]], sizes: Mapping[str, int]) -> None:
+        super().__init__()
+        self.modalities = list(sizes)
+        every = sum(sizes.values())
+        self.of = nn.ModuleDict({m: kind(every - sizes[m], sizes[m]) for m, kind in kinds.items()})
+
+    def fit(self, embeddings: Mapping[str, Tensor]) -> None:
+        """Learns from complete rows, own embeddings (n, D) per modality."""
+        for m, imputer in self.of.items():
+            cast(Imputer, imputer).fit(self._others(embeddings, m), embeddings[m])
+
+    @torch.no_grad()
+    def forward(self, embeddings: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> dict[str, Filled]:
+        """See `Fill`. Rows without any sense stay as they are."""
+        any_there = torch.stack([present[m] for m in self.modalities]).any(0)
+        filled = {}
+        for m, module in self.of.items():
+            imputer, given = cast(Imputer, module), self._others(embeddings, m)
+            filled[m] = Filled(imputer(given), ~present[m] & any_there, imputer.uncertainty.expand(len(given)))
+        return filled
+
+    def _others(self, embeddings: Mapping[str, Tensor], modality: str) -> Tensor:
+        return torch.cat([embeddings[m] for m in self.modalities if m != modality], 1)

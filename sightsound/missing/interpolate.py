@@ -1,0 +1,97 @@
+"""Values between known ones, linearly or by a Gaussian process: (n, d) points with (n, v) values -> (w, v) elsewhere.
+
+The same two functions serve pixels (d = 2), spectrogram frames and embeddings along time (d = 1).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import LinearNDInterpolator, NearestNDInterpolator
+from scipy.spatial import KDTree, QhullError
+
+Array = NDArray[np.float64]
+
+NEIGHBOURS = 24  # known points that a Gaussian process listens to; further ones hardly count
+LENGTHS = (0.7, 1.0, 1.5, 2.0, 3.0, 5.0)  # candidates for the length scale, in distances between neighbours
+JITTER = 1e-4  # share of noise in the values
+TRIED = 100  # known points that the length scale is chosen by
+
+
+class Interpolated(NamedTuple):
+    """Values (w, v) and their uncertainty (w,), from 0 (as good as known) to 1 (nothing is known); None: not said."""
+
+    values: Array
+    uncertainty: Array | None
+
+
+def linear(known: NDArray[Any], values: NDArray[Any], wanted: NDArray[Any]) -> Interpolated:
+    """Straight lines along one dimension, triangles in two (Delaunay); outside of all, the nearest known value.
+
+    Args:
+        known: (n, d) points, n at least 1.
+        values: (n, v).
+        wanted: (w, d) points.
+    """
+    if known.shape[1] == 1:
+        order = np.argsort(known[:, 0])
+        x, y = known[order, 0], values[order]
+        columns = [np.interp(wanted[:, 0], x, y[:, i]) for i in range(y.shape[1])]
+        return Interpolated(np.stack(columns, 1), None)
+    nearest = NearestNDInterpolator(known, values)(wanted)
+    try:
+        inside = LinearNDInterpolator(known, values)(wanted)
+    except (QhullError, ValueError):  # all on one line, or fewer than three
+        return Interpolated(nearest, None)
+    return Interpolated(np.where(np.isnan(inside), nearest, inside), None)
+
+
+def gaussian(known: NDArray[Any], values: NDArray[Any], wanted: NDArray[Any]) -> Interpolated:
+    """The mean of a Gaussian process with a squared-exponential kernel, given the nearest known points.
+
+    Local kriging (Rasmussen & Williams, 2006, section 2.2, on neighbourhoods), with the length scale that predicts
+    known points from their neighbours best.
+
+    Args:
+        known: (n, d) points, n at least 1.
+        values: (n, v).
+        wanted: (w, d) points.
+    """
+    known, values = np.asarray(known, np.float64), np.asarray(values, np.float64)
+    tree = KDTree(known)
+    length = _length_scale(tree, known, values)
+    near = tree.query(wanted, min(NEIGHBOURS, len(known)))[1].reshape(len(wanted), -1)
+    return _kriged(known[near], values[near], np.asarray(wanted, np.float64), length)
+
+
+def _length_scale(tree: KDTree, known: Array, values: Array) -> float:
+    count = min(NEIGHBOURS + 1, len(known))
+    if count < 3:
+        return 1.0
+    tried = np.unique(np.linspace(0, len(known) - 1, TRIED).astype(int))
+    distance, near = map(np.asarray, tree.query(known[tried], count))
+    spacing = float(np.median(distance[:, 1])) or 1.0
+    others = near[:, 1:]  # without the point itself
+    errors = [
+        float(((_kriged(known[others], values[others], known[tried], spacing * c).values - values[tried]) ** 2).sum())
+        for c in LENGTHS
+    ]
+    return spacing * LENGTHS[int(np.argmin(errors))]
+
+
+def _kriged(known: Array, values: Array, wanted: Array, length: float) -> Interpolated:
+    """Known (w, k, d) points with (w, k, v) values around each of (w, d) wanted ones."""
+    apart = ((known[:, :, None] - known[:, None]) ** 2).sum(-1)
+    away = ((known - wanted[:, None]) ** 2).sum(-1)
+    covariance = np.exp(-apart / (2 * length**2)) + JITTER * np.eye(known.shape[1])
+    with_wanted = np.exp(-away / (2 * length**2))
+    weights = np.linalg.solve(covariance, with_wanted[..., None])[..., 0]
+    mean = values.mean(1)
+    found = mean + np.einsum("wk,wkv->wv", weights, values - mean[:, None])
+    left = 1 - (with_wanted * weights).sum(1)
+    return Interpolated(found, np.sqrt(left.clip(0, 1)))
+
+
+METHODS = {"linear": linear, "gaussian": gaussian}

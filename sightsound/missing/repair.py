@@ -1,0 +1,105 @@
+"""Fills the damaged parts of an image or a sound from what is left of it; what was good stays as it was.
+
+Pixels are interpolated in the picture. Of a sound, gaps of a few samples are interpolated in time; longer ones in the
+spectrogram (time x frequency), whose frames are then turned into samples again.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation
+from scipy.signal import ShortTimeFFT
+from scipy.signal.windows import hann
+
+from sightsound.missing.gaps import Gaps
+from sightsound.missing.interpolate import METHODS
+
+SHORT_SECONDS = 0.002  # gaps up to here are interpolated sample by sample
+FRAME_SECONDS, OVERLAP = 0.016, 4  # of the spectrogram that longer gaps are filled in
+PHASE_ROUNDS = 4  # of Griffin & Lim (1984), for phases that fit the samples around a gap
+FLOOR = 1e-5  # of the amplitude, before the logarithm
+NEAR = 4  # pixels around the gaps that they are filled from
+EDGE = 64  # known samples on each side that a short gap is filled from
+
+
+class Repaired(NamedTuple):
+    """An array with its gaps filled.
+
+    Attributes:
+        values: as it came.
+        share: of its pixels or samples that was filled.
+        uncertainty: mean over the gaps, from 0 to 1; NaN where the method has no such notion, or nothing was filled.
+    """
+
+    values: NDArray[Any]
+    share: float
+    uncertainty: float
+
+
+def repair_image(pixels: NDArray[np.uint8], gaps: Gaps, method: str) -> Repaired:
+    """Pixels (H, W, channels), of which some (H, W) are damaged and not all; `method` is linear or gaussian."""
+    if not gaps.any():
+        return Repaired(pixels, 0.0, float("nan"))
+    wanted = np.argwhere(gaps)
+    # what is far from every gap says nothing about it
+    known = ~gaps & binary_dilation(gaps, np.ones((3, 3), bool), NEAR)
+    found = METHODS[method](np.argwhere(known), pixels[known].astype(np.float64), wanted)
+    whole = pixels.copy()
+    whole[gaps] = np.rint(found.values).clip(0, 255).astype(np.uint8)
+    return Repaired(whole, float(gaps.mean()), _mean(found.uncertainty))
+
+
+def repair_audio(samples: NDArray[Any], rate_hz: int, gaps: Gaps, method: str) -> Repaired:
+    """Samples (N,) in [-1, 1], of which some (N,) are damaged and not all; `method` is linear or gaussian."""
+    if not gaps.any():
+        return Repaired(samples, 0.0, float("nan"))
+    sound = np.where(gaps, 0, samples).astype(np.float64)
+    sides = np.flatnonzero(np.diff(np.concatenate([[0], gaps.astype(np.int8), [0]])))
+    uncertainties, long = [], gaps.copy()
+    for start, stop in sides.reshape(-1, 2):
+        if stop - start <= max(SHORT_SECONDS * rate_hz, 1):
+            around = np.arange(max(start - EDGE, 0), min(stop + EDGE, len(sound)))
+            known, wanted = around[~gaps[around]], np.arange(start, stop)
+            found = METHODS[method](known[:, None], sound[known][:, None], wanted[:, None])
+            sound[wanted] = found.values[:, 0]
+            long[start:stop] = False
+            uncertainties += [] if found.uncertainty is None else [found.uncertainty]
+    if long.any():
+        sound, uncertainty = _filled_spectrogram(sound, rate_hz, long, method)
+        uncertainties += [] if uncertainty is None else [uncertainty]
+    mean = _mean(np.concatenate(uncertainties) if uncertainties else None)
+    return Repaired(sound.clip(-1, 1).astype(samples.dtype), float(gaps.mean()), mean)
+
+
+def _filled_spectrogram(
+    sound: NDArray[Any], rate_hz: int, gaps: Gaps, method: str
+) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """The sound with gaps filled by frames whose log-amplitudes lie between those of the whole frames around."""
+    size = max(OVERLAP * round(FRAME_SECONDS * rate_hz / OVERLAP), OVERLAP)
+    transform = ShortTimeFFT(hann(size, sym=False), size // OVERLAP, rate_hz)
+    spectrum = transform.stft(sound)  # (bins, frames)
+    starts = (np.arange(spectrum.shape[1]) + transform.p_min) * transform.hop - transform.m_num_mid
+    lost_before = np.concatenate([[0], np.cumsum(gaps)])
+    first, last = starts.clip(0, len(sound)), (starts + size).clip(0, len(sound))
+    torn = lost_before[last] > lost_before[first]
+    if torn.all():
+        return sound, None
+    frames = np.arange(len(torn), dtype=np.float64)[:, None]
+    amplitude = np.log(np.abs(spectrum[:, ~torn]).T + FLOOR)
+    found = METHODS[method](frames[~torn], amplitude, frames[torn])
+    wanted = np.exp(found.values.T)
+    phase = np.random.default_rng(0).uniform(0, 2 * np.pi, wanted.shape)
+    whole = sound
+    for _ in range(PHASE_ROUNDS):
+        spectrum[:, torn] = wanted * np.exp(1j * phase)
+        whole = np.where(gaps, transform.istft(spectrum, k1=len(sound)), sound)
+        spectrum = transform.stft(whole)
+        phase = np.angle(spectrum[:, torn])
+    return whole, found.uncertainty
+
+
+def _mean(uncertainty: NDArray[Any] | None) -> float:
+    return float("nan") if uncertainty is None else float(uncertainty.mean())

@@ -1,0 +1,78 @@
+"""Writes how far a classifier carries: `generalization.html`, one file, with `generalization.csv` beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from sightsound.report.pictures import svg
+from sightsound.studies.generalization import Fold, Mean, mean_of, table_of
+
+
+def write_generalization(folds: list[Fold], by_group: bool, run: Path) -> Path:
+    """Writes both files into the folder of the study; the path of `generalization.html`.
+
+    Args:
+        folds: one for each group, or for each share of the training rows.
+        by_group: which of these.
+        run: the folder.
+    """
+    table = table_of(folds)
+    table.to_csv(run / "generalization.csv", index=False)
+    page = Environment(loader=PackageLoader("sightsound", "report"), autoescape=True)
+    text = page.get_template("generalization.html").render(
+        name=run.name,
+        by_group=by_group,
+        folds=folds,
+        rows=table.to_dict("records"),
+        means=means(table) if by_group else {},
+        figure=groups_figure(table) if by_group else sizes_figure(table),
+    )
+    path = run / "generalization.html"
+    partial = path.with_suffix(".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+    return path
+
+
+def means(table: pd.DataFrame) -> dict[str, Mean]:
+    """Accuracy of each subset over the folds."""
+    return {str(senses): mean_of(part["accuracy"].tolist()) for senses, part in table.groupby("senses", sort=False)}
+
+
+def groups_figure(table: pd.DataFrame) -> Markup:
+    """A dot with its interval for each group and subset, the worst group first; SVG."""
+    order = table.groupby("name")["accuracy"].mean().sort_values(ascending=False).index
+    figure = Figure(figsize=(10, 0.45 * len(order) + 1.4), layout="constrained")
+    axes = figure.subplots()
+    subsets = table.groupby("senses", sort=False)
+    for number, (senses, part) in enumerate(subsets):
+        part = part.set_index("name").reindex(order)
+        place = [i + 0.2 * (number - (subsets.ngroups - 1) / 2) for i in range(len(order))]
+        errors = [part["accuracy"] - part["low"], part["high"] - part["accuracy"]]
+        axes.errorbar(part["accuracy"], place, xerr=errors, fmt="o", capsize=3, label=str(senses))
+    axes.set_yticks(range(len(order)), order)
+    axes.set(xlabel="accuracy", xlim=(None, 1.005))
+    axes.grid(axis="x", alpha=0.3)
+    figure.legend(loc="outside upper right", ncols=3, frameon=False, fontsize=9)
+    return svg(figure)
+
+
+def sizes_figure(table: pd.DataFrame) -> Markup:
+    """Accuracy of each subset over the number of training rows, and on training rows dotted; SVG."""
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    axes = figure.subplots()
+    for senses, part in table.groupby("senses", sort=False):
+        (line,) = axes.plot(part["trained"], part["accuracy"], marker="o", label=str(senses))
+        axes.fill_between(part["trained"], part["low"], part["high"], alpha=0.2, color=line.get_color())
+        axes.plot(part["trained"], part["train_accuracy"], ":", color=line.get_color())
+    axes.set(xlabel="training rows (dotted: accuracy on these)", ylabel="accuracy", xscale="log", ylim=(None, 1.01))
+    axes.set_xticks(sorted(set(table["trained"])), [f"{n:,}" for n in sorted(set(table["trained"]))])
+    axes.minorticks_off()
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    return svg(figure)

@@ -1,0 +1,202 @@
+"""How far a classifier carries: to groups that it has not met (speakers, sites), and with fewer rows to learn from.
+
+Both train anew with a bundle's configuration, once for each group left out or each size, in run folders of their own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from sightsound.config import ColumnsConfig, Config
+from sightsound.data.splits import SHARES, draw, split
+from sightsound.data.table import Table, read_table
+from sightsound.errors import TableError
+from sightsound.pipeline import Classifier
+from sightsound.training.prepare import MOST_EPOCHS
+from sightsound.training.run import REQUEST, open_run, request_of, train, writing
+
+SIZES = (0.1, 0.2, 0.4, 0.7, 1.0)  # shares of the training rows
+TRAIN_ROWS = 2000  # training rows that are enough to measure how well they are known
+VALIDATION = SHARES["val"] / (SHARES["val"] + SHARES["train"])  # of the rows that are left
+
+
+class Fold(NamedTuple):
+    """One training and its test.
+
+    Attributes:
+        name: the group that was left out, or the share of the training rows.
+        trained, tested: rows.
+        test: metrics of the test rows, per subset as in `metrics.json`.
+        train: the same of at most 2,000 training rows.
+    """
+
+    name: str
+    trained: int
+    tested: int
+    test: dict[str, Any]
+    train: dict[str, Any]
+
+
+def leave_one_group_out(
+    classifier: Classifier,
+    source: str | Path | pd.DataFrame,
+    run: Path,
+    resume: bool,
+    say: Callable[[str], object],
+    columns: ColumnsConfig | None = None,
+    skip_bad_files: bool = False,
+) -> list[Fold]:
+    """Tests on each group what was trained on all others; validation rows are drawn from these by chance.
+
+    Args:
+        classifier: whose configuration is trained with.
+        source: the table; its splits do not count.
+        run: a new folder; or, with `resume`, that of the same study.
+        resume: go on with what is there.
+        say: called with each line for the user.
+        columns: what the table calls its columns; default: as the classifier's did.
+        skip_bad_files: go on without rows that cannot be used.
+
+    Raises:
+        TableError: there are no two groups, or a row cannot be used.
+        RunError: the folder cannot be written, or is another study's.
+    """
+    table = read_table(source, columns or classifier.config.columns)
+    groups = sorted(set(table.frame["group"]) - {""})
+    if len(groups) < 2:
+        raise TableError(
+            f"{table.name}: to leave one group out there must be two or more, and there are {len(groups)}. The column "
+            "says which rows belong together: --columns.group NAME"
+        )
+    config, seed = _config(classifier, skip_bad_files), classifier.config.seed
+    begin(run, table, {"study": "groups"}, config, resume)
+    folds = []
+    for number, group in enumerate(groups, start=1):
+        say(f"\nGroup {number} of {len(groups)}: {group}")
+        frame = table.frame.copy()
+        others = frame["group"] != group
+        frame["split"] = "test"
+        ungrouped = frame[others].assign(group="")
+        frame.loc[others, "split"] = draw(ungrouped, {"train": 1 - VALIDATION, "val": VALIDATION}, seed)
+        frame["group"] = ""  # or the split would be said to cut them
+        folds.append(_fold(group, table.with_frame(frame), config, run / f"group-{number}", say))
+    return folds
+
+
+def learning_curve(
+    classifier: Classifier,
+    source: str | Path | pd.DataFrame,
+    run: Path,
+    resume: bool,
+    say: Callable[[str], object],
+    columns: ColumnsConfig | None = None,
+    skip_bad_files: bool = False,
+) -> list[Fold]:
+    """Trains on a tenth up to all of the training rows, for as many steps each; arguments and errors as above.
+
+    The smaller shares are parts of the larger ones; validation and test rows stay the same.
+    """
+    table = read_table(source, columns or classifier.config.columns)
+    config, seed = _config(classifier, skip_bad_files), classifier.config.seed
+    begin(run, table, {"study": "sizes"}, config, resume)
+    frame = split(table, seed).frame
+    if not (frame["split"] == "test").any():
+        raise TableError(f"{table.name}: a learning curve is about test rows, and there are none (column split).")
+    train_rows = frame[frame["split"] == "train"]
+    # of each class in turn, so that each share has all of them
+    shuffled = train_rows.sample(frac=1, random_state=seed)
+    order = shuffled.groupby("label").cumcount().sort_values(kind="stable").index
+    folds = []
+    for share in SIZES:
+        say(f"\n{share:.0%} of the training rows")
+        kept = frame.drop(order[max(round(share * len(order)), frame["label"].nunique()) :])
+        epochs = min(math.ceil((config.epochs or MOST_EPOCHS) / share), MOST_EPOCHS)
+        with_epochs = dataclasses.replace(config, epochs=epochs)
+        folds.append(_fold(f"{share:g}", table.with_frame(kept), with_epochs, run / f"share-{share:g}", say))
+    return folds
+
+
+def begin(run: Path, table: Table, study: dict[str, str], config: Config, resume: bool) -> None:
+    """Makes the folder, or checks that it is this study's."""
+    request = request_of(table, config)
+    request["config"] |= study
+    open_run(run, request, resume)
+    with writing(run):
+        (run / REQUEST).write_text(json.dumps(request, indent=1))
+
+
+def _config(classifier: Classifier, skip_bad_files: bool) -> Config:
+    config = dataclasses.replace(classifier.config, columns=ColumnsConfig())
+    return dataclasses.replace(config, on_bad_file="skip" if skip_bad_files else "stop")
+
+
+def _fold(name: str, table: Table, config: Config, run: Path, say: Callable[[str], object]) -> Fold:
+    frame = table.frame.drop(columns="row")
+    for m in config.modalities:
+        frame[m] = [value and str(table.path(value).absolute()) for value in frame[m]]
+    done = run / "fold.json"
+    if done.exists():
+        say("done already")
+        return Fold(*json.loads(done.read_text()))
+    try:
+        classifier = train(frame, config, run, resume=True, say=say)
+    except TableError as error:
+        raise TableError(f"{table.name}, without {name}: {error}") from error
+    known = frame[frame["split"] == "train"]
+    some = known.sample(min(len(known), TRAIN_ROWS), random_state=0).assign(split="")
+    train_metrics = classifier.evaluate(some, skip_bad_files=True)
+    fold = Fold(name, len(known), classifier.metrics["rows"], classifier.metrics["subsets"], train_metrics["subsets"])
+    partial = done.with_suffix(".partial")
+    partial.write_text(json.dumps(fold))
+    partial.replace(done)
+    return fold
+
+
+class Mean(NamedTuple):
+    """Over folds: a mean, and its 95 % interval by Student's t; the folds are what was drawn, not their rows."""
+
+    value: float
+    low: float
+    high: float
+
+
+def mean_of(values: list[float]) -> Mean:
+    """Of one number for each fold; with one fold the interval is the whole range."""
+    mean = float(np.mean(values))
+    if len(values) < 2:
+        return Mean(mean, 0.0, 1.0)
+    half = float(stats.sem(values) * stats.t.ppf(0.975, len(values) - 1))
+    return Mean(mean, max(mean - half, 0.0), min(mean + half, 1.0))
+
+
+def table_of(folds: list[Fold]) -> pd.DataFrame:
+    """A row for each fold and subset: accuracy with interval, macro F1, and what training rows reach."""
+    rows = []
+    for fold in folds:
+        for subset, numbers in fold.test.items():
+            low, high = numbers["accuracy_ci"]
+            known = fold.train.get(subset, {}).get("accuracy", math.nan)
+            rows.append(
+                {
+                    "name": fold.name,
+                    "trained": fold.trained,
+                    "tested": numbers["rows"],
+                    "senses": subset,
+                    "accuracy": numbers["accuracy"],
+                    "low": low,
+                    "high": high,
+                    "macro_f1": numbers["macro_f1"],
+                    "train_accuracy": known,
+                    "gap": known - numbers["accuracy"],
+                }
+            )
+    return pd.DataFrame(rows)

@@ -1,0 +1,172 @@
+"""Policies for what is missing or damaged, as typed: what is left out, repaired, filled in, and what is refused."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from PIL import Image
+
+import sightsound as ss
+from sightsound.types import POLICIES
+from tests.conftest import RATE, write_table
+
+Run = tuple[Path, Path]  # a table, and a run on it
+SHORT = ("--epochs", 2, "--batch-size", 16)
+
+
+@pytest.fixture
+def holed(trained: Run, tmp_path: Path) -> pd.DataFrame:
+    """Six rows of the table that was trained on: the second lacks its sound, the third its image."""
+    frame = pd.read_csv(trained[0]).head(6)
+    frame[["image", "audio"]] = frame[["image", "audio"]].map(lambda name: str(trained[0].parent / name))
+    frame.loc[1, "audio"] = frame.loc[2, "image"] = ""
+    return frame
+
+
+def answers(typed, bundle: Path, table: Path, *options: object) -> list[dict]:
+    done = typed("predict", bundle, table, "--format", "json", *options)
+    assert done.code == 0, done.err
+    return [json.loads(line) for line in done.out.splitlines()]
+
+
+def torn(folder: Path, frame: pd.DataFrame) -> None:
+    """Gives the first row a sound with a drop-out and an image with transparent pixels."""
+    samples, rate = soundfile.read(frame.loc[0, "audio"])
+    samples[800:1200] = 0
+    soundfile.write(folder / "torn.wav", samples, rate)
+    grey = Image.open(frame.loc[0, "image"])
+    opaque = np.full((16, 16), 255, np.uint8)
+    opaque[::2, ::3] = 0
+    grey.putalpha(Image.fromarray(opaque))
+    grey.save(folder / "torn.png")
+    frame.loc[0, ["image", "audio"]] = [str(folder / "torn.png"), str(folder / "torn.wav")]
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_every_policy_predicts(policy: str, typed, trained: Run, holed: pd.DataFrame, tmp_path: Path) -> None:
+    torn(tmp_path, holed)
+    holed.to_csv(tmp_path / "t.csv", index=False)
+    found = answers(typed, trained[1] / "bundle", tmp_path / "t.csv", "--missing", policy)
+    assert len(found) == 6
+    repaired = [one.get("repaired", {}) for one in found]
+    if policy == "drop":
+        assert "audio is missing, and the policy is drop" in found[1]["error"] and "image" in found[2]["error"]
+    elif policy in ("linear", "gaussian"):
+        assert repaired[0]["audio"]["share"] == pytest.approx(400 / 2400, abs=0.001)
+        assert repaired[0]["image"]["share"] == pytest.approx(48 / 256)
+        assert (repaired[0]["audio"]["uncertainty"] is None) == (policy == "linear")
+        assert repaired[1:] == [{}] * 5
+    elif policy != "mask":
+        assert repaired[1]["audio"] | {"uncertainty": 0} == {"policy": policy, "share": 1.0, "uncertainty": 0}
+        assert 0 <= repaired[2]["image"]["uncertainty"] <= 1 and not repaired[3]
+    if policy in ("mask", "drop"):
+        assert not any(repaired)
+    assert [one["label"] for one in found[3:]] == holed["label"].tolist()[3:]
+
+
+def test_each_sense_can_have_its_own(typed, trained: Run, holed: pd.DataFrame, tmp_path: Path) -> None:
+    holed.to_csv(tmp_path / "t.csv", index=False)
+    found = answers(typed, trained[1] / "bundle", tmp_path / "t.csv", "--missing.audio", "mean", "--missing.image=drop")
+    assert list(found[1]["repaired"]) == ["audio"] and "error" in found[2]
+    table = typed("predict", trained[1] / "bundle", tmp_path / "t.csv", "--missing", "predict")
+    assert "audio repaired" in table.out and "image uncertainty" in table.out and "audio policy" in table.out
+    done = typed("predict", trained[1] / "bundle", tmp_path / "t.csv", "--missing", "gausian")
+    assert done.code == 1 and "Did you mean 'gaussian'?" in done.err
+
+
+def test_evaluation_counts_what_is_left_out(typed, trained: Run, holed: pd.DataFrame, tmp_path: Path) -> None:
+    holed.to_csv(tmp_path / "t.csv", index=False)
+    done = typed("evaluate", trained[1] / "bundle", tmp_path / "t.csv", "--missing", "drop")
+    assert done.code == 0 and "2 row(s) without all senses are left out" in done.out and "as given" not in done.out
+    assert "as given" in typed("evaluate", trained[1] / "bundle", tmp_path / "t.csv", "--missing", "predict").out
+
+
+@pytest.mark.parametrize("policy", ["drop", "gaussian", "predict"])
+def test_training_under_a_policy(policy: str, typed, tmp_path: Path) -> None:
+    table = write_table(tmp_path / "data", rows_per_class=30)
+    frame = pd.read_csv(table, keep_default_na=False)
+    frame.loc[::6, "audio"] = ""
+    frame.to_csv(table, index=False)
+    done = typed("train", table, "--missing", policy, "--out", tmp_path / "run", *SHORT)
+    assert done.code == 0, done.err
+    assert ("15 row(s) without all senses are left out" in done.out) == (policy == "drop")
+    classifier = ss.load(tmp_path / "run" / "bundle")
+    assert classifier.config.missing.audio == policy
+    if policy == "drop":
+        with pytest.raises(ss.SightsoundError, match="audio is missing, and the policy is drop"):
+            classifier.predict(image=tmp_path / "data" / "low-1.png")
+    else:
+        alone = classifier.predict(image=tmp_path / "data" / "low-1.png")
+        assert ("audio" in alone.repaired) == (policy == "predict")
+
+
+def test_too_few_complete_rows_are_counted(typed, table: Path, tmp_path: Path) -> None:
+    done = typed("train", table, "--missing", "predict", "--out", tmp_path / "run", *SHORT)
+    assert done.code == 1 and "there are 42, and it needs 50" in done.err
+    assert typed("train", table, "--out", tmp_path / "small", *SHORT).code == 0
+    image = table.parent / "low-0.png"
+    done = typed("predict", tmp_path / "small" / "bundle", "--image", image, "--missing", "predict")
+    assert done.code == 1 and "has not learnt it" in done.err and "50" in done.err
+
+
+def test_masks_say_where_the_damage_is(typed, trained: Run, holed: pd.DataFrame, tmp_path: Path) -> None:
+    mask = np.zeros((16, 16), np.uint8)
+    mask[:4] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    Image.fromarray(mask[:, :9]).save(tmp_path / "narrow.png")
+    pd.DataFrame({"start_seconds": [0.05], "end_seconds": [0.08]}).to_csv(tmp_path / "mask.csv", index=False)
+    pd.DataFrame({"start_seconds": [0.2], "end_seconds": [0.1]}).to_csv(tmp_path / "turned.csv", index=False)
+    holed["image_mask"] = ["mask.png", "", "", "narrow.png", "", ""]
+    holed["audio_mask"] = ["mask.csv", "", "", "", "turned.csv", "mask.png"]
+    holed.to_csv(tmp_path / "t.csv", index=False)
+    found = answers(typed, trained[1] / "bundle", tmp_path / "t.csv", "--missing", "linear")
+    assert found[0]["repaired"]["image"]["share"] == 0.25
+    assert found[0]["repaired"]["audio"]["share"] == pytest.approx(0.1)
+    assert "the mask has 9 x 16 pixels, and its image" in found[3]["error"] and "16 x 16" in found[3]["error"]
+    assert "a gap from 0.2 to 0.1 s" in found[4]["error"]
+    assert "start_seconds and end_seconds" in found[5]["error"]
+
+
+def test_all_nan_is_missing_and_not_damaged(typed, trained: Run, holed: pd.DataFrame, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "nan.wav", np.full(2400, np.nan), RATE, subtype="FLOAT")
+    holed.loc[[3, 2], "audio"] = str(tmp_path / "nan.wav")
+    holed.to_csv(tmp_path / "t.csv", index=False)
+    found = answers(typed, trained[1] / "bundle", tmp_path / "t.csv", "--missing", "linear")
+    assert found[3]["present"] == ["image"] and list(found[3]["per_modality"]) == ["image"]
+    assert found[2]["error"] == "nothing is left of its files"  # its image is missing too
+    single = ss.load(trained[1] / "bundle").predict(
+        image=holed.loc[3, "image"], audio=tmp_path / "nan.wav", missing="linear"
+    )
+    assert single.present == ("image",) and single.label == found[3]["label"]
+    with pytest.raises(ss.SightsoundError, match="not a number"):
+        ss.load(trained[1] / "bundle").predict(audio=tmp_path / "nan.wav", missing="linear")
+
+
+@pytest.mark.parametrize("policy", ["linear", "gaussian"])
+def test_a_missing_sense_lies_between_its_neighbours(
+    policy: str, typed, trained: Run, holed: pd.DataFrame, tmp_path: Path
+) -> None:
+    series = holed.assign(group="film", time=[3, 2, 9, 4, 1, 7.5]).sort_values("label", kind="stable")
+    series.to_csv(tmp_path / "t.csv", index=False)
+    found = answers(typed, trained[1] / "bundle", tmp_path / "t.csv", "--missing", policy)
+    assert found[1]["repaired"]["audio"]["share"] == 1.0 and found[1]["repaired"]["audio"]["policy"] == policy
+    assert found[2]["repaired"]["image"]["share"] == 1.0
+    assert [one["label"] for one in found] == series["label"].tolist()
+    evaluated = typed("evaluate", trained[1] / "bundle", tmp_path / "t.csv", "--missing", policy)
+    assert evaluated.code == 0, evaluated.err
+
+
+def test_times_that_cannot_order(typed, trained: Run, holed: pd.DataFrame, tmp_path: Path) -> None:
+    wrong = {
+        "rows 1 and 4: the same time stands twice": {"time": [1, 2, 3, 1, 5, 6], "group": "film"},
+        "row 3: the time 'noon' is no number": {"time": [1, 2, "noon", 4, 5, 6], "group": "film"},
+        "row 2: the time '2' has no group": {"time": [1, 2, 3, 4, 5, 6], "group": ["film", "", *["film"] * 4]},
+    }
+    for reason, columns in wrong.items():
+        holed.assign(**columns).to_csv(tmp_path / "t.csv", index=False)
+        done = typed("predict", trained[1] / "bundle", tmp_path / "t.csv", "--missing", "linear")
+        assert done.code == 1 and reason in done.err, done.err
+        assert typed("predict", trained[1] / "bundle", tmp_path / "t.csv").code == 0  # where nobody asks for the time

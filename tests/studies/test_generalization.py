@@ -1,0 +1,83 @@
+"""Trained anew without each group, and on more and more rows: as typed, and what the splits hold."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sightsound.studies.generalization import mean_of
+from tests.conftest import write_table
+
+SHORT = ("--epochs", 2, "--batch-size", 16)
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A table with three groups, and a short run on it."""
+    import sightsound as ss
+
+    folder = tmp_path_factory.mktemp("groups")
+    table = write_table(folder / "data", rows_per_class=18)
+    frame = pd.read_csv(table)
+    frame["group"] = np.arange(len(frame)) % 3
+    frame.to_csv(table, index=False)
+    ss.train(table, out=folder / "run", epochs=2, batch_size=16, say=lambda line: None)
+    return table, folder / "run" / "bundle"
+
+
+def test_leave_one_group_out(typed, begun: tuple[Path, Path], tmp_path: Path) -> None:
+    table, bundle = begun
+    done = typed("evaluate", bundle, table, "--leave-one-group-out", "--out", tmp_path / "run")
+    assert done.code == 0, done.err
+    assert "Group 3 of 3" in done.out and "mean" in done.out
+    frame = pd.read_csv(tmp_path / "run" / "generalization.csv", dtype={"name": str})
+    assert set(frame["name"]) == {"0", "1", "2"} and set(frame["senses"]) == {"image+audio", "image", "audio"}
+    assert (frame["tested"] == 18).all()
+    for number in (1, 2, 3):
+        splits = pd.read_csv(tmp_path / "run" / f"group-{number}" / "splits.csv")
+        groups = pd.read_csv(table)["group"][splits["row"] - 1].to_numpy()
+        assert set(groups[splits["split"] == "test"]) == {number - 1}
+        assert number - 1 not in groups[splits["split"] != "test"]
+    page = (tmp_path / "run" / "generalization.html").read_text()
+    assert "<svg" in page and "Student" in page
+    again = typed("evaluate", bundle, table, "--leave-one-group-out", "--out", tmp_path / "run", "--resume")
+    assert again.code == 0 and again.out.count("done already") == 3
+    assert "--resume" in typed("evaluate", bundle, table, "--leave-one-group-out", "--out", tmp_path / "run").err
+    other = typed("evaluate", bundle, table, "--learning-curve", "--out", tmp_path / "run", "--resume")
+    assert other.code == 1 and "study" in other.err
+
+
+def test_a_learning_curve(typed, begun: tuple[Path, Path], tmp_path: Path) -> None:
+    table, bundle = begun
+    done = typed("evaluate", bundle, table, "--learning-curve", "--out", tmp_path / "run")
+    assert done.code == 0, done.err
+    frame = pd.read_csv(tmp_path / "run" / "generalization.csv")
+    both = frame[frame["senses"] == "image+audio"]
+    assert both["trained"].is_monotonic_increasing and both["tested"].nunique() == 1
+    assert ((both["accuracy"] >= both["low"]) & (both["accuracy"] <= both["high"])).all()
+    assert "Shaded" in (tmp_path / "run" / "generalization.html").read_text()
+
+
+def test_groups_are_needed(typed, trained: tuple[Path, Path], tmp_path: Path) -> None:
+    done = typed("evaluate", trained[1] / "bundle", trained[0], "--leave-one-group-out", "--out", tmp_path / "run")
+    assert done.code == 1 and "there are 0" in done.err and "--columns.group" in done.err
+    assert not (tmp_path / "run").exists()
+    done = typed("train", trained[0], "--group-split", "true", "--out", tmp_path / "other", *SHORT)
+    assert done.code == 1 and "needs a group in every row" in done.err and "row 1" in done.err
+
+
+def test_a_split_by_group(typed, begun: tuple[Path, Path], tmp_path: Path) -> None:
+    frame = pd.read_csv(begun[0]).assign(split="train")
+    frame[["image", "audio"]] = frame[["image", "audio"]].map(lambda name: str(begun[0].parent / name))
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    done = typed("train", tmp_path / "t.csv", "--group-split", "true", "--out", tmp_path / "run", *SHORT)
+    assert done.code == 0, done.err
+    splits = pd.read_csv(tmp_path / "run" / "splits.csv")
+    assert frame["group"].groupby(splits["split"]).nunique().to_dict() == {"train": 1, "val": 1, "test": 1}
+
+
+def test_the_mean_over_groups_by_hand() -> None:
+    mean = mean_of([0.8, 0.9])
+    assert mean.value == pytest.approx(0.85)
+    assert (mean.low, mean.high) == (pytest.approx(0.85 - 12.706 * 0.05, abs=1e-3), 1.0)
