@@ -13,7 +13,7 @@ from sightsound.config import ColumnsConfig, Config, check_names, from_dict
 from sightsound.data.named import dataset
 from sightsound.data.sources import SOURCES, SourceOptions
 from sightsound.data.table import read_table
-from sightsound.pipeline import Classifier, load
+from sightsound.pipeline import Classifier, Missing, load
 from sightsound.report.compare import write_comparison
 from sightsound.report.generalization import write_generalization
 from sightsound.report.robustness import write_robustness
@@ -139,6 +139,7 @@ def generalization(
     *,
     by_group: bool,
     columns: ColumnsConfig | None = None,
+    missing: Missing = None,
     out: str | Path | None = None,
     resume: bool = False,
     skip_bad_files: bool = False,
@@ -151,6 +152,7 @@ def generalization(
         table: with labels.
         by_group: leave each group out in turn, and test on it; else train on more and more rows (a learning curve).
         columns: what the table calls its columns; default: as the classifier's did.
+        missing: the policy for what is missing or damaged, or one for each sense; default: the classifier's.
         out: folder; default: a new one, runs/NAME_OF_TABLE.
         resume: go on with the study in `out`.
         skip_bad_files: go on without rows that cannot be used.
@@ -164,7 +166,7 @@ def generalization(
     """
     run = Path(out) if out else _new_folder(table)
     study = leave_one_group_out if by_group else learning_curve
-    folds = study(load(bundle), table, run, resume, say, columns, skip_bad_files)
+    folds = study(load(bundle).under(missing), table, run, resume, say, columns, skip_bad_files)
     say(f"Report: {write_generalization(folds, by_group, run)}")
     return folds
 

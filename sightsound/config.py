@@ -95,8 +95,12 @@ class AugmentConfig:
     """Share of the images of which a rectangle is erased (Zhong et al., 2020)."""
     image_flip: bool = False
     """Mirror half of the images; only where left and right do not matter."""
+    audio_speed: float = 0.15
+    """Most that a sound is played faster or slower, as a share; its pitch changes with it."""
     audio_gain_db: float = 6.0
     """Most that a sound is made louder or softer."""
+    audio_filter_db: float = 6.0
+    """Most that some mel bins are made louder and others softer, as other microphones would."""
     audio_shift_seconds: float = 0.05
     """Most that a sound is moved in time."""
     audio_noise: float = 0.3
@@ -114,7 +118,7 @@ class AugmentConfig:
     @property
     def audio(self) -> bool:
         """Whether waveforms are changed before they become features."""
-        return bool(self.audio_gain_db or self.audio_shift_seconds or self.audio_noise)
+        return bool(self.audio_speed or self.audio_gain_db or self.audio_shift_seconds or self.audio_noise)
 
 
 @dataclass(frozen=True)
@@ -140,7 +144,9 @@ LIMITS = [
     ("augment", "image_shift", 0, 1),
     ("augment", "image_rotate_degrees", 0, 180),
     ("augment", "image_erase", 0, 1),
+    ("augment", "audio_speed", 0, 0.5),
     ("augment", "audio_gain_db", 0, 60),
+    ("augment", "audio_filter_db", 0, 60),
     ("augment", "audio_shift_seconds", 0, 60),
     ("augment", "audio_noise", 0, 1),
     ("augment", "audio_masks", 0, 0.9),

@@ -57,6 +57,7 @@ def train_anew(given: Namespace) -> None:
         given.table,
         by_group=given.leave_one_group_out,
         columns=columns_of(given),
+        missing=missing_of(given),
         out=given.out,
         resume=given.resume,
         skip_bad_files=given.on_bad_file == "skip",

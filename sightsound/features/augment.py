@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 LOW_DB, HIGH_DB = 10.0, 40.0  # how far noise stays below the sound
+BANDS = 5  # bins at which a filter is drawn
 ERASED = (0.02, 0.2)  # share of an image's area that is erased
 
 
@@ -57,21 +58,26 @@ class AugmentImage(nn.Module):
 
 
 class AugmentWaveform(nn.Module):
-    """Louder or softer, earlier or later, noisier.
+    """Faster or slower, louder or softer, earlier or later, noisier.
 
     Args:
+        speed: most that a sound is played faster or slower, as a share, and so higher or deeper (Ko et al., Audio
+            augmentation for speech recognition, 2015): other voices.
         gain_db: most that a sound is made louder or softer; never beyond full scale.
         shift_samples: most that it is moved; silence comes in.
         noise: share of the sounds that get white noise, 10 to 40 dB below the sound.
     """
 
-    def __init__(self, gain_db: float, shift_samples: int, noise: float) -> None:
+    def __init__(self, speed: float, gain_db: float, shift_samples: int, noise: float) -> None:
         super().__init__()
+        self.speed = speed
         self.gain_db, self.shift_samples, self.noise = gain_db, shift_samples, noise
 
     def forward(self, wave: Tensor) -> Tensor:
         """(B, N) in [-1, 1] -> same."""
         rows, samples = wave.shape
+        if self.speed:
+            wave = _played(wave, 1 + self.speed * _uniform(rows, wave))
         if self.shift_samples:
             shift = (_uniform(rows, wave) * self.shift_samples).round().long().tolist()
             wave = torch.stack([_moved(one, by) for one, by in zip(wave, shift, strict=True)])
@@ -84,6 +90,27 @@ class AugmentWaveform(nn.Module):
         if self.gain_db:
             wave = wave * 10 ** (_uniform(rows, wave)[:, None] * self.gain_db / 20)
         return wave.clamp(-1, 1)
+
+
+class FilterFrames(nn.Module):
+    """Other microphones and rooms: each row is louder in some mel bins and softer in others.
+
+    After FilterAugment (Nam et al., 2022).
+
+    Args:
+        decibels: most that a bin is made louder or softer; drawn at 5 bins and a straight line between these.
+    """
+
+    def __init__(self, decibels: float) -> None:
+        super().__init__()
+        self.nepers = decibels / 10 * math.log(10)  # log-mel is the natural logarithm of a power
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """(B, T, F) -> (B, T, F)."""
+        if not self.nepers:
+            return frames
+        drawn = self.nepers * _uniform(BANDS * len(frames), frames).reshape(len(frames), 1, BANDS)
+        return frames + functional.interpolate(drawn, size=frames.shape[2], mode="linear", align_corners=True)
 
 
 class MaskFrames(nn.Module):
@@ -124,6 +151,15 @@ def _within(start: Tensor, size: Tensor, length: int) -> Tensor:
     places = (torch.arange(length, device=start.device) + 0.5) / length
     begin = start * (1 - size).clamp_min(0)
     return (places >= begin) & (places < begin + size)
+
+
+def _played(wave: Tensor, speed: Tensor) -> Tensor:
+    """(B, N) at other speeds (B,), between samples linearly; a faster one is followed by silence."""
+    samples = wave.shape[1]
+    place = torch.arange(samples, device=wave.device) * speed[:, None]
+    before = place.long().clamp_max(samples - 2)
+    first, second = wave.gather(1, before), wave.gather(1, before + 1)
+    return torch.where(place < samples - 1, first + (second - first) * (place - before), 0)
 
 
 def _moved(wave: Tensor, by: int) -> Tensor:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from sightsound.answers import measure_answers
-from sightsound.config import Config
+from sightsound.config import Config, filling_policies
 from sightsound.data.table import read_table
 from sightsound.errors import ConfigError, TableError
 from sightsound.missing import IMPUTERS
@@ -73,6 +73,8 @@ def run_comparison(
     names = chosen(options)
     if len(config.modalities) < 2:
         raise ConfigError("A comparison needs both senses; with one there is nothing to fuse.")
+    if filling_policies(config):
+        raise ConfigError("A comparison fills in nothing: --missing can be mask, drop, linear or gaussian.")
     # strategies that exchange between the stages need what goes into the encoders, not what comes out
     config = dataclasses.replace(config, fusion="mmtm", schedule="joint", balance="heads")
     table = read_table(source, config.columns)

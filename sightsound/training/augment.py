@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sightsound.config import Config
 from sightsound.encoders.base import Embedded
-from sightsound.features.augment import AugmentImage, AugmentWaveform, MaskFrames, mix
+from sightsound.features.augment import AugmentImage, AugmentWaveform, FilterFrames, MaskFrames, mix
 from sightsound.fusion.base import like
 from sightsound.model import ClassifierNetwork
 from sightsound.training.balance import Heads
@@ -25,9 +25,9 @@ class Augment:
     def __init__(self, config: Config) -> None:
         given = config.augment
         shift = round(given.audio_shift_seconds * config.audio.sample_rate_hz)
-        self.wave = AugmentWaveform(given.audio_gain_db, shift, given.audio_noise)
+        self.wave = AugmentWaveform(given.audio_speed, given.audio_gain_db, shift, given.audio_noise)
         self.image = AugmentImage(given.image_shift, given.image_rotate_degrees, given.image_erase, given.image_flip)
-        self.masks = MaskFrames(given.audio_masks)
+        self.masks = nn.Sequential(FilterFrames(given.audio_filter_db), MaskFrames(given.audio_masks))
         self.config = config
 
     def __call__(self, network: ClassifierNetwork, batch: Batch) -> Batch:

@@ -29,7 +29,7 @@ from sightsound.progress import progress_bar
 from sightsound.training.augment import Augment
 from sightsound.training.balance import BALANCES, Heads
 from sightsound.training.impute import FillIn, complete_rows
-from sightsound.training.module import MONITOR, Optimization, Stage
+from sightsound.training.module import F1, MONITOR, Optimization, Stage
 from sightsound.training.search import search
 
 VALIDATION_BATCH = 256
@@ -272,8 +272,8 @@ class Progress(Callback):
     def on_train_epoch_end(self, trainer: Trainer, stage: LightningModule) -> None:
         """Shows the epoch and its score."""
         if self.bar:
-            score = float(trainer.callback_metrics[MONITOR])
-            self.bar.set_postfix_str(f"epoch {trainer.current_epoch + 1}, {MONITOR} {score:.4f}")
+            score = float(trainer.callback_metrics[F1])
+            self.bar.set_postfix_str(f"epoch {trainer.current_epoch + 1}, {F1} {score:.4f}")
 
     def on_train_end(self, trainer: Trainer, stage: LightningModule) -> None:
         """Closes the bar."""

@@ -103,7 +103,7 @@ def test_videos_become_rows_of_one_group_and_train(typed, videos: Path, tmp_path
     assert built.code == 0, built.err
     frame = pd.read_csv(built.out.strip())
     assert len(frame) == 36 and frame["group"].nunique() == 12
-    assert frame["start_second"].tolist()[:3] == [0, 0.5, 1.0]
+    assert frame["time"].tolist()[:3] == [0, 0.5, 1.0]
     sound, rate = soundfile.read(Path(built.out.strip()).parent / frame["audio"][1])
     assert rate == RATE and len(sound) == pytest.approx(0.5 * RATE, abs=2)
     assert typed("train", "video", "--root", videos, "--every", "0.5", "--out", tmp_path / "run", *TRAIN).code == 0

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from sightsound.features.augment import AugmentImage, AugmentWaveform, MaskFrames, mix
+from sightsound.features.augment import AugmentImage, AugmentWaveform, FilterFrames, MaskFrames, mix
 
 IMAGES = torch.rand(40, 2, 12, 16) * 255
 WAVES = torch.rand(40, 4000) - 0.5
@@ -14,7 +14,7 @@ FRAMES = torch.randn(40, 30, 20)
 
 def test_nothing_at_zero() -> None:
     assert torch.equal(AugmentImage(0, 0, 0, False)(IMAGES), IMAGES)
-    assert torch.equal(AugmentWaveform(0, 0, 0)(WAVES), WAVES)
+    assert torch.equal(AugmentWaveform(0, 0, 0, 0)(WAVES), WAVES)
     assert torch.equal(MaskFrames(0)(FRAMES), FRAMES)
 
 
@@ -44,18 +44,39 @@ def test_a_turn_keeps_shapes_round_on_images_that_are_not_square() -> None:
 
 def test_gain_and_shift_and_noise_of_sounds() -> None:
     quiet = WAVES * 0.1
-    ratio = AugmentWaveform(6, 0, 0)(quiet).norm(dim=1) / quiet.norm(dim=1)
+    ratio = AugmentWaveform(0, 6, 0, 0)(quiet).norm(dim=1) / quiet.norm(dim=1)
     assert (20 * ratio.log10()).abs().max() <= 6.01 and ratio.std() > 0.1
-    moved = AugmentWaveform(0, 100, 0)(WAVES)
+    moved = AugmentWaveform(0, 0, 100, 0)(WAVES)
     for before, after in zip(WAVES, moved, strict=True):
         shifts = [by for by in range(-100, 101) if torch.equal(after[100:-100], before[100 - by : 3900 - by])]
         assert len(shifts) == 1
         silent = after[: shifts[0]] if shifts[0] > 0 else after[4000 + shifts[0] :]
         assert not silent.any()
-    noise = AugmentWaveform(0, 0, 1.0)(quiet) - quiet
+    noise = AugmentWaveform(0, 0, 0, 1.0)(quiet) - quiet
     snr = 20 * (quiet.norm(dim=1) / noise.norm(dim=1)).log10()
     assert snr.min() > 9.5 and snr.max() < 40.5 and snr.std() > 3
-    assert AugmentWaveform(60, 0, 0)(torch.ones(9, 5)).max() == 1  # never beyond full scale
+    assert AugmentWaveform(0, 60, 0, 0)(torch.ones(9, 5)).max() == 1  # never beyond full scale
+
+
+def test_speed_moves_the_pitch_and_the_length() -> None:
+    torch.manual_seed(0)
+    time = torch.arange(8000) / 8000
+    tone = (0.5 * torch.sin(2 * torch.pi * 500 * time)).repeat(40, 1)
+    tone[:, 6000:] = 0
+    played = AugmentWaveform(0.2, 0, 0, 0)(tone)
+    pitch = torch.fft.rfft(played, dim=1).abs().argmax(1) / 500  # as a multiple
+    assert 0.79 < pitch.min() < 0.9 and 1.1 < pitch.max() < 1.21
+    ends = torch.stack([torch.nonzero(one.abs() > 1e-3).max() for one in played])
+    assert ((ends * pitch - 6000).abs() < 60).all()  # faster is shorter
+
+
+def test_a_filter_is_the_same_in_every_frame() -> None:
+    torch.manual_seed(0)
+    change = FilterFrames(6.0)(FRAMES) - FRAMES
+    torch.testing.assert_close(change, change[:, :1].expand_as(change), atol=1e-5, rtol=0)
+    decibels = 10 * change / math.log(10)
+    assert decibels.abs().max() <= 6.001 and decibels.std() > 1
+    assert FilterFrames(0.0)(FRAMES) is FRAMES
 
 
 def test_masks_take_a_band_and_a_stretch() -> None:

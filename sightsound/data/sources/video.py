@@ -36,7 +36,7 @@ class Part(NamedTuple):
 
 
 def build(options: SourceOptions, folder: Path) -> None:
-    """Writes `images/`, `sounds/` and `table.csv` (image, audio, label, group, start_second, end_second).
+    """Writes `images/`, `sounds/` and `table.csv` (image, audio, label, group, time, end_second).
 
     Raises:
         SourceError: no folder, no videos in it, or some cannot be read and `on_bad_file` says stop.
@@ -68,7 +68,7 @@ def build(options: SourceOptions, folder: Path) -> None:
                         row["audio"] = f"sounds/{stem}-{i:05d}.wav"
                         soundfile.write(folder / row["audio"], part.samples, part.sample_rate_hz, subtype="PCM_16")
                     if row["image"] or row["audio"]:
-                        rows.append({**row, "start_second": part.start, "end_second": part.end})
+                        rows.append({**row, "time": part.start, "end_second": part.end})
             except FileError as error:
                 bad.append((str(file), error.reason))
             bar.update()
