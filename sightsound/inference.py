@@ -24,14 +24,11 @@ from sightsound.data.repaired import (
     image_damage,
     read_repaired_audio,
     read_repaired_image,
-    repaired_pixels,
-    repaired_samples,
 )
 from sightsound.data.store import read_store
 from sightsound.data.table import Rejected, Table, times_of
 from sightsound.data.windows import cut
 from sightsound.missing import OverTime
-from sightsound.missing.repair import Repaired
 from sightsound.types import MASKS, REPAIRS
 
 CHUNK_ROWS = 2048  # rows of a table held in memory at once while predicting
@@ -72,30 +69,19 @@ def decoded(
     Raises:
         FileError: it cannot be read; NothingLeftError, if all of it is damaged.
     """
-    options = reader_options(config, modality)
-    repair = options.pop("repair", "")
+    start = {"start_seconds": start_seconds} if modality == "audio" else {}
+    if getattr(config.missing, modality) in REPAIRS:
+        share, uncertainty = damage_reading(config, modality).read(given, **start)
+        return reader(config, modality)(given, **start), float(share), float(uncertainty)
     if isinstance(given, str | Path | bytes):
-        start = {"start_seconds": start_seconds} if modality == "audio" else {}
         found = reader(config, modality)(given, **start)
-        share, uncertainty = damage_reading(config, modality).read(given, **start) if repair else (0.0, math.nan)
     elif isinstance(given, tuple):
-        samples, rate_hz = given[0][round(start_seconds * given[1]) :], given[1]
-        samples, share, uncertainty = _repaired(repaired_samples, samples, rate_hz, repair=repair)
-        found = waveform_from_array(samples, rate_hz, **options)
+        samples, rate_hz = given
+        samples = samples[round(start_seconds * rate_hz) :]
+        found = waveform_from_array(samples, rate_hz, **reader_options(config, modality))
     else:
-        size = (options["height"], options["width"])
-        pixels, share, uncertainty = _repaired(repaired_pixels, given, *size, repair=repair)
-        found = image_from_array(pixels, **options)
-    return found, float(share), float(uncertainty)
-
-
-def _repaired(
-    repair_by: Callable[..., Repaired], array: NDArray[Any], *sizes: int, repair: str
-) -> tuple[NDArray[Any], float, float]:
-    if not repair:
-        return array, 0.0, math.nan
-    no_mask = np.zeros(array.shape[: 1 if len(sizes) == 1 else 2], bool)
-    return repair_by(array, *sizes, gaps=no_mask, repair=repair)
+        found = image_from_array(given, **reader_options(config, modality))
+    return found, 0.0, math.nan
 
 
 def damages(table: Table, config: Config) -> dict[str, NDArray[np.float64]]:

@@ -21,7 +21,9 @@ from tests.originals import Handler, write_fsdd, write_mnist
 CLASSES = {"low": 300.0, "middle": 900.0, "high": 2200.0}
 RATE = 8000
 TRAINED = {"epochs": 60, "batch_size": 16}  # options of the run that many tests share
-torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)
+if "PYTEST_XDIST_WORKER" in os.environ:  # as many workers as cores: two threads each would wait for each other
+    os.environ["OMP_NUM_THREADS"] = "1"  # of the commands that tests start
+    torch.set_num_threads(1)
 
 
 def write_image(path: Path, label: str, rng: np.random.Generator) -> None:

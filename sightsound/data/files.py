@@ -45,8 +45,10 @@ class ImageInfo(NamedTuple):
     colour: bool
 
 
-def name_of(source: Source) -> str:
-    """What to call a file in a message."""
+def name_of(source: Source | NDArray[Any]) -> str:
+    """What to call a file, or what stands for one, in a message."""
+    if isinstance(source, np.ndarray):
+        return "array"
     return "bytes" if isinstance(source, bytes) else str(source)
 
 
@@ -85,12 +87,16 @@ def read_image(source: Source, height: int, width: int, channels: int) -> Pixels
 
 def image_from_array(array: NDArray[Any], height: int, width: int, channels: int) -> Pixels:
     """Same as `read_image` for pixels in memory, (H, W) or (H, W, 1, 3 or 4) uint8. Raises FileError."""
+    return fitted(eight_bits(picture_of(array)), height, width, channels)
+
+
+def picture_of(array: NDArray[Any]) -> Image.Image:
+    """Pixels in memory, (H, W) or (H, W, 1, 3 or 4) uint8. Raises FileError."""
     if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
         raise FileError("array", f"an image is (H, W) or (H, W, 1, 3 or 4) uint8, not {array.shape} {array.dtype}")
     if array.size == 0:
         raise FileError("array", f"the image has no pixels: {array.shape}")
-    image = Image.fromarray(array.squeeze(2) if array.ndim == 3 and array.shape[2] == 1 else array)
-    return fitted(eight_bits(image), height, width, channels)
+    return Image.fromarray(array.squeeze(2) if array.ndim == 3 and array.shape[2] == 1 else array)
 
 
 def probe_audio(source: Source) -> float:
@@ -150,11 +156,7 @@ def waveform_from_array(
     samples: NDArray[Any], rate: int, sample_rate_hz: int, clip_seconds: float, crop: str = "start", name: str = "array"
 ) -> Waveform:
     """Same as `read_audio` for samples in memory, (N,) or (N, channels) float at `rate` Hz. Raises FileError."""
-    if not np.issubdtype(samples.dtype, np.floating) or samples.ndim not in (1, 2) or samples.size == 0:
-        raise FileError(name, f"a sound is (N,) or (N, channels) float, not {samples.shape} {samples.dtype}")
-    mono = samples.mean(axis=1) if samples.ndim == 2 else samples
-    if len(mono) < LEAST_SECONDS * rate:
-        raise FileError(name, f"the sound is too short: {len(mono)} samples at {rate} Hz, under {LEAST_SECONDS} s")
+    mono = mixed(samples, rate, name)
     if not np.isfinite(mono).all():
         raise FileError(name, f"the sound has NaN or infinite samples, the first at {np.argmin(np.isfinite(mono))}")
     mono = mono.astype(np.float32)
@@ -169,6 +171,16 @@ def waveform_from_array(
     # in steps of 16 bits, so that what is kept on disk in 16 bits is the same to the bit
     steps = np.rint(mono * FULL_SCALE).clip(-FULL_SCALE, FULL_SCALE - 1)
     return np.asarray(steps / FULL_SCALE, np.float32)
+
+
+def mixed(samples: NDArray[Any], rate: int, name: str) -> NDArray[Any]:
+    """(N,) or (N, channels) float at `rate` Hz -> (N,). Raises FileError for what is no sound, or a very short one."""
+    if not np.issubdtype(samples.dtype, np.floating) or samples.ndim not in (1, 2) or samples.size == 0:
+        raise FileError(name, f"a sound is (N,) or (N, channels) float, not {samples.shape} {samples.dtype}")
+    mono = samples.mean(axis=1) if samples.ndim == 2 else samples
+    if len(mono) < LEAST_SECONDS * rate:
+        raise FileError(name, f"the sound is too short: {len(mono)} samples at {rate} Hz, under {LEAST_SECONDS} s")
+    return np.asarray(mono)
 
 
 def _skipped(spare: int, crop: str) -> int:

@@ -19,8 +19,10 @@ from sightsound.data.files import (
     decoding,
     eight_bits,
     fitted,
+    mixed,
     name_of,
     open_image,
+    picture_of,
     read_samples,
     upright,
     waveform_from_array,
@@ -29,44 +31,40 @@ from sightsound.errors import FileError, NothingLeftError
 from sightsound.missing.gaps import Gaps, audio_gaps, image_gaps
 from sightsound.missing.repair import Repaired, repair_audio, repair_image
 
+Sound = tuple[NDArray[Any], int]  # samples (N,) or (N, channels), and their rate in Hz
 FINER = 2  # times the size that is asked for, at which larger images are repaired
 
 
 def read_repaired_image(
-    source: Source, height: int, width: int, channels: int, repair: str, image_mask: str = ""
+    given: Source | NDArray[np.uint8], height: int, width: int, channels: int, repair: str, image_mask: str = ""
 ) -> Pixels:
-    """Same as `files.read_image`, repaired by the method `repair`. Raises FileError, for the mask too."""
-    whole = _image(source, height, width, repair, image_mask)
-    return fitted(Image.fromarray(whole.values.squeeze()), height, width, channels)
+    """Same as `files.read_image`, repaired by the method `repair`; also of pixels. Raises FileError, of masks too."""
+    whole = _image(given, height, width, repair, image_mask)
+    return fitted(picture_of(whole.values), height, width, channels)
 
 
 def image_damage(
-    source: Source, height: int, width: int, channels: int, repair: str, image_mask: str = ""
+    given: Source | NDArray[np.uint8], height: int, width: int, channels: int, repair: str, image_mask: str = ""
 ) -> NDArray[np.float64]:
     """(share, uncertainty) of what `read_repaired_image` fills in."""
-    whole = _image(source, height, width, repair, image_mask)
+    whole = _image(given, height, width, repair, image_mask)
     return np.array([whole.share, whole.uncertainty])
 
 
-def _image(source: Source, height: int, width: int, repair: str, mask: str) -> Repaired:
-    with open_image(source) as image, decoding(source, "image"):
+def _image(given: Source | NDArray[np.uint8], height: int, width: int, repair: str, mask: str) -> Repaired:
+    name = name_of(given)
+    with picture_of(given) if isinstance(given, np.ndarray) else open_image(given) as image, decoding(name, "image"):
         image.load()
         turned = upright(image)
         flat = eight_bits(turned)
         gaps = _unseen(turned)
         pixels = np.asarray(flat if flat.mode == "L" else flat.convert("RGB"))
-    return repaired_pixels(pixels, gaps | _masked(mask, gaps.shape, name_of(source)), height, width, repair, source)
-
-
-def repaired_pixels(pixels: Pixels, gaps: Gaps, height: int, width: int, repair: str, source: Source = b"") -> Repaired:
-    """Pixels (H, W[, channels]), repaired where `gaps` (H, W) and the rules say so. Raises NothingLeftError."""
     pixels = pixels if pixels.ndim == 3 else pixels[..., None]
-    gaps = gaps | image_gaps(pixels)
+    gaps = gaps | _masked(mask, gaps.shape, name) | image_gaps(pixels)
     if gaps.all():
-        raise NothingLeftError(name_of(source), "every pixel is masked or transparent")
+        raise NothingLeftError(name, "every pixel is masked or transparent")
     factor = max(min(pixels.shape[0] // (FINER * height), pixels.shape[1] // (FINER * width)), 1)
-    share = float(gaps.mean())
-    return repair_image(*_shrunk(pixels, gaps, factor), repair)._replace(share=share)
+    return repair_image(*_shrunk(pixels, gaps, factor), repair)._replace(share=float(gaps.mean()))
 
 
 def _unseen(image: Image.Image) -> Gaps:
@@ -106,7 +104,7 @@ def _shrunk(pixels: Pixels, gaps: Gaps, factor: int) -> tuple[Pixels, Gaps]:
 
 
 def read_repaired_audio(
-    source: Source,
+    given: Source | Sound,
     sample_rate_hz: int,
     clip_seconds: float,
     repair: str,
@@ -114,13 +112,13 @@ def read_repaired_audio(
     start_seconds: float = 0.0,
     audio_mask: str = "",
 ) -> Waveform:
-    """Same as `files.read_audio`, repaired by the method `repair`. Raises FileError, for the mask too."""
-    whole, rate_hz = _audio(source, clip_seconds, repair, crop, start_seconds, audio_mask)
-    return waveform_from_array(whole.values, rate_hz, sample_rate_hz, clip_seconds, crop, name_of(source))
+    """Same as `files.read_audio`, repaired by the method `repair`; also of samples. Raises FileError, of masks too."""
+    whole, rate_hz = _audio(given, clip_seconds, repair, crop, start_seconds, audio_mask)
+    return waveform_from_array(whole.values, rate_hz, sample_rate_hz, clip_seconds, crop)
 
 
 def audio_damage(
-    source: Source,
+    given: Source | Sound,
     sample_rate_hz: int,
     clip_seconds: float,
     repair: str,
@@ -129,28 +127,25 @@ def audio_damage(
     audio_mask: str = "",
 ) -> NDArray[np.float64]:
     """(share, uncertainty) of what `read_repaired_audio` fills in."""
-    whole, _ = _audio(source, clip_seconds, repair, crop, start_seconds, audio_mask)
+    whole, _ = _audio(given, clip_seconds, repair, crop, start_seconds, audio_mask)
     return np.array([whole.share, whole.uncertainty])
 
 
 def _audio(
-    source: Source, clip_seconds: float, repair: str, crop: str, start_seconds: float, mask: str
+    given: Source | Sound, clip_seconds: float, repair: str, crop: str, start_seconds: float, mask: str
 ) -> tuple[Repaired, int]:
-    sound = read_samples(source, clip_seconds, crop, start_seconds)
-    gaps = np.zeros(len(sound.samples), bool)
-    for first, last in _masked_seconds(mask, name_of(source)):
-        places = [max(round((t - sound.start_seconds) * sound.rate_hz), 0) for t in (first, last)]
-        gaps[places[0] : places[1]] = True
-    return repaired_samples(sound.samples, sound.rate_hz, gaps, repair, source), sound.rate_hz
-
-
-def repaired_samples(samples: NDArray[Any], rate_hz: int, gaps: Gaps, repair: str, source: Source = b"") -> Repaired:
-    """Samples (N[, channels]) as mono, repaired where `gaps` (N,) and the rules say so. Raises NothingLeftError."""
-    mono = samples.mean(axis=1) if samples.ndim == 2 else samples
-    gaps = gaps | audio_gaps(mono, rate_hz)
-    if len(gaps) and gaps.all():
-        raise NothingLeftError(name_of(source), "every sample is masked or not a number")
-    return repair_audio(mono, rate_hz, gaps, repair)
+    if isinstance(given, tuple):
+        name, (samples, rate_hz) = "array", given
+        start, samples = start_seconds, samples[round(start_seconds * rate_hz) :]
+    else:
+        name, (samples, rate_hz, start) = name_of(given), read_samples(given, clip_seconds, crop, start_seconds)
+    mono = mixed(samples, rate_hz, name)
+    gaps = audio_gaps(mono, rate_hz)
+    for first, last in _masked_seconds(mask, name):
+        gaps[max(round((first - start) * rate_hz), 0) : max(round((last - start) * rate_hz), 0)] = True
+    if gaps.all():
+        raise NothingLeftError(name, "every sample is masked or not a number")
+    return repair_audio(mono, rate_hz, gaps, repair), rate_hz
 
 
 def _masked_seconds(mask: str, name: str) -> NDArray[np.float64]:

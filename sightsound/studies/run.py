@@ -21,6 +21,7 @@ from sightsound.studies.recommend import Recommendation, recommend
 from sightsound.studies.table import Row, rows
 from sightsound.studies.trials import Seed
 from sightsound.training.impute import learnt
+from sightsound.training.kept import shortened
 from sightsound.training.prepare import Prepared
 from sightsound.training.run import BUNDLE, begun, open_run, request_of, writing
 
@@ -111,4 +112,6 @@ def _winner(prepared: Prepared, study: Study, name: str, run: Path) -> Classifie
     config = dataclasses.replace(prepared.config, fusion=name, schedule=SCHEDULES[one.trial.way], seed=best)
     config = dataclasses.replace(config, joins=network.joins)
     metrics = {"split": "test", **measure_answers(one.test[best], study.target["test"], prepared.labels)}
-    return Classifier(network, config, prepared.labels, metrics, learnt(network, prepared.rows["train"], IMPUTERS))
+    with shortened(network, prepared.kept):
+        imputers = learnt(network, prepared.rows["train"], IMPUTERS)
+    return Classifier(network, config, prepared.labels, metrics, imputers)

@@ -145,6 +145,25 @@ def test_all_nan_is_missing_and_not_damaged(typed, trained: Run, holed: pd.DataF
         ss.load(trained[1] / "bundle").predict(audio=tmp_path / "nan.wav", missing="linear")
 
 
+def test_arrays_are_repaired_too(trained: Run) -> None:
+    classifier = ss.load(trained[1] / "bundle")
+    pixels = np.asarray(Image.open(trained[0].parent / "low-0.png"))
+    samples, rate = soundfile.read(trained[0].parent / "low-0.wav", dtype="float32")
+    clean = classifier.predict(pixels, (samples, rate), missing="linear")
+    assert not clean.repaired and clean.probabilities == classifier.predict(pixels, (samples, rate)).probabilities
+    torn, alpha = samples.copy(), np.full_like(pixels, 255)
+    torn[500:510], alpha[:8] = np.nan, 0
+    with pytest.raises(ss.SightsoundError, match="the first at 500"):
+        classifier.predict(audio=(torn, rate))
+    found = classifier.predict(np.dstack([pixels] * 3 + [alpha]), (torn, rate), missing="gaussian")
+    assert found.repaired["image"].share == 0.5 and found.repaired["audio"].share == pytest.approx(10 / 2400)
+    for wrong in (pixels.astype(float), pixels[None, None]):
+        with pytest.raises(ss.SightsoundError, match="an image is"):
+            classifier.predict(wrong, missing="gaussian")
+    with pytest.raises(ss.SightsoundError, match="a sound is"):
+        classifier.predict(audio=(np.arange(9), rate), missing="gaussian")
+
+
 @pytest.mark.parametrize("policy", ["linear", "gaussian"])
 def test_a_missing_sense_lies_between_its_neighbours(
     policy: str, typed, trained: Run, holed: pd.DataFrame, tmp_path: Path
