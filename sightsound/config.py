@@ -95,11 +95,11 @@ class AugmentConfig:
     """Share of the images of which a rectangle is erased (Zhong et al., 2020)."""
     image_flip: bool = False
     """Mirror half of the images; only where left and right do not matter."""
-    audio_speed: float = 0.15
+    audio_speed: float = 0.1
     """Most that a sound is played faster or slower, as a share; its pitch changes with it."""
     audio_gain_db: float = 6.0
     """Most that a sound is made louder or softer."""
-    audio_filter_db: float = 6.0
+    audio_filter_db: float = 4.0
     """Most that some mel bins are made louder and others softer, as other microphones would."""
     audio_shift_seconds: float = 0.05
     """Most that a sound is moved in time."""

@@ -5,6 +5,7 @@ The same two functions serve pixels (d = 2), spectrogram frames and embeddings a
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,9 +16,9 @@ from scipy.spatial import KDTree, QhullError
 Array = NDArray[np.float64]
 
 NEIGHBOURS = 24  # known points that a Gaussian process listens to; further ones hardly count
-LENGTHS = (0.7, 1.0, 1.5, 2.0, 3.0, 5.0)  # candidates for the length scale, in distances between neighbours
-JITTER = 1e-4  # share of noise in the values
-TRIED = 100  # known points that the length scale is chosen by
+LENGTHS = (1.0, 2.0, 4.0, 8.0, 16.0)  # candidates for the length scale, in distances between neighbours
+NOISES = (1e-4, 0.3)  # candidates for the variance of the noise, as a share of the signal's
+TRIED = 30  # known points that both are chosen by
 
 
 class Interpolated(NamedTuple):
@@ -51,41 +52,44 @@ def linear(known: NDArray[Any], values: NDArray[Any], wanted: NDArray[Any]) -> I
 def gaussian(known: NDArray[Any], values: NDArray[Any], wanted: NDArray[Any]) -> Interpolated:
     """The mean of a Gaussian process with a squared-exponential kernel, given the nearest known points.
 
-    Local kriging (Rasmussen & Williams, 2006, section 2.2, on neighbourhoods), with the length scale that predicts
-    known points from their neighbours best.
+    Local kriging (Rasmussen & Williams, 2006, section 2.2, on neighbourhoods), with the length scale and the noise that
+    best predict known points from others as far away as those around the gaps are.
 
     Args:
         known: (n, d) points, n at least 1.
         values: (n, v).
         wanted: (w, d) points.
     """
-    known, values = np.asarray(known, np.float64), np.asarray(values, np.float64)
+    known, values, wanted = (np.asarray(x, np.float64) for x in (known, values, wanted))
     tree = KDTree(known)
-    length = _length_scale(tree, known, values)
-    near = tree.query(wanted, min(NEIGHBOURS, len(known)))[1].reshape(len(wanted), -1)
-    return _kriged(known[near], values[near], np.asarray(wanted, np.float64), length)
+    length, noise = _fitted(tree, known, values, wanted)
+    near = np.asarray(tree.query(wanted, min(NEIGHBOURS, len(known)))[1]).reshape(len(wanted), -1)
+    return _kriged(known[near], values[near], wanted, length, noise)
 
 
-def _length_scale(tree: KDTree, known: Array, values: Array) -> float:
-    count = min(NEIGHBOURS + 1, len(known))
-    if count < 3:
-        return 1.0
+def _fitted(tree: KDTree, known: Array, values: Array, wanted: Array) -> tuple[float, float]:
+    """Length scale and noise."""
+    if len(known) < 3:
+        return 1.0, NOISES[0]
     tried = np.unique(np.linspace(0, len(known) - 1, TRIED).astype(int))
-    distance, near = map(np.asarray, tree.query(known[tried], count))
+    gap = float(np.median(np.asarray(tree.query(wanted)[0])))
+    distance, near = map(np.asarray, tree.query(known[tried], min(4 * NEIGHBOURS, len(known))))
     spacing = float(np.median(distance[:, 1])) or 1.0
-    others = near[:, 1:]  # without the point itself
-    errors = [
-        float(((_kriged(known[others], values[others], known[tried], spacing * c).values - values[tried]) ** 2).sum())
-        for c in LENGTHS
-    ]
-    return spacing * LENGTHS[int(np.argmin(errors))]
+    too_near = distance < max(gap, spacing / 2)
+    order = np.argsort(too_near, axis=1, kind="stable")[:, : min(NEIGHBOURS, near.shape[1] - 1)]
+    others = np.take_along_axis(near, order, 1)
+    errors = {}
+    for scale, noise in itertools.product(LENGTHS, NOISES):
+        guessed = _kriged(known[others], values[others], known[tried], scale * spacing, noise).values
+        errors[scale * spacing, noise] = float(((guessed - values[tried]) ** 2).sum())
+    return min(errors, key=lambda pair: errors[pair])
 
 
-def _kriged(known: Array, values: Array, wanted: Array, length: float) -> Interpolated:
+def _kriged(known: Array, values: Array, wanted: Array, length: float, noise: float) -> Interpolated:
     """Known (w, k, d) points with (w, k, v) values around each of (w, d) wanted ones."""
     apart = ((known[:, :, None] - known[:, None]) ** 2).sum(-1)
     away = ((known - wanted[:, None]) ** 2).sum(-1)
-    covariance = np.exp(-apart / (2 * length**2)) + JITTER * np.eye(known.shape[1])
+    covariance = np.exp(-apart / (2 * length**2)) + noise * np.eye(known.shape[1])
     with_wanted = np.exp(-away / (2 * length**2))
     weights = np.linalg.solve(covariance, with_wanted[..., None])[..., 0]
     mean = values.mean(1)

@@ -9,18 +9,18 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
-from scipy.signal import ShortTimeFFT
-from scipy.signal.windows import hann
+from torch import Tensor
 
 from sightsound.missing.gaps import Gaps
 from sightsound.missing.interpolate import METHODS
 
 SHORT_SECONDS = 0.002  # gaps up to here are interpolated sample by sample
-FRAME_SECONDS, OVERLAP = 0.016, 4  # of the spectrogram that longer gaps are filled in
+FRAME_SECONDS, OVERLAP = 0.008, 4  # of the spectrogram that longer gaps are filled in
 PHASE_ROUNDS = 4  # of Griffin & Lim (1984), for phases that fit the samples around a gap
-FLOOR = 1e-5  # of the amplitude, before the logarithm
+COMPRESSION = 0.3  # power of the amplitude that is interpolated, about loudness
 NEAR = 4  # pixels around the gaps that they are filled from
 EDGE = 64  # known samples on each side that a short gap is filled from
 
@@ -77,28 +77,35 @@ def repair_audio(samples: NDArray[Any], rate_hz: int, gaps: Gaps, method: str) -
 def _filled_spectrogram(
     sound: NDArray[Any], rate_hz: int, gaps: Gaps, method: str
 ) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """The sound with gaps filled by frames whose log-amplitudes lie between those of the whole frames around."""
+    """The sound with gaps filled by frames whose loudness lies between that of the whole frames around."""
     size = max(OVERLAP * round(FRAME_SECONDS * rate_hz / OVERLAP), OVERLAP)
-    transform = ShortTimeFFT(hann(size, sym=False), size // OVERLAP, rate_hz)
-    spectrum = transform.stft(sound)  # (bins, frames)
-    starts = (np.arange(spectrum.shape[1]) + transform.p_min) * transform.hop - transform.m_num_mid
+    hop, window = size // OVERLAP, torch.hann_window(size, dtype=torch.float64)
+    known = torch.from_numpy(sound)
+
+    def spectrum_of(samples: Tensor) -> Tensor:
+        """(N,) -> (bins, frames), frame k around sample k * hop."""
+        return torch.stft(samples, size, hop, window=window, pad_mode="constant", return_complex=True)
+
+    spectrum = spectrum_of(known)
+    starts = np.arange(spectrum.shape[1]) * hop - size // 2
     lost_before = np.concatenate([[0], np.cumsum(gaps)])
     first, last = starts.clip(0, len(sound)), (starts + size).clip(0, len(sound))
     torn = lost_before[last] > lost_before[first]
     if torn.all():
         return sound, None
     frames = np.arange(len(torn), dtype=np.float64)[:, None]
-    amplitude = np.log(np.abs(spectrum[:, ~torn]).T + FLOOR)
+    amplitude = spectrum[:, ~torn].abs().numpy().T ** COMPRESSION
     found = METHODS[method](frames[~torn], amplitude, frames[torn])
-    wanted = np.exp(found.values.T)
-    phase = np.random.default_rng(0).uniform(0, 2 * np.pi, wanted.shape)
-    whole = sound
+    wanted = torch.from_numpy(found.values.T.clip(0) ** (1 / COMPRESSION))
+    phase = torch.rand(wanted.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 2 * torch.pi
+    whole = known
     for _ in range(PHASE_ROUNDS):
-        spectrum[:, torn] = wanted * np.exp(1j * phase)
-        whole = np.where(gaps, transform.istft(spectrum, k1=len(sound)), sound)
-        spectrum = transform.stft(whole)
-        phase = np.angle(spectrum[:, torn])
-    return whole, found.uncertainty
+        spectrum[:, torn] = torch.polar(wanted, phase)
+        filled = torch.istft(spectrum, size, hop, window=window, length=len(sound))
+        whole = torch.where(torch.from_numpy(gaps), filled, known)
+        spectrum = spectrum_of(whole)
+        phase = spectrum[:, torn].angle()
+    return whole.numpy(), found.uncertainty
 
 
 def _mean(uncertainty: NDArray[Any] | None) -> float:

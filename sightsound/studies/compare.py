@@ -183,7 +183,8 @@ def _reason(seeds: Sequence[Seed], dependence: Dependence | None) -> str:
     for seed in seeds:
         seed.blind = bool(blind)
     if blind:
-        return f"{' and '.join(blind)} alone say(s) nothing about the class: everything is trained jointly."
+        which = f"{' nor '.join(blind)} alone says anything" if len(blind) > 1 else f"{blind[0]} alone says nothing"
+        return f"{'Neither ' if len(blind) > 1 else ''}{which} about the class: everything is trained jointly."
     if dependence and dependence.found:
         share = f"{100 * dependence.accuracy:.1f} %"
         return f"The senses have more in common than the class ({share} of pairs told): everything is trained jointly."

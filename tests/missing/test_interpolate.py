@@ -32,8 +32,8 @@ def test_gaussian_is_scikit_learns(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     known, wanted = rng.random((20, 1)) * 10, rng.random((7, 1)) * 10  # fewer than are listened to: nothing is local
     values = np.stack([np.sin(known[:, 0]), np.cos(known[:, 0])], 1)
-    monkeypatch.setattr(interpolate, "_length_scale", lambda *_: 1.3)
-    process = GaussianProcessRegressor(RBF(1.3), alpha=interpolate.JITTER, optimizer=None)
+    monkeypatch.setattr(interpolate, "_fitted", lambda *_: (1.3, 1e-3))
+    process = GaussianProcessRegressor(RBF(1.3), alpha=1e-3, optimizer=None)
     process.fit(known, values - values.mean(0))
     mean, deviation = process.predict(wanted, return_std=True)
     found = gaussian(known, values, wanted)
