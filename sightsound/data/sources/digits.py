@@ -26,7 +26,7 @@ ROWS_PER_IMAGE = 2  # each time with another voice and other noise
 PIXELS = 28
 IMAGE_NOISE = 90.0  # standard deviation, in grey levels of 255
 IMAGE_CONTRAST = (0.15, 0.7)
-SOUND_SNR_DB = (0.0, 14.0)
+SOUND_SNR_DB = (-2.0, 12.0)
 SOUND_SECONDS = 0.7
 
 
