@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import soundfile
 import torch
 from PIL import Image
 
 import sightsound as ss
 from sightsound import cli
+from sightsound.data.sources.base import write_wav
 from tests.originals import Handler, write_fsdd, write_mnist
 
 CLASSES = {"low": 300.0, "middle": 900.0, "high": 2200.0}
@@ -38,7 +38,7 @@ def write_sound(path: Path, label: str, rng: np.random.Generator) -> None:
     """0.3 s: a tone at a frequency that tells the class."""
     time = np.arange(int(0.3 * RATE)) / RATE
     tone = 0.5 * np.sin(2 * np.pi * CLASSES[label] * rng.uniform(0.9, 1.1) * time)
-    soundfile.write(path, tone + rng.normal(0, 0.05, len(time)), RATE)
+    write_wav(path, tone + rng.normal(0, 0.05, len(time)), RATE)
 
 
 def write_table(folder: Path, rows_per_class: int = 20, seed: int = 0) -> Path:
@@ -74,7 +74,7 @@ def table(tmp_path: Path) -> Path:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A table and a finished run on it; not to be changed."""
     folder = tmp_path_factory.mktemp("trained")
-    table = write_table(folder / "data", rows_per_class=25)  # enough complete rows to learn what is missing
+    table = write_table(folder / "data")
     ss.train(table, out=folder / "run", **TRAINED)
     return table, folder / "run"
 

@@ -9,6 +9,6 @@ from sightsound.missing.impute import Fill, Imputer, Imputers, Mean, Nearest, Pr
 from sightsound.missing.over_time import OverTime
 
 IMPUTERS: dict[str, type[Imputer]] = {"mean": Mean, "nearest": Nearest, "predict": Predict}
-FEWEST_COMPLETE = 50  # rows with all senses, from which something that fills in can be learnt
+FEWEST_COMPLETE = 40  # rows with all senses, from which something that fills in can be learnt
 
 __all__ = ["FEWEST_COMPLETE", "IMPUTERS", "Fill", "Imputer", "Imputers", "OverTime", "filler"]

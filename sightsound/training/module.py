@@ -148,7 +148,9 @@ class Stage(LightningModule):
         fused = self.trainer.precision != "16-mixed" and self.device.type in ("cpu", "cuda")
         optimizer = torch.optim.AdamW(how.trained, weight_decay=how.weight_decay, fused=fused)
         peaks = [group["lr"] for group in how.trained]
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, peaks, how.steps, pct_start=how.warm_up)
+        steps = max(how.steps, 2)
+        warm_up = min(max(how.warm_up, 2 / steps), 1.0)  # two steps at least, or the schedule divides by zero
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, peaks, steps, pct_start=warm_up)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _present(self, batch: Batch) -> dict[str, Tensor]:

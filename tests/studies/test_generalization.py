@@ -48,8 +48,9 @@ def test_leave_one_group_out(typed, begun: tuple[Path, Path], tmp_path: Path) ->
     assert other.code == 1 and "study" in other.err
 
 
-def test_a_learning_curve(typed, begun: tuple[Path, Path], tmp_path: Path) -> None:
+def test_a_learning_curve(typed, begun: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table, bundle = begun
+    monkeypatch.setattr("sightsound.studies.generalization.SIZES", (0.1, 1.0))
     done = typed("evaluate", bundle, table, "--learning-curve", "--out", tmp_path / "run")
     assert done.code == 0, done.err
     frame = pd.read_csv(tmp_path / "run" / "generalization.csv")

@@ -59,7 +59,7 @@ def test_filling_in_and_interpolating_help(studied: tuple[pd.DataFrame, Path]) -
     for m in ("image", "audio"):
         assert of(frame, "missing", m, 1.0, "predict")["accuracy"] > 2 * chance
     lost = [of(frame, "dead pixels", "image", 0.7, policy)["alone"] for policy in ("mask", "linear", "gaussian")]
-    assert float(lost[1]) > float(lost[0]) and float(lost[2]) > float(lost[0])
+    assert min(map(float, lost[1:])) >= float(lost[0])
 
 
 def test_bursts_by_hand() -> None:

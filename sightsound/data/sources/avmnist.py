@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sightsound.data.sources import fsdd, mnist
-from sightsound.data.sources.base import Source, SourceOptions
+from sightsound.data.sources.base import Source, SourceOptions, write_wav
 from sightsound.errors import SourceError
 from sightsound.progress import progress_bar
 
@@ -59,7 +59,7 @@ def build(options: SourceOptions, folder: Path) -> None:
     with progress_bar("rendering avmnist", len(pairs), "pair") as bar:
         for start, waves in rendered(pairs, options.seed, SNR_DB):
             for i, wave in enumerate(waves, start):
-                soundfile.write(folder / "sounds" / f"{names[i]}.wav", wave, RATE, subtype="PCM_16")
+                write_wav(folder / "sounds" / f"{names[i]}.wav", wave, RATE)
                 small = pixels[parts[i]][numbers[i]].reshape(28, 28)
                 Image.fromarray(small).save(folder / "images" / f"{names[i]}.png", compress_level=1)
                 digest.update(wave.tobytes())

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sightsound.errors import SourceError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -86,3 +90,12 @@ def find(root: str | None, fetched: Path, name: str, places: tuple[str, ...], fi
         f"{name} is not on this computer. Fetch it: `sightsound data fetch {name}`; "
         f"or give the folder that has its files: --root FOLDER (looked for {file})"
     )
+
+
+def write_wav(path: Path, samples: NDArray[Any], rate_hz: int) -> None:
+    """Samples (N,) or (N, channels) as 16 bits. libsndfile would wait for the disk after every file it opens itself."""
+    import soundfile
+
+    content = io.BytesIO()
+    soundfile.write(content, samples, rate_hz, format="WAV", subtype="PCM_16")
+    path.write_bytes(content.getvalue())

@@ -17,7 +17,7 @@ import soundfile
 from numpy.typing import NDArray
 from PIL import Image
 
-from sightsound.data.sources.base import Source, SourceOptions
+from sightsound.data.sources.base import Source, SourceOptions, write_wav
 from sightsound.progress import progress_bar
 
 HERE = Path(__file__).parent
@@ -55,7 +55,7 @@ def write(folder: Path, seed: int = 0) -> Path:
         for index, (pixels, wave, rate, row) in enumerate(_pairs(digits, seed)):
             image, audio = f"images/{index:04d}.png", f"sounds/{index:04d}.wav"
             Image.fromarray(pixels).save(folder / image)
-            soundfile.write(folder / audio, wave, rate, subtype="PCM_16")
+            write_wav(folder / audio, wave, rate)
             rows.append({"image": image, "audio": audio, **row})
             bar.update()
     partial = table.with_suffix(".partial")

@@ -12,11 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import soundfile
 from numpy.typing import NDArray
 from PIL import Image
 
-from sightsound.data.sources.base import Source, SourceOptions
+from sightsound.data.sources.base import Source, SourceOptions, write_wav
 from sightsound.errors import FileError, SourceError
 from sightsound.progress import progress_bar
 
@@ -66,7 +65,7 @@ def build(options: SourceOptions, folder: Path) -> None:
                         Image.fromarray(part.picture).save(folder / row["image"])
                     if part.samples is not None and len(part.samples):
                         row["audio"] = f"sounds/{stem}-{i:05d}.wav"
-                        soundfile.write(folder / row["audio"], part.samples, part.sample_rate_hz, subtype="PCM_16")
+                        write_wav(folder / row["audio"], part.samples, part.sample_rate_hz)
                     if row["image"] or row["audio"]:
                         rows.append({**row, "time": part.start, "end_second": part.end})
             except FileError as error:
