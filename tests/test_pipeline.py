@@ -11,6 +11,7 @@ from PIL import Image
 import sightsound as ss
 from sightsound.data.table import Rejected
 from sightsound.errors import ConfigError, FileError, TableError
+from sightsound.predictions import withheld
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +57,8 @@ def test_an_answer_that_is_not_sure_enough_is_withheld(classifier: ss.Classifier
     whole = classifier.predict(image=files[0], audio=files[1])
     sure = max(whole.probabilities.values())
     assert classifier.predict(*files, abstain_below=sure).label == "high"
-    withheld = classifier.predict(files[0], abstain_below=1.0)  # one sense alone is never that sure
-    whole = classifier.predict(files[0])
-    assert withheld.label == "" and withheld.probabilities == whole.probabilities
+    unsure = whole._replace(probabilities={"high": 0.6, "low": 0.4})
+    assert withheld(unsure, 0.6) == unsure and withheld(unsure, 0.61) == unsure._replace(label="")
     with pytest.raises(ConfigError, match="from 0 to 1"):
         classifier.predict(*files, abstain_below=80)
 

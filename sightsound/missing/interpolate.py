@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 
 NEIGHBOURS = 24  # known points that a Gaussian process listens to; further ones hardly count
 LENGTHS = (1.0, 2.0, 4.0, 8.0, 16.0)  # candidates for the length scale, in distances between neighbours
-NOISES = (1e-4, 0.3)  # candidates for the variance of the noise, as a share of the signal's
+NOISES = (1e-4, 1.0)  # candidates for the variance of the noise, as a share of the signal's
 TRIED = 30  # known points that both are chosen by
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any, NamedTuple
 
@@ -148,9 +149,9 @@ class Stage(LightningModule):
         fused = self.trainer.precision != "16-mixed" and self.device.type in ("cpu", "cuda")
         optimizer = torch.optim.AdamW(how.trained, weight_decay=how.weight_decay, fused=fused)
         peaks = [group["lr"] for group in how.trained]
-        steps = max(how.steps, 2)
-        warm_up = min(max(how.warm_up, 2 / steps), 1.0)  # two steps at least, or the schedule divides by zero
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, peaks, steps, pct_start=warm_up)
+        # a warm-up of exactly one step is a division by zero in there
+        warm_up = how.warm_up * (1.01 if math.isclose(how.warm_up * how.steps, 1) else 1)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, peaks, how.steps, pct_start=warm_up)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _present(self, batch: Batch) -> dict[str, Tensor]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.interpolate import griddata
 from sklearn.gaussian_process import GaussianProcessRegressor
@@ -70,6 +70,7 @@ def test_few_points_will_do(name: str, dimensions: int) -> None:
 
 
 @pytest.mark.parametrize("name", METHODS)
+@settings(deadline=None)
 @given(level=st.floats(-1e3, 1e3), seed=st.integers(0, 100))
 def test_what_is_constant_stays_constant(name: str, level: float, seed: int) -> None:
     rng = np.random.default_rng(seed)
