@@ -107,7 +107,7 @@ def run_robustness(
     sums = hashlib.sha256((bundle / SUMS).read_bytes()).hexdigest()
     content = hashlib.sha256(pd.util.hash_pandas_object(rows.frame).to_numpy().tobytes()).hexdigest()
     request = {"table": rows.name, "content": content, "config": {"bundle": sums, **dataclasses.asdict(options)}}
-    decoded, unreadable = _decoded(classifier, rows, options)
+    decoded, unreadable = decoded_rows(classifier, rows, options)
     if (rejected := rejected + unreadable) and not skip_bad_files:
         raise TableError(summary(rows.name, rejected))
     open_run(run, request, resume)
@@ -120,7 +120,7 @@ def run_robustness(
     return Study(found, curves(found, alone), len(decoded.target))
 
 
-def _decoded(classifier: Classifier, table: Table, options: RobustnessOptions) -> tuple[Decoded, list[Rejected]]:
+def decoded_rows(classifier: Classifier, table: Table, options: RobustnessOptions) -> tuple[Decoded, list[Rejected]]:
     """Complete rows in memory, and those whose files cannot be read."""
     modalities = list(classifier.config.modalities)
     frame = table.frame[(table.frame[modalities] != "").all(axis=1)]
