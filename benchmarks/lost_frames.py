@@ -1,4 +1,4 @@
-"""What interpolation gives back of lost sound: accuracy of the sound alone, under each policy, over several draws of the gaps.
+"""What interpolation gives back of lost sound: its accuracy alone, under each policy, over several draws of the gaps.
 
     python benchmarks/lost_frames.py BUNDLE TABLE --draws 6 --rows 600
 
