@@ -45,7 +45,7 @@ def write_robustness(study: Study, run: Path) -> Path:
 
 
 def policies_figure(curves: Sequence[Curve], xlabel: str) -> Markup:
-    """A plot for each kind of loss: accuracy under each policy; SVG."""
+    """A plot for each kind of loss: accuracy under each policy, dotted of the sense alone that lost something; SVG."""
     kinds = list(dict.fromkeys((curve.kind, curve.modality) for curve in curves))
     lines = -(-len(kinds) // MISSING_COLUMNS)
     figure = Figure(figsize=(11, 2.8 * lines + 0.4), layout="constrained")
@@ -53,7 +53,9 @@ def policies_figure(curves: Sequence[Curve], xlabel: str) -> Markup:
     for plot, (kind, modality) in zip(plots, kinds, strict=False):
         for curve in curves:
             if (curve.kind, curve.modality) == (kind, modality):
-                plot.plot(curve.levels, curve.accuracy, marker=".", label=curve.policy)
+                (line,) = plot.plot(curve.levels, curve.accuracy, marker=".", label=curve.policy)
+                if curve.alone:
+                    plot.plot(curve.levels, curve.alone, ":", color=line.get_color())
         plot.set_title(f"{'one or the other' if modality == EITHER else modality}: {kind}", fontsize=9)
         plot.set(ylim=(0, 1.02), yticks=np.linspace(0, 1, 6))
         plot.grid(alpha=0.3)
