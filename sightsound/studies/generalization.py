@@ -108,7 +108,8 @@ def learning_curve(
     table = read_table(source, columns or classifier.config.columns)
     config, seed = _config(classifier, skip_bad_files), classifier.config.seed
     begin(run, table, {"study": "sizes"}, config, resume)
-    frame = split(table, seed).frame
+    drawn = table.with_frame(table.frame.assign(split="")) if classifier.config.group_split else table
+    frame = split(drawn, seed).frame
     if not (frame["split"] == "test").any():
         raise TableError(f"{table.name}: a learning curve is about test rows, and there are none (column split).")
     train_rows = frame[frame["split"] == "train"]
@@ -135,7 +136,8 @@ def begin(run: Path, table: Table, study: dict[str, str], config: Config, resume
 
 
 def _config(classifier: Classifier, skip_bad_files: bool) -> Config:
-    config = dataclasses.replace(classifier.config, columns=ColumnsConfig())
+    # the study draws the splits itself
+    config = dataclasses.replace(classifier.config, columns=ColumnsConfig(), group_split=False)
     return dataclasses.replace(config, on_bad_file="skip" if skip_bad_files else "stop")
 
 

@@ -76,6 +76,10 @@ def test_a_split_by_group(typed, begun: tuple[Path, Path], tmp_path: Path) -> No
     assert done.code == 0, done.err
     splits = pd.read_csv(tmp_path / "run" / "splits.csv")
     assert frame["group"].groupby(splits["split"]).nunique().to_dict() == {"train": 1, "val": 1, "test": 1}
+    bundle = tmp_path / "run" / "bundle"  # which does not draw the splits of a study anew
+    done = typed("evaluate", bundle, tmp_path / "t.csv", "--leave-one-group-out", "--out", tmp_path / "groups")
+    assert done.code == 0, done.err
+    assert (pd.read_csv(tmp_path / "groups" / "generalization.csv")["tested"] == 18).all()
 
 
 def test_the_mean_over_groups_by_hand() -> None:
