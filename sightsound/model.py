@@ -23,8 +23,9 @@ from sightsound.fusion import STRATEGIES, Fusion
 from sightsound.fusion.base import like
 from sightsound.fusion.search import Search
 from sightsound.missing import IMPUTERS, Fill, Imputers
+from sightsound.missing.filled import completed, completed_presence, weighed
 from sightsound.registry import resolve
-from sightsound.types import Batch, Filled, Output
+from sightsound.types import Batch, Output
 
 LEAST_DEVIATION = 0.01  # of an embedding's number that hardly moves: noise is not to be made loud
 
@@ -166,19 +167,32 @@ class ClassifierNetwork(nn.Module):
         joined = own
         if encoded.joined is not encoded.own:
             joined = {m: _keep(present[m], encoded.joined[m]) for m in self.modalities}
-        heard, filled = own, dict[str, Filled]()
-        if fill is not None and len(self.modalities) > 1:
-            heard, joined, present, filled = _filled(fill, own, joined, present)
+        logits, scores, weights = self._answer(own, joined, present, encoded.shared)
+        if fill is None or len(self.modalities) == 1:
+            return Output(logits, scores, weights, own)
+        filled = fill({m: z.detach() for m, z in own.items()}, present)
+        there = completed_presence(filled, present)
+        guesses = [
+            self._answer(completed(filled, k, own), completed(filled, k, joined), there, encoded.shared)
+            for k in range(max(f.values.shape[1] for f in filled.values()))
+        ]
+        fused = weighed(logits, [guess for guess, _, _ in guesses], filled)
+        return Output(fused, scores, guesses[0][2], own, filled)
+
+    def _answer(
+        self, own: dict[str, Tensor], joined: dict[str, Tensor], present: dict[str, Tensor], shared: Tensor | None
+    ) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor] | None]:
+        """Embeddings (B, D), zeros where absent -> fused logits (B, C), each head's (B, C), weights (B,) or None."""
         # heads and strategies are small: half precision would cost accuracy here and win no time
         with torch.autocast(own[self.modalities[0]].device.type, enabled=False):
-            read = heard if self.heads_teach else {m: z.detach() for m, z in heard.items()}
+            read = own if self.heads_teach else {m: z.detach() for m, z in own.items()}
             scores = {m: _keep(present[m], self.heads[m](read[m])) for m in self.modalities}
-            logits, weights = self.fusion.combine(joined, scores, present, encoded.shared)
+            logits, weights = self.fusion.combine(joined, scores, present, shared)
         single = torch.stack([scores[m] for m in self.modalities]).sum(0)
         alone = torch.stack([present[m] for m in self.modalities]).sum(0) == 1
         subset = torch.stack([present[m].long() << i for i, m in enumerate(self.modalities)]).sum(0)
         logits = torch.where(alone[:, None], single, logits) / self.temperature[subset][:, None]
-        return Output(logits, scores, weights, own, filled)
+        return logits, scores, weights
 
     def strangeness(self, modality: str, energy: Tensor) -> Tensor:
         """Energies (B,) of a head -> the share (B,) of validation rows whose energy is lower."""
@@ -259,19 +273,6 @@ def _both(
     """The modules applied to both sets of maps; once, where these are the same."""
     after = {m: module(own[m]) for m, module in modules.items()}
     return after, after if joined is own else {m: module(joined[m]) for m, module in modules.items()}
-
-
-def _filled(
-    fill: Fill, own: dict[str, Tensor], joined: dict[str, Tensor], present: dict[str, Tensor]
-) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor], dict[str, Filled]]:
-    """Both sets of embeddings and the presence with what stands in for absent modalities, and that by itself."""
-    filled = fill({m: z.detach() for m, z in own.items()}, present)
-    there = {m: p | filled[m].rows if m in filled else p for m, p in present.items()}
-    own, joined = (
-        {m: torch.where(filled[m].rows[:, None], filled[m].values, z) if m in filled else z for m, z in each.items()}
-        for each in (own, joined)
-    )
-    return own, joined, there, filled
 
 
 def _keep(present: Tensor, values: Tensor) -> Tensor:

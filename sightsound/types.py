@@ -13,7 +13,15 @@ if TYPE_CHECKING:
 MODALITIES = ("image", "audio")
 MASKS = {m: f"{m}_mask" for m in MODALITIES}  # columns of files that say where a modality is damaged
 REPAIRS = ("linear", "gaussian")
-POLICIES = ("drop", "mask", *REPAIRS, "mean", "nearest", "predict")  # what `missing` does about each is in its package
+POLICIES = (
+    "drop",
+    "mask",
+    *REPAIRS,
+    "mean",
+    "nearest",
+    "predict",
+    "generate",
+)  # what `missing` does about each is in its package
 
 
 class Batch(NamedTuple):
@@ -36,7 +44,7 @@ class Filled(NamedTuple):
     """What stands in for one modality.
 
     Attributes:
-        values: embeddings (B, D), of no meaning where `rows` is False.
+        values: K possible embeddings (B, K, D), one for most policies; of no meaning where `rows` is False.
         rows: (B,) bool: it was absent there, and is filled in now.
         uncertainty: (B,) from 0 (as good as there) to 1 (nothing is known but the mean); NaN where not said.
     """

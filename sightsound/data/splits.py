@@ -16,11 +16,16 @@ SHARES = {"train": 0.70, "val": 0.15, "test": 0.15}
 ALIASES = {"training": "train", "valid": "val", "validation": "val", "dev": "val", "testing": "test"}
 
 
-def split(table: Table, seed: int) -> Table:
+def split(table: Table, seed: int, labelled: bool = True) -> Table:
     """The table with its split column filled: train, val, test.
 
     A split that the table gives is kept. Without any, rows are drawn 70/15/15; with train but no val, val is drawn
     from train (15/85 of it).
+
+    Args:
+        table: the rows.
+        seed: of what is drawn.
+        labelled: whether the labels are classes, of which every part needs some.
 
     Raises:
         TableError: an unknown split, a class that cannot be in every part, or only one class.
@@ -36,7 +41,8 @@ def split(table: Table, seed: int) -> Table:
     empty = frame.index[frame["split"] == ""]
     if 0 < len(empty) < len(frame):
         raise TableError(f"{table.name}, row {empty[0]}: the split is empty, while other rows have one. Fill it in.")
-    _check_classes(table.name, frame)
+    if labelled:
+        _check_classes(table.name, frame)
     if len(empty):
         frame["split"] = draw(frame, SHARES, seed)
     elif not (frame["split"] == "val").any():
@@ -44,7 +50,7 @@ def split(table: Table, seed: int) -> Table:
         both = SHARES["train"] + SHARES["val"]
         drawn = draw(train, {"train": SHARES["train"] / both, "val": SHARES["val"] / both}, seed)
         frame.loc[train.index, "split"] = drawn
-    _check_parts(table.name, frame)
+    _check_parts(table.name, frame, labelled)
     return table.with_frame(frame)
 
 
@@ -117,7 +123,7 @@ def _check_classes(name: str, frame: pd.DataFrame) -> None:
             )
 
 
-def _check_parts(name: str, frame: pd.DataFrame) -> None:
+def _check_parts(name: str, frame: pd.DataFrame, labelled: bool) -> None:
     train = set(frame["label"][frame["split"] == "train"])
     for part in ("train", "val"):
         if not (frame["split"] == part).any():
@@ -125,5 +131,5 @@ def _check_parts(name: str, frame: pd.DataFrame) -> None:
             purpose = "train on" if part == "train" else "validate with"
             raise TableError(f"{name}: no rows to {purpose}; {why}.")
     for row, label in frame["label"][frame["split"] != "train"].items():
-        if label not in train:
+        if labelled and label not in train:
             raise TableError(f"{name}, row {row}: the class {label!r} is in no training row, so it cannot be learnt.")

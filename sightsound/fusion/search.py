@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from sightsound.errors import ConfigError
 from sightsound.fusion.base import Combined, Fusion, Tensors, dense
-from sightsound.fusion.hierarchical import WIDTH, channel_means
+from sightsound.fusion.hierarchical import WIDTH, channel_means, silent
 
 ACTIVATIONS = {"relu": torch.relu, "sigmoid": torch.sigmoid}
 
@@ -23,7 +23,8 @@ class Search(Fusion):
     """Cells that each read one stage of every modality, as channel means, and the cell before; beside `concat`.
 
     It takes from the encoders and gives them nothing. The paper classifies what the last cell says; here the logits are
-    added to those of the embeddings side by side, since channel means do not know where in a picture something is.
+    added to those of the embeddings side by side, since channel means do not know where in a picture something is. They
+    begin at zero: what the cells make of encoders that have not learnt yet would drown what the embeddings say.
     """
 
     def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
@@ -44,7 +45,7 @@ class Search(Fusion):
             layers.append(nn.Linear(size + before, WIDTH))
             before = WIDTH
         self.join = nn.ModuleList(layers)
-        self.classify = nn.Linear(WIDTH, self.classes)
+        self.classify = silent(nn.Linear(WIDTH, self.classes))
 
     def exchange(
         self, stage: int, maps: Tensors, present: Tensors, shared: Tensor | None = None

@@ -5,7 +5,7 @@ own embeddings (B, D) per modality + presence -> `Filled`; the network then fuse
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol, cast
 
 import torch
@@ -15,7 +15,8 @@ from sightsound.types import Filled
 
 KEPT_ROWS = 2048  # complete training rows that `nearest` looks among
 HELD_OUT = 0.1  # of the complete rows, for the uncertainty
-HIDDEN, STEPS, BATCH, RATE = 256, 400, 128, 1e-2  # of the network of `predict`
+HIDDEN, STEPS, BATCH, RATE = 256, 400, 128, 1e-2  # of the networks of `predict` and `generate`
+IMAGINED, FLOW_STEPS = 8, 8  # possibilities of `generate`, and the steps to each
 
 
 class Fill(Protocol):
@@ -68,6 +69,10 @@ class Imputer(nn.Module):
     def forward(self, given: Tensor) -> Tensor:
         """(B, given) -> (B, size)."""
         raise NotImplementedError
+
+    def imagine(self, given: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, given) -> K possibilities (B, K, size) and how uncertain they are (B,): one, and as uncertain as ever."""
+        return self(given)[:, None], self.uncertainty.expand(len(given))
 
 
 class Mean(Imputer):
@@ -132,32 +137,89 @@ class Predict(Imputer):
         self.register_buffer("std", torch.ones(given + size))
         self.net = nn.Sequential(nn.Linear(given, HIDDEN), nn.GELU(), nn.Linear(HIDDEN, size))
 
-    @torch.enable_grad()
     def learn(self, given: Tensor, wanted: Tensor) -> None:
         """Trains from fresh weights; the same for the same rows."""
-        both = torch.cat([given, wanted], 1)
-        self.mean.copy_(both.mean(0))
-        self.std.copy_(both.std(0).clamp_min(1e-6))
-        x, y = ((both - self.mean) / self.std).tensor_split([self.given], 1)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            for layer in self.net:
-                if isinstance(layer, nn.Linear):
-                    layer.reset_parameters()
-            optimizer = torch.optim.AdamW(self.net.parameters(), weight_decay=0.01)
-            schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, STEPS)
-            for _ in range(STEPS):
-                rows = torch.randint(len(x), (BATCH,))
-                loss = (self.net(x[rows]) - y[rows]).square().mean()
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                schedule.step()
+        x, y = _standardized(self, given, wanted)
+        _train(self.net, lambda rows: (self.net(x[rows]) - y[rows]).square().mean(), len(x))
 
     def forward(self, given: Tensor) -> Tensor:
         """(B, given) -> (B, size)."""
         out: Tensor = self.net((given - self.mean[: self.given]) / self.std[: self.given])
         return out * self.std[self.given :] + self.mean[self.given :]
+
+
+class Generate(Imputer):
+    """Imagines several embeddings that the absent sense could have had: a conditional flow over the complete rows.
+
+    Flow matching (Lipman et al., ICLR 2023): a small network learns the straight way from noise to data. What is made
+    of each is averaged, and their spread is the uncertainty. The noise is the same for every row, so that an answer
+    does not depend on the rows beside it.
+    """
+
+    mean: Tensor
+    std: Tensor
+    noise: Tensor
+
+    def __init__(self, given: int, size: int) -> None:
+        super().__init__(given, size)
+        self.given = given
+        self.register_buffer("mean", torch.zeros(given + size))
+        self.register_buffer("std", torch.ones(given + size))
+        self.register_buffer("noise", torch.randn(IMAGINED, size, generator=torch.Generator().manual_seed(0)))
+        self.net = nn.Sequential(nn.Linear(given + size + 1, HIDDEN), nn.GELU(), nn.Linear(HIDDEN, size))
+
+    def learn(self, given: Tensor, wanted: Tensor) -> None:
+        """Trains from fresh weights; the same for the same rows."""
+        x, y = _standardized(self, given, wanted)
+
+        def loss(rows: Tensor) -> Tensor:
+            start, time = torch.randn_like(y[rows]), torch.rand(len(rows), 1)
+            way: Tensor = self.net(torch.cat([x[rows], start + time * (y[rows] - start), time], 1))
+            return (way - (y[rows] - start)).square().mean()
+
+        _train(self.net, loss, len(x))
+
+    def imagine(self, given: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, given) -> possibilities (B, K, size), and their spread (B,)."""
+        known = ((given - self.mean[: self.given]) / self.std[: self.given])[:, None].expand(-1, IMAGINED, -1)
+        found = self.noise.expand(len(given), -1, -1)
+        for step in range(FLOW_STEPS):
+            time = torch.full_like(found[..., :1], step / FLOW_STEPS)
+            found = found + self.net(torch.cat([known, found, time], 2)) / FLOW_STEPS
+        spread = found.var(1).mean(1).sqrt().clamp(0, 1)
+        return found * self.std[self.given :] + self.mean[self.given :], spread
+
+    def forward(self, given: Tensor) -> Tensor:
+        """(B, given) -> (B, size), the mean of what is imagined."""
+        possibilities, _ = self.imagine(given)
+        return possibilities.mean(1)
+
+
+def _standardized(imputer: Predict | Generate, given: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+    """Both (n, .) with mean 0 and deviation 1 number by number, by statistics that the imputer then keeps."""
+    both = torch.cat([given, wanted], 1)
+    imputer.mean.copy_(both.mean(0))
+    imputer.std.copy_(both.std(0).clamp_min(1e-6))
+    x, y = ((both - imputer.mean) / imputer.std).tensor_split([imputer.given], 1)
+    return x, y
+
+
+@torch.enable_grad()
+def _train(net: nn.Sequential, loss_of: Callable[[Tensor], Tensor], rows: int) -> None:
+    """Trains a network from fresh weights on batches of row numbers; always the same way."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        for layer in net:
+            if isinstance(layer, nn.Linear):
+                layer.reset_parameters()
+        optimizer = torch.optim.AdamW(net.parameters(), weight_decay=0.01)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, STEPS)
+        for _ in range(STEPS):
+            loss = loss_of(torch.randint(rows, (BATCH,)))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
 
 
 class Imputers(nn.Module):
@@ -185,8 +247,8 @@ class Imputers(nn.Module):
         any_there = torch.stack([present[m] for m in self.modalities]).any(0)
         filled = {}
         for m, module in self.of.items():
-            imputer, given = cast(Imputer, module), self._others(embeddings, m)
-            filled[m] = Filled(imputer(given), ~present[m] & any_there, imputer.uncertainty.expand(len(given)))
+            values, uncertainty = cast(Imputer, module).imagine(self._others(embeddings, m))
+            filled[m] = Filled(values, ~present[m] & any_there, uncertainty)
         return filled
 
     def _others(self, embeddings: Mapping[str, Tensor], modality: str) -> Tensor:

@@ -48,7 +48,7 @@ class OverTime:
                 if found.uncertainty is not None:
                     uncertainty[wanted] = found.uncertainty
             filled[m] = Filled(
-                torch.from_numpy(values).to(embeddings[m].dtype),
+                torch.from_numpy(values).to(embeddings[m].dtype)[:, None],
                 torch.from_numpy(rows),
                 torch.from_numpy(uncertainty).float(),
             )

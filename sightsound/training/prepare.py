@@ -6,7 +6,7 @@ import dataclasses
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -60,18 +60,34 @@ class Prepared:
     warnings: list[str]
 
 
-def prepare(table: Table, config: Config, run: Path) -> Prepared:
-    """Checks all rows and files; writes `rejected.csv` and `splits.csv` into the run folder.
+class Checked(NamedTuple):
+    """A table of which every file has been read.
+
+    Attributes:
+        table: the usable rows; a row for each clip where sounds are cut.
+        config: with all sizes filled in.
+        every: what the files hold, over the rows of the table and those that cannot be used.
+        warnings: sentences for the user.
+    """
+
+    table: Table
+    config: Config
+    every: Rows
+    warnings: list[str]
+
+
+def check(table: Table, config: Config, run: Path, labelled: bool = True) -> Checked:
+    """Reads every file once; writes `rejected.csv` into the run folder.
 
     Raises:
-        TableError: rows cannot be used and the configuration says stop; or too little is left.
+        TableError: rows cannot be used and the configuration says stop; or nothing is left.
     """
     modalities = tuple(m for m in config.modalities if (table.frame[m] != "").any())
     if not modalities:
         raise TableError(f"{table.name}: no row has {' or '.join(config.modalities)}.")
     warnings = [f"no row has {m}; training goes on without it" for m in config.modalities if m not in modalities]
     config = dataclasses.replace(config, modalities=modalities)
-    rejected = incomplete_rows(table, modalities)
+    rejected = incomplete_rows(table, modalities, labelled)
     table = table.without({bad.row for bad in rejected})
     if left_out := {bad.row for bad in dropped_rows(table, modalities, config.missing)}:
         table = table.without(left_out)
@@ -91,13 +107,22 @@ def prepare(table: Table, config: Config, run: Path) -> Prepared:
         if config.on_bad_file == "stop" or not len(table.frame):
             raise TableError(message)
         warnings.append(message)
-    table = clips(table, config, keep=True)
+    return Checked(clips(table, config, keep=True), config, every, warnings)
+
+
+def prepare(table: Table, config: Config, run: Path) -> Prepared:
+    """Checks all rows and files; writes `rejected.csv` and `splits.csv` into the run folder.
+
+    Raises:
+        TableError: rows cannot be used and the configuration says stop; or too little is left.
+    """
+    table, config, every, warnings = check(table, config, run)
     table = split(_regrouped(table) if config.group_split else table, config.seed)
     warnings += _shared(table)
     table.frame[["row", *table.frame.columns.intersection(["start_seconds"]), "split"]].to_csv(
         run / "splits.csv", index=False
     )
-    for modality in modalities:
+    for modality in config.modalities:
         for part in ("train", "val"):
             if (table.part(part).frame[modality] == "").all():
                 raise TableError(f"{table.name}: no {part} row has {modality}. Add some, or leave it out: --modalities")

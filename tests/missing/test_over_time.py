@@ -18,11 +18,11 @@ def filled(method: str) -> dict:
 def test_linear_by_hand() -> None:
     audio = filled("linear")["audio"]
     assert audio.rows.tolist() == [False, False, True, True, False, False]  # b has no neighbour, the last no group
-    torch.testing.assert_close(audio.values[2], torch.tensor([1.0, 6.0]))  # a quarter of the way
-    torch.testing.assert_close(audio.values[3], torch.tensor([4.0, 0.0]))  # after the last one, as that
+    torch.testing.assert_close(audio.values[2, 0], torch.tensor([1.0, 6.0]))  # a quarter of the way
+    torch.testing.assert_close(audio.values[3, 0], torch.tensor([4.0, 0.0]))  # after the last one, as that
 
 
 def test_gaussian_says_how_unsure_it_is() -> None:
     audio = filled("gaussian")["audio"]
     assert 0 <= float(audio.uncertainty[2]) <= 1
-    assert audio.values[2].tolist() == pytest.approx([1.0, 6.0], abs=2.0)
+    assert audio.values[2, 0].tolist() == pytest.approx([1.0, 6.0], abs=2.0)
