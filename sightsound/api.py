@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 
 from sightsound.config import ColumnsConfig, Config, check_names, from_dict
-from sightsound.data.named import dataset
-from sightsound.data.sources import SOURCES, SourceOptions
+from sightsound.data.named import table_for
+from sightsound.data.sources import SourceOptions
 from sightsound.data.table import read_table
 from sightsound.pipeline import Classifier, Missing, load
 from sightsound.report.compare import write_comparison
@@ -22,7 +22,7 @@ from sightsound.studies.compare import CompareOptions
 from sightsound.studies.generalization import Fold, learning_curve, leave_one_group_out
 from sightsound.studies.robustness import RobustnessOptions, Study, run_robustness
 from sightsound.studies.run import Comparison, run_comparison
-from sightsound.training.run import BUNDLE
+from sightsound.training.run import BUNDLE, new_folder
 from sightsound.training.run import train as train_in_folder
 
 
@@ -54,8 +54,8 @@ def train(
         SightsoundError: something that you can mend; the message says how.
     """
     filled = _filled(config, options)
-    run = Path(out) if out else _new_folder(table)
-    known = _table(table, source)
+    run = Path(out) if out else new_folder(table)
+    known = table_for(table, source)
     classifier = train_in_folder(known, filled, run, resume, say)
     report = write_report(classifier, read_table(known, filled.columns), run)
     say(f"Bundle: {run / BUNDLE}\nReport: {report}")
@@ -92,8 +92,8 @@ def compare(
         SightsoundError: something that you can mend; the message says how.
     """
     chosen, filled = compare or CompareOptions(), _filled(config, options)
-    run = Path(out) if out else _new_folder(table)
-    done = run_comparison(_table(table, source), filled, chosen, run, resume, say)
+    run = Path(out) if out else new_folder(table)
+    done = run_comparison(table_for(table, source), filled, chosen, run, resume, say)
     report = write_comparison(done.study, done.rows, done.found, done.classifier.labels, chosen, run)
     say(f"Bundle: {run / BUNDLE}\nReport: {report}")
     return done
@@ -126,7 +126,7 @@ def robustness(
     Raises:
         SightsoundError: something that you can mend; the message says how.
     """
-    run = Path(out) if out else _new_folder(table)
+    run = Path(out) if out else new_folder(table)
     options = robustness or RobustnessOptions()
     done = run_robustness(Path(bundle), table, options, run, resume, say, skip_bad_files)
     say(f"Report: {write_robustness(done, run)}")
@@ -164,7 +164,7 @@ def generalization(
     Raises:
         SightsoundError: something that you can mend; the message says how.
     """
-    run = Path(out) if out else _new_folder(table)
+    run = Path(out) if out else new_folder(table)
     study = leave_one_group_out if by_group else learning_curve
     folds = study(load(bundle).under(missing), table, run, resume, say, columns, skip_bad_files)
     say(f"Report: {write_generalization(folds, by_group, run)}")
@@ -180,20 +180,3 @@ def _filled(config: Config | None, options: dict[str, Any]) -> Config:
             check_names(type(getattr(base, name)), value, f"{name}.")
             options[name] = dataclasses.replace(getattr(base, name), **value)
     return from_dict({**{f.name: getattr(base, f.name) for f in dataclasses.fields(base)}, **options})
-
-
-def _table(table: str | Path | pd.DataFrame, source: SourceOptions | None) -> str | Path | pd.DataFrame:
-    """The table that a name stands for; anything else as it is."""
-    if isinstance(table, str) and not Path(table).exists() and (table in SOURCES or table.startswith("hub:")):
-        return dataset(table, source)
-    return table
-
-
-def _new_folder(table: str | Path | pd.DataFrame) -> Path:
-    """runs/NAME, or the first of runs/NAME-2, runs/NAME-3, ... that is free."""
-    name = "dataframe" if isinstance(table, pd.DataFrame) else Path(table).stem.replace(":", "_") or "run"
-    number, folder = 1, Path("runs") / name
-    while folder.exists():
-        number += 1
-        folder = Path("runs") / f"{name}-{number}"
-    return folder

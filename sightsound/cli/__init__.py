@@ -13,6 +13,7 @@ VERBS = {
     "robustness": "what is left when files are missing or damaged",
     "evaluate": "measure a classifier on a table",
     "predict": "classify an image, a sound, a pair, or a whole table",
+    "translate": "from image to sound, and back",
     "inspect": "what is in a table, or in a bundle",
     "data": "data sets by name: list, fetch, build, show, clean",
 }

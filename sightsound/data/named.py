@@ -10,10 +10,11 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 from filelock import FileLock
 
 from sightsound.data.cache import cache_folder
-from sightsound.data.sources import Source, SourceOptions, source
+from sightsound.data.sources import SOURCES, Source, SourceOptions, source
 from sightsound.data.sources.base import Download
 from sightsound.errors import SourceError
 
@@ -122,3 +123,10 @@ def _unpack(archive: Path) -> None:
     except (tarfile.TarError, EOFError, OSError) as error:
         raise SourceError(f"{archive}: cannot be unpacked: {error}. Delete it and fetch it again.") from error
     done.touch()
+
+
+def table_for(table: str | Path | pd.DataFrame, source: SourceOptions | None) -> str | Path | pd.DataFrame:
+    """The table that a name stands for; anything else as it is."""
+    if isinstance(table, str) and not Path(table).exists() and (table in SOURCES or table.startswith("hub:")):
+        return dataset(table, source)
+    return table

@@ -57,7 +57,7 @@ class LogMel(nn.Module):
 
 def mel_matrix(sample_rate_hz: int, window: int, bins: int) -> Tensor:
     """(window // 2 + 1, bins): triangular filters on the mel scale, each of area 1 (Slaney, Auditory Toolbox, 1998)."""
-    edges = _mel_to_hz(torch.linspace(0, _hz_to_mel(sample_rate_hz / 2), bins + 2, dtype=torch.float64))
+    edges = mel_to_hz(torch.linspace(0, hz_to_mel(sample_rate_hz / 2), bins + 2, dtype=torch.float64))
     frequencies = torch.arange(window // 2 + 1, dtype=torch.float64)[:, None] * sample_rate_hz / window
     low, centre, high = edges[:-2], edges[1:-1], edges[2:]
     rising = (frequencies - low) / (centre - low)
@@ -69,9 +69,11 @@ _LINEAR_HZ = 200 / 3  # below 1 kHz a mel is so many Hz ...
 _LOG_STEP = math.log(6.4) / 27  # ... above it, this step in log frequency
 
 
-def _hz_to_mel(hz: float) -> float:
+def hz_to_mel(hz: float) -> float:
+    """Slaney's scale."""
     return hz / _LINEAR_HZ if hz < 1000 else 15 + math.log(hz / 1000) / _LOG_STEP
 
 
-def _mel_to_hz(mel: Tensor) -> Tensor:
+def mel_to_hz(mel: Tensor) -> Tensor:
+    """The inverse of `hz_to_mel`."""
     return torch.where(mel < 15, mel * _LINEAR_HZ, 1000 * torch.exp((mel - 15) * _LOG_STEP))

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
+from sightsound.features.audio import LogMel
 from sightsound.inference import reader
 from sightsound.model import log_mel
 from sightsound.pipeline import Classifier
@@ -77,26 +78,35 @@ def trust_figure(subsets: dict[str, Any]) -> Markup:
 
 def image_uri(classifier: Classifier, path: Path) -> str:
     """The image as the network gets it; PNG."""
-    return _png(reader(classifier.config, "image")(path).squeeze())
+    return png_uri(reader(classifier.config, "image")(path).squeeze())
 
 
 def spectrogram_uri(classifier: Classifier, path: Path) -> str:
     """The log-mel frames, as the network gets them if it takes such, time to the right and frequency upwards; PNG."""
-    wave = torch.from_numpy(reader(classifier.config, "audio")(path))
-    frames = log_mel(classifier.config)(wave[None])[0].numpy()
-    low, high = np.percentile(frames, [5, 99.5])
-    return _png((255 * (frames.T[::-1] - low) / max(high - low, 1e-6)).clip(0, 255).astype(np.uint8))
+    return frames_uri(reader(classifier.config, "audio")(path), log_mel(classifier.config))
 
 
 def sound_uri(classifier: Classifier, path: Path) -> str:
     """The sound as the network gets it; WAV."""
+    return wav_uri(reader(classifier.config, "audio")(path), classifier.config.audio.sample_rate_hz)
+
+
+def frames_uri(wave: NDArray[Any], how: LogMel) -> str:
+    """The log-mel frames of a waveform (N,), time to the right and frequency upwards; PNG."""
+    frames = how(torch.from_numpy(wave)[None])[0].numpy()
+    low, high = np.percentile(frames, [5, 99.5])
+    return png_uri((255 * (frames.T[::-1] - low) / max(high - low, 1e-6)).clip(0, 255).astype(np.uint8))
+
+
+def wav_uri(wave: NDArray[Any], rate_hz: int) -> str:
+    """A waveform (N,); WAV."""
     file = io.BytesIO()
-    rate = classifier.config.audio.sample_rate_hz
-    soundfile.write(file, reader(classifier.config, "audio")(path), rate, format="WAV", subtype="PCM_16")
+    soundfile.write(file, wave, rate_hz, format="WAV", subtype="PCM_16")
     return _uri("audio/wav", file)
 
 
-def _png(pixels: NDArray[Any]) -> str:
+def png_uri(pixels: NDArray[Any]) -> str:
+    """Pixels (H, W) or (H, W, 3) uint8; PNG."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
     return _uri("image/png", file)

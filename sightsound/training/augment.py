@@ -11,6 +11,7 @@ from sightsound.features.augment import AugmentImage, AugmentWaveform, FilterFra
 from sightsound.fusion.base import like
 from sightsound.model import ClassifierNetwork
 from sightsound.training.balance import Heads
+from sightsound.translator import TranslatorNetwork
 from sightsound.types import Batch
 
 
@@ -30,7 +31,7 @@ class Augment:
         self.masks = nn.Sequential(FilterFrames(given.audio_filter_db), MaskFrames(given.audio_masks))
         self.config = config
 
-    def __call__(self, network: ClassifierNetwork, batch: Batch) -> Batch:
+    def __call__(self, network: ClassifierNetwork | TranslatorNetwork, batch: Batch) -> Batch:
         """Decoded files (or what is kept of them) -> features, changed; kept embeddings stay as they are."""
         given, inputs = self.config.augment, dict(batch.inputs)
         changing = [m for m in inputs if not isinstance(network.encoders[m], Embedded)]

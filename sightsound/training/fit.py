@@ -154,12 +154,7 @@ def _fit_part(
     callbacks = [best, stop, Progress(part.name), LearningRateMonitor("epoch"), *watchers]
     if len(part.shown) > 1 and filling_policies(config) and len(complete_rows(rows["train"])) < len(rows["train"]):
         callbacks.append(FillIn(network, config, rows["train"]))
-    try:
-        trainer = _trainer(config, epochs, callbacks, run, part.name)
-    except (MisconfigurationException, ValueError) as error:  # how Lightning refuses an accelerator or a precision
-        raise ConfigError(
-            f"accelerator {config.accelerator!r} in {config.precision!r} cannot be used: {error}"
-        ) from error
+    trainer = trainer_of(config, epochs, callbacks, run, part.name)
     last = folder / "last.ckpt"
     try:
         trainer.fit(stage, train, val, ckpt_path=last if last.exists() else None, weights_only=False)
@@ -193,23 +188,29 @@ def _wire(network: ClassifierNetwork, config: Config, rows: Mapping[str, Rows], 
         network.fusion.rewire(known.read_text())
 
 
-def _trainer(config: Config, epochs: int, callbacks: list[Callback], run: Path, name: str) -> Trainer:
+def trainer_of(config: Config, epochs: int, callbacks: list[Callback], run: Path, name: str) -> Trainer:
+    """Lightning's, quiet, with its logs in the run folder. Raises ConfigError: no such accelerator or precision."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="lightning")  # hints on worker processes, which these batches do not need
     csv = CSVLogger(run / "logs", name)
-    return Trainer(
-        max_epochs=epochs,
-        accelerator=config.accelerator,
-        devices=1,
-        precision=cast(Any, config.precision),  # Lightning checks the value
-        callbacks=callbacks,
-        logger=[csv, TensorBoardLogger(run / "logs", name, csv.version)],
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        log_every_n_steps=10,
-        use_distributed_sampler=False,
-    )
+    try:
+        return Trainer(
+            max_epochs=epochs,
+            accelerator=config.accelerator,
+            devices=1,
+            precision=cast(Any, config.precision),  # Lightning checks the value
+            callbacks=callbacks,
+            logger=[csv, TensorBoardLogger(run / "logs", name, csv.version)],
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            log_every_n_steps=10,
+            use_distributed_sampler=False,
+        )
+    except (MisconfigurationException, ValueError) as error:  # how Lightning refuses these two
+        raise ConfigError(
+            f"accelerator {config.accelerator!r} in {config.precision!r} cannot be used: {error}"
+        ) from error
 
 
 def _order(network: ClassifierNetwork, memory_format: torch.memory_format) -> None:
@@ -253,10 +254,10 @@ def _seen(rows: Rows, shown: tuple[str, ...]) -> Rows:
 
 
 class Progress(Callback):
-    """One bar for all epochs of a stage, with the time left and the latest validation score."""
+    """One bar for all epochs of a stage, with the time left and the latest of one of the numbers that are logged."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, shown: str = F1) -> None:
+        self.name, self.shown = name, shown
         self.bar: tqdm[Any] | None = None
 
     def on_train_start(self, trainer: Trainer, stage: LightningModule) -> None:
@@ -272,8 +273,8 @@ class Progress(Callback):
     def on_train_epoch_end(self, trainer: Trainer, stage: LightningModule) -> None:
         """Shows the epoch and its score."""
         if self.bar:
-            score = float(trainer.callback_metrics[F1])
-            self.bar.set_postfix_str(f"epoch {trainer.current_epoch + 1}, {F1} {score:.4f}")
+            value = float(trainer.callback_metrics[self.shown])
+            self.bar.set_postfix_str(f"epoch {trainer.current_epoch + 1}, {self.shown} {value:.4f}")
 
     def on_train_end(self, trainer: Trainer, stage: LightningModule) -> None:
         """Closes the bar."""

@@ -149,10 +149,7 @@ class Stage(LightningModule):
         fused = self.trainer.precision != "16-mixed" and self.device.type in ("cpu", "cuda")
         optimizer = torch.optim.AdamW(how.trained, weight_decay=how.weight_decay, fused=fused)
         peaks = [group["lr"] for group in how.trained]
-        # a warm-up of exactly one step is a division by zero in there
-        warm_up = how.warm_up * (1.01 if math.isclose(how.warm_up * how.steps, 1) else 1)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, peaks, how.steps, pct_start=warm_up)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return one_cycle(optimizer, peaks, how.steps, how.warm_up)
 
     def _present(self, batch: Batch) -> dict[str, Tensor]:
         return {m: p if m in self.shown else torch.zeros_like(p) for m, p in batch.present.items()}
@@ -162,3 +159,11 @@ class Stage(LightningModule):
         if batch.target is None:
             raise ValueError("training needs targets")
         return batch.target
+
+
+def one_cycle(optimizer: torch.optim.Optimizer, peaks: list[float], steps: int, warm_up: float) -> dict[str, Any]:
+    """What Lightning wants of an optimizer whose learning rates rise to their peaks and fall to zero, step by step."""
+    # a warm-up of exactly one step is a division by zero in there
+    share = warm_up * (1.01 if math.isclose(warm_up * steps, 1) else 1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, peaks, steps, pct_start=share)
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

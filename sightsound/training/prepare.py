@@ -136,7 +136,7 @@ def prepare(table: Table, config: Config, run: Path) -> Prepared:
             f"{table.name}: the policy {policy!r} learns from training rows with all senses; there are {found}, and it "
             f"needs {FEWEST_COMPLETE}. Add some, or take --missing mask."
         )
-    network = _network(config, len(labels), rows["train"])
+    network = fresh_network(config, len(labels), rows["train"])
     config = dataclasses.replace(config, epochs=epochs)
     rows, kept = keep_features(network, config, table, rows)
     return Prepared(table, config, labels, network, rows, kept, warnings)
@@ -221,7 +221,7 @@ def _by_split(every: Rows, table: Table, labels: list[str]) -> dict[str, Rows]:
     return {s: Rows(every.stores, target, every.rows[torch.from_numpy(splits == s)]) for s in SHARES}
 
 
-def _network(config: Config, classes: int, train: Rows) -> ClassifierNetwork:
+def fresh_network(config: Config, classes: int, train: Rows) -> ClassifierNetwork:
     """Fresh weights from the seed, and the statistics of the training rows' files."""
     torch.manual_seed(config.seed)
     network = build_network(config, classes)

@@ -29,6 +29,7 @@ from sightsound.training.hardware import keep_freed_memory
 from sightsound.training.impute import learnt
 from sightsound.training.kept import shortened
 from sightsound.training.prepare import Prepared, prepare
+from sightsound.translator_config import TranslatorConfig
 
 BUNDLE = "bundle"
 REQUEST = "request.json"
@@ -86,11 +87,16 @@ def begun(table: Table, config: Config, run: Path, request: dict[str, Any], say:
     prepared = prepare(table, config, run)
     for warning in prepared.warnings:
         say(f"Note: {warning}")
-    (run / "config.yaml").write_text(yaml.safe_dump(plain(prepared.config), sort_keys=False))
+    claim(run, prepared.config, request)
+    return prepared
+
+
+def claim(run: Path, config: Config | TranslatorConfig, request: dict[str, Any]) -> None:
+    """Writes `config.yaml` and `request.json`; from here on the folder is this run's."""
+    (run / "config.yaml").write_text(yaml.safe_dump(plain(config), sort_keys=False))
     partial = run / f"{REQUEST}.partial"
     partial.write_text(json.dumps(request, indent=1))
-    partial.replace(run / REQUEST)  # from here on the folder is this run's
-    return prepared
+    partial.replace(run / REQUEST)
 
 
 def describe(prepared: Prepared) -> str:
@@ -126,13 +132,13 @@ def _tested(prepared: Prepared, imputers: dict[str, Imputers], run: Path) -> Cla
     return Classifier(network, config, prepared.labels, metrics, imputers)
 
 
-def plain(config: Config) -> dict[str, Any]:
+def plain(config: Config | TranslatorConfig) -> dict[str, Any]:
     """The configuration as dicts, lists and scalars."""
     values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
     return values
 
 
-def request_of(table: Table, config: Config) -> dict[str, Any]:
+def request_of(table: Table, config: Config | TranslatorConfig) -> dict[str, Any]:
     """What makes two calls the same run."""
     content = pd.util.hash_pandas_object(table.frame).to_numpy().tobytes()
     return {"table": table.name, "content": hashlib.sha256(content).hexdigest(), "config": plain(config)}
@@ -165,3 +171,13 @@ def open_run(run: Path, request: dict[str, Any], resume: bool) -> None:
 def _is_left_over(path: Path) -> bool:
     """Whether a file is what a run leaves that stopped before its training began."""
     return path.suffix == ".partial" or path.name in ("rejected.csv", "splits.csv", "config.yaml")
+
+
+def new_folder(table: str | Path | pd.DataFrame) -> Path:
+    """runs/NAME, or the first of runs/NAME-2, runs/NAME-3, ... that is free."""
+    name = "dataframe" if isinstance(table, pd.DataFrame) else Path(table).stem.replace(":", "_") or "run"
+    number, folder = 1, Path("runs") / name
+    while folder.exists():
+        number += 1
+        folder = Path("runs") / f"{name}-{number}"
+    return folder

@@ -99,3 +99,10 @@ def write_wav(path: Path, samples: NDArray[Any], rate_hz: int) -> None:
     content = io.BytesIO()
     soundfile.write(content, samples, rate_hz, format="WAV", subtype="PCM_16")
     path.write_bytes(content.getvalue())
+
+
+def write_png(path: Path, pixels: NDArray[Any]) -> None:
+    """Pixels (H, W) or (H, W, 3), uint8."""
+    from PIL import Image
+
+    Image.fromarray(pixels).save(path)

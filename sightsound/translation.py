@@ -1,0 +1,243 @@
+"""The translator as people hold it: images in, sounds out, and the other way; saved to and loaded from a bundle."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+from torch import Tensor
+
+from sightsound.bundle import CONFIG, TRANSLATOR, WEIGHTS, reading_files, write_files
+from sightsound.config import Config, clip_seconds
+from sightsound.data.files import Source, name_of, probe_audio
+from sightsound.data.windows import clip_starts
+from sightsound.decoders import VOCODERS, Vocoder
+from sightsound.errors import BundleError, FileError
+from sightsound.inference import decoded, reader
+from sightsound.model import log_mel
+from sightsound.registry import resolve
+from sightsound.translations import Translation, check, drawn, nearest, other, played, several
+from sightsound.translator import TranslatorNetwork, build_translator
+from sightsound.translator_config import TranslatorConfig, translator_from_dict
+
+FORMAT = 1
+MEANINGS, FILES = "meanings.safetensors", "files.json"
+CANDIDATES = 2  # so many are generated for each one asked for; those that mean most the same are kept
+BATCH = 128
+
+
+class Bank(NamedTuple):
+    """What can be found: per modality the paths of n files, and what they mean (n, E)."""
+
+    files: dict[str, list[str]]
+    meanings: dict[str, Tensor]
+
+
+class Translator:
+    """A trained network with everything it needs to translate files.
+
+    Args:
+        network: with its trained weights.
+        config: with all sizes filled in.
+        bank: the training files.
+    """
+
+    def __init__(self, network: TranslatorNetwork, config: TranslatorConfig, bank: Bank) -> None:
+        self.network = network.eval()
+        self.config = config
+        self.bank = bank
+        self.reading = _in_windows(config.reading())
+        vocoder = resolve("vocoder", config.vocoder, VOCODERS)
+        self.vocoder: Vocoder = vocoder(log_mel(self.reading))
+
+    def image_to_audio(
+        self,
+        images: Source | NDArray[Any] | Sequence[Source | NDArray[Any]],
+        n: int = 1,
+        mode: str = "generate",
+        seed: int = 0,
+    ) -> list[list[Translation]]:
+        """Sounds for each image.
+
+        Args:
+            images: paths, bytes of files, or (H, W[, channels]) uint8; one or several.
+            n: sounds for each.
+            mode: generate (made), retrieve (found among the training files) or sonify (the picture played).
+            seed: of what is made.
+
+        Raises:
+            FileError: a file cannot be read.
+            ConfigError: n below 1, or an unknown mode.
+        """
+        return self._translated("image", several(images), n, mode, seed)
+
+    def audio_to_image(
+        self, sounds: Source | Sequence[Source], n: int = 1, mode: str = "generate", seed: int = 0
+    ) -> list[list[Translation]]:
+        """Images for each sound, n for each window of one that is longer than `clip_seconds`; as `image_to_audio`."""
+        return self._translated("audio", several(sounds), n, mode, seed)
+
+    def _translated(self, modality: str, given: list[Any], n: int, mode: str, seed: int) -> list[list[Translation]]:
+        check(n, mode)
+        if mode == "sonify":
+            return [played(one) if modality == "image" else drawn(one) for one in given]
+        every, starts, owners = [], [], []
+        for number, one in enumerate(given):
+            for start in self._starts(modality, one):
+                every.append(self._read(modality, one, start))
+                starts.append(start)
+                owners.append(number)
+        meanings = self.meanings(modality, torch.from_numpy(np.stack(every)))
+        names = [name_of(given[owner]) for owner in owners]
+        found = (self._generated if mode == "generate" else self._retrieved)(modality, meanings, names, starts, n, seed)
+        return [
+            [t for i in range(len(owners)) if owners[i] == number for t in found[i]] for number in range(len(given))
+        ]
+
+    @torch.inference_mode()
+    def meanings(self, modality: str, decoded: Tensor) -> Tensor:
+        """Decoded files (B, ...) -> (B, E) of length 1."""
+        parts = [self.network.meaning(modality, self.network.features[modality](x)) for x in decoded.split(BATCH)]
+        return torch.cat(parts)
+
+    @torch.inference_mode()
+    def imagined(self, modality: str, meanings: Tensor, n: int, seed: int) -> tuple[Tensor, Tensor]:
+        """What could belong to meanings (B, E) of a modality: the other's features (B, n, *shape), similarity (B, n).
+
+        More are made than are asked for; kept are those whose own meaning is closest to what is given (as DALL-E does
+        with CLIP, Ramesh et al., 2021).
+        """
+        wanted = other(modality)
+        rng = torch.Generator().manual_seed(seed)
+        kept, near = [], []
+        for part in meanings.split(max(BATCH // (CANDIDATES * n), 1)):
+            given = part.repeat_interleave(CANDIDATES * n, 0)
+            noise = torch.randn(len(given), self.network.noise_size, generator=rng)
+            features = self.network.generate({modality: given}, wanted, noise)
+            similarity = (self.network.meaning(wanted, features) * given).sum(1).unflatten(0, (len(part), -1))
+            best = similarity.topk(n, 1)
+            near.append(best.values)
+            features = features.unflatten(0, (len(part), -1))
+            kept.append(torch.stack([of_one[places] for of_one, places in zip(features, best.indices, strict=True)]))
+        return torch.cat(kept), torch.cat(near)
+
+    @torch.inference_mode()
+    def contents(self, modality: str, features: Tensor) -> list[NDArray[Any]]:
+        """Features (B, *shape) -> pixels (H, W[, 3]) uint8, or waveforms (N,), each."""
+        if modality == "audio":
+            return [wave for part in features.split(BATCH) for wave in self.vocoder(part).numpy()]
+        pixels = features.clamp(0, 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+        return [one.squeeze(2) if one.shape[2] == 1 else one for one in pixels]
+
+    def _generated(
+        self, modality: str, meanings: Tensor, names: list[str], starts: list[float], n: int, seed: int
+    ) -> list[list[Translation]]:
+        features, similarity = self.imagined(modality, meanings, n, seed)
+        wanted = other(modality)
+        contents = self.contents(wanted, features.flatten(0, 1))
+        rate = self._rate(wanted)
+        return [
+            [
+                Translation(name, start, wanted, "generate", contents[i * n + k], rate, float(similarity[i, k]))
+                for k in range(n)
+            ]
+            for i, (name, start) in enumerate(zip(names, starts, strict=True))
+        ]
+
+    def _retrieved(
+        self, modality: str, meanings: Tensor, names: list[str], starts: list[float], n: int, seed: int
+    ) -> list[list[Translation]]:
+        wanted = other(modality)
+        places, similarity = nearest(self.bank.meanings[wanted], meanings, n)
+        found = []
+        for i, (name, start) in enumerate(zip(names, starts, strict=True)):
+            of_one = []
+            for place, near in zip(places[i].tolist(), similarity[i].tolist(), strict=True):
+                file = self.bank.files[wanted][place]
+                try:
+                    content = reader(self.reading, wanted)(file)
+                except FileError as error:
+                    raise FileError(
+                        file,
+                        f"{error.reason}; it is one of the files that the translator was trained on, among which it "
+                        "looks. Put it back, or take --mode generate.",
+                    ) from error
+                content = content.squeeze(2) if wanted == "image" and content.shape[2] == 1 else content
+                of_one.append(Translation(name, start, wanted, "retrieve", content, self._rate(wanted), near, file))
+            found.append(of_one)
+        return found
+
+    def save(self, folder: str | Path) -> None:
+        """Writes a bundle. Raises BundleError if that cannot be done."""
+        config = {"format": FORMAT, "kind": TRANSLATOR, "config": dataclasses.asdict(self.config)}
+        halves = {m: x.half() for m, x in self.bank.meanings.items()}
+        tensors = {WEIGHTS: dict(self.network.state_dict()), MEANINGS: halves}
+        write_files(Path(folder), tensors, {CONFIG: config, FILES: self.bank.files}, _card(self.config, self.bank))
+
+    def _starts(self, modality: str, given: Any) -> list[float]:
+        if modality == "image":
+            return [0.0]
+        length = clip_seconds(self.reading)
+        return clip_starts(probe_audio(given), length, length)
+
+    def _read(self, modality: str, given: Any, start: float) -> NDArray[Any]:
+        return decoded(self.reading, modality, given, start)[0]
+
+    def _rate(self, modality: str) -> int | None:
+        return self.config.audio.sample_rate_hz if modality == "audio" else None
+
+
+def load_translator(folder: str | Path) -> Translator:
+    """The translator in a bundle.
+
+    Raises:
+        BundleError: not a bundle, a classifier's, damaged, or of a newer format.
+    """
+    folder = Path(folder)
+    with reading_files(folder, TRANSLATOR, FORMAT, [WEIGHTS, MEANINGS, CONFIG, FILES]) as saved:
+        config = translator_from_dict(saved["config"])
+        files = json.loads((folder / FILES).read_text(encoding="utf-8"))
+        meanings = {m: x.float() for m, x in load_file(folder / MEANINGS).items()}
+        network = build_translator(config)
+        try:
+            network.load_state_dict(load_file(folder / WEIGHTS))
+        except RuntimeError as error:
+            raise BundleError(f"{folder}: the weights do not fit what config.json describes: {error}") from error
+    return Translator(network, config, Bank(files, meanings))
+
+
+def _in_windows(config: Config) -> Config:
+    """Reads a longer sound window by window."""
+    return dataclasses.replace(config, audio=dataclasses.replace(config.audio, step_seconds=clip_seconds(config)))
+
+
+def _card(config: TranslatorConfig, bank: Bank) -> str:
+    """Markdown: what the translator is, and its limits."""
+    counts: Mapping[str, int] = {m: len(files) for m, files in bank.files.items()}
+    return "\n".join(
+        [
+            "# A sightsound translator",
+            "",
+            f"From image to sound and back; trained on {counts['image']:,} images and {counts['audio']:,} sounds.",
+            f"Images: {config.image.height} x {config.image.width} pixels; sounds: {config.audio.clip_seconds} s at "
+            f"{config.audio.sample_rate_hz} Hz, made audible by `{config.vocoder}`.",
+            "",
+            "Limits: whatever it is given, it answers with something like its training data. What it makes is not a",
+            "recording and not a photograph; say so where you show it. `retrieve` looks for the training files where",
+            "they were (`files.json`).",
+            "",
+            "```python",
+            "import sightsound as ss",
+            'translator = ss.load_translator("path/of/this/folder")',
+            'translator.image_to_audio("7.png", n=8)',
+            "```",
+            "",
+        ]
+    )
