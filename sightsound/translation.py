@@ -53,7 +53,8 @@ class Translator:
         self.network = network.eval()
         self.config = config
         self.bank = bank
-        self.reading = _in_windows(config.reading())
+        self.reading = _stepping(config.reading(), None)  # of a whole file its first window
+        self.windows = _stepping(self.reading, clip_seconds(self.reading))
         vocoder = resolve("vocoder", config.vocoder, VOCODERS)
         self.vocoder: Vocoder = vocoder(log_mel(self.reading))
 
@@ -188,7 +189,7 @@ class Translator:
         return clip_starts(probe_audio(given), length, length)
 
     def _read(self, modality: str, given: Any, start: float) -> NDArray[Any]:
-        return decoded(self.reading, modality, given, start)[0]
+        return decoded(self.windows, modality, given, start)[0]
 
     def _rate(self, modality: str) -> int | None:
         return self.config.audio.sample_rate_hz if modality == "audio" else None
@@ -213,9 +214,8 @@ def load_translator(folder: str | Path) -> Translator:
     return Translator(network, config, Bank(files, meanings))
 
 
-def _in_windows(config: Config) -> Config:
-    """Reads a longer sound window by window."""
-    return dataclasses.replace(config, audio=dataclasses.replace(config.audio, step_seconds=clip_seconds(config)))
+def _stepping(config: Config, step_seconds: float | None) -> Config:
+    return dataclasses.replace(config, audio=dataclasses.replace(config.audio, step_seconds=step_seconds))
 
 
 def _card(config: TranslatorConfig, bank: Bank) -> str:

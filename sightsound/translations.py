@@ -19,7 +19,7 @@ from sightsound.types import MODALITIES
 MODES = ("generate", "retrieve", "sonify")
 EXACT_ROWS = 100_000  # beyond, an index is asked, which may miss a near one
 BATCH = 128
-SONIFIED_SIDE = 64  # pixels of a picture's longer side
+SONIFIED_ROWS, MOST_COLUMNS = 64, 256  # of a picture that is played
 SONIFIED_RATE_HZ = 16_000
 
 
@@ -66,23 +66,22 @@ def check(n: int, mode: str) -> None:
 
 
 def played(image: Source | NDArray[Any]) -> list[Translation]:
-    """The one sound of a picture under `sonify`, no larger than 64 pixels on its longer side."""
+    """The one sound of a picture under `sonify`, made 64 rows high, so that `drawn` knows which tones to look for."""
     if isinstance(image, np.ndarray):
         height, width = image.shape[:2]
     else:
         height, width, _ = probe_image(image)
-    shrink = min(1.0, SONIFIED_SIDE / max(height, width))
-    size = max(round(height * shrink), 1), max(round(width * shrink), 1)
+    size = SONIFIED_ROWS, min(max(round(width * SONIFIED_ROWS / height), 1), MOST_COLUMNS)
     pixels = image_from_array(image, *size, 1) if isinstance(image, np.ndarray) else read_image(image, *size, 1)
     wave = sonify(pixels[..., 0], SONIFIED_RATE_HZ)
     return [Translation(name_of(image), 0.0, "audio", "sonify", wave, SONIFIED_RATE_HZ)]
 
 
-def drawn(sound: Source, height: int = SONIFIED_SIDE) -> list[Translation]:
+def drawn(sound: Source) -> list[Translation]:
     """The one picture of a sound under `sonify`; a column for every 50 ms."""
     seconds = max(probe_audio(sound), COLUMN_SECONDS)
     wave = read_audio(sound, SONIFIED_RATE_HZ, seconds, "start")
-    return [Translation(name_of(sound), 0.0, "image", "sonify", picture(wave, SONIFIED_RATE_HZ, height), None)]
+    return [Translation(name_of(sound), 0.0, "image", "sonify", picture(wave, SONIFIED_RATE_HZ, SONIFIED_ROWS), None)]
 
 
 def nearest(bank: Tensor, wanted: Tensor, n: int) -> tuple[Tensor, Tensor]:

@@ -30,8 +30,8 @@ class TranslatorConfig:
     """Numbers that an image is put together from."""
     audio_latent: int = 96
     """Numbers that a sound is put together from."""
-    meaning_epochs: int | None = None
-    """Passes over the pairs to learn meanings; default: 1,000 steps' worth, at least 10 and at most 60."""
+    meaning_steps: int | None = None
+    """Steps to learn meanings; default: 1,000, or 10 passes over the pairs if that is more."""
     decoder_steps: int = 2000
     """Steps of 64 files to learn to put images together, and as many for sounds."""
     flow_steps: int = 6000
@@ -51,7 +51,7 @@ class TranslatorConfig:
 
     def __post_init__(self) -> None:
         sizes = ("meaning_size", "image_latent", "audio_latent", "decoder_steps", "flow_steps", "batch_size")
-        for name in (*sizes, "meaning_epochs", "learning_rate"):
+        for name in (*sizes, "meaning_steps", "learning_rate"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ConfigError(f"{name} is {value}; it must be above 0.")

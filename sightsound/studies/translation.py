@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sightsound.answers import BATCH_ROWS
-from sightsound.config import image_shape
 from sightsound.data.batches import loader
 from sightsound.data.table import Table
 from sightsound.errors import ConfigError, TableError
@@ -187,7 +186,7 @@ class _Direction:
             files: list[str] = []
             for i, file in enumerate(self._files(self.frame, "image")):
                 [sound] = played(file)
-                [again] = drawn(write(sound, Path(folder) / f"{i}"), image_shape(self.translator.reading)[0])
+                [again] = drawn(write(sound, Path(folder) / f"{i}"))
                 files.append(str(write(again, Path(folder) / f"{i}")))
             return judge_files(self.judge, "image", files).classes
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +22,7 @@ from sightsound.translator_config import TranslatorConfig
 from sightsound.types import Batch
 
 WARM_UP, WEIGHT_DECAY = 0.05, 0.01
+EPOCH_STEPS = 100  # at least; fewer rows are gone through several times
 
 
 class Lesson(NamedTuple):
@@ -32,7 +34,7 @@ class Lesson(NamedTuple):
         loss: of a batch, a scalar.
         rows: to learn from.
         batch_size: rows of a step.
-        epochs: passes over the rows.
+        steps: at least so many; the last pass over the rows is finished.
     """
 
     name: str
@@ -40,19 +42,23 @@ class Lesson(NamedTuple):
     loss: Callable[[Batch], Tensor]
     rows: Rows
     batch_size: int
-    epochs: int
+    steps: int
 
 
 def fit_lesson(network: TranslatorNetwork, lesson: Lesson, config: TranslatorConfig, run: Path) -> None:
     """Trains in place, with a fixed number of steps; what is complete in the run folder is loaded."""
     done = run / "checkpoints" / f"{lesson.name}.safetensors"
     if not done.exists():
-        batches = loader(lesson.rows, lesson.batch_size, config.seed)
-        task = Task(network.train(), lesson, lesson.epochs * len(batches), config)
+        # a checkpoint after every epoch is worth its time only if that is some steps long
+        passes = math.ceil(min(EPOCH_STEPS, lesson.steps) * lesson.batch_size / len(lesson.rows))
+        rows = Rows(lesson.rows.stores, None, lesson.rows.rows.repeat(passes))
+        batches = loader(rows, lesson.batch_size, config.seed)
+        epochs = math.ceil(lesson.steps / len(batches))
+        task = Task(network.train(), lesson, epochs * len(batches), config)
         folder = run / "checkpoints" / lesson.name
         saved = ModelCheckpoint(folder, save_last=True, save_top_k=0, enable_version_counter=False)
         callbacks = [saved, Progress(lesson.name, "loss")]
-        trainer = trainer_of(config.reading(), lesson.epochs, callbacks, run, lesson.name)
+        trainer = trainer_of(config.reading(), epochs, callbacks, run, lesson.name)
         last = folder / "last.ckpt"
         try:
             trainer.fit(task, batches, ckpt_path=last if last.exists() else None, weights_only=False)

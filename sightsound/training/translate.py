@@ -33,9 +33,9 @@ from sightsound.translator_config import TranslatorConfig
 from sightsound.types import MODALITIES, Batch
 
 FEWEST_PAIRS = 50
-MEANING_STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 1000, 10, 60
+MEANING_STEPS, FEWEST_PASSES = 1000, 10  # by default, whichever is more
 DECODER_BATCH, FLOW_BATCH, EMBEDDING_BATCH = 64, 256, 256
-VIEWED = 20_000  # latents of each sense at least: fewer files are seen in more views
+VIEWED, MOST_VIEWS = 20_000, 64  # latents of each sense at least: fewer files are seen in more views
 
 
 class Pairs(NamedTuple):
@@ -104,7 +104,7 @@ def prepare_pairs(table: Table, config: TranslatorConfig, run: Path) -> Pairs:
     _enough(table.name, len(table.frame))
     checked = check(table, config.reading(), run, labelled=False)
     table = split(checked.table, config.seed, labelled=False)
-    train = torch.from_numpy((table.frame["split"] == "train").to_numpy())
+    train = torch.tensor((table.frame["split"] == "train").tolist())
     rows = Rows(checked.every.stores, None, checked.every.rows[train])
     _enough(table.name, len(rows))
     notes = [f"{len(alone)} row(s) lack a sense and are left out"] if len(alone) else []
@@ -123,15 +123,14 @@ def learn(network: TranslatorNetwork, pairs: Pairs, run: Path) -> Bank:
     """Trains all parts in place; one that is complete in the run folder is loaded. What the training files mean."""
     config, rows = pairs.config, pairs.rows
     augment = Augment(config.reading())
-    steps = -(-len(rows) // config.batch_size)
-    epochs = config.meaning_epochs or min(max(math.ceil(MEANING_STEPS / steps), FEWEST_EPOCHS), MOST_EPOCHS)
+    steps = config.meaning_steps or max(MEANING_STEPS, FEWEST_PASSES * -(-len(rows) // config.batch_size))
 
     def of_meanings(batch: Batch) -> Tensor:
         return network.meaning_loss(augment(network, batch).inputs)
 
     encoders = nn.ModuleList([network.encoders, network.meanings])
     trained = [*encoders.parameters(), network.scale]
-    fit_lesson(network, Lesson("meanings", trained, of_meanings, rows, config.batch_size, epochs), config, run)
+    fit_lesson(network, Lesson("meanings", trained, of_meanings, rows, config.batch_size, steps), config, run)
     for m in network.modalities:
         files = files_of(rows, m)
 
@@ -139,9 +138,8 @@ def learn(network: TranslatorNetwork, pairs: Pairs, run: Path) -> Bank:
             given = _varied(batch.inputs[m], m, config)
             return network.decoder_loss(m, network.features[m](given))
 
-        passes = math.ceil(config.decoder_steps / -(-len(files) // DECODER_BATCH))
         trained = list(network.decoder(m).parameters())
-        fit_lesson(network, Lesson(m, trained, of_decoder, files, DECODER_BATCH, passes), config, run)
+        fit_lesson(network, Lesson(m, trained, of_decoder, files, DECODER_BATCH, config.decoder_steps), config, run)
     known = {m: views(network, files_of(rows, m), m, config) for m in network.modalities}
     for m, (latents, _) in known.items():
         scale = cast(Standardize, network.latent_scale[m])
@@ -155,9 +153,8 @@ def learn(network: TranslatorNetwork, pairs: Pairs, run: Path) -> Bank:
         return network.flow_loss(latents, {m: meaning for m, (_, meaning) in split_at.items()})
 
     drawn = viewed_pairs(rows, known)
-    passes = math.ceil(config.flow_steps / -(-len(drawn) // FLOW_BATCH))
     trained = list(network.flow.parameters())
-    fit_lesson(network, Lesson("flow", trained, of_flow, drawn, FLOW_BATCH, passes), config, run)
+    fit_lesson(network, Lesson("flow", trained, of_flow, drawn, FLOW_BATCH, config.flow_steps), config, run)
     network.eval()
     return bank_of(pairs, {m: meanings[:, 0] for m, (_, meanings) in known.items()})
 
@@ -176,7 +173,7 @@ def views(network: TranslatorNetwork, files: Rows, modality: str, config: Transl
     There are as many as make up `VIEWED` in all: what is generated is not to learn a few files by heart.
     """
     network.eval()
-    count = math.ceil(VIEWED / len(files))
+    count = min(math.ceil(VIEWED / len(files)), MOST_VIEWS)
     torch.manual_seed(config.seed)
     found = []
     with progress_bar(f"looking at {modality}", count * len(files)) as bar:
