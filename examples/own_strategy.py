@@ -11,7 +11,6 @@ from pathlib import Path
 from torch import Tensor, nn
 
 import sightsound as ss
-from sightsound.data.sources import digits
 from sightsound.fusion.base import Combined, Fusion, Tensors
 
 
@@ -32,7 +31,7 @@ class Multiply(Fusion):
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parent))  # so that the name own_strategy.Multiply leads here
     with tempfile.TemporaryDirectory() as folder:
-        table = digits.write(Path(folder) / "data")
+        table = ss.dataset("digits")
         classifier = ss.train(table, out=Path(folder) / "run", fusion="own_strategy.Multiply", epochs=3)
         for name, numbers in classifier.metrics["subsets"].items():
             print(f"{name:<12} {numbers['accuracy']:.3f}")

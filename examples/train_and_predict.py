@@ -7,11 +7,10 @@ import tempfile
 from pathlib import Path
 
 import sightsound as ss
-from sightsound.data.sources import digits
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
-        table = digits.write(Path(folder) / "data")
+        table = ss.dataset("digits")
         classifier = ss.train(table, out=Path(folder) / "run", fusion="vote", epochs=5)
 
         image, sound = table.parent / "images" / "0000.png", table.parent / "sounds" / "0000.wav"

@@ -45,7 +45,8 @@ class TranslatorNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.modalities = network.modalities
-        self.features, self.standardize, self.encoders = network.features, network.standardize, network.encoders
+        self.features, self.standardize = network.features, network.standardize
+        self.encoders, self.settled = network.encoders, network.settled
         sizes = {m: network.heads[m].in_features for m in self.modalities}
         self.meanings = nn.ModuleDict({m: nn.Linear(cast(int, sizes[m]), meaning_size) for m in self.modalities})
         self.scale = nn.Parameter(torch.tensor(10.0).log())
@@ -61,7 +62,7 @@ class TranslatorNetwork(nn.Module):
     def meaning(self, modality: str, features: Tensor) -> Tensor:
         """(B, *shape) -> (B, E) of length 1; the product of two says how well they go together."""
         embedding = self.encoders[modality](self.standardize[modality](features)).float()
-        return normalize(self.meanings[modality](embedding))
+        return normalize(self.meanings[modality](self.settled[modality](embedding)))
 
     def meaning_loss(self, features: Mapping[str, Tensor]) -> Tensor:
         """Each is to find its partner among all of the batch, in both directions (InfoNCE; Radford et al., 2021)."""
@@ -128,10 +129,18 @@ class TranslatorNetwork(nn.Module):
         return {m: z * self.meaning_size**0.5 for m, z in meanings.items()}
 
 
-def build_translator(config: TranslatorConfig) -> TranslatorNetwork:
-    """The network that a configuration with all sizes filled in describes, with fresh weights. Raises ConfigError."""
+def build_translator(config: TranslatorConfig, network: ClassifierNetwork | None = None) -> TranslatorNetwork:
+    """The network that a configuration with all sizes filled in describes, with fresh weights.
+
+    Args:
+        config: with all sizes filled in.
+        network: of a classifier of the same configuration, whose statistics and encoders are taken over.
+
+    Raises:
+        ConfigError: sizes that do not suit the encoders.
+    """
     reading = config.reading()
-    network = build_network(reading, 2)  # its heads are not taken over
+    network = network or build_network(reading, 2)  # its heads are not taken over
     height, width, channels = image_shape(reading)
     shapes = {"image": (channels, height, width), "audio": log_mel(reading).shape}
     sizes = {"image": config.image_latent, "audio": config.audio_latent}

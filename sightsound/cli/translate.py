@@ -1,4 +1,4 @@
-"""`sightsound translate fit|image-to-audio|audio-to-image|evaluate`: from image to sound, and back."""
+"""`sightsound translate demo|fit|image-to-audio|audio-to-image|evaluate`: from image to sound, and back."""
 
 from __future__ import annotations
 
@@ -6,16 +6,25 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from sightsound.cli.common import Parser, columns_of, text_table
 from sightsound.config import ColumnsConfig
 from sightsound.data.sources.base import SourceOptions
 from sightsound.errors import did_you_mean
 
+QUICK: dict[str, Any] = {
+    "meaning_steps": 400,
+    "batch_size": 128,
+    "decoder_steps": 500,
+    "flow_steps": 1500,
+}  # of the demo
+
 EXAMPLE = """usage: sightsound translate ACTION ...
 
 From image to sound, and back: trained on pairs, without labels.
 
+  sightsound translate demo
   sightsound translate fit table.csv --out runs/translator
   sightsound translate image-to-audio 7.png --bundle runs/translator/bundle -n 8 --out heard
   sightsound translate audio-to-image seven.wav --bundle runs/translator/bundle --out seen
@@ -50,9 +59,18 @@ trained on real files takes for the class of what was given, how varied they are
 """
 
 
+DEMO = """Writes the embedded handwritten and spoken digits as files, trains a translator on them in some minutes, and
+has its translations of test files judged by a classifier of real ones.
+
+  sightsound translate demo
+  sightsound translate demo --out runs/again --seed 1
+"""
+
+
 def run(arguments: Sequence[str]) -> None:
     """Does the action."""
     actions: dict[str, Callable[[Sequence[str]], None]] = {
+        "demo": demo,
         "fit": fit,
         "image-to-audio": lambda given: translate_files("image-to-audio", given),
         "audio-to-image": lambda given: translate_files("audio-to-image", given),
@@ -65,6 +83,31 @@ def run(arguments: Sequence[str]) -> None:
         print(f"sightsound translate: {did_you_mean(arguments[0], actions)}", file=sys.stderr)
         sys.exit(2)
     actions[arguments[0]](arguments[1:])
+
+
+def demo(arguments: Sequence[str]) -> None:
+    """The whole way on embedded data; what is finished is not done again."""
+    from sightsound.translator_config import TranslatorConfig
+
+    parser = Parser("translate demo", "", DEMO)
+    parser.add_argument("--out", default="runs/translate-demo", help="folder (default: runs/translate-demo)")
+    parser.add_argument("--seed", type=int, default=0, help="of the training")
+    given = parser.given(arguments)
+    from sightsound.data.sources import digits
+    from sightsound.report.gallery import numbers_table
+    from sightsound.studies.translation import TranslationOptions
+    from sightsound.translator_api import evaluate_translator, train_translator
+
+    out = Path(given.out)
+    print(f"Writing the data to {out / 'data'}")
+    table = digits.write(out / "data")
+    config = TranslatorConfig(**QUICK, seed=given.seed)
+    train_translator(table, out=out / "run", resume=(out / "run" / "request.json").exists(), config=config)
+    options = TranslationOptions(rows=100, seed=given.seed)
+    done = evaluate_translator(out / "run" / "bundle", table, options=options, out=out / "judged")
+    print(f"\n{text_table(numbers_table(done.numbers))}\n")
+    image = out / "data" / "images" / "0007.png"
+    print(f"Now try:\n  sightsound translate image-to-audio {image} --bundle {out / 'run' / 'bundle'} -n 8 --out heard")
 
 
 def fit(arguments: Sequence[str]) -> None:

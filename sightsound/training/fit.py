@@ -114,7 +114,7 @@ def fit(
         if part.afresh:
             network.load_state_dict({n: v for n, v in fresh.items() if not n.startswith("fusion.")}, strict=False)
         if part.settles:
-            network.settle(_some_features(network, rows["train"]))
+            network.settle(some_features(network, rows["train"]))
         done = run / "checkpoints" / f"{part.name}.safetensors"
         if not done.exists():
             # a sense that is trained alone has nothing to be balanced against
@@ -165,7 +165,7 @@ def _fit_part(
     network.cpu()
 
 
-def _some_features(network: ClassifierNetwork, rows: Rows) -> dict[str, Tensor]:
+def some_features(network: ClassifierNetwork, rows: Rows) -> dict[str, Tensor]:
     """Features (n, ...) of the first rows that have each modality."""
     found = {}
     for m, store in rows.stores.items():

@@ -23,6 +23,7 @@ from sightsound.features.augment import AugmentWaveform
 from sightsound.features.image import Standardize
 from sightsound.progress import progress_bar
 from sightsound.training.augment import Augment
+from sightsound.training.fit import some_features
 from sightsound.training.hardware import keep_freed_memory
 from sightsound.training.lesson import Lesson, fit_lesson
 from sightsound.training.prepare import check, fresh_network
@@ -81,10 +82,9 @@ def train_translator(
         for warning in pairs.warnings:
             say(f"Note: {warning}")
         claim(run, pairs.config, request)
-        torch.manual_seed(config.seed)
-        network = build_translator(pairs.config)
-        statistics = fresh_network(pairs.config.reading(), 2, pairs.rows).standardize.state_dict()
-        network.standardize.load_state_dict(statistics)
+        begun = fresh_network(pairs.config.reading(), 2, pairs.rows)
+        begun.settle(some_features(begun, pairs.rows))  # else all meanings are one to begin with
+        network = build_translator(pairs.config, begun)
         size = sum(p.numel() for p in network.parameters())
         say(f"{len(pairs.rows):,} pairs to learn from; {size:,} parameters, in {pairs.config.precision}.")
         bank = learn(network, pairs, run)
@@ -103,10 +103,10 @@ def prepare_pairs(table: Table, config: TranslatorConfig, run: Path) -> Pairs:
     table = table.without(set(alone))
     _enough(table.name, len(table.frame))
     checked = check(table, config.reading(), run, labelled=False)
+    _enough(table.name, len(checked.table.frame))
     table = split(checked.table, config.seed, labelled=False)
     train = torch.tensor((table.frame["split"] == "train").tolist())
     rows = Rows(checked.every.stores, None, checked.every.rows[train])
-    _enough(table.name, len(rows))
     notes = [f"{len(alone)} row(s) lack a sense and are left out"] if len(alone) else []
     return Pairs(table, config.filled(checked.config), rows, notes + checked.warnings)
 
@@ -114,7 +114,7 @@ def prepare_pairs(table: Table, config: TranslatorConfig, run: Path) -> Pairs:
 def _enough(name: str, pairs: int) -> None:
     if pairs < FEWEST_PAIRS:
         raise TableError(
-            f"{name}: {pairs} row(s) to learn from have an image and a sound; a translator needs {FEWEST_PAIRS}. "
+            f"{name}: {pairs} row(s) have an image and a sound; a translator needs {FEWEST_PAIRS}. "
             "Expect something recognisable from a few hundred, something varied from a few thousand."
         )
 

@@ -59,6 +59,8 @@ def test_the_readme_commands_work_in_their_order(
             words = [word.replace("20000", "60") for word in words] + ["--epochs", "1"]  # nor the time
         if words[0] == "compare":
             words += ["--epochs", "5", "--seeds", "1"]
+        if words[:2] == ["translate", "fit"]:
+            words += ["--meaning-steps", "1", "--decoder-steps", "1", "--flow-steps", "1"]
         done = typed(*words)
         assert done.code == 0, (line, done.err)
     assert (workplace / "runs" / "first" / "report.html").exists() and (workplace / "answers.csv").exists()
