@@ -14,10 +14,10 @@ from sightsound.data.sources.base import SourceOptions
 from sightsound.errors import did_you_mean
 
 QUICK: dict[str, Any] = {
-    "meaning_steps": 400,
+    "meaning_steps": 800,
     "batch_size": 128,
-    "decoder_steps": 500,
-    "flow_steps": 1500,
+    "decoder_steps": 400,
+    "flow_steps": 1000,
 }  # of the demo
 
 EXAMPLE = """usage: sightsound translate ACTION ...
@@ -93,6 +93,7 @@ def demo(arguments: Sequence[str]) -> None:
     parser.add_argument("--out", default="runs/translate-demo", help="folder (default: runs/translate-demo)")
     parser.add_argument("--seed", type=int, default=0, help="of the training")
     given = parser.given(arguments)
+    from sightsound.api import train
     from sightsound.data.sources import digits
     from sightsound.report.gallery import numbers_table
     from sightsound.studies.translation import TranslationOptions
@@ -103,8 +104,10 @@ def demo(arguments: Sequence[str]) -> None:
     table = digits.write(out / "data")
     config = TranslatorConfig(**QUICK, seed=given.seed)
     train_translator(table, out=out / "run", resume=(out / "run" / "request.json").exists(), config=config)
+    judge, judged = out / "judge", out / "judged"
+    train(table, out=judge, resume=(judge / "request.json").exists(), epochs=10, seed=given.seed + 1)
     options = TranslationOptions(rows=100, seed=given.seed)
-    done = evaluate_translator(out / "run" / "bundle", table, options=options, out=out / "judged")
+    done = evaluate_translator(out / "run" / "bundle", table, judge=judge / "bundle", options=options, out=judged)
     print(f"\n{text_table(numbers_table(done.numbers))}\n")
     image = out / "data" / "images" / "0007.png"
     print(f"Now try:\n  sightsound translate image-to-audio {image} --bundle {out / 'run' / 'bundle'} -n 8 --out heard")
