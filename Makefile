@@ -9,7 +9,7 @@ demo: install
 	$(BIN)/sightsound demo
 
 test: check
-	$(BIN)/python -m pytest -n auto --maxprocesses 4
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 check: install
 	$(BIN)/ruff check .
