@@ -22,6 +22,7 @@ from sightsound.decoders import VOCODERS, Vocoder
 from sightsound.errors import BundleError, FileError
 from sightsound.inference import decoded, reader
 from sightsound.model import log_mel
+from sightsound.progress import progress_bar
 from sightsound.registry import resolve
 from sightsound.translations import Translation, check, drawn, nearest, other, played, several
 from sightsound.translator import TranslatorNetwork, build_translator
@@ -109,48 +110,45 @@ class Translator:
         return torch.cat(parts)
 
     @torch.inference_mode()
-    def imagined(self, modality: str, meanings: Tensor, n: int, seed: int) -> tuple[Tensor, Tensor]:
+    def imagined(self, modality: str, meanings: Tensor, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """What could belong to meanings (B, E) of a modality: the other's features (B, n, *shape), similarity (B, n).
 
         More are made than are asked for; kept are those whose own meaning is closest to what is given (as DALL-E does
         with CLIP, Ramesh et al., 2021).
         """
-        wanted = other(modality)
-        rng = torch.Generator().manual_seed(seed)
-        kept, near = [], []
-        for part in meanings.split(max(BATCH // (CANDIDATES * n), 1)):
-            given = part.repeat_interleave(CANDIDATES * n, 0)
-            noise = torch.randn(len(given), self.network.noise_size, generator=rng)
-            features = self.network.generate({modality: given}, wanted, noise)
-            similarity = (self.network.meaning(wanted, features) * given).sum(1).unflatten(0, (len(part), -1))
-            best = similarity.topk(n, 1)
-            near.append(best.values)
-            features = features.unflatten(0, (len(part), -1))
-            kept.append(torch.stack([of_one[places] for of_one, places in zip(features, best.indices, strict=True)]))
-        return torch.cat(kept), torch.cat(near)
+        wanted, rows = other(modality), len(meanings)
+        given = meanings.repeat_interleave(CANDIDATES * n, 0)
+        noise = torch.randn(len(given), self.network.noise_size, generator=rng)
+        features = self.network.generate({modality: given}, wanted, noise)
+        similarity = (self.network.meaning(wanted, features) * given).sum(1).unflatten(0, (rows, -1))
+        best = similarity.topk(n, 1)
+        of_each = zip(features.unflatten(0, (rows, -1)), best.indices, strict=True)
+        return torch.stack([of_one[places] for of_one, places in of_each]), best.values
 
     @torch.inference_mode()
     def contents(self, modality: str, features: Tensor) -> list[NDArray[Any]]:
         """Features (B, *shape) -> pixels (H, W[, 3]) uint8, or waveforms (N,), each."""
         if modality == "audio":
-            return [wave for part in features.split(BATCH) for wave in self.vocoder(part).numpy()]
+            return list(self.vocoder(features).numpy())
         pixels = features.clamp(0, 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
         return [one.squeeze(2) if one.shape[2] == 1 else one for one in pixels]
 
     def _generated(
         self, modality: str, meanings: Tensor, names: list[str], starts: list[float], n: int, seed: int
     ) -> list[list[Translation]]:
-        features, similarity = self.imagined(modality, meanings, n, seed)
-        wanted = other(modality)
-        contents = self.contents(wanted, features.flatten(0, 1))
-        rate = self._rate(wanted)
-        return [
-            [
-                Translation(name, start, wanted, "generate", contents[i * n + k], rate, float(similarity[i, k]))
-                for k in range(n)
-            ]
-            for i, (name, start) in enumerate(zip(names, starts, strict=True))
+        wanted, rng = other(modality), torch.Generator().manual_seed(seed)
+        contents, near = list[NDArray[Any]](), list[float]()
+        with progress_bar("translating", len(meanings)) as bar:
+            for part in meanings.split(max(BATCH // (CANDIDATES * n), 1)):
+                features, similarity = self.imagined(modality, part, n, rng)
+                contents += self.contents(wanted, features.flatten(0, 1))
+                near += similarity.flatten().tolist()
+                bar.update(len(part))
+        made = [
+            Translation(names[i // n], starts[i // n], wanted, "generate", content, self._rate(wanted), near[i])
+            for i, content in enumerate(contents)
         ]
+        return [made[i : i + n] for i in range(0, len(made), n)]
 
     def _retrieved(
         self, modality: str, meanings: Tensor, names: list[str], starts: list[float], n: int, seed: int

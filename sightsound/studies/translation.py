@@ -5,6 +5,7 @@ Test rows -> (translator) -> PNG and WAV -> (judge) -> the class and the embeddi
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,6 @@ from sightsound.data.table import Table
 from sightsound.errors import ConfigError, TableError
 from sightsound.inference import prepare_rows, summary
 from sightsound.pipeline import Classifier
-from sightsound.progress import progress_bar
 from sightsound.studies import distances
 from sightsound.translation import Translator
 from sightsound.translations import Translation, drawn, nearest, other, played, write
@@ -31,7 +31,6 @@ from sightsound.types import MODALITIES
 
 RECALLS = (1, 5, 10)
 MOST_TRAINING_FILES = 20_000  # that are looked through for copies
-CHUNK = 100  # sources translated at a time
 KEPT = 12  # translations of each direction that are shown, and as many that went wrong
 
 
@@ -154,19 +153,9 @@ class _Direction:
     def _translate(self, folder: Path) -> tuple[list[list[Translation]], list[str]]:
         """The translations of each row, and the files that all of them are written to, in order."""
         translate = self.translator.image_to_audio if self.source == "image" else self.translator.audio_to_image
-        sources = self._files(self.frame, self.source)
-        made, files = list[list[Translation]](), list[str]()
-        with progress_bar("translating", len(sources)) as bar:
-            for start in range(0, len(sources), CHUNK):
-                part = sources[start : start + CHUNK]
-                found = translate(part, self.options.n, "generate", self.options.seed + start)
-                for of_one in found:
-                    first = of_one[: self.options.n]  # of a long sound its first window
-                    made.append(first)
-                    for translation in first:
-                        files.append(str(write(translation, folder / str(len(files)))))
-                bar.update(len(part))
-        return made, files
+        found = translate(self._files(self.frame, self.source), self.options.n, "generate", self.options.seed)
+        made = [of_one[: self.options.n] for of_one in found]  # of a long sound its first window
+        return made, [str(write(one, folder / str(i))) for i, one in enumerate(itertools.chain(*made))]
 
     def _back(self, files: list[str]) -> NDArray[np.int64]:
         """The classes of what the first translations are translated back to."""
