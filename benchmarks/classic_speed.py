@@ -21,7 +21,7 @@ import pandas as pd
 from lightning.pytorch import Callback
 
 from sightsound.answers import answer_rows
-from sightsound.config import AudioConfig, AugmentConfig, Config, ImageConfig
+from sightsound.config import NO_CHANGES, AudioConfig, Config, ImageConfig
 from sightsound.data.named import dataset
 from sightsound.data.sources import SourceOptions
 from sightsound.data.table import read_table
@@ -33,7 +33,7 @@ from sightsound.training.prepare import prepare
 CLASSIC = {
     "image": ImageConfig(encoder="cnn"),
     "audio": AudioConfig(encoder="bilstm", mel_bins=128, clip_seconds=1.0),
-    "augment": AugmentConfig(0, 0, 0, False, 0, 0, 0, 0, 0),  # the other side has none
+    "augment": NO_CHANGES,  # the other side has none
 }
 TARGET = 0.985
 

@@ -121,6 +121,10 @@ class AugmentConfig:
         return bool(self.audio_speed or self.audio_gain_db or self.audio_shift_seconds or self.audio_noise)
 
 
+OFF: dict[str, Any] = {f.name: 0 for f in dataclasses.fields(AugmentConfig)}
+NO_CHANGES = AugmentConfig(**OFF)
+
+
 @dataclass(frozen=True)
 class MissingConfig:
     """What is done about a sense that is missing or damaged.

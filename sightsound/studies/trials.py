@@ -21,7 +21,7 @@ import torch
 from safetensors.torch import load_file
 
 from sightsound.answers import Answered, answer_rows
-from sightsound.config import AugmentConfig
+from sightsound.config import NO_CHANGES
 from sightsound.data.batches import Rows
 from sightsound.fusion.search import Search
 from sightsound.model import ClassifierNetwork, build_network
@@ -38,7 +38,6 @@ STEPS_AN_EPOCH = 50  # at least, on embeddings: more views and smaller batches w
 FEWEST_STEPS = EMBEDDED_EPOCHS * STEPS_AN_EPOCH  # of any strategy on trained encoders
 EXCHANGING_SHARE = 0.2  # of the epochs, for strategies whose encoders have to run
 FINETUNED_SHARE = 0.1  # of the epochs, in the first round
-NO_CHANGES = AugmentConfig(0, 0, 0, False, 0, 0, 0, 0, 0)
 
 
 class Trial(NamedTuple):

@@ -1,10 +1,12 @@
 """Chance changes: nothing at zero, the stated amount otherwise, each row its own."""
 
+import dataclasses
 import math
 
 import pytest
 import torch
 
+from sightsound.config import NO_CHANGES
 from sightsound.features.augment import AugmentImage, AugmentWaveform, FilterFrames, MaskFrames, mix
 
 IMAGES = torch.rand(40, 2, 12, 16) * 255
@@ -100,3 +102,7 @@ def test_erased_areas_have_the_stated_size() -> None:
     images = torch.rand(200, 1, 50, 50)
     share = (AugmentImage(0, 0, 1.0, False)(images) != images).float().mean((1, 2, 3))
     assert share.min() > 0.01 and share.max() < 0.25 and math.isclose(float(share.mean()), 0.1, abs_tol=0.03)
+
+
+def test_no_changes_are_none() -> None:
+    assert not any(dataclasses.asdict(NO_CHANGES).values())
