@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, cast
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
@@ -209,17 +210,10 @@ def bank_of(pairs: Pairs, meanings: dict[str, Tensor]) -> Bank:
     frame = pairs.table.frame[pairs.table.frame["split"] == "train"]
     files = {}
     for m in meanings:
-        entry = pairs.rows.stores[m].entry[pairs.rows.rows]
-        _, first = torch_first(entry)
-        files[m] = [str(pairs.table.path(name).absolute()) for name in frame[m].iloc[first.tolist()]]
+        entry = pairs.rows.stores[m].entry[pairs.rows.rows].numpy()
+        first = np.unique(entry, return_index=True)[1]  # in the order of `files_of`
+        files[m] = [str(pairs.table.path(name).absolute()) for name in frame[m].iloc[first]]
     return Bank(files, meanings)
-
-
-def torch_first(values: Tensor) -> tuple[Tensor, Tensor]:
-    """Distinct values, sorted, and where each stands first."""
-    found, inverse = torch.unique(values, return_inverse=True)
-    first = torch.full_like(found, len(values)).scatter_reduce(0, inverse, torch.arange(len(values)), "amin")
-    return found, first
 
 
 def _varied(given: Tensor, modality: str, config: TranslatorConfig) -> Tensor:
