@@ -5,6 +5,7 @@ own embeddings (B, D) per modality + presence -> `Filled`; the network then fuse
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Protocol, cast
 
@@ -15,7 +16,7 @@ from sightsound.types import Filled
 
 KEPT_ROWS = 2048  # complete training rows that `nearest` looks among
 HELD_OUT = 0.1  # of the complete rows, for the uncertainty
-HIDDEN, STEPS, BATCH, RATE = 256, 400, 128, 1e-2  # of the networks of `predict` and `generate`
+HIDDEN, STEPS, PASSES, BATCH, RATE = 256, 400, 200, 128, 1e-2  # of `predict` and `generate`; the fewer steps count
 IMAGINED, FLOW_STEPS = 8, 8  # possibilities of `generate`, and the steps to each
 
 
@@ -212,9 +213,10 @@ def _train(net: nn.Sequential, loss_of: Callable[[Tensor], Tensor], rows: int) -
         for layer in net:
             if isinstance(layer, nn.Linear):
                 layer.reset_parameters()
-        optimizer = torch.optim.AdamW(net.parameters(), weight_decay=0.01)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, STEPS)
-        for _ in range(STEPS):
+        optimizer = torch.optim.AdamW(net.parameters(), weight_decay=0.01, fused=True)
+        steps = min(STEPS, math.ceil(PASSES * rows / BATCH))
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, steps)
+        for _ in range(steps):
             loss = loss_of(torch.randint(rows, (BATCH,)))
             optimizer.zero_grad()
             loss.backward()

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from sightsound.data.batches import Rows, loader
 from sightsound.errors import RunError
 from sightsound.training.fit import Progress, trainer_of
-from sightsound.training.module import one_cycle
+from sightsound.training.module import adamw, one_cycle
 from sightsound.translator import TranslatorNetwork
 from sightsound.translator_config import TranslatorConfig
 from sightsound.types import Batch
@@ -108,5 +108,5 @@ class Task(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """AdamW under a one-cycle schedule, stepped every batch."""
-        optimizer = torch.optim.AdamW(self.lesson.trained, weight_decay=WEIGHT_DECAY)
+        optimizer = adamw(self, self.lesson.trained, WEIGHT_DECAY)
         return one_cycle(optimizer, [self.config.learning_rate], self.steps, WARM_UP)

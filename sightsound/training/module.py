@@ -146,10 +146,8 @@ class Stage(LightningModule):
     def configure_optimizers(self) -> Any:
         """AdamW under a one-cycle schedule, stepped every batch."""
         how = self.optimization
-        fused = self.trainer.precision != "16-mixed" and self.device.type in ("cpu", "cuda")
-        optimizer = torch.optim.AdamW(how.trained, weight_decay=how.weight_decay, fused=fused)
         peaks = [group["lr"] for group in how.trained]
-        return one_cycle(optimizer, peaks, how.steps, how.warm_up)
+        return one_cycle(adamw(self, how.trained, how.weight_decay), peaks, how.steps, how.warm_up)
 
     def _present(self, batch: Batch) -> dict[str, Tensor]:
         return {m: p if m in self.shown else torch.zeros_like(p) for m, p in batch.present.items()}
@@ -159,6 +157,12 @@ class Stage(LightningModule):
         if batch.target is None:
             raise ValueError("training needs targets")
         return batch.target
+
+
+def adamw(stage: LightningModule, trained: Any, weight_decay: float) -> torch.optim.Optimizer:
+    """AdamW in one piece where that can be: several times faster than weight by weight."""
+    fused = stage.trainer.precision != "16-mixed" and stage.device.type in ("cpu", "cuda")
+    return torch.optim.AdamW(trained, weight_decay=weight_decay, fused=fused)
 
 
 def one_cycle(optimizer: torch.optim.Optimizer, peaks: list[float], steps: int, warm_up: float) -> dict[str, Any]:

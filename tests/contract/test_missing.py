@@ -123,8 +123,8 @@ def test_several_possibilities_that_differ_where_little_is_known() -> None:
     generate.fit(image, sound)
     found, uncertainty = generate.imagine(image[:50])
     assert found.shape == (50, 8, 3)
-    assert 0.6 < float(uncertainty.mean()) <= 1
-    assert float(found.mean(2).abs().median()) > 0.6  # either of the two, seldom the mean of both
+    assert 0.6 < uncertainty.mean().item() <= 1
+    assert found.mean(2).abs().median().item() > 0.6  # either of the two, seldom the mean of both
 
 
 def test_a_policy_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,24 +19,19 @@ def checkpoint(run: Path) -> int:
     return last.stat().st_mtime_ns if last.exists() else 0
 
 
-def test_kill_and_resume(table: Path, tmp_path: Path) -> None:
-    options = ["--epochs", "25", "--patience", "25", "--batch-size", "8"]
-
-    def begin(run: Path, *more: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "sightsound", "train", str(table), "--out", str(run), *options, *more]
-        return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
-
-    whole = begin(tmp_path / "whole")
-    _, err = whole.communicate()
-    assert whole.returncode == 0, err
+def test_kill_and_resume(table: Path, tmp_path: Path, typed) -> None:
+    run = tmp_path / "killed"
+    train = ["train", str(table), "--epochs", "25", "--patience", "25", "--batch-size", "8", "--out"]
+    whole = typed(*train, tmp_path / "whole")
+    assert whole.code == 0, whole.err
     expected = json.loads((tmp_path / "whole" / "bundle" / "metrics.json").read_text())
 
     rng = random.Random(0)
-    run = tmp_path / "killed"
     killed = 0  # a busy machine may wake us only when the last run has ended
     for _ in range(KILLS):
         before = checkpoint(run)
-        process = begin(run, "--resume")
+        command = [sys.executable, "-m", "sightsound", *train, str(run), "--resume"]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
         while process.poll() is None and checkpoint(run) == before:  # mid-training: not all at start-up
             time.sleep(0.01)
         time.sleep(rng.uniform(0, 0.2))
@@ -46,9 +41,8 @@ def test_kill_and_resume(table: Path, tmp_path: Path) -> None:
         if (run / "bundle").exists():  # if it is there it is whole
             ss.load(run / "bundle")
     assert killed > 0
-    last = begin(run, "--resume")
-    _, err = last.communicate()
-    assert last.returncode == 0, err
+    last = typed(*train, run, "--resume")
+    assert last.code == 0, last.err
     assert json.loads((run / "bundle" / "metrics.json").read_text()) == expected
     weights = [(tmp_path / name / "bundle" / "model.safetensors").read_bytes() for name in ("whole", "killed")]
     assert weights[0] == weights[1]
