@@ -17,7 +17,7 @@ from torch import nn
 
 from sightsound.data.sources import avmnist
 from sightsound.data.sources.base import SourceOptions
-from sightsound.training.hardware import keep_freed_memory
+from sightsound.training.hardware import tune_process
 
 
 def lenet(blocks: int, side: int) -> nn.Module:
@@ -71,7 +71,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--seeds", type=int, default=1)
     given = parser.parse_args()
-    keep_freed_memory()
+    tune_process()
     options = SourceOptions(root=given.root)
     pairs = avmnist.pair(options)
     keep = np.flatnonzero((pairs["split"] != "train") | (pairs.groupby("split").cumcount() < given.train))

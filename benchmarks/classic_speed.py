@@ -26,7 +26,7 @@ from sightsound.data.named import dataset
 from sightsound.data.sources import SourceOptions
 from sightsound.data.table import read_table
 from sightsound.training.fit import fit
-from sightsound.training.hardware import keep_freed_memory
+from sightsound.training.hardware import tune_process
 from sightsound.training.kept import shortened
 from sightsound.training.prepare import prepare
 
@@ -139,7 +139,7 @@ def main() -> None:
     parser.add_argument("--measure", choices=[*MEASURES, "all"], default="all")
     given = parser.parse_args()
     table = dataset("mnist+fsdd", SourceOptions(root=str(given.data), pairs=given.pairs))
-    keep_freed_memory()
+    tune_process()
     for name, measure in MEASURES.items():
         if given.measure in (name, "all"):
             measure(given, table)

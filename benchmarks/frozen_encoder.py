@@ -21,7 +21,7 @@ from sightsound.data.named import dataset
 from sightsound.data.sources import SourceOptions
 from sightsound.data.table import read_table
 from sightsound.training.fit import fit
-from sightsound.training.hardware import keep_freed_memory
+from sightsound.training.hardware import tune_process
 from sightsound.training.kept import shortened
 from sightsound.training.prepare import prepare
 
@@ -46,7 +46,7 @@ def main() -> None:
     frame = pd.read_csv(table)
     frame["image"] = [str(table.parent / image) for image in frame["image"]]
     frame = frame.groupby("split").head(given.pairs)
-    keep_freed_memory()
+    tune_process()
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = f"{folder}/vit"
         transformers.ViTModel(transformers.ViTConfig()).save_pretrained(checkpoint)

@@ -37,7 +37,7 @@ from sightsound.data.sources import SourceOptions
 from sightsound.data.table import read_table
 from sightsound.inference import prepare_rows
 from sightsound.training.fit import fit
-from sightsound.training.hardware import keep_freed_memory
+from sightsound.training.hardware import tune_process
 from sightsound.training.kept import shortened
 from sightsound.training.prepare import prepare
 
@@ -95,7 +95,7 @@ class Clock(Callback):
 def read(given: argparse.Namespace) -> None:
     """Share of a step."""
     table = dataset("mnist+fsdd", SourceOptions(root=given.root, pairs=PAIRS))
-    keep_freed_memory()
+    tune_process()
     with tempfile.TemporaryDirectory() as folder:
         prepared = prepare(read_table(table), Config(batch_size=128, epochs=1), Path(folder))
         clock = Clock()
@@ -149,7 +149,7 @@ def memory(given: argparse.Namespace) -> None:
 def train(given: argparse.Namespace) -> None:
     """One epoch, and the peak of the process's resident memory."""
     with tempfile.TemporaryDirectory() as folder:
-        keep_freed_memory()
+        tune_process()
         prepared = prepare(read_table(given.table), Config(epochs=1), Path(folder))
         with shortened(prepared.network, prepared.kept):
             fit(prepared.network, prepared.config, prepared.rows, Path(folder))

@@ -33,6 +33,7 @@ from sightsound.registry import resolve
 from sightsound.studies.cost import Cost, costs
 from sightsound.studies.dependence import Dependence, conditional_dependence
 from sightsound.studies.trials import SENSES, Seed, Trial
+from sightsound.training.hardware import tune_process
 from sightsound.training.prepare import Prepared
 from sightsound.types import MODALITIES, Batch
 
@@ -223,6 +224,7 @@ class Field:
 
 def _try(seed: Seed, trial: Trial, jobs: int) -> None:
     """In a process of its own: the result is on disk then."""
+    tune_process()
     torch.set_num_threads(max((os.cpu_count() or 1) // jobs, 1))
     seed.tried(trial)
 

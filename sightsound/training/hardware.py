@@ -1,4 +1,4 @@
-"""What the machine allows: bfloat16 where it is computed in hardware, and memory that is not given back each step."""
+"""What the machine allows: bfloat16 where it is computed in hardware, and a process that trains faster."""
 
 import ctypes
 import sys
@@ -25,12 +25,17 @@ def resolve_precision(precision: str, accelerator: str) -> str:
     return "bf16-mixed" if quick or capabilities.get("amx_bf16") else "32-true"
 
 
-def keep_freed_memory() -> None:
-    """Lets glibc keep freed memory for the next step.
+def tune_process() -> None:
+    """Makes training on the CPU faster; to be called before anything is computed, in each process that trains.
 
-    By default it returns every large block to the system and faults it in again page by page, which takes up to half
-    of a training step on the CPU. Does nothing where the C library is another one.
+    Numbers below 1e-38 become zero. The optimizer's moments of weights that no longer move shrink to such, and the
+    processor takes many times longer for each: a step of AdamW over 800,000 weights 3.9 ms instead of 0.5 ms. Only
+    threads that start later obey.
+
+    glibc keeps freed memory for the next step. By default it returns every large block to the system and faults it in
+    again page by page, which takes up to half of a step. Nothing happens where the C library is another one.
     """
+    torch.set_flush_denormal(True)
     if not sys.platform.startswith("linux"):
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

@@ -25,7 +25,7 @@ from sightsound.missing import IMPUTERS, Imputers, filler
 from sightsound.pipeline import Classifier, load
 from sightsound.training.calibrate import calibrate
 from sightsound.training.fit import fit
-from sightsound.training.hardware import keep_freed_memory
+from sightsound.training.hardware import tune_process
 from sightsound.training.impute import learnt
 from sightsound.training.kept import shortened
 from sightsound.training.prepare import Prepared, prepare
@@ -83,7 +83,7 @@ def writing(run: Path) -> Iterator[None]:
 
 def begun(table: Table, config: Config, run: Path, request: dict[str, Any], say: Callable[[str], object]) -> Prepared:
     """Prepares a table and makes the folder this run's: `config.yaml`, `request.json`."""
-    keep_freed_memory()
+    tune_process()
     prepared = prepare(table, config, run)
     for warning in prepared.warnings:
         say(f"Note: {warning}")

@@ -25,7 +25,7 @@ from sightsound.features.image import Standardize
 from sightsound.progress import progress_bar
 from sightsound.training.augment import Augment
 from sightsound.training.fit import some_features
-from sightsound.training.hardware import keep_freed_memory
+from sightsound.training.hardware import tune_process
 from sightsound.training.lesson import Lesson, fit_lesson
 from sightsound.training.prepare import check, fresh_network
 from sightsound.training.run import BUNDLE, claim, open_run, request_of, writing
@@ -78,7 +78,7 @@ def train_translator(
     if (run / BUNDLE).exists():
         return load_translator(run / BUNDLE)
     with writing(run):
-        keep_freed_memory()
+        tune_process()
         pairs = prepare_pairs(table, config, run)
         for warning in pairs.warnings:
             say(f"Note: {warning}")

@@ -1,4 +1,7 @@
-"""Which precision "auto" is on which processor."""
+"""Which precision "auto" is on which processor, and numbers too small to matter."""
+
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -23,3 +26,15 @@ def test_auto(monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, object], 
 
 def test_what_is_asked_for_stays() -> None:
     assert resolve_precision("64-true", "cpu") == "64-true"
+
+
+def test_numbers_too_small_to_matter_become_zero_in_every_thread() -> None:
+    code = """
+import torch
+from sightsound.training.hardware import tune_process
+tune_process()
+torch.set_num_threads(2)
+print(int((torch.full((1_000_000,), 1e-39) * 0.5).count_nonzero()))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "0", done.stderr
