@@ -130,7 +130,7 @@ class MissingConfig:
     """What is done about a sense that is missing or damaged.
 
     drop: leave the row out; mask: do without it; linear, gaussian: interpolate damaged parts, and a whole sense along
-    `time`; mean, nearest, predict: fill it in from the other sense; or package.module.Class.
+    `time`; mean, nearest, predict, generate: fill it in from the other sense; or package.module.Class.
     """
 
     image: str = "mask"

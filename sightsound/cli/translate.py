@@ -59,8 +59,8 @@ trained on real files takes for the class of what was given, how varied they are
 """
 
 
-DEMO = """Writes the embedded handwritten and spoken digits as files, trains a translator on them in some minutes, and
-has its translations of test files judged by a classifier of real ones.
+DEMO = """Writes the embedded handwritten and spoken digits as files, without noise, trains a translator on them in some
+minutes, and has its translations of test files judged by a classifier of real ones.
 
   sightsound translate demo
   sightsound translate demo --out runs/again --seed 1
@@ -101,7 +101,7 @@ def demo(arguments: Sequence[str]) -> None:
 
     out = Path(given.out)
     print(f"Writing the data to {out / 'data'}")
-    table = digits.write(out / "data")
+    table = digits.write(out / "data", noisy=False)
     config = TranslatorConfig(**QUICK, seed=given.seed)
     train_translator(table, out=out / "run", resume=(out / "run" / "request.json").exists(), config=config)
     judge, judged = out / "judge", out / "judged"

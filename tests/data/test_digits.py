@@ -1,10 +1,13 @@
 """The embedded data: small, whole, and no image or speaker on both sides of a split."""
 
 import hashlib
+import itertools
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from sklearn.datasets import load_digits
 
 from sightsound.data.sources import digits
 
@@ -35,6 +38,12 @@ def test_the_same_seed_gives_the_same_files(table: Path, tmp_path: Path) -> None
     for file in ("table.csv", "images/0005.png", "sounds/3000.wav"):
         sums = [hashlib.sha256((folder / file).read_bytes()).hexdigest() for folder in (table.parent, again.parent)]
         assert sums[0] == sums[1]
+
+
+def test_without_noise_words_stand_in_silence_and_an_image_is_the_same_each_time() -> None:
+    pairs = list(itertools.islice(digits._pairs(load_digits(), 0, noisy=False), 2 * digits.ROWS_PER_IMAGE))
+    assert all(np.quantile(np.abs(wave), 0.1) < 1e-3 for _, wave, _, _ in pairs)
+    assert np.array_equal(pairs[0][0], pairs[1][0]) and not np.array_equal(pairs[1][0], pairs[2][0])
 
 
 def test_a_complete_folder_is_kept(table: Path) -> None:

@@ -30,7 +30,7 @@ SOUND_SNR_DB = (-2.0, 12.0)
 SOUND_SECONDS = 0.7
 
 
-def write(folder: Path, seed: int = 0) -> Path:
+def write(folder: Path, seed: int = 0, noisy: bool = True) -> Path:
     """Writes images, sounds and `table.csv` (columns image, audio, label, split, group) into a folder.
 
     What is there already from an earlier, complete call is kept.
@@ -38,6 +38,7 @@ def write(folder: Path, seed: int = 0) -> Path:
     Args:
         folder: made if need be.
         seed: of the pairing, the split and the noise.
+        noisy: False for ink at full contrast and words in silence, which one sense alone can tell.
 
     Returns:
         the path of the table.
@@ -52,7 +53,7 @@ def write(folder: Path, seed: int = 0) -> Path:
     digits = load_digits()
     rows = []
     with progress_bar("writing digits", len(digits.images) * ROWS_PER_IMAGE) as bar:
-        for index, (pixels, wave, rate, row) in enumerate(_pairs(digits, seed)):
+        for index, (pixels, wave, rate, row) in enumerate(_pairs(digits, seed, noisy)):
             image, audio = f"images/{index:04d}.png", f"sounds/{index:04d}.wav"
             Image.fromarray(pixels).save(folder / image)
             write_wav(folder / audio, wave, rate)
@@ -64,8 +65,10 @@ def write(folder: Path, seed: int = 0) -> Path:
     return table
 
 
-def _pairs(digits: Any, seed: int) -> Iterator[tuple[NDArray[np.uint8], NDArray[Any], int, dict[str, object]]]:
-    """Noisy pixels (28, 28) uint8, noisy waveform (N,) float, its rate, and label, split and group (the speaker)."""
+def _pairs(
+    digits: Any, seed: int, noisy: bool
+) -> Iterator[tuple[NDArray[np.uint8], NDArray[Any], int, dict[str, object]]]:
+    """Pixels (28, 28) uint8, waveform (N,) float, its rate, and label, split and group (the speaker)."""
     rng = np.random.default_rng(seed)
     sounds, rate = soundfile.read(HERE / "spoken_digits.opus", dtype="float32")
     words = pd.read_csv(HERE / "spoken_digits.csv")
@@ -77,8 +80,8 @@ def _pairs(digits: Any, seed: int) -> Iterator[tuple[NDArray[np.uint8], NDArray[
         split = split_of_image[index]
         for word in rng.choice(voices[label, split], ROWS_PER_IMAGE, replace=False):
             start, samples, speaker = words.loc[word, ["start_sample", "samples", "speaker"]]
-            pixels = _noisy_image(small, rng)
-            wave = _noisy_sound(sounds[start : start + samples], round(SOUND_SECONDS * rate), rng)
+            pixels = _image(small, rng, noisy)
+            wave = _sound(sounds[start : start + samples], round(SOUND_SECONDS * rate), rng, noisy)
             yield pixels, wave, rate, {"label": int(label), "split": split, "group": speaker}
 
 
@@ -88,20 +91,23 @@ def _split(items: NDArray[Any], rng: np.random.Generator) -> dict[object, str]:
     return {item: name for name, part in zip(SHARES, parts, strict=True) for item in part}
 
 
-def _noisy_image(small: NDArray[Any], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """(8, 8) levels 0 to 16 -> (28, 28) uint8 in Gaussian noise, at a random contrast."""
+def _image(small: NDArray[Any], rng: np.random.Generator, noisy: bool) -> NDArray[np.uint8]:
+    """(8, 8) levels 0 to 16 -> (28, 28) uint8; noisy: in Gaussian noise, at a random contrast."""
     large = Image.fromarray((small / 16 * 255).astype(np.uint8)).resize((PIXELS, PIXELS), Image.Resampling.BICUBIC)
+    if not noisy:
+        return np.asarray(large)
     ink = np.asarray(large, dtype=float) * rng.uniform(*IMAGE_CONTRAST)
     return (ink + rng.normal(0, IMAGE_NOISE, ink.shape)).clip(0, 255).astype(np.uint8)
 
 
-def _noisy_sound(word: NDArray[Any], length: int, rng: np.random.Generator) -> NDArray[Any]:
-    """A word at a random place in white noise at a random signal-to-noise ratio, peak at 0.9."""
+def _sound(word: NDArray[Any], length: int, rng: np.random.Generator, noisy: bool) -> NDArray[Any]:
+    """A word at a random place, peak at 0.9; noisy: in white noise at a random signal-to-noise ratio."""
     wave = np.zeros(max(length, len(word)))
     start = rng.integers(0, len(wave) - len(word) + 1)
     wave[start : start + len(word)] = word
-    power = np.mean(word**2) / 10 ** (rng.uniform(*SOUND_SNR_DB) / 10)
-    wave += rng.normal(0, np.sqrt(power), len(wave))
+    if noisy:
+        power = np.mean(word**2) / 10 ** (rng.uniform(*SOUND_SNR_DB) / 10)
+        wave += rng.normal(0, np.sqrt(power), len(wave))
     return np.asarray(0.9 * wave / np.abs(wave).max())
 
 
