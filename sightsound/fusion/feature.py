@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from sightsound.fusion.base import ABSENT, HIDDEN, Combined, Fusion, Tensors, dense, sum_of
 
+EMBRACED = 512  # numbers in the joint vector of `embrace`
+
 
 class Concat(Fusion):
     """Embeddings side by side, dense 64, dense C. An absent modality's embedding is zeros."""
@@ -62,7 +64,14 @@ class Sum(Projected):
 
 
 class Max(Projected):
-    """The largest of the projected embeddings that are there, number by number."""
+    """The largest of the projected embeddings that are there, number by number; normalised, dense 64, dense C.
+
+    One layer after it can read what both senses tell only together, but does not learn to.
+    """
+
+    def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
+        super().__init__(embedding_sizes, stage_channels, classes)
+        self.classify = nn.Sequential(nn.LayerNorm(self.size), dense(self.size, classes))
 
     def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """Per modality (B, D) -> logits (B, C); no weights."""
@@ -199,8 +208,14 @@ class Interaction(Fusion):
 class Embrace(Projected):
     """EmbraceNet (Choi & Lee, 2019): each number of the joint vector is taken from one modality, drawn by chance.
 
+    The vector is long, so that whatever is drawn says enough of each modality; normalised, dense 64, dense C follow.
     Outside training the mean over all draws stands in, so that an answer is always the same.
     """
+
+    def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
+        super().__init__(embedding_sizes, stage_channels, classes)
+        self.project = nn.ModuleDict({m: nn.Linear(embedding_sizes[m], EMBRACED) for m in self.modalities})
+        self.classify = nn.Sequential(nn.LayerNorm(EMBRACED), dense(EMBRACED, classes))
 
     def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """Per modality (B, D) -> logits (B, C); weights are the chances of being drawn."""
