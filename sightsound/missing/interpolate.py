@@ -5,7 +5,7 @@ The same two functions serve pixels (d = 2), spectrogram frames and embeddings a
 
 from __future__ import annotations
 
-import itertools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,9 +16,16 @@ from scipy.spatial import KDTree, QhullError
 Array = NDArray[np.float64]
 
 NEIGHBOURS = 24  # known points that a Gaussian process listens to; further ones hardly count
-LENGTHS = (1.0, 2.0, 4.0, 8.0, 16.0)  # candidates for the length scale, in distances between neighbours
-NOISES = (1e-4, 1.0)  # candidates for the variance of the noise, as a share of the signal's
-TRIED = 30  # known points that both are chosen by
+KERNELS: dict[str, Callable[[Array], Array]] = {  # covariance at squared distances; the rough one: Ornstein-Uhlenbeck
+    "smooth": lambda apart: np.exp(-apart / 2),
+    "rough": lambda apart: np.exp(-np.sqrt(apart)),
+}
+# of a process: kernel, length scale in distances between neighbours, variance of the noise as a share of the signal's
+PROCESSES = [
+    *(("smooth", length, noise) for length in (1.0, 2.0, 4.0, 8.0, 16.0) for noise in (1e-4, 1.0)),
+    *(("rough", length, 1e-4) for length in (4.0, 16.0, 64.0)),
+]
+TRIED = 30  # known points that the process is chosen by
 
 
 class Interpolated(NamedTuple):
@@ -50,10 +57,10 @@ def linear(known: NDArray[Any], values: NDArray[Any], wanted: NDArray[Any]) -> I
 
 
 def gaussian(known: NDArray[Any], values: NDArray[Any], wanted: NDArray[Any]) -> Interpolated:
-    """The mean of a Gaussian process with a squared-exponential kernel, given the nearest known points.
+    """The mean of a Gaussian process, given the nearest known points.
 
-    Local kriging (Rasmussen & Williams, 2006, section 2.2, on neighbourhoods), with the length scale and the noise that
-    best predict known points from others as far away as those around the gaps are.
+    Local kriging (Rasmussen & Williams, 2006, section 2.2, on neighbourhoods), with the kernel, length scale and noise
+    that best predict known points from others as far away as those around the gaps are.
 
     Args:
         known: (n, d) points, n at least 1.
@@ -62,15 +69,15 @@ def gaussian(known: NDArray[Any], values: NDArray[Any], wanted: NDArray[Any]) ->
     """
     known, values, wanted = (np.asarray(x, np.float64) for x in (known, values, wanted))
     tree = KDTree(known)
-    length, noise = _fitted(tree, known, values, wanted)
+    process = _fitted(tree, known, values, wanted)
     near = np.asarray(tree.query(wanted, min(NEIGHBOURS, len(known)))[1]).reshape(len(wanted), -1)
-    return _kriged(known[near], values[near], wanted, length, noise)
+    return _kriged(known[near], values[near], wanted, *process)
 
 
-def _fitted(tree: KDTree, known: Array, values: Array, wanted: Array) -> tuple[float, float]:
-    """Length scale and noise."""
+def _fitted(tree: KDTree, known: Array, values: Array, wanted: Array) -> tuple[str, float, float]:
+    """Kernel, length scale and noise."""
     if len(known) < 3:
-        return 1.0, NOISES[0]
+        return PROCESSES[0]
     tried = np.unique(np.linspace(0, len(known) - 1, TRIED).astype(int))
     gap = float(np.median(np.asarray(tree.query(wanted)[0])))
     distance, near = map(np.asarray, tree.query(known[tried], min(4 * NEIGHBOURS, len(known))))
@@ -79,18 +86,19 @@ def _fitted(tree: KDTree, known: Array, values: Array, wanted: Array) -> tuple[f
     order = np.argsort(too_near, axis=1, kind="stable")[:, : min(NEIGHBOURS, near.shape[1] - 1)]
     others = np.take_along_axis(near, order, 1)
     errors = {}
-    for scale, noise in itertools.product(LENGTHS, NOISES):
-        guessed = _kriged(known[others], values[others], known[tried], scale * spacing, noise).values
-        errors[scale * spacing, noise] = float(((guessed - values[tried]) ** 2).sum())
-    return min(errors, key=lambda pair: errors[pair])
+    for kernel, scale, noise in PROCESSES:
+        process = kernel, scale * spacing, noise
+        guessed = _kriged(known[others], values[others], known[tried], *process).values
+        errors[process] = float(((guessed - values[tried]) ** 2).sum())
+    return min(errors, key=lambda process: errors[process])
 
 
-def _kriged(known: Array, values: Array, wanted: Array, length: float, noise: float) -> Interpolated:
+def _kriged(known: Array, values: Array, wanted: Array, kernel: str, length: float, noise: float) -> Interpolated:
     """Known (w, k, d) points with (w, k, v) values around each of (w, d) wanted ones."""
     apart = ((known[:, :, None] - known[:, None]) ** 2).sum(-1)
     away = ((known - wanted[:, None]) ** 2).sum(-1)
-    covariance = np.exp(-apart / (2 * length**2)) + noise * np.eye(known.shape[1])
-    with_wanted = np.exp(-away / (2 * length**2))
+    covariance = KERNELS[kernel](apart / length**2) + noise * np.eye(known.shape[1])
+    with_wanted = KERNELS[kernel](away / length**2)
     weights = np.linalg.solve(covariance, with_wanted[..., None])[..., 0]
     mean = values.mean(1)
     found = mean + np.einsum("wk,wkv->wv", weights, values - mean[:, None])

@@ -18,8 +18,7 @@ from sightsound.missing.gaps import Gaps
 from sightsound.missing.interpolate import METHODS
 
 SHORT_SECONDS = 0.002  # gaps up to here are interpolated sample by sample
-# of the spectrogram that longer gaps are filled in; a process averages frames, a line knows two, which are to be steady
-FRAME_SECONDS, OVERLAP = {"linear": 0.016, "gaussian": 0.008}, 4
+FRAME_SECONDS, OVERLAP = 0.016, 4  # of the spectrogram that longer gaps are filled in
 PHASE_ROUNDS = 4  # of Griffin & Lim (1984), for phases that fit the samples around a gap
 COMPRESSION = 0.3  # power of the amplitude that is interpolated, about loudness
 NEAR = 4  # pixels around the gaps that they are filled from
@@ -79,7 +78,7 @@ def _filled_spectrogram(
     sound: NDArray[Any], rate_hz: int, gaps: Gaps, method: str
 ) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """The sound with gaps filled by frames whose loudness lies between that of the whole frames around."""
-    size = max(OVERLAP * round(FRAME_SECONDS[method] * rate_hz / OVERLAP), OVERLAP)
+    size = max(OVERLAP * round(FRAME_SECONDS * rate_hz / OVERLAP), OVERLAP)
     hop, window = size // OVERLAP, torch.hann_window(size, dtype=torch.float64)
     known = torch.from_numpy(sound)
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.interpolate import griddata
 from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import RBF
+from sklearn.gaussian_process.kernels import RBF, Kernel, Matern
 
 from sightsound.missing import interpolate
 from sightsound.missing.interpolate import METHODS, gaussian, linear
@@ -28,12 +28,13 @@ def test_linear_is_scipys() -> None:
     np.testing.assert_allclose(linear(known, values, wanted).values[inside], expected[inside])
 
 
-def test_gaussian_is_scikit_learns(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("kernel", "same"), [("smooth", RBF(1.3)), ("rough", Matern(1.3, nu=0.5))])
+def test_gaussian_is_scikit_learns(kernel: str, same: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     known, wanted = rng.random((20, 1)) * 10, rng.random((7, 1)) * 10  # fewer than are listened to: nothing is local
     values = np.stack([np.sin(known[:, 0]), np.cos(known[:, 0])], 1)
-    monkeypatch.setattr(interpolate, "_fitted", lambda *_: (1.3, 1e-3))
-    process = GaussianProcessRegressor(RBF(1.3), alpha=1e-3, optimizer=None)
+    monkeypatch.setattr(interpolate, "_fitted", lambda *_: (kernel, 1.3, 1e-3))
+    process = GaussianProcessRegressor(same, alpha=1e-3, optimizer=None)
     process.fit(known, values - values.mean(0))
     mean, deviation = process.predict(wanted, return_std=True)
     found = gaussian(known, values, wanted)
