@@ -20,6 +20,7 @@ from sightsound.studies.compare import CompareOptions, Study, chosen, compare
 from sightsound.studies.recommend import Recommendation, recommend
 from sightsound.studies.table import Row, rows
 from sightsound.studies.trials import Seed
+from sightsound.training.hardware import tuned_process
 from sightsound.training.impute import learnt
 from sightsound.training.kept import shortened
 from sightsound.training.prepare import Prepared
@@ -81,7 +82,7 @@ def run_comparison(
     table = read_table(source, config.columns)
     request = request_of(table, config)
     open_run(run, request, resume)
-    with writing(run):
+    with tuned_process(), writing(run):
         prepared = begun(table, config, run, request, say)
         if not len(prepared.rows["test"]):
             raise TableError(f"{table.name}: a comparison is about test rows, and there are none (column split).")

@@ -2,6 +2,8 @@
 
 import ctypes
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -43,3 +45,13 @@ def tune_process() -> None:
         mallopt(MMAP_THRESHOLD, 1 << 30)
         mallopt(TRIM_THRESHOLD, (1 << 31) - 1)
         mallopt(TOP_PAD, 64 << 20)
+
+
+@contextmanager
+def tuned_process() -> Iterator[None]:
+    """Within, the process is tuned; afterwards small numbers count again, for whoever goes on in it."""
+    tune_process()
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)

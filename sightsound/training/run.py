@@ -25,7 +25,7 @@ from sightsound.missing import IMPUTERS, Imputers, filler
 from sightsound.pipeline import Classifier, load
 from sightsound.training.calibrate import calibrate
 from sightsound.training.fit import fit
-from sightsound.training.hardware import tune_process
+from sightsound.training.hardware import tuned_process
 from sightsound.training.impute import learnt
 from sightsound.training.kept import shortened
 from sightsound.training.prepare import Prepared, prepare
@@ -59,7 +59,7 @@ def train(
     open_run(run, request_of(table, config), resume)
     if (run / BUNDLE).exists():
         return load(run / BUNDLE)
-    with writing(run):
+    with tuned_process(), writing(run):
         prepared = begun(table, config, run, request_of(table, config), say)
         say(describe(prepared))
         with shortened(prepared.network, prepared.kept):
@@ -83,7 +83,6 @@ def writing(run: Path) -> Iterator[None]:
 
 def begun(table: Table, config: Config, run: Path, request: dict[str, Any], say: Callable[[str], object]) -> Prepared:
     """Prepares a table and makes the folder this run's: `config.yaml`, `request.json`."""
-    tune_process()
     prepared = prepare(table, config, run)
     for warning in prepared.warnings:
         say(f"Note: {warning}")

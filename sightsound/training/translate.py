@@ -25,7 +25,7 @@ from sightsound.features.image import Standardize
 from sightsound.progress import progress_bar
 from sightsound.training.augment import Augment
 from sightsound.training.fit import some_features
-from sightsound.training.hardware import tune_process
+from sightsound.training.hardware import tuned_process
 from sightsound.training.lesson import Lesson, fit_lesson
 from sightsound.training.prepare import check, fresh_network
 from sightsound.training.run import BUNDLE, claim, open_run, request_of, writing
@@ -77,8 +77,7 @@ def train_translator(
     open_run(run, request, resume)
     if (run / BUNDLE).exists():
         return load_translator(run / BUNDLE)
-    with writing(run):
-        tune_process()
+    with tuned_process(), writing(run):
         pairs = prepare_pairs(table, config, run)
         for warning in pairs.warnings:
             say(f"Note: {warning}")
