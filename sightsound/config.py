@@ -185,8 +185,9 @@ class Config:
     schedule: Literal["joint", "staged", "staged+finetune", "fusion+joint"] = "joint"
     """joint: all at once; staged: each sense first, then the fusion on the frozen encoders; +finetune: then all;
     fusion+joint: the fusion first, on encoders as they are, then all, for classes that only both senses tell."""
-    balance: Literal["heads", "none", "ogm-ge", "gradient-blend", "unimodal-teacher"] = "heads"
-    """What keeps one sense from starving the other: a loss for each sense's own head, alone or with a method more."""
+    balance: Literal["apart", "heads", "none", "ogm-ge", "gradient-blend", "unimodal-teacher"] = "apart"
+    """What keeps one sense from starving the other. apart: each encoder learns from its own head alone; heads: from the
+    fused answer too; the others: so with a method more; none: from the fused answer alone."""
     epochs: int | None = None
     """Most epochs (of each stage); default: 1,000 steps' worth, at least 10 and at most 100."""
     patience: int = 10
@@ -209,6 +210,10 @@ class Config:
     def __post_init__(self) -> None:
         if not self.modalities or set(self.modalities) - set(MODALITIES):
             raise ConfigError(f"modalities is {list(self.modalities)}; it takes one or both of {list(MODALITIES)}.")
+        if self.schedule == "fusion+joint" and self.balance == "apart":
+            raise ConfigError(
+                "In schedule fusion+joint the fused answer teaches the encoders: give --balance none or heads."
+            )
         ordered = tuple(m for m in MODALITIES if m in self.modalities)  # YAML and JSON bring a list, in any order
         object.__setattr__(self, "modalities", ordered)
         positive = {

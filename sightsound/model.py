@@ -12,6 +12,7 @@ from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from sightsound.config import Config, clip_seconds, image_shape
 from sightsound.encoders import ENCODERS, pretrained
@@ -71,6 +72,7 @@ class ClassifierNetwork(nn.Module):
         self.fusion = fusion
         self.classes = classes
         self.heads_teach = True  # whether the losses of the heads reach the encoders
+        self.fusion_teaches = True  # whether the loss of the fused answer reaches encoders and heads
         self.fill: Fill | None = None  # stands in for absent modalities where all are asked together
         # what heads and strategies read; as it is, unless `settle` was called
         self.settled = nn.ModuleDict({m: Standardize(encoders[m].embedding_size, 0) for m in self.modalities})
@@ -153,13 +155,15 @@ class ClassifierNetwork(nn.Module):
         joined, shared = own, None
         for k in range(STAGES):
             stages = {m: self._encoder(m).stages[k] for m in self.modalities}
-            own, joined = _both(stages, own, joined)
-            maps, shared = self.fusion.exchange(k, joined, present, shared)
-            joined = joined if maps is joined else dict(maps)
-        own, joined = _both({m: self._encoder(m).pool for m in self.modalities}, own, joined)
+            own, joined = self._both(stages, own, joined)
+            read = self._to_fuse(joined) if joined is own else joined
+            maps, shared = self.fusion.exchange(k, read, present, shared)
+            joined = joined if maps is read else dict(maps)
+        own, joined = self._both({m: self._encoder(m).pool for m in self.modalities}, own, joined)
         alone = {m: self.settled[m](z.float()) for m, z in own.items()}
-        together = alone if joined is own else {m: self.settled[m](z.float()) for m, z in joined.items()}
-        return Encoded(alone, together, shared)
+        if joined is own:
+            return Encoded(alone, self._to_fuse(alone), shared)
+        return Encoded(alone, {m: self.settled[m](z.float()) for m, z in joined.items()}, shared)
 
     def _decide(self, encoded: Encoded, present: dict[str, Tensor], fill: Fill | None) -> Output:
         """Embeddings (B, D) -> `Output`."""
@@ -187,12 +191,27 @@ class ClassifierNetwork(nn.Module):
         with torch.autocast(own[self.modalities[0]].device.type, enabled=False):
             read = own if self.heads_teach else {m: z.detach() for m, z in own.items()}
             scores = {m: _keep(present[m], self.heads[m](read[m])) for m in self.modalities}
-            logits, weights = self.fusion.combine(joined, scores, present, shared)
+            logits, weights = self.fusion.combine(joined, self._to_fuse(scores), present, shared)
         single = torch.stack([scores[m] for m in self.modalities]).sum(0)
         alone = torch.stack([present[m] for m in self.modalities]).sum(0) == 1
         subset = torch.stack([present[m].long() << i for i, m in enumerate(self.modalities)]).sum(0)
         logits = torch.where(alone[:, None], single, logits) / self.temperature[subset][:, None]
         return logits, scores, weights
+
+    def _both(
+        self, modules: dict[str, nn.Module], own: dict[str, Tensor], joined: dict[str, Tensor]
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The modules applied to both sets of maps; once, where these are the same."""
+        after = {m: module(own[m]) for m, module in modules.items()}
+        if joined is own:
+            return after, after
+        if self.fusion_teaches:
+            return after, {m: module(joined[m]) for m, module in modules.items()}
+        return after, {m: _as_it_is(module, joined[m]) for m, module in modules.items()}
+
+    def _to_fuse(self, made: dict[str, Tensor]) -> dict[str, Tensor]:
+        """What encoders or heads made, as the strategy gets it."""
+        return made if self.fusion_teaches else {m: x.detach() for m, x in made.items()}
 
     def strangeness(self, modality: str, energy: Tensor) -> Tensor:
         """Energies (B,) of a head -> the share (B,) of validation rows whose energy is lower."""
@@ -267,12 +286,11 @@ def energy_of(scores: Tensor) -> Tensor:
     return -scores.logsumexp(1)
 
 
-def _both(
-    modules: dict[str, nn.Module], own: dict[str, Tensor], joined: dict[str, Tensor]
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """The modules applied to both sets of maps; once, where these are the same."""
-    after = {m: module(own[m]) for m, module in modules.items()}
-    return after, after if joined is own else {m: module(joined[m]) for m, module in modules.items()}
+def _as_it_is(module: nn.Module, values: Tensor) -> Tensor:
+    """The module applied to values: gradients flow through it to these, and not to its parameters."""
+    fixed = {name: parameter.detach() for name, parameter in module.named_parameters()}
+    made: Tensor = functional_call(module, fixed, (values,))
+    return made
 
 
 def _keep(present: Tensor, values: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from sightsound.types import Batch, Output
 
 
 class Heads:
-    """The default: every loss counts the same, so that each sense is trained as if it were alone.
+    """Every loss counts the same: the fused answer's teaches the encoders too, and each head's keeps its own awake.
 
     Peng et al. (2022) name the problem that this answers.
 
@@ -31,6 +31,7 @@ class Heads:
 
     needs_single_senses = False  # whether each sense is trained alone before
     heads_teach = True  # whether the losses of the heads reach the encoders
+    fusion_teaches = True  # whether the loss of the fused answer does
 
     def __init__(self, network: ClassifierNetwork) -> None:
         self.weights = dict.fromkeys((FUSED, *network.modalities), 1.0)
@@ -53,6 +54,16 @@ class Heads:
     def restore(self, state: dict[str, object]) -> None:
         """The inverse of `state`."""
         self.__dict__.update(state)
+
+
+class Apart(Heads):
+    """The default: each encoder learns from its own head alone, the strategy from the fused answer, at the same time.
+
+    So each sense is trained as if the other were not there, and is as good when it is alone. Keeping the senses'
+    losses out of each other's encoders is the answer of Fan et al. (detached multimodal learning, 2024).
+    """
+
+    fusion_teaches = False
 
 
 class FusedOnly(Heads):
@@ -161,6 +172,7 @@ class UnimodalTeacher(Heads):
 
 
 BALANCES: dict[str, type[Heads]] = {
+    "apart": Apart,
     "heads": Heads,
     "none": FusedOnly,
     "ogm-ge": OgmGe,

@@ -119,8 +119,9 @@ def fit(
         if not done.exists():
             # a sense that is trained alone has nothing to be balanced against
             network.heads_teach = balance.heads_teach or len(part.shown) == 1
+            network.fusion_teaches = balance.fusion_teaches
             _fit_part(network, part, config, rows, run, balance if len(part.shown) > 1 else Heads(network), watchers)
-            network.heads_teach = True
+            network.heads_teach = network.fusion_teaches = True
             partial = done.with_suffix(".partial")
             save_file({name: value.contiguous() for name, value in network.state_dict().items()}, partial)
             partial.replace(done)

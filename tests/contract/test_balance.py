@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from sightsound.config import Config
-from sightsound.fusion import DECISION, FEATURE, HIERARCHICAL
+from sightsound.fusion import DECISION, FEATURE, HIERARCHICAL, STRATEGIES
 from sightsound.model import ClassifierNetwork
-from sightsound.training.balance import BALANCES, GradientBlend, Heads, OgmGe
+from sightsound.training.balance import BALANCES, Apart, GradientBlend, Heads, OgmGe
 from tests.contract.batches import batch_of, network_with
 
 ONE_EACH = [next(iter(family)) for family in (FEATURE, DECISION, HIERARCHICAL)]
@@ -17,7 +17,7 @@ ONE_EACH = [next(iter(family)) for family in (FEATURE, DECISION, HIERARCHICAL)]
 
 def stepped(balance: Heads, network: ClassifierNetwork, missing: bool = False) -> torch.Tensor:
     torch.manual_seed(0)
-    network.heads_teach = balance.heads_teach
+    network.heads_teach, network.fusion_teaches = balance.heads_teach, balance.fusion_teaches
     network.zero_grad()
     batch = network.featurize(batch_of(6, missing=missing))
     loss = balance.loss(network.fuse(batch), batch, batch.target)
@@ -60,6 +60,25 @@ def test_none_leaves_the_encoders_to_the_fused_answer() -> None:
     assert all(p.grad is None or not p.grad.any() for p in network.encoders.parameters())
     stepped(BALANCES["heads"](network), network)
     assert all(p.grad.any() for p in network.encoders.image.parameters())
+
+
+def gradients(balance: type[Heads], fusion: str) -> dict[str, torch.Tensor]:
+    """By name, with weights of the senses that do not depend on the strategy."""
+    network, senses = network_with(fusion), network_with("vote").state_dict()
+    network.load_state_dict({n: v for n, v in senses.items() if not n.startswith("fusion.")}, strict=False)
+    stepped(balance(network), network)
+    return {name: torch.zeros_like(p) if p.grad is None else p.grad for name, p in network.named_parameters()}
+
+
+@pytest.mark.parametrize("fusion", STRATEGIES)
+def test_apart_no_strategy_touches_what_a_sense_learns(fusion: str) -> None:
+    found, alone = gradients(Apart, fusion), gradients(Apart, "vote")
+    assert all(torch.equal(found[name], alone[name]) for name in alone)
+    together = gradients(Heads, fusion)
+    for name in set(found) - set(alone):  # the strategy learns what it would otherwise
+        torch.testing.assert_close(found[name], together[name])
+    if fusion not in DECISION:  # which are never taught by their strategy
+        assert any(not torch.equal(together[name], alone[name]) for name in alone)
 
 
 def test_gradient_modulation_slows_the_sense_that_is_ahead() -> None:

@@ -183,7 +183,9 @@ def test_every_chance_change_at_once_still_learns(table: Path, tmp_path: Path) -
 
 def test_fusion_first_settles_the_embeddings_and_travels_in_the_bundle(table: Path, tmp_path: Path) -> None:
     options = {**QUICK, "epochs": 30, "learning_rate": 0.03}  # of which the joint stage takes a tenth
-    classifier = ss.train(table, out=tmp_path / "run", schedule="fusion+joint", **options)
+    with pytest.raises(ConfigError, match="the fused answer teaches the encoders: give --balance none or heads"):
+        ss.train(table, out=tmp_path / "run", schedule="fusion+joint", **options)
+    classifier = ss.train(table, out=tmp_path / "run", schedule="fusion+joint", balance="heads", **options)
     assert accuracies(classifier.metrics)["image+audio"] >= 0.85
     spread = classifier.network.settled["audio"]
     assert spread.mean.abs().max() > 0 and (spread.std != 1).all()
