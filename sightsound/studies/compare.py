@@ -141,12 +141,13 @@ def compare(prepared: Prepared, options: CompareOptions, folder: Path, say: Call
     end = time.monotonic() + 60 * options.budget if options.budget else float("inf")
     seeds: list[Seed] = []
     for number in range(options.seeds):
-        if seeds and time.monotonic() > end:
+        seed = Seed(prepared, number, folder / f"seed-{number}")
+        if seeds and time.monotonic() > end and not seed.finished(SENSES_TRIAL):
             say(f"The budget allows for {len(seeds)} of {options.seeds} seeds.")
             break
         say(f"seed {number}: both senses, each alone")
-        seeds.append(Seed(prepared, number, folder / f"seed-{number}"))
-        seeds[-1].tried(SENSES_TRIAL)
+        seed.tried(SENSES_TRIAL)
+        seeds.append(seed)
     classes = len(prepared.labels)
     dependence = conditional_dependence(seeds[0].embedded["train"], seeds[0].embedded["val"], classes)
     joint = _reason(seeds, dependence)
@@ -202,10 +203,10 @@ class Field:
     def run(self, trials: Sequence[Trial]) -> None:
         """Trains each in every seed, as far as the budget goes; a trial counts when all its seeds are done."""
         for trial in trials:
+            if time.monotonic() > self.end and not all(seed.finished(trial) for seed in self.seeds):
+                self.say(f"{trial.strategy}: the budget is used up")
+                continue
             self.say(f"{trial.strategy}: {trial.way}")
-            if time.monotonic() > self.end:
-                self.say("The budget is used up; what is there is compared.")
-                return
             if self.jobs > 1:
                 Parallel(self.jobs)(delayed(_try)(seed, trial, self.jobs) for seed in self.seeds)
             self.scores[trial] = float(np.mean([self._score(seed, trial) for seed in self.seeds]))

@@ -125,15 +125,18 @@ class Seed:
 
     def tried(self, trial: Trial) -> Tried:
         """The result of a trial; trained now if it was not before."""
-        done = self.folder / trial.folder / "val.npz"
-        if not done.exists():
+        if not self.finished(trial):
             if trial.way != "joint":
                 _ = self.embedded  # what all share is not this one's time
             begin = time.perf_counter()
             network = self._trained(trial)
             self._seconds(trial.folder, time.perf_counter() - begin)
-            _write(done, self._answered(self._calibrate(network, trial), trial, "val"))
-        return Tried(_read(done), self.seconds(trial.folder))
+            _write(self._result(trial), self._answered(self._calibrate(network, trial), trial, "val"))
+        return Tried(_read(self._result(trial)), self.seconds(trial.folder))
+
+    def finished(self, trial: Trial) -> bool:
+        """Whether its result is on disk."""
+        return self._result(trial).exists()
 
     def test(self, trial: Trial) -> Answered:
         """What a finished trial says of the test rows."""
@@ -230,6 +233,9 @@ class Seed:
         with self._shortened(network, trial) as rows:
             embedded_test = split == "test" and self._on_embeddings(network, trial)
             return answer_rows(network.eval(), self.embedded_test if embedded_test else rows[split], numbers)
+
+    def _result(self, trial: Trial) -> Path:
+        return self.folder / trial.folder / "val.npz"
 
     def _seconds(self, name: str, seconds: float) -> None:
         """Written once, when a training has ended; of one that was stopped it is the time since it went on."""

@@ -69,6 +69,11 @@ def test_going_on_trains_nothing_twice_and_can_add_strategies(compared: tuple[Pa
     assert ran.code == 0, ran.err
     assert "For accuracy: " in ran.out and "vote" in ran.out
     assert all(path.stat().st_mtime_ns == time for path, time in before.items())
+    again = ["--strategies", f"weighted,{names}", "--seeds", 2, "--budget", "0.0001", *SMALL, "--out", run, "--resume"]
+    ran = typed("compare", table, *again)  # a budget is for what is new
+    assert ran.code == 0 and "weighted: the budget is used up" in ran.err + ran.out
+    content = json.loads((run / "compare.json").read_text())
+    assert content["left_out"] == ["weighted"] and {*names.split(",")} < {row["name"] for row in content["rows"]}
 
 
 def test_the_same_seed_gives_the_same_table(compared: tuple[Path, Path], tmp_path: Path, typed) -> None:
@@ -96,7 +101,7 @@ def test_a_budget_that_is_used_up_is_said(compared: tuple[Path, Path], tmp_path:
         "compare",
         compared[0],
         "--strategies",
-        "vote,concat",
+        "product,concat",
         "--seeds",
         3,
         "--budget",
