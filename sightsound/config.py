@@ -211,9 +211,7 @@ class Config:
         if not self.modalities or set(self.modalities) - set(MODALITIES):
             raise ConfigError(f"modalities is {list(self.modalities)}; it takes one or both of {list(MODALITIES)}.")
         if self.schedule == "fusion+joint" and self.balance == "apart":
-            raise ConfigError(
-                "In schedule fusion+joint the fused answer teaches the encoders: give --balance none or heads."
-            )
+            raise ConfigError("In fusion+joint the fused answer teaches the encoders: give --balance none or heads.")
         ordered = tuple(m for m in MODALITIES if m in self.modalities)  # YAML and JSON bring a list, in any order
         object.__setattr__(self, "modalities", ordered)
         positive = {

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 
 RESAMPLES = 1000
 CALIBRATION_BINS = 15
@@ -54,6 +55,11 @@ def abstaining(probabilities: NDArray[Any], target: NDArray[Any], below: float) 
     given = probabilities.max(axis=1) >= below
     right = (probabilities.argmax(axis=1) == target)[given]
     return {"below": below, "coverage": float(given.mean()), "accuracy": float(right.mean()) if given.any() else None}
+
+
+def at_chance(right: int, counts: NDArray[Any]) -> bool:
+    """Whether so many right answers are no more than naming the most frequent class brings; (C,) rows of each class."""
+    return bool(binomtest(right, int(counts.sum()), counts.max() / counts.sum(), "greater").pvalue > 0.001)
 
 
 def calibration_error(probabilities: NDArray[Any], target: NDArray[Any]) -> float:

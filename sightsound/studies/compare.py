@@ -20,13 +20,12 @@ import numpy as np
 import torch
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
 from sightsound.answers import Answered
 from sightsound.errors import ConfigError, RunError
 from sightsound.fusion import DECISION, HIERARCHICAL, STRATEGIES, Fusion
 from sightsound.inference import blank
-from sightsound.metrics import macro_means
+from sightsound.metrics import at_chance, macro_means
 from sightsound.model import build_network
 from sightsound.progress import progress_bar
 from sightsound.registry import resolve
@@ -170,13 +169,8 @@ def _blind(seed: Seed, modality: str) -> bool:
     answered = seed.tried(SENSES_TRIAL).val
     rows = answered.has[modality]
     target = targets(seed.prepared, "val", answered)[rows]
-    return at_chance(answered.probabilities[(modality,)][rows].argmax(1) == target, target)
-
-
-def at_chance(right: NDArray[np.bool_], target: NDArray[np.int64]) -> bool:
-    """Whether answers (n,), right or wrong, are no better than naming the most frequent class."""
-    most = np.bincount(target).max() / len(target)
-    return bool(binomtest(int(right.sum()), len(target), float(most), "greater").pvalue > 0.001)
+    right = answered.probabilities[(modality,)][rows].argmax(1) == target
+    return at_chance(int(right.sum()), np.bincount(target))
 
 
 def _reason(seeds: Sequence[Seed], dependence: Dependence | None) -> str:

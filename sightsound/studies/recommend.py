@@ -17,8 +17,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from sightsound.studies.compare import Study, at_chance
+from sightsound.metrics import at_chance
+from sightsound.studies.compare import Study
 from sightsound.studies.significance import Difference, compare_to
 from sightsound.studies.table import ALONE, Row, alone_accuracy, right_answers, right_senses
 
@@ -64,9 +66,14 @@ def recommend(study: Study, rows: list[Row]) -> Recommendation:
     gain = compare_to(sense, {sense: senses[sense], best: right[best]})[best]
     worth = (True if gain.real else None) if gain.mean >= WORTH else False
     found = Recommendation(accuracy, speed, missing, tied, worth, sense, [])
-    if at_chance(right[best][0], study.target["val"]):
+    if _at_chance(study, right[best]):
         return found._replace(worth=False, lines=[NOTHING, *([study.joint] if study.joint else []), _reason(study)])
     return found._replace(lines=[*_doubt(study, found, known, gain), *_words(study, found, known)])
+
+
+def _at_chance(study: Study, right: NDArray[np.bool_]) -> bool:
+    """Whether answers (seeds, n) of the validation rows, in the first seed, are no better than chance."""
+    return at_chance(int(right[0].sum()), np.bincount(study.target["val"]))
 
 
 def _alone(study: Study, name: str) -> float:
@@ -108,7 +115,7 @@ def _words(study: Study, found: Recommendation, known: dict[str, Row]) -> list[s
         + (f" against {slow.latency_256_ms:.1f} ms of {found.accuracy}." if found.speed != found.accuracy else ".")
     )
     alone = ", ".join(f"{m} alone {_percent(value)}" for m, value in known[found.missing].alone.items())
-    if all(at_chance(right[0], study.target["val"]) for right in right_senses(study, "val").values()):
+    if all(_at_chance(study, right) for right in right_senses(study, "val").values()):
         lines.append("Where a sense is missing nothing helps: none alone is better than the most frequent class.")
     else:
         lines.append(f"Where a sense may go missing: {found.missing}; {alone}.")
