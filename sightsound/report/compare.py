@@ -9,16 +9,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from sightsound.report.page import write_page
 from sightsound.report.pictures import svg
 from sightsound.studies.compare import CompareOptions, Study
 from sightsound.studies.recommend import Recommendation
 from sightsound.studies.table import Row, agreement, class_gains, differences
 
 COLOURS = {"feature": "#1f77b4", "decision": "#e07b00", "hierarchical": "#2c8a4b", "sense": "#8a97a5"}
+WIDE = 20  # times from the least to the most, from where a logarithmic axis shows costs better
 
 
 def write_comparison(
@@ -62,28 +63,21 @@ def write_comparison(
         "rows": flat,
     }
     (run / "compare.json").write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    page = Environment(loader=PackageLoader("sightsound", "report"), autoescape=True).get_template("compare.html")
-    path = run / "compare.html"
-    partial = path.with_suffix(".partial")
-    partial.write_text(
-        page.render(
-            name=run.name,
-            rows=rows,
-            against=against,
-            found=found,
-            study=study,
-            options=options,
-            test_rows=len(study.target["test"]),
-            seeds=len(study.senses.test),
-            costs=_costs(rows),
-            missing=_missing(rows),
-            gains=_bars(gains, "recall less that of the better sense"),
-            agreement=shares,
-        ),
-        encoding="utf-8",
+    return write_page(
+        run / "compare.html",
+        name=run.name,
+        rows=rows,
+        against=against,
+        found=found,
+        study=study,
+        options=options,
+        test_rows=len(study.target["test"]),
+        seeds=len(study.senses.test),
+        costs=_costs(rows),
+        missing=_missing(rows),
+        gains=_bars(gains, "recall less that of the better sense"),
+        agreement=shares,
     )
-    partial.replace(path)
-    return path
 
 
 def _flat(row: Row) -> dict[str, Any]:
@@ -114,7 +108,9 @@ def _costs(rows: Sequence[Row]) -> Markup:
         plot.plot(*zip(*map(place, front), strict=True), **line)
         for row in front:
             plot.annotate(row.name, place(row), fontsize=8, xytext=(4, 4), textcoords="offset points")
-        plot.set(xlabel=title, ylabel="test accuracy", xscale="log" if name == "train_seconds" else "linear")
+        costs = [place(row)[0] for row in shown]
+        wide = max(costs) > WIDE * min(costs)
+        plot.set(xlabel=title, ylabel="test accuracy", xscale="log" if wide else "linear")
         plot.grid(alpha=0.3)
         plot.legend(frameon=False, fontsize=8)
     return svg(figure)

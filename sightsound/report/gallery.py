@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, PackageLoader
 from numpy.typing import NDArray
 
 from sightsound.data.files import Source, probe_audio, probe_image, read_audio, read_image
 from sightsound.features.audio import LogMel
+from sightsound.report.page import write_page
 from sightsound.report.pictures import frames_uri, png_uri, wav_uri
 from sightsound.studies.translation import Evaluation
 from sightsound.translations import SONIFIED_RATE_HZ, Translation, other, write
@@ -93,7 +93,7 @@ def write_translations(translations: list[list[Translation]], given: list[Source
             made.append(shown(one, path.name))
         lines.append(Line(shown_file(source, "audio" if of_one[0].modality == "image" else "image"), made))
     pd.DataFrame(rows).to_csv(folder / "translations.csv", index=False)
-    return write_page(folder.name, [Section("", "", lines)], folder / "gallery.html")
+    return write_page(folder / "gallery.html", name=folder.name, sections=[Section("", "", lines)], numbers=[])
 
 
 def write_evaluation(done: Evaluation, run: Path) -> Path:
@@ -113,7 +113,7 @@ def write_evaluation(done: Evaluation, run: Path) -> Path:
         ]
         about = "Translations that the judge takes for another class than that of what was given."
         sections.append(Section(f"{direction}: what went wrong", about if failed else "Nothing.", failed))
-    return write_page(run.name, sections, run / "gallery.html", numbers_table(done.numbers))
+    return write_page(run / "gallery.html", name=run.name, sections=sections, numbers=numbers_table(done.numbers))
 
 
 def numbers_table(numbers: dict[str, Any]) -> list[list[str]]:
@@ -136,23 +136,6 @@ def _text(value: Any) -> str:
     if "covered" in value:
         return f"{value['covered']} of {value['of']}"
     return f"{value['value']:.4f} ({value['ci'][0]:.4f} to {value['ci'][1]:.4f})"
-
-
-def write_page(name: str, sections: list[Section], path: Path, numbers: list[list[str]] | None = None) -> Path:
-    """Writes the page; one file, with everything in it.
-
-    Args:
-        name: its title.
-        sections: what stands on it.
-        path: where.
-        numbers: a table above, the first row being the head.
-    """
-    page = Environment(loader=PackageLoader("sightsound", "report"), autoescape=True)
-    text = page.get_template("gallery.html").render(name=name, sections=sections, numbers=numbers or [])
-    partial = path.with_suffix(".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
-    return path
 
 
 def shown(translation: Translation, title: str) -> Shown:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from sightsound.report.page import write_page
 from sightsound.report.pictures import svg
 from sightsound.studies.generalization import Fold, Mean, mean_of, table_of
 
@@ -23,8 +23,8 @@ def write_generalization(folds: list[Fold], by_group: bool, run: Path) -> Path:
     """
     table = table_of(folds)
     table.to_csv(run / "generalization.csv", index=False)
-    page = Environment(loader=PackageLoader("sightsound", "report"), autoescape=True)
-    text = page.get_template("generalization.html").render(
+    return write_page(
+        run / "generalization.html",
         name=run.name,
         by_group=by_group,
         folds=folds,
@@ -32,11 +32,6 @@ def write_generalization(folds: list[Fold], by_group: bool, run: Path) -> Path:
         means=means(table) if by_group else {},
         figure=groups_figure(table) if by_group else sizes_figure(table),
     )
-    path = run / "generalization.html"
-    partial = path.with_suffix(".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
-    return path
 
 
 def means(table: pd.DataFrame) -> dict[str, Mean]:

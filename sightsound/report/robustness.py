@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from sightsound.report.page import write_page
 from sightsound.report.pictures import svg
 from sightsound.studies.damage import EITHER
 from sightsound.studies.robustness import CLEAN, CONTRADICTION, TORN, Curve, Study
@@ -26,8 +26,8 @@ def write_robustness(study: Study, run: Path) -> Path:
     missing = [curve for curve in study.curves if curve.kind.startswith("missing")]
     parts = [curve for curve in study.curves if curve.kind in TORN.values()]
     damaged = [curve for curve in study.curves if curve not in missing and curve not in parts]
-    page = Environment(loader=PackageLoader("sightsound", "report"), autoescape=True)
-    text = page.get_template("robustness.html").render(
+    return write_page(
+        run / "robustness.html",
         name=run.name,
         rows=study.rows,
         clean=by_kind[CLEAN],
@@ -37,11 +37,6 @@ def write_robustness(study: Study, run: Path) -> Path:
         damaged=curves_figure(damaged, "severity"),
         curves=sorted(study.curves, key=lambda curve: curve.effective),
     )
-    path = run / "robustness.html"
-    partial = path.with_suffix(".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
-    return path
 
 
 def policies_figure(curves: Sequence[Curve], xlabel: str) -> Markup:

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader
 
 from sightsound.data.table import Table
 from sightsound.pipeline import Classifier
+from sightsound.report.page import write_page
 from sightsound.report.pictures import (
     confusion_figure,
     curves_figure,
@@ -41,9 +41,9 @@ def write_report(classifier: Classifier, table: Table, run: Path) -> Path:
     Returns:
         the path of `report.html`.
     """
-    environment = Environment(loader=PackageLoader("sightsound", "report"), autoescape=True)
     subsets = classifier.metrics["subsets"]
-    page = environment.get_template("template.html").render(
+    return write_page(
+        run / "report.html",
         name=run.name,
         config=classifier.config,
         labels=classifier.labels,
@@ -57,11 +57,6 @@ def write_report(classifier: Classifier, table: Table, run: Path) -> Path:
         trust=trust_figure(subsets),
         samples=[_sample(classifier, table, row, label) for row, label in _chosen(run).items()],
     )
-    path = run / "report.html"
-    partial = path.with_suffix(".partial")
-    partial.write_text(page, encoding="utf-8")
-    partial.replace(path)
-    return path
 
 
 def _history(run: Path) -> dict[str, pd.DataFrame]:
