@@ -60,7 +60,7 @@ def gaussian(known: NDArray[Any], values: NDArray[Any], wanted: NDArray[Any]) ->
     """The mean of a Gaussian process, given the nearest known points.
 
     Local kriging (Rasmussen & Williams, 2006, section 2.2, on neighbourhoods), with the kernel, length scale and noise
-    that best predict known points from others as far away as those around the gaps are.
+    that best predict known points from others, which are as far away as they are from the points in the gaps.
 
     Args:
         known: (n, d) points, n at least 1.
@@ -79,10 +79,10 @@ def _fitted(tree: KDTree, known: Array, values: Array, wanted: Array) -> tuple[s
     if len(known) < 3:
         return PROCESSES[0]
     tried = np.unique(np.linspace(0, len(known) - 1, TRIED).astype(int))
-    gap = float(np.median(np.asarray(tree.query(wanted)[0])))
+    gaps = np.random.default_rng(0).choice(np.asarray(tree.query(wanted)[0]), (len(tried), 1))
     distance, near = map(np.asarray, tree.query(known[tried], min(4 * NEIGHBOURS, len(known))))
     spacing = float(np.median(distance[:, 1])) or 1.0
-    too_near = distance < max(gap, spacing / 2)
+    too_near = distance < np.maximum(gaps, spacing / 2)
     order = np.argsort(too_near, axis=1, kind="stable")[:, : min(NEIGHBOURS, near.shape[1] - 1)]
     others = np.take_along_axis(near, order, 1)
     errors = {}
