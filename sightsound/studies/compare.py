@@ -225,14 +225,15 @@ def _try(seed: Seed, trial: Trial, jobs: int) -> None:
 
 
 def _finetune(field: Field, names: list[str]) -> None:
-    """Successive halving, twice the epochs in each round."""
+    """Successive halving, twice the epochs in each round; what gained nothing in one is not in the next."""
     ranked = sorted(names, key=lambda name: -field.scores.get(Trial(name, "frozen"), -1.0))
     left = [name for name in ranked if Trial(name, "frozen") in field.scores][: max(len(names) // FIRST_ROUND, 1)]
     number = 1
     while left:
-        field.run([Trial(name, "finetuned", number) for name in left])
-        tried = [name for name in left if Trial(name, "finetuned", number) in field.scores]
-        left = sorted(tried, key=lambda name: -field.scores[Trial(name, "finetuned", number)])[: len(left) // 2]
+        trials = [Trial(name, "finetuned", number) for name in left]
+        field.run(trials)
+        gained = [t for t in trials if field.scores.get(t, -1.0) > field.scores[t.before()]]
+        left = [t.strategy for t in sorted(gained, key=lambda t: -field.scores[t])][: len(left) // 2]
         number += 1
 
 
