@@ -184,7 +184,7 @@ class Config:
     """Of fusion search: which stages are joined, such as "2-2-relu 1-2-sigmoid" (audio, image); default: searched."""
     schedule: Literal["joint", "staged", "staged+finetune", "fusion+joint"] = "joint"
     """joint: all at once; staged: each sense first, then the fusion on the frozen encoders; +finetune: then all;
-    fusion+joint: the fusion first, on encoders as they are, then all, for classes that only both senses tell."""
+    fusion+joint: the encoders are taught together by another fusion first, for classes that only both senses tell."""
     balance: Literal["apart", "heads", "none", "ogm-ge", "gradient-blend", "unimodal-teacher"] = "apart"
     """What keeps one sense from starving the other. apart: each encoder learns from its own head alone; heads: from the
     fused answer too; the others: so with a method more; none: from the fused answer alone."""

@@ -18,7 +18,8 @@ from sightsound.missing.gaps import Gaps
 from sightsound.missing.interpolate import METHODS
 
 SHORT_SECONDS = 0.002  # gaps up to here are interpolated sample by sample
-FRAME_SECONDS, OVERLAP = 0.016, 4  # of the spectrogram that longer gaps are filled in
+FRAME_SECONDS, OVERLAP = 0.032, 4  # of the spectrogram that longer gaps are filled in
+SEEN = 0.5  # share of a frame, weighed as its window weighs it, from which on the rest tells how loud the whole was
 PHASE_ROUNDS = 4  # of Griffin & Lim (1984), for phases that fit the samples around a gap
 COMPRESSION = 0.3  # power of the amplitude that is interpolated, about loudness
 NEAR = 4  # pixels around the gaps that they are filled from
@@ -77,7 +78,10 @@ def repair_audio(samples: NDArray[Any], rate_hz: int, gaps: Gaps, method: str) -
 def _filled_spectrogram(
     sound: NDArray[Any], rate_hz: int, gaps: Gaps, method: str
 ) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """The sound with gaps filled by frames whose loudness lies between that of the whole frames around."""
+    """The sound with gaps filled by frames whose loudness lies between that of the frames around.
+
+    Frames that are known in part count as if what is lost of them were as loud as the rest.
+    """
     size = max(OVERLAP * round(FRAME_SECONDS * rate_hz / OVERLAP), OVERLAP)
     hop, window = size // OVERLAP, torch.hann_window(size, dtype=torch.float64)
     known = torch.from_numpy(sound)
@@ -86,17 +90,22 @@ def _filled_spectrogram(
         """(N,) -> (bins, frames), frame k around sample k * hop."""
         return torch.stft(samples, size, hop, window=window, pad_mode="constant", return_complex=True)
 
+    def weight_of(there: Tensor) -> Tensor:
+        """(N,) -> (frames,), what the window squared lets through."""
+        return torch.nn.functional.pad(there, (size // 2, size // 2)).unfold(0, size, hop) @ window**2
+
     spectrum = spectrum_of(known)
-    starts = np.arange(spectrum.shape[1]) * hop - size // 2
-    lost_before = np.concatenate([[0], np.cumsum(gaps)])
-    first, last = starts.clip(0, len(sound)), (starts + size).clip(0, len(sound))
-    torn = lost_before[last] > lost_before[first]
-    if torn.all():
+    seen = (weight_of(torch.from_numpy(~gaps).double()) / weight_of(torch.ones_like(known))).numpy()
+    torn, heard = seen < 1 - 1e-9, seen >= SEEN
+    if not heard.any():
         return sound, None
     frames = np.arange(len(torn), dtype=np.float64)[:, None]
-    amplitude = spectrum[:, ~torn].abs().numpy().T ** COMPRESSION
-    found = METHODS[method](frames[~torn], amplitude, frames[torn])
-    wanted = torch.from_numpy(found.values.T.clip(0) ** (1 / COMPRESSION))
+    loudness = (spectrum.abs().numpy().T / np.sqrt(seen.clip(SEEN))[:, None]) ** COMPRESSION
+    uncertainty = None
+    if not heard.all():
+        found = METHODS[method](frames[heard], loudness[heard], frames[~heard])
+        loudness[~heard], uncertainty = found.values, found.uncertainty
+    wanted = torch.from_numpy(loudness[torn].T.clip(0) ** (1 / COMPRESSION))
     phase = torch.rand(wanted.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 2 * torch.pi
     whole = known
     for _ in range(PHASE_ROUNDS):
@@ -105,7 +114,7 @@ def _filled_spectrogram(
         whole = torch.where(torch.from_numpy(gaps), filled, known)
         spectrum = spectrum_of(whole)
         phase = spectrum[:, torn].angle()
-    return whole.numpy(), found.uncertainty
+    return whole.numpy(), uncertainty
 
 
 def _mean(uncertainty: NDArray[Any] | None) -> float:

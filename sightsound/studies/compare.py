@@ -31,7 +31,7 @@ from sightsound.progress import progress_bar
 from sightsound.registry import resolve
 from sightsound.studies.cost import Cost, costs
 from sightsound.studies.dependence import Dependence, conditional_dependence
-from sightsound.studies.trials import SENSES, Seed, Trial
+from sightsound.studies.trials import SENSES, TOGETHER, Seed, Trial
 from sightsound.training.hardware import tune_process
 from sightsound.training.prepare import Prepared
 from sightsound.types import MODALITIES, Batch
@@ -275,8 +275,8 @@ def _compared(field: Field, trial: Trial) -> Compared:
 
 
 def _own_seconds(seed: Seed, trial: Trial) -> float:
-    """Of the trial and of those that it goes on from, without that of the senses."""
-    own = seed.seconds(trial.folder)
+    """Of the trial and of what it goes on from, without that of the senses."""
+    own = seed.seconds(trial.folder) + (seed.seconds(TOGETHER) if trial.way == "joint" else 0)
     return own + _own_seconds(seed, trial.before()) if trial.way == "finetuned" else own
 
 

@@ -1,7 +1,7 @@
 """One candidate of a comparison: a strategy, a seed, a way to train it; complete on disk, or trained when asked for.
 
 Ways: "frozen" (the strategy alone, on encoders that were trained on single senses), "finetuned" (then everything, a
-little) and "joint" (everything from fresh weights).
+little) and "joint" (the strategy on encoders that were trained together by another strategy, then everything).
 """
 
 from __future__ import annotations
@@ -21,17 +21,18 @@ import torch
 from safetensors.torch import load_file
 
 from sightsound.answers import Answered, answer_rows
-from sightsound.config import NO_CHANGES
+from sightsound.config import NO_CHANGES, Config
 from sightsound.data.batches import Rows
 from sightsound.fusion.search import Search
 from sightsound.model import ClassifierNetwork, build_network
 from sightsound.studies.embeddings import embed
 from sightsound.training.calibrate import calibrate
-from sightsound.training.fit import FINETUNE_RATE, JOINS, Part, fit
+from sightsound.training.fit import JOINS, fit
 from sightsound.training.kept import shortened
 from sightsound.training.prepare import Prepared
+from sightsound.training.schedule import FINETUNE_RATE, Part, parts
 
-SENSES = "senses"
+SENSES, TOGETHER = "senses", "together"
 VIEWS = 3  # at least so many chance changes of each training row, of which the strategies see the embeddings
 EMBEDDED_EPOCHS, EMBEDDED_BATCH = 6, 512
 STEPS_AN_EPOCH = 50  # at least, on embeddings: more views and smaller batches where rows are few
@@ -103,6 +104,23 @@ class Seed:
         return network
 
     @cached_property
+    def together(self) -> ClassifierNetwork:
+        """Both encoders and heads, trained by one strategy, the same for all: what it alone cannot see is for later."""
+        network = self.fresh("vote")
+        begin = time.perf_counter()
+        with shortened(network, self.prepared.kept):
+            fit(network, self._jointly, self.prepared.rows, self.folder / TOGETHER, schedule=self._parts(True))
+        self._seconds(TOGETHER, time.perf_counter() - begin)
+        return network
+
+    @property
+    def _jointly(self) -> Config:
+        return dataclasses.replace(self.config, schedule="fusion+joint", balance="none" if self.blind else "heads")
+
+    def _parts(self, stand_in: bool) -> list[Part]:
+        return [part for part in parts(self._jointly) if part.stand_in == stand_in]
+
+    @cached_property
     def embedded(self) -> dict[str, Rows]:
         """Embeddings of the training rows, changed by chance, and of the others as they are; test not included."""
         rows = self.prepared.rows
@@ -126,8 +144,7 @@ class Seed:
     def tried(self, trial: Trial) -> Tried:
         """The result of a trial; trained now if it was not before."""
         if not self.finished(trial):
-            if trial.way != "joint":
-                _ = self.embedded  # what all share is not this one's time
+            _ = self.together if trial.way == "joint" else self.embedded  # what all share is not this one's time
             begin = time.perf_counter()
             network = self._trained(trial)
             self._seconds(trial.folder, time.perf_counter() - begin)
@@ -171,11 +188,9 @@ class Seed:
         network, config, part = self._begun(trial), self.config, self._part(trial)
         run = self.folder / trial.folder
         if trial.way == "joint":
-            config = dataclasses.replace(
-                config, fusion=trial.strategy, schedule="fusion+joint", balance="none" if self.blind else "heads"
-            )
+            config = dataclasses.replace(self._jointly, fusion=trial.strategy)
             with shortened(network, self.prepared.kept):
-                fit(network, config, self.prepared.rows, run)
+                fit(network, config, self.prepared.rows, run, schedule=self._parts(False))
             return network
         if self._on_embeddings(network, trial):
             batch_size = min(max(len(self.embedded["train"]) // STEPS_AN_EPOCH, config.batch_size), EMBEDDED_BATCH)
@@ -205,12 +220,10 @@ class Seed:
     def _begun(self, trial: Trial) -> ClassifierNetwork:
         """The network as the trial's training begins."""
         network = self.fresh(trial.strategy)
-        if trial.way == "joint":
-            return network
         if trial.way == "finetuned":
             return self.network(trial.before())
-        senses = self.senses.state_dict()
-        network.load_state_dict({n: v for n, v in senses.items() if not n.startswith("fusion.")}, strict=False)
+        known = (self.together if trial.way == "joint" else self.senses).state_dict()
+        network.load_state_dict({n: v for n, v in known.items() if not n.startswith("fusion.")}, strict=False)
         return network
 
     def _part(self, trial: Trial) -> Part:

@@ -6,8 +6,9 @@ import copy
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -30,57 +31,15 @@ from sightsound.training.augment import Augment
 from sightsound.training.balance import BALANCES, Heads
 from sightsound.training.impute import FillIn, complete_rows
 from sightsound.training.module import F1, MONITOR, Optimization, Stage
+from sightsound.training.schedule import Part, parts
 from sightsound.training.search import search
+from sightsound.training.stand_in import standing_in
 
 VALIDATION_BATCH = 256
 JOINS = "joins.txt"  # the wiring that was searched for, in the run folder
 SETTLING_ROWS = 1000
-UNTAUGHT_SHARE = 0.25  # of the epochs, for the fusion alone on encoders without training
-WARM_UP, LONG_WARM_UP = 0.05, 0.3  # of the steps; long after the fusion alone: more would unsettle what it reads
-FINETUNE_RATE = 0.1  # of the learning rate, where everything has been trained already
 EXCHANGE_RATE = 0.1  # of the learning rate, for what encoders exchange: faster, it drowns what they have to say
 PRETRAINED_RATE = 0.02  # of the learning rate, for the last layer of a pretrained encoder: what it knows is to stay
-
-
-class Part(NamedTuple):
-    """A stage of a schedule.
-
-    Attributes:
-        name: of its checkpoints and logs.
-        shown: the modalities it sees.
-        trains: prefixes of the parameters it trains.
-        rate: its learning rate as a multiple of the configured one.
-        share: of the configured epochs, how many it has.
-        warm_up: share of its steps until the learning rate is at its peak.
-        afresh: whether it begins with fresh weights, the stages before having trained teachers.
-        settles: whether embeddings are standardised first, as encoders without training need it.
-    """
-
-    name: str
-    shown: tuple[str, ...]
-    trains: tuple[str, ...]
-    rate: float = 1.0
-    share: float = 1.0
-    warm_up: float = WARM_UP
-    afresh: bool = False
-    settles: bool = False
-
-
-def parts(config: Config) -> list[Part]:
-    """The stages of a schedule, in order."""
-    everything = config.modalities
-    if len(everything) == 1:
-        return [Part("joint", everything, ("",))]
-    each = [Part(m, (m,), (f"encoders.{m}.", f"heads.{m}.")) for m in everything]
-    if config.schedule == "joint":
-        taught = BALANCES[config.balance].needs_single_senses
-        first = each if taught or (config.fusion == "search" and not config.joins) else []
-        return [*first, Part("joint", everything, ("",), afresh=bool(first))]
-    if config.schedule == "fusion+joint":
-        begun = Part("fusion", everything, ("fusion.",), share=UNTAUGHT_SHARE, settles=True)
-        return [begun, Part("joint", everything, ("",), warm_up=LONG_WARM_UP)]
-    staged = [*each, Part("fusion", everything, ("fusion.",))]
-    return staged if config.schedule == "staged" else [*staged, Part("finetune", everything, ("",), FINETUNE_RATE)]
 
 
 def fit(
@@ -106,31 +65,45 @@ def fit(
     _order(network, torch.channels_last)  # the faster one for convolutions in half precision
     fresh = copy.deepcopy(network.state_dict())
     for part in schedule or parts(config):
-        if not _unfreeze(network, part.trains, config):  # the strategy has no parameters of its own
-            continue
-        balance = BALANCES[config.balance](network)
-        if len(part.shown) > 1 and not config.joins:
-            _wire(network, config, rows, run)
-        if part.afresh:
-            network.load_state_dict({n: v for n, v in fresh.items() if not n.startswith("fusion.")}, strict=False)
-        if part.settles:
-            network.settle(some_features(network, rows["train"]))
-        done = run / "checkpoints" / f"{part.name}.safetensors"
-        if not done.exists():
-            # a sense that is trained alone has nothing to be balanced against
-            network.heads_teach = balance.heads_teach or len(part.shown) == 1
-            network.fusion_teaches = balance.fusion_teaches
-            _fit_part(network, part, config, rows, run, balance if len(part.shown) > 1 else Heads(network), watchers)
-            network.heads_teach = network.fusion_teaches = True
-            partial = done.with_suffix(".partial")
-            save_file({name: value.contiguous() for name, value in network.state_dict().items()}, partial)
-            partial.replace(done)
-        try:
-            network.load_state_dict(load_file(done))
-        except RuntimeError as error:
-            raise RunError(f"{done}: of another version of sightsound; begin anew with another --out.") from error
+        with standing_in(network, config.seed) if part.stand_in else nullcontext():
+            _run_part(network, part, config, rows, run, watchers, fresh)
     network.requires_grad_(True)
     _order(network, torch.contiguous_format)
+
+
+def _run_part(
+    network: ClassifierNetwork,
+    part: Part,
+    config: Config,
+    rows: Mapping[str, Rows],
+    run: Path,
+    watchers: Sequence[Callback],
+    fresh: Mapping[str, Tensor],
+) -> None:
+    """A stage, trained or loaded; `fresh` are the weights that training began with."""
+    if not _unfreeze(network, part.trains, config):  # the strategy has no parameters of its own
+        return
+    balance = BALANCES[config.balance](network)
+    if len(part.shown) > 1 and not config.joins:
+        _wire(network, config, rows, run)
+    if part.afresh:
+        network.load_state_dict({n: v for n, v in fresh.items() if not n.startswith("fusion.")}, strict=False)
+    if part.settles:
+        network.settle(some_features(network, rows["train"]))
+    done = run / "checkpoints" / f"{part.name}.safetensors"
+    if not done.exists():
+        # a sense that is trained alone has nothing to be balanced against
+        network.heads_teach = balance.heads_teach or len(part.shown) == 1
+        network.fusion_teaches = balance.fusion_teaches
+        _fit_part(network, part, config, rows, run, balance if len(part.shown) > 1 else Heads(network), watchers)
+        network.heads_teach = network.fusion_teaches = True
+        partial = done.with_suffix(".partial")
+        save_file({name: value.contiguous() for name, value in network.state_dict().items()}, partial)
+        partial.replace(done)
+    try:
+        network.load_state_dict(load_file(done))
+    except RuntimeError as error:
+        raise RunError(f"{done}: of another version of sightsound; begin anew with another --out.") from error
 
 
 def _fit_part(

@@ -139,3 +139,20 @@ def test_labels_without_meaning_are_said_to_teach_nothing(tmp_path: Path, typed)
     ran = typed("compare", table, "--strategies", "concat,vote", "--seeds", 1, *SMALL, "--out", tmp_path / "run")
     assert ran.code == 0, ran.err
     assert "Nothing was learnt" in ran.out and "everything is trained jointly" in ran.out
+
+
+def test_what_only_both_senses_tell_is_learnt_by_strategies_that_see_both(tmp_path: Path) -> None:
+    table = write_table(tmp_path / "data", rows_per_class=40)
+    frame = pd.read_csv(table)
+    rng = np.random.default_rng(0)
+    seen, heard = rng.integers(len(frame), size=(2, 600))
+    classes = frame["label"].astype("category").cat.codes.to_numpy()
+    pairs = {"image": frame["image"][seen].to_numpy(), "audio": frame["audio"][heard].to_numpy()}
+    pd.DataFrame({**pairs, "label": (classes[seen] + classes[heard]) % 3}).to_csv(table, index=False)
+    options = ss.CompareOptions("mmtm,product", seeds=1)
+    lines: list[str] = []
+    ss.compare(table, compare=options, out=tmp_path / "run", epochs=8, batch_size=16, say=lines.append)
+    assert any("Neither image nor audio alone says anything" in line for line in lines)
+    found = pd.read_csv(tmp_path / "run" / "compare.csv").set_index("name")
+    assert found["accuracy"]["mmtm"] >= 0.9
+    assert found["accuracy"]["product"] < 0.55  # chance is a third

@@ -1,0 +1,60 @@
+"""What is trained when: the stages of each schedule."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sightsound.config import Config
+from sightsound.training.balance import BALANCES
+
+UNTAUGHT_SHARE = 0.25  # of the epochs, for a fusion alone, on encoders without training or taught by the stand-in
+TAUGHT_SHARE, TAUGHT_RATE = 0.5, 0.3  # of the epochs and of the learning rate, for all after the stand-in
+WARM_UP, LONG_WARM_UP = 0.05, 0.3  # of the steps; long after the fusion alone: more would unsettle what it reads
+FINETUNE_RATE = 0.1  # of the learning rate, where everything has been trained already
+
+
+class Part(NamedTuple):
+    """A stage of a schedule.
+
+    Attributes:
+        name: of its checkpoints and logs.
+        shown: the modalities it sees.
+        trains: prefixes of the parameters it trains.
+        rate: its learning rate as a multiple of the configured one.
+        share: of the configured epochs, how many it has.
+        warm_up: share of its steps until the learning rate is at its peak.
+        afresh: whether it begins with fresh weights, the stages before having trained teachers.
+        settles: whether embeddings are standardised first, for strategies that cannot do so themselves.
+        stand_in: whether a `StandIn` fuses in place of the configured strategy.
+    """
+
+    name: str
+    shown: tuple[str, ...]
+    trains: tuple[str, ...]
+    rate: float = 1.0
+    share: float = 1.0
+    warm_up: float = WARM_UP
+    afresh: bool = False
+    settles: bool = False
+    stand_in: bool = False
+
+
+def parts(config: Config) -> list[Part]:
+    """The stages of a schedule, in order."""
+    everything = config.modalities
+    if len(everything) == 1:
+        return [Part("joint", everything, ("",))]
+    each = [Part(m, (m,), (f"encoders.{m}.", f"heads.{m}.")) for m in everything]
+    if config.schedule == "joint":
+        taught = BALANCES[config.balance].needs_single_senses
+        first = each if taught or (config.fusion == "search" and not config.joins) else []
+        return [*first, Part("joint", everything, ("",), afresh=bool(first))]
+    if config.schedule == "fusion+joint":
+        return [
+            Part("begun", everything, ("fusion.",), share=UNTAUGHT_SHARE, stand_in=True),
+            Part("together", everything, ("",), warm_up=LONG_WARM_UP, stand_in=True),
+            Part("fusion", everything, ("fusion.",), share=UNTAUGHT_SHARE, settles=True),
+            Part("joint", everything, ("",), TAUGHT_RATE, TAUGHT_SHARE),
+        ]
+    staged = [*each, Part("fusion", everything, ("fusion.",))]
+    return staged if config.schedule == "staged" else [*staged, Part("finetune", everything, ("",), FINETUNE_RATE)]
