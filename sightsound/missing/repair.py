@@ -32,7 +32,8 @@ class Repaired(NamedTuple):
     Attributes:
         values: as it came.
         share: of its pixels or samples that was filled.
-        uncertainty: mean over the gaps, from 0 to 1; NaN where the method has no such notion, or nothing was filled.
+        uncertainty: mean over what was interpolated, from 0 to 1; NaN where the method has no such notion, or nothing
+            was: of a gap so short that half of every frame around it is known, the rest of these frames tells.
     """
 
     values: NDArray[Any]

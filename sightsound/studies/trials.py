@@ -1,7 +1,7 @@
 """One candidate of a comparison: a strategy, a seed, a way to train it; complete on disk, or trained when asked for.
 
 Ways: "frozen" (the strategy alone, on encoders that were trained on single senses), "finetuned" (then everything, a
-little) and "joint" (the strategy on encoders that were trained together by another strategy, then everything).
+little) and "joint" (the strategy on encoders that a stand-in has taught together, then everything).
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class Seed:
 
     @cached_property
     def together(self) -> ClassifierNetwork:
-        """Both encoders and heads, trained by one strategy, the same for all: what it alone cannot see is for later."""
+        """Both encoders and heads, taught together by a stand-in that is the same for all strategies."""
         network = self.fresh("vote")
         begin = time.perf_counter()
         with shortened(network, self.prepared.kept):
