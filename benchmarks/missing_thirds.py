@@ -17,12 +17,13 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 import sightsound as ss
+from sightsound.build import build_network
 from sightsound.config import Config
 from sightsound.data.batches import Rows, loader
 from sightsound.data.named import dataset
 from sightsound.data.sources import SourceOptions
 from sightsound.data.table import read_table
-from sightsound.model import ClassifierNetwork, build_network
+from sightsound.model import ClassifierNetwork
 from sightsound.training.augment import Augment
 from sightsound.training.kept import shortened
 from sightsound.training.prepare import Prepared, prepare
@@ -61,7 +62,6 @@ class Plain(nn.Module):
 
 def plain_concat(prepared: Prepared, config: Config) -> float:
     """Test accuracy of the epoch that is best on validation rows."""
-    torch.manual_seed(config.seed)
     network = build_network(config, len(prepared.labels))
     known = prepared.network.state_dict()
     network.load_state_dict({n: v for n, v in known.items() if n.startswith("standardize.")}, strict=False)

@@ -6,7 +6,7 @@ that exchange, each modality keeps its own: its head speaks for it alone, as it 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple, cast
 
@@ -14,18 +14,13 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from sightsound.config import Config, clip_seconds, image_shape
-from sightsound.encoders import ENCODERS, pretrained
 from sightsound.encoders.base import STAGES, Encoder
-from sightsound.features.audio import LogMel
-from sightsound.features.image import ChannelsFirst, Standardize
-from sightsound.features.pretrained import CheckpointFeatures
-from sightsound.fusion import STRATEGIES, Fusion
+from sightsound.features.image import Standardize
+from sightsound.fusion import Fusion
 from sightsound.fusion.base import like
 from sightsound.fusion.search import Search
-from sightsound.missing import IMPUTERS, Fill, Imputers
+from sightsound.missing import Fill
 from sightsound.missing.filled import completed, completed_presence, weighed
-from sightsound.registry import resolve
 from sightsound.types import Batch, Output
 
 LEAST_DEVIATION = 0.01  # of an embedding's number that hardly moves: noise is not to be made loud
@@ -52,6 +47,7 @@ class ClassifierNetwork(nn.Module):
         features: per modality, decoded -> features, without parameters.
         standardize: per modality, features -> mean 0, deviation 1.
         encoders: per modality.
+        heads: per modality, embeddings (B, D) -> logits (B, C).
         fusion: the strategy.
         classes: C.
     """
@@ -61,6 +57,7 @@ class ClassifierNetwork(nn.Module):
         features: dict[str, nn.Module],
         standardize: dict[str, nn.Module],
         encoders: dict[str, Encoder],
+        heads: dict[str, nn.Module],
         fusion: Fusion,
         classes: int,
     ) -> None:
@@ -76,7 +73,7 @@ class ClassifierNetwork(nn.Module):
         self.fill: Fill | None = None  # stands in for absent modalities where all are asked together
         # what heads and strategies read; as it is, unless `settle` was called
         self.settled = nn.ModuleDict({m: Standardize(encoders[m].embedding_size, 0) for m in self.modalities})
-        self.heads = nn.ModuleDict({m: nn.Linear(encoders[m].embedding_size, classes) for m in self.modalities})
+        self.heads = nn.ModuleDict(heads)
         # what logits are divided by, for each subset of the modalities (bit i: the i-th is there); 1 until calibrated
         self.temperature: Tensor
         self.register_buffer("temperature", torch.ones(2 ** len(self.modalities)))
@@ -226,59 +223,10 @@ class ClassifierNetwork(nn.Module):
         return cast(Encoder, self.encoders[modality])
 
 
-def build_network(config: Config, classes: int) -> ClassifierNetwork:
-    """The network that a configuration with all sizes filled in describes, with fresh weights.
-
-    Raises:
-        ConfigError: an unknown encoder or strategy, or sizes that do not suit it.
-    """
-    features: dict[str, nn.Module] = {}
-    standardize: dict[str, nn.Module] = {}
-    encoders: dict[str, Encoder] = {}
-    for modality in config.modalities:
-        if modality == "image":
-            height, width, channels = image_shape(config)
-            features[modality], standardize[modality] = ChannelsFirst(), Standardize(channels)
-            shape: tuple[int, ...] = (channels, height, width)
-        else:
-            heard = _heard(config)
-            features[modality], standardize[modality], shape = heard, Standardize(), heard.shape
-        chosen = getattr(config, modality)
-        if chosen.pretrained:
-            encoders[modality] = pretrained.build(chosen.pretrained, modality, shape)
-        else:
-            encoders[modality] = resolve(f"{modality} encoder", chosen.encoder, ENCODERS[modality])(shape)
-    strategy = resolve("fusion strategy", config.fusion, STRATEGIES)
-    if len(encoders) == 1:
-        strategy = Fusion  # nothing to fuse: the one head answers, and no parameter idles
-    fusion = strategy(
-        {m: e.embedding_size for m, e in encoders.items()}, {m: e.stage_channels for m, e in encoders.items()}, classes
-    )
-    if config.joins and isinstance(fusion, Search):
-        fusion.rewire(config.joins)
-    return ClassifierNetwork(features, standardize, encoders, fusion, classes)
-
-
-def new_imputers(network: ClassifierNetwork, policy: str) -> Imputers:
-    """What a policy fills in each modality of a network with, before it has learnt. Raises ConfigError."""
-    kind = resolve("policy for what is missing", policy, IMPUTERS)
-    sizes = {m: cast(Encoder, network.encoders[m]).embedding_size for m in network.modalities}
-    return Imputers(dict.fromkeys(network.modalities, kind), sizes)
-
-
-def log_mel(config: Config) -> LogMel:
-    """The spectrogram of a configuration with all sizes filled in."""
-    audio = config.audio
-    return LogMel(audio.sample_rate_hz, clip_seconds(config), audio.window_ms, audio.hop_ms, audio.mel_bins)
-
-
-def _heard(config: Config) -> LogMel | CheckpointFeatures:
-    """What makes features of waveforms: a checkpoint's own way, where the encoder is one."""
-    audio = config.audio
-    if audio.pretrained:
-        samples = round(audio.sample_rate_hz * clip_seconds(config))
-        return CheckpointFeatures(audio.pretrained["processor"], audio.sample_rate_hz, samples)
-    return log_mel(config)
+def sizes_of(encoders: Mapping[str, nn.Module]) -> tuple[dict[str, int], dict[str, list[int]]]:
+    """What strategies are built from: each embedding's size, the channels of each stage's map."""
+    known = {m: cast(Encoder, encoder) for m, encoder in encoders.items()}
+    return {m: e.embedding_size for m, e in known.items()}, {m: e.stage_channels for m, e in known.items()}
 
 
 def energy_of(scores: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from sightsound.answers import all_answers, answer_rows, answers, joined, measure_answers
+from sightsound.build import build_network, new_imputers
 from sightsound.bundle import Bundle, read_bundle, write_bundle
 from sightsound.config import (
     ColumnsConfig,
@@ -32,7 +33,7 @@ from sightsound.data.windows import clip_starts
 from sightsound.errors import BundleError, ConfigError, NothingLeftError, TableError
 from sightsound.inference import blank, chunks, clips, damages, decoded, over_time, prepare_rows, summary
 from sightsound.missing import FEWEST_COMPLETE, Fill, Imputers, filler
-from sightsound.model import ClassifierNetwork, build_network, new_imputers
+from sightsound.model import ClassifierNetwork
 from sightsound.predictions import check_share, prediction, withheld
 from sightsound.progress import progress_bar
 from sightsound.types import Batch, Prediction
@@ -277,9 +278,8 @@ class Classifier:
 
 def _imputers(network: ClassifierNetwork, saved: dict[str, dict[str, torch.Tensor]]) -> dict[str, Imputers]:
     """What a bundle has learnt for each policy."""
-    found = {}
+    found = {policy: new_imputers(network, policy) for policy in saved}
     for policy, weights in saved.items():
-        found[policy] = new_imputers(network, policy)
         found[policy].load_state_dict(weights)
     return found
 

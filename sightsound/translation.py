@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor
 
+from sightsound.build import log_mel
 from sightsound.bundle import CONFIG, TRANSLATOR, WEIGHTS, reading_files, write_files
 from sightsound.config import Config, clip_seconds
 from sightsound.data.files import Source, name_of, probe_audio
@@ -21,7 +22,6 @@ from sightsound.data.windows import clip_starts
 from sightsound.decoders import VOCODERS, Vocoder
 from sightsound.errors import BundleError, FileError
 from sightsound.inference import decoded, reader
-from sightsound.model import log_mel
 from sightsound.progress import progress_bar
 from sightsound.registry import resolve
 from sightsound.translations import Translation, check, drawn, nearest, other, played, several

@@ -13,11 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
+from sightsound.build import build_network, log_mel
 from sightsound.config import image_shape
 from sightsound.decoders import AUTOENCODERS, Autoencoder
 from sightsound.decoders.flow import LatentFlow
 from sightsound.features.image import Standardize
-from sightsound.model import ClassifierNetwork, build_network, log_mel
+from sightsound.model import ClassifierNetwork
 from sightsound.translator_config import TranslatorConfig
 from sightsound.types import Batch
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from argparse import RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace, set_parsing_settings
 
@@ -44,7 +45,12 @@ class Parser(ArgumentParser):
 
     def given(self, arguments: Sequence[str]) -> Namespace:
         """The parsed arguments; a wrong call ends the process with a usage message."""
-        return self.parse_args(_for_both([_underscored(argument) for argument in arguments]))
+        return self.parse_args(_rewritten([_underscored(argument) for argument in arguments]))
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Ends the process with the usage and a message in words."""
+        options = [option for action in self._actions for option in action.option_strings]
+        super().error(in_words(message, [option.replace("_", "-") for option in options]), ex)
 
 
 def missing_arguments(parser: Parser) -> None:
@@ -105,17 +111,39 @@ def _underscored(argument: str) -> str:
     return f"--{name.replace('-', '_')}{equals}{value}"
 
 
-def _for_both(arguments: list[str]) -> list[str]:
-    """--missing POLICY as the policy of each modality."""
+def _rewritten(arguments: list[str]) -> list[str]:
+    """--missing POLICY as the policy of each modality, --modalities image,audio as a list."""
     found, left = [], iter(arguments)
     for argument in left:
         name, equals, value = argument.partition("=")
-        if name == "--missing":
-            policy = value if equals else next(left, "")
-            found += [f"--missing.{m}={policy}" for m in MODALITIES]
-        else:
+        if name not in ("--missing", "--modalities"):
             found.append(argument)
+            continue
+        value = value if equals else next(left, "")
+        if name == "--missing":
+            found += [f"--missing.{m}={value}" for m in MODALITIES]
+        else:
+            found.append(f"{name}=[{value.strip('[]')}]")
     return found
+
+
+EXPECTED = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text", "tuple": "a list"}
+
+
+def in_words(message: str, options: Sequence[str]) -> str:
+    """The parser's message as a person would say it; one of a kind that is not known stays as it is."""
+    unknown = re.match(r"(?:unrecognized arguments: --|Option ')([\w.-]+)", message)
+    if unknown:
+        name = f"--{unknown[1].replace('_', '-')}"
+        near = difflib.get_close_matches(name, options, n=1)
+        return f"there is no option {name}." + (f" Did you mean {near[0]}?" if near else "")
+    wrong = re.match(r'Parser key "([\w.]+)":.*(?:Got|Given) value: (.*)', message, re.DOTALL)
+    choices = re.search(r"Literal\[(.*?)\]", message)
+    kinds = [EXPECTED[kind] for kind in re.findall(r"Expected a <class '(\w+)'>", message) if kind in EXPECTED]
+    if not wrong or not (choices or kinds):
+        return message
+    expected = f"one of {choices[1]}" if choices else " or ".join(kinds)
+    return f"--{wrong[1].replace('_', '-')} is {wrong[2].strip()!r}; it takes {expected}."
 
 
 def text_table(rows: Sequence[Sequence[Any]]) -> str:

@@ -16,9 +16,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
+from sightsound.build import log_mel
 from sightsound.features.audio import LogMel
 from sightsound.inference import reader
-from sightsound.model import log_mel
 from sightsound.pipeline import Classifier
 
 

@@ -22,11 +22,11 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
 from sightsound.answers import Answered
+from sightsound.build import build_network
 from sightsound.errors import ConfigError, RunError
 from sightsound.fusion import DECISION, HIERARCHICAL, STRATEGIES, Fusion
 from sightsound.inference import blank
 from sightsound.metrics import at_chance, macro_means
-from sightsound.model import build_network
 from sightsound.progress import progress_bar
 from sightsound.registry import resolve
 from sightsound.studies.cost import Cost, costs
@@ -78,6 +78,7 @@ class Study(NamedTuple):
     """A whole comparison.
 
     Attributes:
+        seeds: with all that was trained.
         compared: by strategy, best on validation rows first.
         senses: the same of both senses before anything is fused, of which the answers of one alone are of interest.
         costs: of each strategy in use, and of each modality's network alone.
@@ -88,6 +89,7 @@ class Study(NamedTuple):
         left_out: strategies that the budget did not reach.
     """
 
+    seeds: list[Seed]
     compared: dict[str, Compared]
     senses: Compared
     costs: dict[str, Cost]
@@ -190,7 +192,7 @@ def _reason(seeds: Sequence[Seed], dependence: Dependence | None) -> str:
 class Field:
     """All trials so far, in all seeds."""
 
-    def __init__(self, seeds: Sequence[Seed], jobs: int, end: float, say: Callable[[str], object]) -> None:
+    def __init__(self, seeds: list[Seed], jobs: int, end: float, say: Callable[[str], object]) -> None:
         self.seeds, self.jobs, self.end, self.say = seeds, jobs, end, say
         self.scores: dict[Trial, float] = {}
 
@@ -259,7 +261,7 @@ def _tested(field: Field, names: list[str], dependence: Dependence | None, joint
     for m in prepared.config.modalities:
         networks[m] = build_network(dataclasses.replace(prepared.config, modalities=(m,)), len(prepared.labels))
     found = costs(networks, _example(prepared))
-    return Study(compared, senses, found, target, seconds, dependence, joint, left_out)
+    return Study(field.seeds, compared, senses, found, target, seconds, dependence, joint, left_out)
 
 
 def _compared(field: Field, trial: Trial) -> Compared:

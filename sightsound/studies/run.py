@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,18 +19,11 @@ from sightsound.pipeline import Classifier
 from sightsound.studies.compare import CompareOptions, Study, chosen, compare
 from sightsound.studies.recommend import Recommendation, recommend
 from sightsound.studies.table import Row, rows
-from sightsound.studies.trials import Seed
 from sightsound.training.hardware import tuned_process
 from sightsound.training.impute import learnt
 from sightsound.training.kept import shortened
 from sightsound.training.prepare import Prepared
 from sightsound.training.run import BUNDLE, begun, open_run, request_of, writing
-
-SCHEDULES: dict[str, Literal["staged", "staged+finetune", "fusion+joint"]] = {
-    "frozen": "staged",
-    "finetuned": "staged+finetune",
-    "joint": "fusion+joint",
-}
 
 
 class Comparison(NamedTuple):
@@ -90,7 +83,7 @@ def run_comparison(
         study = compare(prepared, options, run, say)
         numbers = rows(study, len(prepared.labels))
         found = recommend(study, numbers)
-        classifier = _winner(prepared, study, found.accuracy, run)
+        classifier = _winner(prepared, study, found.accuracy)
         classifier.save(run / BUNDLE)
     return Comparison(study, numbers, found, classifier)
 
@@ -103,15 +96,14 @@ def _announced(prepared: Prepared, strategies: int, options: CompareOptions) -> 
     )
 
 
-def _winner(prepared: Prepared, study: Study, name: str, run: Path) -> Classifier:
+def _winner(prepared: Prepared, study: Study, name: str) -> Classifier:
     """The strategy, of its best seed."""
     one = study.compared[name]
     modalities = tuple(prepared.config.modalities)
     right = [(said.probabilities[modalities].argmax(1) == study.target["val"]).mean() for said in one.val]
     best = int(np.argmax(right))
-    network = Seed(prepared, best, run / f"seed-{best}").calibrated(one.trial)
-    config = dataclasses.replace(prepared.config, fusion=name, schedule=SCHEDULES[one.trial.way], seed=best)
-    config = dataclasses.replace(config, joins=network.joins)
+    network = study.seeds[best].calibrated(one.trial)
+    config = dataclasses.replace(study.seeds[best].config_of(one.trial), joins=network.joins)
     metrics = {"split": "test", **measure_answers(one.test[best], study.target["test"], prepared.labels)}
     with shortened(network, prepared.kept):
         imputers = learnt(network, prepared.rows["train"], IMPUTERS)

@@ -14,17 +14,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import torch
 from safetensors.torch import load_file
 
 from sightsound.answers import Answered, answer_rows
+from sightsound.build import build_network
 from sightsound.config import NO_CHANGES, Config
 from sightsound.data.batches import Rows
 from sightsound.fusion.search import Search
-from sightsound.model import ClassifierNetwork, build_network
+from sightsound.model import ClassifierNetwork
 from sightsound.studies.embeddings import embed
 from sightsound.training.calibrate import calibrate
 from sightsound.training.fit import JOINS, fit
@@ -39,6 +39,13 @@ STEPS_AN_EPOCH = 50  # at least, on embeddings: more views and smaller batches w
 FEWEST_STEPS = EMBEDDED_EPOCHS * STEPS_AN_EPOCH  # of any strategy on trained encoders
 EXCHANGING_SHARE = 0.2  # of the epochs, for strategies whose encoders have to run
 FINETUNED_SHARE = 0.1  # of the epochs, in the first round
+
+
+SCHEDULES: dict[str, Literal["staged", "staged+finetune", "fusion+joint"]] = {
+    "frozen": "staged",
+    "finetuned": "staged+finetune",
+    "joint": "fusion+joint",
+}
 
 
 class Trial(NamedTuple):
@@ -84,7 +91,6 @@ class Seed:
 
     def fresh(self, strategy: str) -> ClassifierNetwork:
         """A network with new weights, but for what comes from the data or a checkpoint."""
-        torch.manual_seed(self.seed)
         network = build_network(dataclasses.replace(self.config, fusion=strategy), len(self.prepared.labels))
         known = self.prepared.network.state_dict()
         given = tuple(f"encoders.{m}." for m in self.modalities if getattr(self.config, m).pretrained)
@@ -116,6 +122,11 @@ class Seed:
     @property
     def _jointly(self) -> Config:
         return dataclasses.replace(self.config, schedule="fusion+joint", balance="none" if self.blind else "heads")
+
+    def config_of(self, trial: Trial) -> Config:
+        """What trains such a network without a comparison around it."""
+        config = self._jointly if trial.way == "joint" else self.config
+        return dataclasses.replace(config, fusion=trial.strategy, schedule=SCHEDULES[trial.way])
 
     def _parts(self, stand_in: bool) -> list[Part]:
         return [part for part in parts(self._jointly) if part.stand_in == stand_in]
@@ -188,9 +199,8 @@ class Seed:
         network, config, part = self._begun(trial), self.config, self._part(trial)
         run = self.folder / trial.folder
         if trial.way == "joint":
-            config = dataclasses.replace(self._jointly, fusion=trial.strategy)
             with shortened(network, self.prepared.kept):
-                fit(network, config, self.prepared.rows, run, schedule=self._parts(False))
+                fit(network, self.config_of(trial), self.prepared.rows, run, schedule=self._parts(False))
             return network
         if self._on_embeddings(network, trial):
             batch_size = min(max(len(self.embedded["train"]) // STEPS_AN_EPOCH, config.batch_size), EMBEDDED_BATCH)

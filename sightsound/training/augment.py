@@ -34,17 +34,23 @@ class Augment:
     def __call__(self, network: ClassifierNetwork | TranslatorNetwork, batch: Batch) -> Batch:
         """Decoded files (or what is kept of them) -> features, changed; kept embeddings stay as they are."""
         given, inputs = self.config.augment, dict(batch.inputs)
+        # numbers of their own for each: what happens to one modality must not depend on which others are there
+        of_image, of_wave, of_frames, of_rest = torch.randint(2**31, (4,)).tolist()
         changing = [m for m in inputs if not isinstance(network.encoders[m], Embedded)]
         if "audio" in changing and given.audio:
+            torch.manual_seed(of_wave)
             inputs["audio"] = self.wave(inputs["audio"])
         batch = network.featurize(batch._replace(inputs=inputs))
         inputs = dict(batch.inputs)
         if "image" in changing and given.image:
+            torch.manual_seed(of_image)
             inputs["image"] = self.image(inputs["image"])
         if (
             "audio" in changing and inputs["audio"].dim() == 3
         ):  # not for waveforms, which some encoders take as they are
+            torch.manual_seed(of_frames)
             inputs["audio"] = self.masks(inputs["audio"])
+        torch.manual_seed(of_rest)
         return Batch(inputs, hide_some(batch.present, self.config.modality_dropout), batch.target)
 
     def loss(self, network: ClassifierNetwork, batch: Batch, balance: Heads) -> Tensor:

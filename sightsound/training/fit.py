@@ -36,6 +36,7 @@ from sightsound.training.search import search
 from sightsound.training.stand_in import standing_in
 
 VALIDATION_BATCH = 256
+LAST = "last.ckpt"  # in the folder of a stage, what it goes on from
 JOINS = "joins.txt"  # the wiring that was searched for, in the run folder
 SETTLING_ROWS = 1000
 EXCHANGE_RATE = 0.1  # of the learning rate, for what encoders exchange: faster, it drowns what they have to say
@@ -123,13 +124,14 @@ def _fit_part(
     )
     stage = Stage(network, part.shown, optimization, Augment(config), balance, config.seed)
     folder = run / "checkpoints" / part.name
-    best = ModelCheckpoint(folder, "best", monitor=MONITOR, mode="max", save_last=True, enable_version_counter=False)
+    best = ModelCheckpoint(folder, "best", monitor=MONITOR, mode="max", enable_version_counter=False)
     stop = EarlyStopping(MONITOR, mode="max", patience=config.patience)
-    callbacks = [best, stop, Progress(part.name), LearningRateMonitor("epoch"), *watchers]
+    # `best` first, so that what goes on from `last` knows the best so far
+    callbacks = [best, every_epoch(folder), stop, Progress(part.name), LearningRateMonitor("epoch"), *watchers]
     if len(part.shown) > 1 and filling_policies(config) and len(complete_rows(rows["train"])) < len(rows["train"]):
         callbacks.append(FillIn(network, config, rows["train"]))
     trainer = trainer_of(config, epochs, callbacks, run, part.name)
-    last = folder / "last.ckpt"
+    last = folder / LAST
     try:
         trainer.fit(stage, train, val, ckpt_path=last if last.exists() else None, weights_only=False)
     except SystemExit as error:  # what Lightning makes of Ctrl-C
@@ -137,6 +139,11 @@ def _fit_part(
     state = torch.load(best.best_model_path, map_location="cpu", weights_only=False)["state_dict"]
     network.load_state_dict({name.removeprefix("network."): value for name, value in state.items()})
     network.cpu()
+
+
+def every_epoch(folder: Path) -> ModelCheckpoint:
+    """Keeps the latest epoch as `LAST`; Lightning's own `save_last` writes only when another checkpoint is written."""
+    return ModelCheckpoint(folder, Path(LAST).stem, enable_version_counter=False)
 
 
 def some_features(network: ClassifierNetwork, rows: Rows) -> dict[str, Tensor]:

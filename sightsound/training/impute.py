@@ -9,10 +9,11 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from sightsound.answers import BATCH_ROWS
+from sightsound.build import new_imputers
 from sightsound.config import Config, filling_policies
 from sightsound.data.batches import Rows, loader
 from sightsound.missing import FEWEST_COMPLETE, Imputers, filler
-from sightsound.model import ClassifierNetwork, new_imputers
+from sightsound.model import ClassifierNetwork
 
 MOST_ROWS = 4096  # complete rows that are learnt from; drawn by chance where there are more
 

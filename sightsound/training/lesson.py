@@ -9,13 +9,12 @@ from typing import Any, NamedTuple
 
 import torch
 from lightning.pytorch import LightningModule
-from lightning.pytorch.callbacks import ModelCheckpoint
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from sightsound.data.batches import Rows, loader
 from sightsound.errors import RunError
-from sightsound.training.fit import Progress, trainer_of
+from sightsound.training.fit import LAST, Progress, every_epoch, trainer_of
 from sightsound.training.module import adamw, one_cycle
 from sightsound.translator import TranslatorNetwork
 from sightsound.translator_config import TranslatorConfig
@@ -56,10 +55,9 @@ def fit_lesson(network: TranslatorNetwork, lesson: Lesson, config: TranslatorCon
         epochs = math.ceil(lesson.steps / len(batches))
         task = Task(network.train(), lesson, epochs * len(batches), config)
         folder = run / "checkpoints" / lesson.name
-        saved = ModelCheckpoint(folder, save_last=True, save_top_k=0, enable_version_counter=False)
-        callbacks = [saved, Progress(lesson.name, "loss")]
+        callbacks = [every_epoch(folder), Progress(lesson.name, "loss")]
         trainer = trainer_of(config.reading(), epochs, callbacks, run, lesson.name)
-        last = folder / "last.ckpt"
+        last = folder / LAST
         try:
             trainer.fit(task, batches, ckpt_path=last if last.exists() else None, weights_only=False)
         except SystemExit as error:  # what Lightning makes of Ctrl-C

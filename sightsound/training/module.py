@@ -78,9 +78,8 @@ class Stage(LightningModule):
         self.began = time.perf_counter()
 
     def on_train_batch_start(self, batch: Batch, index: int) -> None:
-        """What an epoch draws depends on seed and epoch alone, so that a resumed run repeats it."""
-        if index == 0:  # not at the start of the epoch: a new loader draws once more, a kept one does not
-            torch.manual_seed(self.seed * 1_000_003 + self.current_epoch)
+        """What a step draws depends on seed, epoch and step alone: a resumed run repeats it, and no step another's."""
+        torch.manual_seed(((self.seed * 1_000_003 + self.current_epoch) * 1_000_003 + index) % 2**32)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Batch of decoded files -> scalar loss."""

@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from sightsound.build import build_network
 from sightsound.config import Config, filling_policies
 from sightsound.data.batches import Rows
 from sightsound.data.cache import prepared_folder
@@ -25,7 +26,7 @@ from sightsound.features.image import Standardize
 from sightsound.features.pretrained import image_side, image_statistics
 from sightsound.inference import class_indices, clips, header_reading, prepare_rows, summary
 from sightsound.missing import FEWEST_COMPLETE
-from sightsound.model import ClassifierNetwork, build_network
+from sightsound.model import ClassifierNetwork
 from sightsound.training.hardware import resolve_precision
 from sightsound.training.impute import complete_rows
 from sightsound.training.kept import keep_features
@@ -223,7 +224,6 @@ def _by_split(every: Rows, table: Table, labels: list[str]) -> dict[str, Rows]:
 
 def fresh_network(config: Config, classes: int, train: Rows) -> ClassifierNetwork:
     """Fresh weights from the seed, and the statistics of the training rows' files."""
-    torch.manual_seed(config.seed)
     network = build_network(config, classes)
     for modality, store in train.stores.items():
         files = torch.unique(store.entry[train.rows])

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from sightsound.encoders.base import Encoder
 from sightsound.fusion.base import Combined, Fusion, Tensors, dense
-from sightsound.model import ClassifierNetwork
+from sightsound.model import ClassifierNetwork, sizes_of
 
 SIZE = 256
 LEAST_VARIANCE = 1e-8  # untrained encoders put all rows close to one point
@@ -49,13 +47,8 @@ def _standardized(values: Tensor, there: Tensor) -> Tensor:
 def standing_in(network: ClassifierNetwork, seed: int) -> Iterator[None]:
     """Within, the network's strategy is a `StandIn`; what it teaches the encoders stays."""
     own = network.fusion
-    encoders = {m: cast(Encoder, encoder) for m, encoder in network.encoders.items()}
     torch.manual_seed(seed)
-    network.fusion = StandIn(
-        {m: e.embedding_size for m, e in encoders.items()},
-        {m: e.stage_channels for m, e in encoders.items()},
-        network.classes,
-    )
+    network.fusion = StandIn(*sizes_of(dict(network.encoders.items())), network.classes)
     try:
         yield
     finally:

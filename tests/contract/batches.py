@@ -2,8 +2,9 @@
 
 import torch
 
+from sightsound.build import build_network
 from sightsound.config import AudioConfig, Config, ImageConfig
-from sightsound.model import ClassifierNetwork, build_network
+from sightsound.model import ClassifierNetwork
 from sightsound.types import Batch
 
 CLASSES = 4
@@ -13,9 +14,8 @@ SIZES = {"image": ImageConfig(height=16, width=12, channels=1), "audio": AudioCo
 def network_with(fusion: str, seed: int = 0, **encoders: str) -> ClassifierNetwork:
     import dataclasses
 
-    torch.manual_seed(seed)
     sections = {m: dataclasses.replace(SIZES[m], encoder=encoders.get(m, SIZES[m].encoder)) for m in SIZES}
-    network = build_network(Config(fusion=fusion, **sections), CLASSES)
+    network = build_network(Config(fusion=fusion, seed=seed, **sections), CLASSES)
     with torch.no_grad():
         for parameter in network.fusion.parameters():  # some begin at zero, where nothing could be seen to go wrong
             parameter += 0.05 * torch.randn(parameter.shape)

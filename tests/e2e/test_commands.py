@@ -11,6 +11,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+import sightsound as ss
+
 
 @pytest.fixture(scope="module")
 def bundle(trained: tuple[Path, Path]) -> Path:
@@ -145,9 +147,33 @@ def test_wrong_calls(typed, bundle: Path, table: Path, tmp_path: Path) -> None:
     assert typed("train", table, "--resume").code == 2
     done = typed("train", table, "--fusion", "concta", "--out", tmp_path / "run")
     assert done.code == 1 and "no fusion strategy 'concta'. Did you mean 'concat'?" in done.err
-    done = typed("train", table, "--no-such-option", 3)
-    assert done.code == 2 and "no_such_option" in done.err.replace("-", "_")
     assert typed("--version").out == "0.1.0\n"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (["--audio.crop", "foo"], "--audio.crop is 'foo'; it takes one of 'start', 'center', 'end'."),
+        (["--epochs", "two"], "--epochs is 'two'; it takes a whole number."),
+        (["--learning-rate", "x"], "--learning-rate is 'x'; it takes a number."),
+        (["--augment.image-flip=x"], "--augment.image-flip is 'x'; it takes true or false."),
+        (["--batch-sise", 3], "there is no option --batch-sise. Did you mean --batch-size?"),
+        (["--config", "wrong.yaml"], "there is no option --balanc. Did you mean --balance?"),
+    ],
+)
+def test_wrong_options_are_said_in_words(
+    wrong: list, said: str, typed, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("wrong.yaml").write_text("balanc: heads\n")
+    done = typed("train", table, *wrong)
+    assert done.code == 2 and done.err.splitlines()[-1] == f"error: {said}"
+
+
+@pytest.mark.parametrize("senses", ["image", "[image]"])
+def test_a_sense_is_chosen_by_its_name(senses: str, typed, table: Path, tmp_path: Path) -> None:
+    assert typed("train", table, "--modalities", senses, "--epochs", 1, "--out", tmp_path / "run").code == 0
+    assert ss.load(tmp_path / "run" / "bundle").config.modalities == ("image",)
 
 
 def test_a_reader_that_leaves_is_no_error(bundle: Path, trained: tuple[Path, Path]) -> None:

@@ -12,7 +12,7 @@ import yaml
 from PIL import Image
 
 import sightsound as ss
-from sightsound.training import translate as training
+from sightsound.training.lesson import Task
 from tests.conftest import RATE, write_image, write_sound, write_table
 
 SHORT = {
@@ -136,18 +136,24 @@ def test_a_picture_is_played_without_any_training(low, typed, tmp_path: Path) ->
 
 
 def test_a_run_goes_on_where_it_stopped(fitted: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = ss.TranslatorConfig(**{**SHORT, "meaning_steps": 1, "decoder_steps": 3, "flow_steps": 20})
+    config = ss.TranslatorConfig(**{**SHORT, "meaning_steps": 1, "decoder_steps": 3, "flow_steps": 150})
     whole = ss.train_translator(fitted[0], out=tmp_path / "whole", config=config)
+    epochs: list[int] = []
 
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
+    def stop(task: Task, *_: object) -> None:
+        epochs.append(task.current_epoch)
+        if task.lesson.name == "flow" and task.current_epoch == 1:
+            raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(training, "viewed_pairs", stop)
+        patched.setattr(Task, "on_train_epoch_start", stop)
         ss.train_translator(fitted[0], out=tmp_path / "run", config=config)
     assert not (tmp_path / "run" / "bundle").exists()
-    said: list[str] = []
-    resumed = ss.train_translator(fitted[0], out=tmp_path / "run", config=config, resume=True, say=said.append)
+    epochs.clear()
+    with monkeypatch.context() as patched:
+        patched.setattr(Task, "on_train_epoch_start", lambda task: epochs.append(task.current_epoch))
+        resumed = ss.train_translator(fitted[0], out=tmp_path / "run", config=config, resume=True)
+    assert epochs == [1]  # nothing was trained again
     for name, value in whole.network.state_dict().items():
         torch.testing.assert_close(resumed.network.state_dict()[name], value, msg=name)
     with pytest.raises(ss.SightsoundError, match="is there already"):

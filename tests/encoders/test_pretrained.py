@@ -7,7 +7,7 @@ import torch
 import transformers
 
 import sightsound as ss
-from sightsound import model
+from sightsound.build import _heard, build_network
 from sightsound.config import AudioConfig, Config, ImageConfig
 from sightsound.encoders import pretrained
 from sightsound.errors import ConfigError
@@ -57,7 +57,7 @@ def loaded(kind: str, path: str) -> tuple[pretrained.Pretrained, torch.Tensor]:
         features = torch.randn(2, 3, 32, 32) if kind == "resnet" else torch.randn(2, 3, 16, 16)
     else:
         audio = AudioConfig(clip_seconds=0.3, pretrained=description)
-        features = model._heard(Config(audio=audio))(torch.rand(2, 4800) - 0.5)
+        features = _heard(Config(audio=audio))(torch.rand(2, 4800) - 0.5)
     return pretrained.load(path, description, modality, tuple(features.shape[1:])), features
 
 
@@ -83,7 +83,7 @@ def test_preprocessing_is_the_checkpoints_own(checkpoints: dict[str, str]) -> No
         own = transformers.AutoFeatureExtractor.from_pretrained(checkpoints[kind])
         expected = own(list(wave.numpy()), sampling_rate=16000, return_tensors="pt")["input_values"]
         audio = AudioConfig(clip_seconds=0.3, pretrained=pretrained.describe(checkpoints[kind], "audio"))
-        torch.testing.assert_close(model._heard(Config(audio=audio))(wave), expected)
+        torch.testing.assert_close(_heard(Config(audio=audio))(wave), expected)
 
 
 @pytest.mark.parametrize(("image", "audio"), [("vit", "wav2vec2"), ("resnet", "ast")])
@@ -138,7 +138,7 @@ def test_first_layers_learn_slowest(checkpoints: dict[str, str]) -> None:
         f"hf:{checkpoints['vit']}", layer_decay=0.5, height=16, width=16, channels=3, pretrained=description
     )
     config = Config(modalities=("image",), image=image, learning_rate=1.0)
-    network = model.build_network(config, 3)
+    network = build_network(config, 3)
     rates = {id(p): group["lr"] for group in _groups(network, config, 1.0) for p in group["params"]}
     named = {name: rates[id(p)] for name, p in network.encoders["image"].named_parameters()}
     assert named["stages.0.model.embeddings.cls_token"] == 0.02 * 0.5**4

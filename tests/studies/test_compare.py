@@ -118,7 +118,7 @@ def test_a_budget_that_is_used_up_is_said(compared: tuple[Path, Path], tmp_path:
     [
         (["--strategies", "concta"], "Did you mean 'concat'?"),
         (["--seeds", "0"], "at least 1"),
-        (["--modalities", "[image]"], "needs both senses"),
+        (["--modalities", "image"], "needs both senses"),
         (["--columns.image", "foto"], "no row has anything in the column 'foto'"),
     ],
 )
@@ -156,3 +156,5 @@ def test_what_only_both_senses_tell_is_learnt_by_strategies_that_see_both(tmp_pa
     found = pd.read_csv(tmp_path / "run" / "compare.csv").set_index("name")
     assert found["accuracy"]["mmtm"] >= 0.9
     assert found["accuracy"]["product"] < 0.55  # chance is a third
+    winner = ss.load(tmp_path / "run" / "bundle").config
+    assert (winner.fusion, winner.schedule, winner.balance) == ("mmtm", "fusion+joint", "none")

@@ -32,7 +32,7 @@ def study(count: int, fused_right: float, image_right: float) -> Study:
     concat = Compared("concat", "feature", Trial("concat", "frozen"), fused_right, answered, answered, 1.0)
     senses = concat._replace(name="vote", family="decision", trial=Trial("vote", "frozen"))
     costs = dict.fromkeys(("concat", "image", "audio"), COST)
-    return Study({"concat": concat}, senses, costs, {"val": target, "test": target}, 1.0, None, "", [])
+    return Study([], {"concat": concat}, senses, costs, {"val": target, "test": target}, 1.0, None, "", [])
 
 
 @pytest.mark.parametrize(
