@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from sightsound.report.page import write_page
 from sightsound.report.pictures import svg
@@ -106,11 +107,16 @@ def _costs(rows: Sequence[Row]) -> Markup:
         front = [shown[i] for i in pareto([place(row) for row in shown])]
         line = {"color": "#c0392b", "lw": 1, "ls": "--", "label": "nothing is better in both"}
         plot.plot(*zip(*map(place, front), strict=True), **line)
-        for row in front:
-            plot.annotate(row.name, place(row), fontsize=8, xytext=(4, 4), textcoords="offset points")
+        for number, row in enumerate(front):  # by turns above and below the line, which rises
+            up = {"xytext": (-3, 4), "ha": "right"} if number % 2 else {"xytext": (4, -10), "ha": "left"}
+            plot.annotate(row.name, place(row), fontsize=8, textcoords="offset points", **up)
         costs = [place(row)[0] for row in shown]
-        wide = max(costs) > WIDE * min(costs)
-        plot.set(xlabel=title, ylabel="test accuracy", xscale="log" if wide else "linear")
+        plot.set(xlabel=title, ylabel="test accuracy")
+        if max(costs) > WIDE * min(costs):
+            plot.set_xscale("log")
+            plot.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            plot.xaxis.set_major_formatter("{x:g}")
+            plot.xaxis.set_minor_formatter(NullFormatter())
         plot.grid(alpha=0.3)
         plot.legend(frameon=False, fontsize=8)
     return svg(figure)

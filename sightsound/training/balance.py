@@ -39,7 +39,11 @@ class Heads:
     def loss(self, output: Output, batch: Batch, target: Tensor, weight: Tensor | float = 1.0) -> Tensor:
         """A scalar to minimise; `batch` holds features, `weight` (B,) is of each row."""
         each = losses(output, batch.present, target, weight)
+        self.after_losses({name: loss.detach() for name, loss in each.items()})
         return torch.stack([self.weights[name] * loss for name, loss in each.items()]).sum()
+
+    def after_losses(self, each: dict[str, Tensor]) -> None:
+        """The losses of some rows by name, scalars, not weighted."""
 
     def after_backward(self, network: ClassifierNetwork) -> None:
         """Gradients are there."""
@@ -121,11 +125,9 @@ class GradientBlend(Heads):
         self.steps: list[dict[str, Tensor]] = []
         self.before: dict[str, dict[str, float]] | None = None
 
-    def loss(self, output: Output, batch: Batch, target: Tensor, weight: Tensor | float = 1.0) -> Tensor:
-        """As every balance, with the present weights; remembers the losses."""
-        with torch.no_grad():
-            self.steps.append(losses(output, batch.present, target, weight))
-        return super().loss(output, batch, target, weight)
+    def after_losses(self, each: dict[str, Tensor]) -> None:
+        """Remembers them."""
+        self.steps.append(each)
 
     def after_epoch(self, val: Mapping[str, float]) -> None:
         """Sets the weights of the next epoch; they sum to the number of losses."""
