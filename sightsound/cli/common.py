@@ -134,9 +134,9 @@ def in_words(message: str, options: Sequence[str]) -> str:
     """The parser's message as a person would say it; one of a kind that is not known stays as it is."""
     unknown = re.match(r"(?:unrecognized arguments: --|Option ')([\w.-]+)", message)
     if unknown:
-        name = f"--{unknown[1].replace('_', '-')}"
-        near = difflib.get_close_matches(name, options, n=1)
-        return f"there is no option {name}." + (f" Did you mean {near[0]}?" if near else "")
+        name, names = unknown[1].replace("_", "-"), {option.lstrip("-"): option for option in options}
+        near = difflib.get_close_matches(name, names, n=1)
+        return f"there is no option --{name}." + (f" Did you mean {names[near[0]]}?" if near else "")
     wrong = re.match(r'Parser key "([\w.]+)":.*(?:Got|Given) value: (.*)', message, re.DOTALL)
     choices = re.search(r"Literal\[(.*?)\]", message)
     kinds = [EXPECTED[kind] for kind in re.findall(r"Expected a <class '(\w+)'>", message) if kind in EXPECTED]
