@@ -183,7 +183,8 @@ class TensorFusion(Fusion):
 class Interaction(Fusion):
     """Multiplicative interactions (Jayakumar et al., 2020): one modality makes the dense layer that reads the other.
 
-    For more than two modalities the sum over their pairs.
+    For more than two modalities the sum over their pairs. Normalised before the ReLU: products of embeddings that grow
+    while they are learnt would leave half of the units without any gradient.
     """
 
     def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
@@ -193,7 +194,7 @@ class Interaction(Fusion):
         for a, b in self.pairs:
             self.weight[f"{a} {b}"] = nn.Linear(embedding_sizes[a], HIDDEN * embedding_sizes[b])
             self.bias[f"{a} {b}"] = nn.Linear(embedding_sizes[a], HIDDEN)
-        self.classify = nn.Sequential(nn.ReLU(), nn.Linear(HIDDEN, classes))
+        self.classify = nn.Sequential(nn.LayerNorm(HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, classes))
 
     def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """Per modality (B, D) -> logits (B, C); no weights. Pairs that are not complete are left out."""
