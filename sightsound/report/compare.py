@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
@@ -107,19 +108,29 @@ def _costs(rows: Sequence[Row]) -> Markup:
         front = [shown[i] for i in pareto([place(row) for row in shown])]
         line = {"color": "#c0392b", "lw": 1, "ls": "--", "label": "nothing is better in both"}
         plot.plot(*zip(*map(place, front), strict=True), **line)
-        for number, row in enumerate(front):  # by turns above and below the line, which rises
-            up = {"xytext": (-3, 4), "ha": "right"} if number % 2 else {"xytext": (4, -10), "ha": "left"}
-            plot.annotate(row.name, place(row), fontsize=8, textcoords="offset points", **up)
         costs = [place(row)[0] for row in shown]
         plot.set(xlabel=title, ylabel="test accuracy")
         if max(costs) > WIDE * min(costs):
             plot.set_xscale("log")
-            plot.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            plot.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
             plot.xaxis.set_major_formatter("{x:g}")
             plot.xaxis.set_minor_formatter(NullFormatter())
+        _name(plot, [(row.name, place(row)) for row in front[::-1]])
         plot.grid(alpha=0.3)
         plot.legend(frameon=False, fontsize=8)
     return svg(figure)
+
+
+def _name(plot: Axes, points: Sequence[tuple[str, tuple[float, float]]]) -> None:
+    """Writes names beside points, the first first; where two would lie over each other the table has to do."""
+    written: list[Any] = []
+    plot.autoscale_view()
+    for name, place in points:
+        across, up = plot.transAxes.inverted().transform(plot.transData.transform(place))
+        if all(abs(across - x) > 0.2 or abs(up - y) > 0.05 for x, y in written):
+            side: dict[str, Any] = {"xytext": (-4, 4), "ha": "right"} if across > 0.8 else {"xytext": (4, 4)}
+            plot.annotate(name, place, fontsize=8, textcoords="offset points", **side)
+            written.append((across, up))
 
 
 def pareto(points: Sequence[tuple[float, float]]) -> list[int]:
