@@ -30,7 +30,7 @@ from sightsound.progress import progress_bar
 from sightsound.training.augment import Augment
 from sightsound.training.balance import BALANCES, Heads
 from sightsound.training.impute import FillIn, complete_rows
-from sightsound.training.module import F1, MONITOR, Optimization, Stage
+from sightsound.training.module import CHOICE, F1, SCORE, Optimization, Stage
 from sightsound.training.schedule import Part, parts
 from sightsound.training.search import search
 from sightsound.training.stand_in import standing_in
@@ -122,10 +122,11 @@ def _fit_part(
     optimization = Optimization(
         _groups(network, config, part.rate), epochs * len(train), part.warm_up, config.weight_decay
     )
-    stage = Stage(network, part.shown, optimization, Augment(config), balance, config.seed)
+    late = not BALANCES[config.balance].fusion_teaches
+    stage = Stage(network, part.shown, optimization, Augment(config), balance, config.seed, late)
     folder = run / "checkpoints" / part.name
-    best = ModelCheckpoint(folder, "best", monitor=MONITOR, mode="max", enable_version_counter=False)
-    stop = EarlyStopping(MONITOR, mode="max", patience=config.patience)
+    best = ModelCheckpoint(folder, "best", monitor=CHOICE, mode="max", enable_version_counter=False)
+    stop = EarlyStopping(SCORE, mode="max", patience=config.patience)
     # `best` first, so that what goes on from `last` knows the best so far
     callbacks = [best, every_epoch(folder), stop, Progress(part.name), LearningRateMonitor("epoch"), *watchers]
     if len(part.shown) > 1 and filling_policies(config) and len(complete_rows(rows["train"])) < len(rows["train"]):

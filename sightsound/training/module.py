@@ -18,7 +18,7 @@ from sightsound.training.augment import Augment
 from sightsound.training.balance import Heads
 from sightsound.types import Batch
 
-F1, MONITOR = "val_f1", "val_score"  # shown, and what chooses the epoch
+F1, SCORE, CHOICE = "val_f1", "val_score", "val_choice"  # shown; how good an epoch is; the highest is kept
 TIE = 1e-4  # weight of the loss in it: of epochs with the same F1 the one that is surer is better
 
 
@@ -48,6 +48,8 @@ class Stage(LightningModule):
         augment: chance changes to the training rows.
         balance: of the losses.
         seed: of what is drawn in each epoch.
+        late: whether the latest epoch is kept that is within a standard error of the best (Breiman et al., 1984), in
+            place of the best: where parts learn apart, one's luck on validation rows must not choose for the others.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Stage(LightningModule):
         augment: Augment,
         balance: Heads,
         seed: int,
+        late: bool,
     ) -> None:
         super().__init__()
         self.network = network
@@ -66,6 +69,8 @@ class Stage(LightningModule):
         self.augment = augment
         self.balance = balance
         self.seed = seed
+        self.late = late
+        self.best = -math.inf  # score of all epochs
         self.subsets = subsets([m for m in network.modalities if m in shown])
         self.predicted: dict[str, list[int]] = {}  # numbers, since small tensors kept would scatter in memory
         self.target: list[int] = []
@@ -93,12 +98,13 @@ class Stage(LightningModule):
         self.balance.after_backward(self.network)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """With the state of the balance."""
-        checkpoint["balance"] = self.balance.state()
+        """With the state of the balance, and the best score."""
+        checkpoint["balance"], checkpoint["best"] = self.balance.state(), self.best
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """With the state of the balance."""
+        """With the state of the balance, and the best score."""
         self.balance.restore(checkpoint["balance"])
+        self.best = checkpoint["best"]
 
     def on_validation_epoch_start(self) -> None:
         """The mean loss, and the seconds that the epoch's training took, without validation and checkpoints."""
@@ -137,7 +143,11 @@ class Stage(LightningModule):
             for name in (FUSED, *self.network.modalities)
         }
         self.log("val_loss", sum(val.values()))
-        self.log(MONITOR, f1 - TIE * sum(val.values()))
+        score = float(f1) - TIE * sum(val.values())
+        self.best = max(self.best, score)
+        self.log(SCORE, score)
+        close = score >= self.best - math.sqrt(float(f1 * (1 - f1)) / len(target))
+        self.log(CHOICE, (float(self.current_epoch) if close else -1.0) if self.late else score)
         self.balance.after_epoch(val)
         self.val_losses = []
         self.predicted, self.target = {}, []

@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -159,6 +160,19 @@ def test_unknown_options_are_said(table: Path, tmp_path: Path) -> None:
     with pytest.raises(TableError, match="no row has audio"):
         frame = pd.read_csv(table).drop(columns="audio")
         ss.train(frame, out=tmp_path / "run", modalities=["audio"])
+
+
+@pytest.mark.parametrize("balance", ["apart", "heads"])
+def test_which_epoch_is_kept(balance: str, table: Path, tmp_path: Path) -> None:
+    ss.train(table, out=tmp_path / "run", balance=balance, **QUICK)
+    epochs = pd.read_csv(tmp_path / "run" / "logs" / "joint" / "version_0" / "metrics.csv").dropna(subset="val_score")
+    score, f1 = epochs["val_score"].to_numpy(), epochs["val_f1"].to_numpy()
+    best = int(score.argmax())
+    if balance == "apart":  # the latest that is as good as the best so far, as far as 9 rows can tell
+        close = score >= np.maximum.accumulate(score) - np.sqrt(f1 * (1 - f1) / 9)
+        best = int(np.flatnonzero(close)[-1])
+    kept = torch.load(tmp_path / "run" / "checkpoints" / "joint" / "best.ckpt", weights_only=False)
+    assert kept["epoch"] == best
 
 
 def test_modality_dropout_hides_one_sense_in_its_share_of_rows() -> None:
