@@ -94,7 +94,7 @@ def _doubt(study: Study, found: Recommendation, known: dict[str, Row], gain: Dif
     return [
         f"Fusion is not worth it here: the best strategy is not really better than {found.sense} "
         f"({_percent(known[found.accuracy].accuracy)} against {_percent(known[found.sense].accuracy)} on test rows). "
-        f"Train one sense: --modalities [{found.sense.removesuffix(ALONE)}]"
+        f"Train one sense: --modalities {found.sense.removesuffix(ALONE)}"
     ]
 
 
