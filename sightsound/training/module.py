@@ -146,7 +146,8 @@ class Stage(LightningModule):
         score = float(f1) - TIE * sum(val.values())
         self.best = max(self.best, score)
         self.log(SCORE, score)
-        close = score >= self.best - math.sqrt(float(f1 * (1 - f1)) / len(target))
+        deviation = math.sqrt(float(f1 * (1 - f1).clamp_min(0)) / len(target))  # a perfect F1 may come as 1.0000001
+        close = score >= self.best - deviation
         self.log(CHOICE, (float(self.current_epoch) if close else -1.0) if self.late else score)
         self.balance.after_epoch(val)
         self.val_losses = []

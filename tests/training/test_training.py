@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -14,8 +15,9 @@ from safetensors.torch import load_file, save_file
 import sightsound as ss
 from sightsound.config import Config, from_dict
 from sightsound.errors import ConfigError, RunError, TableError
-from sightsound.training.augment import hide_some
-from sightsound.training.balance import BALANCES
+from sightsound.training.augment import Augment, hide_some
+from sightsound.training.balance import BALANCES, Apart
+from sightsound.training.module import Optimization, Stage
 from sightsound.training.schedule import parts
 from tests.conftest import TRAINED, write_table
 
@@ -173,6 +175,19 @@ def test_which_epoch_is_kept(balance: str, table: Path, tmp_path: Path) -> None:
         best = int(np.flatnonzero(close)[-1])
     kept = torch.load(tmp_path / "run" / "checkpoints" / "joint" / "best.ckpt", weights_only=False)
     assert kept["epoch"] == best
+
+
+def test_an_epoch_without_a_mistake_is_the_best() -> None:
+    classes = torch.arange(57) % 10  # whose macro F1 torchmetrics rounds to 1.0000001
+    network = SimpleNamespace(modalities=["image"], classes=10)
+    optimization = Optimization([], 1, 0.1, 0.0)
+    stage = Stage(network, ("image",), optimization, Augment(Config()), Apart(network), 0, late=True)
+    logged: dict[str, float] = {}
+    stage.log = lambda name, value: logged.update({name: float(value)})
+    stage.target, stage.predicted = classes.tolist(), {"image": classes.tolist()}
+    stage.val_losses = [{"fused": torch.tensor(0.1), "image": torch.tensor(0.1)}]
+    stage.on_validation_epoch_end()
+    assert logged["val_f1"] > 1 and logged["val_choice"] == 0  # the number of the epoch
 
 
 def test_modality_dropout_hides_one_sense_in_its_share_of_rows() -> None:
