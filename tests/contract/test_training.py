@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-import sightsound as ss
+from sightsound.config import Config
 from sightsound.fusion import STRATEGIES
+from sightsound.training.run import train
 from sightsound.types import MODALITIES
 from tests.conftest import write_table
 
@@ -18,7 +19,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def weights(table: Path, run: Path, **config: object) -> dict[str, torch.Tensor]:
     """Of encoders and heads after the last step of a training with defaults."""
-    ss.train(table, out=run, epochs=3, batch_size=16, say=lambda line: None, **config)
+    train(table, Config(epochs=2, batch_size=16, **config), run, resume=False, say=lambda line: None)
     state = torch.load(run / "checkpoints" / "joint" / "last.ckpt", weights_only=False)["state_dict"]
     learnt = ("network.encoders.", "network.heads.")
     return {name: value for name, value in state.items() if name.startswith(learnt)}
