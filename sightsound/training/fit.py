@@ -51,7 +51,7 @@ def fit(
     watchers: Sequence[Callback] = (),
     schedule: Sequence[Part] | None = None,
 ) -> None:
-    """Trains the network in place; the weights of each stage's best epoch stay.
+    """Trains the network in place; the weights of the epoch that each stage keeps stay (docs/concepts.md).
 
     A stage that is complete in the run folder is loaded, one that was cut off goes on from its last checkpoint.
 
