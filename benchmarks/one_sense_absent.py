@@ -5,27 +5,51 @@ senses and with one absent; the difference to the single-sense model of the same
 
     python benchmarks/one_sense_absent.py --data digits --seeds 3
     python benchmarks/one_sense_absent.py --data mnist+fsdd --shared ../shared/data --pairs 20000 --epochs 10 --seeds 2
+
+With `--rates` also: where a quarter, half or three quarters of the test rows have lost a sense, how far is the accuracy
+from the straight line between none and all of them? Every training stays in `--out`; the same command goes on with it.
 """
 
 import argparse
 import json
 import statistics
-import tempfile
 from pathlib import Path
+
+import numpy as np
+import pandas as pd
 
 from sightsound.config import Config
 from sightsound.data.named import dataset
 from sightsound.data.sources import SourceOptions
 from sightsound.fusion import STRATEGIES
+from sightsound.pipeline import Classifier
 from sightsound.training.run import train
 from sightsound.types import MODALITIES
 
+SHARES = (0.25, 0.5, 0.75)
 
-def accuracies(table: Path, config: Config) -> dict[str, float]:
+
+def accuracies(classifier: Classifier) -> dict[str, float]:
     """Test accuracy for each subset of the senses."""
-    with tempfile.TemporaryDirectory() as folder:
-        classifier = train(table, config, Path(folder) / "run", resume=False, say=lambda line: None)
     return {name: numbers["accuracy"] for name, numbers in classifier.metrics["subsets"].items()}
+
+
+def from_the_line(classifier: Classifier, table: Path, seed: int) -> float:
+    """Of all senses and shares the least accuracy, less that on the straight line."""
+    frame = pd.read_csv(table, dtype=str, keep_default_na=False)
+    frame = frame[frame["split"] == "test"]
+    for modality in MODALITIES:
+        frame[modality] = [str(table.parent / file) for file in frame[modality]]
+    ends = accuracies(classifier)
+    found: list[float] = []
+    for modality, other in (MODALITIES, MODALITIES[::-1]):
+        order = np.random.default_rng(seed).permutation(len(frame))
+        for share in SHARES:
+            given = frame[modality].to_numpy(copy=True)
+            given[order[: round(share * len(frame))]] = ""
+            accuracy = classifier.evaluate(frame.assign(**{modality: given}))["subsets"]["as given"]["accuracy"]
+            found.append(accuracy - (1 - share) * ends["image+audio"] - share * ends[other])
+    return min(found)
 
 
 def main() -> None:
@@ -36,29 +60,33 @@ def main() -> None:
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--strategies", default="concat,average,vote,mmtm", help="names with commas between, or all")
+    parser.add_argument("--out", type=Path, default=Path("runs/one_sense_absent"), help="folder of the trainings")
+    parser.add_argument("--rates", action="store_true", help="also with a part of the rows without a sense")
     given = parser.parse_args()
     root = None if given.data == "digits" else str(given.shared)
     table = dataset(given.data, SourceOptions(root=root, pairs=given.pairs))
     strategies = list(STRATEGIES) if given.strategies == "all" else given.strategies.split(",")
     found: dict[str, list[dict[str, float]]] = {}
     for seed in range(given.seeds):
-        for modality in MODALITIES:
-            config = Config(modalities=(modality,), epochs=given.epochs, seed=seed)
-            found.setdefault(f"{modality} alone", []).append(accuracies(table, config))
-        for fusion in strategies:
-            config = Config(fusion=fusion, epochs=given.epochs, seed=seed)
-            found.setdefault(fusion, []).append(accuracies(table, config))
-        print(
-            json.dumps({"data": given.data, "seed": seed, **{name: runs[-1] for name, runs in found.items()}}),
-            flush=True,
-        )
+        configs = {f"{m} alone": Config(modalities=(m,), epochs=given.epochs, seed=seed) for m in MODALITIES}
+        configs |= {fusion: Config(fusion=fusion, epochs=given.epochs, seed=seed) for fusion in strategies}
+        for name, config in configs.items():
+            run = given.out / f"{table.parent.name}-{name.replace(' ', '-')}-{seed}"
+            classifier = train(table, config, run, resume=True, say=lambda line: None)
+            numbers = accuracies(classifier)
+            if given.rates and len(config.modalities) > 1:
+                numbers["line"] = from_the_line(classifier, table, seed)
+            found.setdefault(name, []).append(numbers)
+            print(json.dumps({"data": given.data, "seed": seed, "trained": name, **numbers}), flush=True)
     mean = {name: {s: statistics.mean(run[s] for run in runs) for s in runs[0]} for name, runs in found.items()}
-    print(f"{'':<12}{'both':>8}{'image':>8}{'audio':>8}{'image - alone':>15}{'audio - alone':>15}")
+    line = f"{'from the line':>15}" if given.rates else ""
+    print(f"{'':<16}{'both':>8}{'image':>8}{'audio':>8}{'image - alone':>15}{'audio - alone':>15}{line}")
     for name in strategies:
         both, image, audio = (mean[name][s] for s in ("image+audio", *MODALITIES))
         differences = [image - mean["image alone"]["image"], audio - mean["audio alone"]["audio"]]
-        print(f"{name:<12}{both:8.4f}{image:8.4f}{audio:8.4f}{differences[0]:+15.4f}{differences[1]:+15.4f}")
-    print(f"{'one sense':<12}{'':8}{mean['image alone']['image']:8.4f}{mean['audio alone']['audio']:8.4f}")
+        line = f"{mean[name]['line']:+15.4f}" if given.rates else ""
+        print(f"{name:<16}{both:8.4f}{image:8.4f}{audio:8.4f}{differences[0]:+15.4f}{differences[1]:+15.4f}{line}")
+    print(f"{'one sense':<16}{'':8}{mean['image alone']['image']:8.4f}{mean['audio alone']['audio']:8.4f}")
 
 
 if __name__ == "__main__":
