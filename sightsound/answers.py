@@ -139,7 +139,7 @@ class Answered(NamedTuple):
 def answer_rows(
     network: ClassifierNetwork, rows: Rows, numbers: NDArray[np.int64], over_time: OverTime | None = None
 ) -> Answered:
-    """Asks the network about decoded rows; the clips of a row are averaged.
+    """Asks the network about decoded rows, in their order; the clips of a row are averaged.
 
     Args:
         network: in eval mode.
@@ -148,12 +148,13 @@ def answer_rows(
         over_time: as in `all_answers`.
     """
     said = all_answers(network, rows, over_time)
-    row, first, count = np.unique(numbers, return_index=True, return_counts=True)
+    first = np.flatnonzero(np.diff(numbers, prepend=-1))
+    count = np.diff(first, append=len(numbers))
     probabilities = {}
     for subset in subsets(network.modalities):
         probabilities[subset] = np.add.reduceat(said[subset].probabilities.numpy(), first) / count[:, None]
     has = {m: (store.entry[rows.rows] > 0).numpy()[first] for m, store in rows.stores.items()}
-    return Answered(row, probabilities, has)
+    return Answered(numbers[first], probabilities, has)
 
 
 def joined(parts: list[Answered]) -> Answered:

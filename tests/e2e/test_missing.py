@@ -181,6 +181,19 @@ def test_a_missing_sense_lies_between_its_neighbours(
     assert evaluated.code == 0, evaluated.err
 
 
+def test_groups_that_alternate_are_evaluated_as_they_are_predicted(trained: Run, tmp_path: Path) -> None:
+    frame = pd.read_csv(trained[0]).groupby("label").head(4).assign(group=["a", "b"] * 6, time=range(12))
+    frame[["image", "audio"]] = frame[["image", "audio"]].map(lambda name: str(trained[0].parent / name))
+    frame.loc[frame.index[::3], "label"] = "low"  # so that some are wrong, and it counts which
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    classifier = ss.load(trained[1] / "bundle")
+    numbers = classifier.evaluate(tmp_path / "t.csv", missing="linear")["subsets"]["image+audio"]
+    found = classifier.predict_table(tmp_path / "t.csv", missing="linear")
+    right = [one.label == label for one, label in zip(found, frame["label"], strict=True)]
+    assert numbers["accuracy"] == np.mean(right) < 1
+    assert numbers["calibration_error"] <= 1
+
+
 def test_times_that_cannot_order(typed, trained: Run, holed: pd.DataFrame, tmp_path: Path) -> None:
     wrong = {
         "rows 1 and 4: the same time stands twice": {"time": [1, 2, 3, 1, 5, 6], "group": "film"},
