@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from argparse import RawDescriptionHelpFormatter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import fields
 from typing import Any, NamedTuple, NoReturn
 
@@ -45,7 +45,9 @@ class Parser(ArgumentParser):
 
     def given(self, arguments: Sequence[str]) -> Namespace:
         """The parsed arguments; a wrong call ends the process with a usage message."""
-        return self.parse_args(_rewritten([_underscored(argument) for argument in arguments]))
+        settings = [action for action in self._actions if isinstance(action.default, bool) and action.nargs is None]
+        flags = {name for action in settings for name in action.option_strings}
+        return self.parse_args(_rewritten([_underscored(argument) for argument in arguments], flags))
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Ends the process with the usage and a message in words."""
@@ -111,19 +113,22 @@ def _underscored(argument: str) -> str:
     return f"--{name.replace('-', '_')}{equals}{value}"
 
 
-def _rewritten(arguments: list[str]) -> list[str]:
-    """--missing POLICY as the policy of each modality, --modalities image,audio as a list."""
-    found, left = [], iter(arguments)
-    for argument in left:
+def _rewritten(arguments: Sequence[str], flags: Set[str]) -> list[str]:
+    """--missing POLICY as the policy of each modality, --modalities image,audio as a list, a flag alone as true."""
+    found, left = [], list(arguments)
+    while left:
+        argument = left.pop(0)
         name, equals, value = argument.partition("=")
-        if name not in ("--missing", "--modalities"):
-            found.append(argument)
-            continue
-        value = value if equals else next(left, "")
-        if name == "--missing":
-            found += [f"--missing.{m}={value}" for m in MODALITIES]
+        if name in ("--missing", "--modalities"):
+            value = value if equals or not left else left.pop(0)
+            if name == "--missing":
+                found += [f"--missing.{m}={value}" for m in MODALITIES]
+            else:
+                found.append(f"{name}=[{value.strip('[]')}]")
+        elif name in flags and not equals and left[:1] not in (["true"], ["false"]):
+            found.append(f"{name}=true")
         else:
-            found.append(f"{name}=[{value.strip('[]')}]")
+            found.append(argument)
     return found
 
 

@@ -64,7 +64,7 @@ def test_groups_are_needed(typed, trained: tuple[Path, Path], tmp_path: Path) ->
     done = typed("evaluate", trained[1] / "bundle", trained[0], "--leave-one-group-out", "--out", tmp_path / "run")
     assert done.code == 1 and "there are 0" in done.err and "--columns.group" in done.err
     assert not (tmp_path / "run").exists()
-    done = typed("train", trained[0], "--group-split", "true", "--out", tmp_path / "other", *SHORT)
+    done = typed("train", trained[0], "--group-split", "--out", tmp_path / "other", *SHORT)
     assert done.code == 1 and "needs a group in every row" in done.err and "row 1" in done.err
 
 
