@@ -154,6 +154,8 @@ def _masked_seconds(mask: str, name: str) -> NDArray[np.float64]:
         return np.zeros((0, 2))
     try:
         found = pd.read_csv(mask)[["start_seconds", "end_seconds"]].to_numpy(np.float64)
+    except FileNotFoundError as error:
+        raise FileError(mask, f"the mask of {name} does not exist") from error
     except (OSError, ValueError, KeyError) as error:
         wanted = "a CSV file with the columns start_seconds and end_seconds"
         raise FileError(mask, f"the mask of {name} is not {wanted} ({error})") from error

@@ -41,6 +41,11 @@ def split(table: Table, seed: int, labelled: bool = True) -> Table:
     empty = frame.index[frame["split"] == ""]
     if 0 < len(empty) < len(frame):
         raise TableError(f"{table.name}, row {empty[0]}: the split is empty, while other rows have one. Fill it in.")
+    if not len(empty) and not (frame["split"] == "train").any():
+        raise TableError(
+            f"{table.name}: no rows to train on; none has the split train. Mark some, or leave the column empty, and"
+            " splits are drawn."
+        )
     if labelled:
         _check_classes(table.name, frame)
     if len(empty):

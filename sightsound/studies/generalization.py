@@ -107,11 +107,11 @@ def learning_curve(
     """
     table = read_table(source, columns or classifier.config.columns)
     config, seed = _config(classifier, skip_bad_files), classifier.config.seed
-    begin(run, table, {"study": "sizes"}, config, resume)
     drawn = table.with_frame(table.frame.assign(split="")) if classifier.config.group_split else table
     frame = split(drawn, seed).frame
     if not (frame["split"] == "test").any():
         raise TableError(f"{table.name}: a learning curve is about test rows, and there are none (column split).")
+    begin(run, table, {"study": "sizes"}, config, resume)
     train_rows = frame[frame["split"] == "train"]
     # of each class in turn, so that each share has all of them
     shuffled = train_rows.sample(frac=1, random_state=seed)

@@ -169,6 +169,9 @@ def measure_all(
     file = folder / MEASURED
     known = {one.condition: one for one in read(file)}
     wanted = conditions(tuple(classifier.network.modalities), classifier.imputers)
+    if len(np.unique(decoded.target)) == 1:
+        say("All rows are of one class, so no sound can be exchanged for one of another.")
+        wanted = [condition for condition in wanted if condition.kind != CONTRADICTION]
     left = [condition for condition in wanted if condition not in known]
     without: dict[str, dict[str, NDArray[Any]]] = {}
     if known:
@@ -202,14 +205,12 @@ def read(file: Path) -> Iterator[Measured]:
 def _without(classifier: Classifier, decoded: Decoded, clean: Answered, policy: str) -> dict[str, NDArray[Any]]:
     """For each modality (n, C), what is said of all rows that lost it, under a policy."""
     network = classifier.network
+    every = tuple(network.modalities)
     if policy == "mask":
-        return {m: clean.probabilities[tuple(o for o in network.modalities if o != m)] for m in network.modalities}
-    found = {}
+        return {m: clean.probabilities[tuple(other for other in every if other != m)] for m in every}
     with network.filling(classifier.imputers[policy]):
-        for m in network.modalities:
-            said = answer_rows(network, losing(decoded, m), decoded.numbers)
-            found[m] = said.probabilities[tuple(network.modalities)]
-    return found
+        answered = {m: answer_rows(network, losing(decoded, m), decoded.numbers) for m in every}
+    return {m: said.probabilities[every] for m, said in answered.items()}
 
 
 def measured(

@@ -77,7 +77,7 @@ FAULTS = [
     (table_of(["a"] * 10 + ["b"]), r"the class 'b' has only 1 row\(s\) \(row 11\)"),
     (table_of(["a", "b"] * 5, splits=["train"] * 9 + ["tset"]), "row 10: the split 'tset' is not known"),
     (table_of(["a", "b"] * 5, splits=["train"] * 9 + [""]), "row 10: the split is empty"),
-    (table_of(["a", "b"] * 5, splits=["test"] * 10), "no rows to train on"),
+    (table_of(["a", "b"] * 5, splits=["test"] * 10), "no rows to train on; none has the split train"),
     (table_of(["a", "b"] * 5, groups=["one"] * 10), "no rows to validate with; all rows are in few large groups"),
     (table_of(["a", "b", "a", "b", "c"], splits=["train", "train", "val", "test", "test"]), "row 5: the class 'c'"),
 ]

@@ -123,11 +123,12 @@ def test_masks_say_where_the_damage_is(typed, trained: Run, holed: pd.DataFrame,
     pd.DataFrame({"start_seconds": [0.05], "end_seconds": [0.08]}).to_csv(tmp_path / "mask.csv", index=False)
     pd.DataFrame({"start_seconds": [0.2], "end_seconds": [0.1]}).to_csv(tmp_path / "turned.csv", index=False)
     holed["image_mask"] = ["mask.png", "", "", "narrow.png", "", ""]
-    holed["audio_mask"] = ["mask.csv", "", "", "", "turned.csv", "mask.png"]
+    holed["audio_mask"] = ["mask.csv", "", "gone.csv", "", "turned.csv", "mask.png"]
     holed.to_csv(tmp_path / "t.csv", index=False)
     found = answers(typed, trained[1] / "bundle", tmp_path / "t.csv", "--missing", "linear")
     assert found[0]["repaired"]["image"]["share"] == 0.25
     assert found[0]["repaired"]["audio"]["share"] == pytest.approx(0.1)
+    assert "low-2.wav does not exist" in found[2]["error"]
     assert "the mask has 9 x 16 pixels, and its image" in found[3]["error"] and "16 x 16" in found[3]["error"]
     assert "a gap from 0.2 to 0.1 s" in found[4]["error"]
     assert "start_seconds and end_seconds" in found[5]["error"]

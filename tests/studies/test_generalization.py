@@ -68,6 +68,15 @@ def test_groups_are_needed(typed, trained: tuple[Path, Path], tmp_path: Path) ->
     assert done.code == 1 and "needs a group in every row" in done.err and "row 1" in done.err
 
 
+def test_a_learning_curve_needs_training_rows(typed, trained: tuple[Path, Path], tmp_path: Path) -> None:
+    frame = pd.read_csv(trained[0]).assign(split="test")
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    given = ("evaluate", trained[1] / "bundle", tmp_path / "t.csv", "--learning-curve", "--out", tmp_path / "run")
+    done = typed(*given)
+    assert done.code == 1 and "none has the split train" in done.err
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_split_by_group(typed, begun: tuple[Path, Path], tmp_path: Path) -> None:
     frame = pd.read_csv(begun[0]).assign(split="train")
     frame[["image", "audio"]] = frame[["image", "audio"]].map(lambda name: str(begun[0].parent / name))

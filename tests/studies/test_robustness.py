@@ -97,6 +97,16 @@ def test_a_study_that_was_cut_off_goes_on(
     assert other.code == 1 and "rows differ" in other.err
 
 
+def test_one_row_contradicts_nothing(trained: tuple[Path, Path], typed, tmp_path: Path) -> None:
+    frame = pd.read_csv(trained[0]).head(1)
+    frame[["image", "audio"]] = frame[["image", "audio"]].map(lambda name: str(trained[0].parent / name))
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    done = typed("robustness", trained[1] / "bundle", tmp_path / "t.csv", "--out", tmp_path / "run")
+    assert done.code == 0, done.err
+    assert "All rows are of one class" in done.out
+    assert "contradict" not in (tmp_path / "run" / "robustness.html").read_text()
+
+
 def test_wrong_tables(trained: tuple[Path, Path], typed, tmp_path: Path) -> None:
     bundle, frame = trained[1] / "bundle", pd.read_csv(trained[0])
     frame[["image", "audio"]] = frame[["image", "audio"]].map(lambda name: str(trained[0].parent / name))
