@@ -7,7 +7,8 @@ senses and with one absent; the difference to the single-sense model of the same
     python benchmarks/one_sense_absent.py --data mnist+fsdd --shared ../shared/data --pairs 20000 --epochs 10 --seeds 2
 
 With `--rates` also: where a quarter, half or three quarters of the test rows have lost a sense, how far is the accuracy
-from the straight line between none and all of them? Every training stays in `--out`; the same command goes on with it.
+from the straight line between none and all of them (the least of all seeds)? Every training stays in `--out`; the same
+command goes on with it.
 """
 
 import argparse
@@ -84,7 +85,7 @@ def main() -> None:
     for name in strategies:
         both, image, audio = (mean[name][s] for s in ("image+audio", *MODALITIES))
         differences = [image - mean["image alone"]["image"], audio - mean["audio alone"]["audio"]]
-        line = f"{mean[name]['line']:+15.4f}" if given.rates else ""
+        line = f"{min(run['line'] for run in found[name]):+15.4f}" if given.rates else ""
         print(f"{name:<16}{both:8.4f}{image:8.4f}{audio:8.4f}{differences[0]:+15.4f}{differences[1]:+15.4f}{line}")
     print(f"{'one sense':<16}{'':8}{mean['image alone']['image']:8.4f}{mean['audio alone']['audio']:8.4f}")
 
