@@ -21,8 +21,8 @@ from sightsound.data.splits import SHARES, draw, split
 from sightsound.data.table import Table, read_table
 from sightsound.errors import TableError
 from sightsound.pipeline import Classifier
-from sightsound.training.prepare import MOST_EPOCHS
-from sightsound.training.run import REQUEST, open_run, request_of, train, writing
+from sightsound.training.prepare import MOST_EPOCHS, check
+from sightsound.training.run import REQUEST, claim, open_run, request_of, train, writing
 
 SIZES = (0.1, 0.2, 0.4, 0.7, 1.0)  # shares of the training rows
 TRAIN_ROWS = 2000  # training rows that are enough to measure how well they are known
@@ -127,12 +127,14 @@ def learning_curve(
 
 
 def begin(run: Path, table: Table, study: dict[str, str], config: Config, resume: bool) -> None:
-    """Makes the folder, or checks that it is this study's."""
+    """Checks all rows and files and makes the folder; or checks that it is this study's."""
     request = request_of(table, config)
     request["config"] |= study
     open_run(run, request, resume)
     with writing(run):
-        (run / REQUEST).write_text(json.dumps(request, indent=1))
+        if not (run / REQUEST).exists():
+            check(table, config, run)  # before the folder is this study's: the next try may skip bad files
+            claim(run, config, request)
 
 
 def _config(classifier: Classifier, skip_bad_files: bool) -> Config:

@@ -68,6 +68,21 @@ def test_groups_are_needed(typed, trained: tuple[Path, Path], tmp_path: Path) ->
     assert done.code == 1 and "needs a group in every row" in done.err and "row 1" in done.err
 
 
+def test_bad_files_are_found_first(typed, begun: tuple[Path, Path], tmp_path: Path) -> None:
+    frame = pd.read_csv(begun[0])
+    frame[["image", "audio"]] = frame[["image", "audio"]].map(lambda name: str(begun[0].parent / name))
+    (tmp_path / "bad.png").write_text("no picture")
+    frame.loc[7, "image"] = "bad.png"
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    given = ("evaluate", begun[1], tmp_path / "t.csv", "--leave-one-group-out", "--out", tmp_path / "run")
+    done = typed(*given)
+    assert done.code == 1 and "bad.png" in done.err and "Group 1" not in done.out
+    assert (tmp_path / "run" / "rejected.csv").exists()
+    done = typed(*given, "--on-bad-file", "skip")
+    assert done.code == 0, done.err
+    assert pd.read_csv(tmp_path / "run" / "generalization.csv")["tested"].min() == 17
+
+
 def test_a_learning_curve_needs_training_rows(typed, trained: tuple[Path, Path], tmp_path: Path) -> None:
     frame = pd.read_csv(trained[0]).assign(split="test")
     frame.to_csv(tmp_path / "t.csv", index=False)
