@@ -209,7 +209,8 @@ class Config:
 
     def __post_init__(self) -> None:
         if not self.modalities or set(self.modalities) - set(MODALITIES):
-            raise ConfigError(f"modalities is {list(self.modalities)}; it takes one or both of {list(MODALITIES)}.")
+            given = ", ".join(map(repr, self.modalities)) or "empty"
+            raise ConfigError(f"modalities is {given}; it takes {' or '.join(MODALITIES)}, or both: image,audio.")
         if self.schedule == "fusion+joint" and self.balance == "apart":
             raise ConfigError("In fusion+joint the fused answer teaches the encoders: give --balance none or heads.")
         ordered = tuple(m for m in MODALITIES if m in self.modalities)  # YAML and JSON bring a list, in any order
