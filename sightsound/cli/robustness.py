@@ -44,6 +44,6 @@ def run(arguments: Sequence[str]) -> None:
             f"{curve.effective:+.4f}",
             f"{min(curve.accuracy):.4f}",
         ]
-        for curve in sorted(done.curves, key=lambda curve: curve.effective)
+        for curve in sorted(done.curves, key=lambda curve: curve.relative)
     ]
     print(f"\n{text_table([['what', 'of', 'policy', 'relative', 'effective', 'at worst'], *rows])}")

@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 
 from sightsound.report.page import write_page
 from sightsound.report.pictures import svg
-from sightsound.studies.damage import EITHER
-from sightsound.studies.robustness import CLEAN, CONTRADICTION, TORN, Curve, Study
+from sightsound.studies.curves import Curve
+from sightsound.studies.damage import CLEAN, CONTRADICTION, EITHER, TORN
+from sightsound.studies.robustness import Study
 
 COLUMNS, MISSING_COLUMNS = 4, 3
 
@@ -35,7 +36,7 @@ def write_robustness(study: Study, run: Path) -> Path:
         missing=policies_figure(missing, "share of the rows") if missing else "",
         parts=policies_figure(parts, "share of the pixels or frames"),
         damaged=curves_figure(damaged, "severity"),
-        curves=sorted(study.curves, key=lambda curve: curve.effective),
+        curves=sorted(study.curves, key=lambda curve: curve.relative),
     )
 
 

@@ -17,6 +17,8 @@ from sightsound.missing.repair import repair_audio, repair_image
 from sightsound.studies.corruptions import Setting, corrupt_audio, corrupt_image
 from sightsound.types import REPAIRS
 
+CLEAN, CONTRADICTION = "clean", "contradiction"
+TORN = {"image": "dead pixels", "audio": "lost frames"}
 EITHER = "either"
 FRAME_SECONDS, BURST = 0.01, 5  # of sound that is lost together: 50 ms
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,19 +23,17 @@ from sightsound.bundle import SUMS
 from sightsound.data.table import Rejected, Table
 from sightsound.errors import ConfigError, TableError
 from sightsound.inference import prepare_rows, summary
-from sightsound.metrics import disagreement, macro_means
 from sightsound.pipeline import Classifier, load
 from sightsound.progress import progress_bar
 from sightsound.studies.corruptions import AUDIO, IMAGE, SEVERITIES
-from sightsound.studies.damage import EITHER, Condition, Decoded, contradicting, corrupted, losing, torn, with_missing
+from sightsound.studies.curves import Curve, curves
+from sightsound.studies.damage import CLEAN, CONTRADICTION, EITHER, TORN, Condition, Decoded
+from sightsound.studies.measured import Measured, after_losing, line, measured, read
 from sightsound.training.run import REQUEST, open_run, writing
 from sightsound.types import REPAIRS
 
-CLEAN, CONTRADICTION = "clean", "contradiction"
-TORN = {"image": "dead pixels", "audio": "lost frames"}
 TORN_SHARES = (0.1, 0.3, 0.5, 0.7)
 SHARES = [i / 10 for i in range(11)]
-DRAWS = 10  # of the rows that lose a sense
 MEASURED = "conditions.jsonl"
 
 
@@ -47,23 +45,6 @@ class RobustnessOptions:
     """At most so many rows, drawn by chance."""
     seed: int = 0
     """Of the rows and of everything that is drawn to damage them."""
-
-
-class Measured(NamedTuple):
-    """A condition and what came of it.
-
-    Attributes:
-        condition: what is wrong.
-        accuracy, macro_f1: with all that is there, over all rows; where rows lose a sense, mean over ten draws of them.
-        alone: accuracy of the changed sense alone; None where that is not asked.
-        conflict: mean conflict of the senses over the rows that have both; None where no row has.
-    """
-
-    condition: Condition
-    accuracy: float
-    macro_f1: float
-    alone: float | None
-    conflict: float | None
 
 
 class Study(NamedTuple):
@@ -177,123 +158,12 @@ def measure_all(
     if known:
         say(f"{len(known)} of {len(wanted)} conditions are measured already.")
     with progress_bar("robustness", len(left), "condition") as bar, file.open("w", encoding="utf-8") as out:
-        out.writelines(map(_line, known.values()))  # without a line that was cut off
+        out.writelines(map(line, known.values()))  # without a line that was cut off
         for condition in left:
             if condition.kind.startswith("missing") and condition.policy not in without:
-                without[condition.policy] = _without(classifier, decoded, clean, condition.policy)
+                without[condition.policy] = after_losing(classifier, decoded, clean, condition.policy)
             known[condition] = measured(classifier, decoded, clean, without.get(condition.policy, {}), condition, seed)
-            out.write(_line(known[condition]))
+            out.write(line(known[condition]))
             out.flush()
             bar.update()
     return [known[condition] for condition in wanted]
-
-
-def _line(one: Measured) -> str:
-    return json.dumps(one) + "\n"
-
-
-def read(file: Path) -> Iterator[Measured]:
-    """What was measured before; a last line that was cut off does not count."""
-    if not file.exists():
-        return
-    for line in file.read_text(encoding="utf-8").splitlines(keepends=True):
-        if line.endswith("\n"):
-            condition, *numbers = json.loads(line)
-            yield Measured(Condition(*condition), *numbers)
-
-
-def _without(classifier: Classifier, decoded: Decoded, clean: Answered, policy: str) -> dict[str, NDArray[Any]]:
-    """For each modality (n, C), what is said of all rows that lost it, under a policy."""
-    network = classifier.network
-    every = tuple(network.modalities)
-    if policy == "mask":
-        return {m: clean.probabilities[tuple(other for other in every if other != m)] for m in every}
-    with network.filling(classifier.imputers[policy]):
-        answered = {m: answer_rows(network, losing(decoded, m), decoded.numbers) for m in every}
-    return {m: said.probabilities[every] for m, said in answered.items()}
-
-
-def measured(
-    classifier: Classifier,
-    decoded: Decoded,
-    clean: Answered,
-    without: dict[str, NDArray[Any]],
-    condition: Condition,
-    seed: int,
-) -> Measured:
-    """One condition; `without` as in `with_missing`."""
-    # every level draws the same, so that more is more of the same
-    drawn = [seed, *condition.kind.encode(), *condition.modality.encode()]
-    rng = np.random.default_rng(drawn)
-    network, target = classifier.network, decoded.target
-    modalities = tuple(network.modalities)
-    said, changed = clean, condition.modality if condition.modality in modalities else ""
-    if condition.kind.startswith("missing"):
-        rngs = [np.random.default_rng([*drawn, draw]) for draw in range(DRAWS)]
-        found = [_numbers(condition, with_missing(clean, without, condition, target, r), target) for r in rngs]
-        accuracy, macro_f1 = (float(np.mean(each)) for each in zip(*(one[1:3] for one in found), strict=True))
-        return Measured(condition, accuracy, macro_f1, None, None)
-    if condition.kind == CONTRADICTION:
-        said = answer_rows(network, contradicting(decoded, condition.modality, rng), decoded.numbers)
-    elif condition.kind != CLEAN:
-        change = torn if condition.kind in TORN.values() else corrupted
-        rows = change(decoded, condition, classifier.config.audio.sample_rate_hz, rng)
-        said = answer_rows(network, rows, decoded.numbers)
-    alone = float((said.probabilities[(changed,)].argmax(1) == target).mean()) if changed else None
-    return _numbers(condition, said.probabilities[modalities], target, alone, _conflict(said))
-
-
-def _numbers(
-    condition: Condition,
-    probabilities: NDArray[Any],
-    target: NDArray[np.int64],
-    alone: float | None = None,
-    conflict: float | None = None,
-) -> Measured:
-    classes = probabilities.shape[1]
-    means = macro_means(target * classes + probabilities.argmax(1), classes)
-    return Measured(condition, means["accuracy"], means["macro_f1"], alone, conflict)
-
-
-def _conflict(said: Answered) -> float | None:
-    """Mean over the rows."""
-    if len(said.has) < 2:
-        return None
-    return float(disagreement(np.stack([said.probabilities[(m,)] for m in said.has])).mean())
-
-
-class Curve(NamedTuple):
-    """One thing going wrong, more and more.
-
-    Attributes:
-        kind, modality, policy: which.
-        levels, accuracy, alone: from clean on; `alone` is None where no sense alone was asked.
-        relative: mean accuracy over the levels, the area under the curve (relative robustness, Liang et al., 2021).
-        effective: the same less the accuracy when clean: what is lost, whatever it began at (effective robustness).
-    """
-
-    kind: str
-    modality: str
-    policy: str
-    levels: list[float]
-    accuracy: list[float]
-    alone: list[float] | None
-    relative: float
-    effective: float
-
-
-def curves(found: list[Measured], clean_alone: dict[str, float]) -> list[Curve]:
-    """Of everything but clean and contradiction, in the order measured."""
-    frame = pd.DataFrame([{**one.condition._asdict(), "accuracy": one.accuracy, "alone": one.alone} for one in found])
-    start = float(frame.loc[frame["kind"] == CLEAN, "accuracy"].iloc[0])
-    result = []
-    for (kind, modality, policy), part in frame.groupby(["kind", "modality", "policy"], sort=False):
-        if kind in (CLEAN, CONTRADICTION):
-            continue
-        accuracy = [start, *part["accuracy"].tolist()]
-        has_alone = modality in clean_alone and part["alone"].notna().all()
-        alone = [clean_alone[str(modality)], *part["alone"].tolist()] if has_alone else None
-        levels = [0.0, *part["level"].tolist()]
-        area = float(np.trapezoid(accuracy, levels) / levels[-1])
-        result.append(Curve(str(kind), str(modality), str(policy), levels, accuracy, alone, area, area - start))
-    return result

@@ -7,11 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sightsound.answers import Answered
+from sightsound.answers import Answered, answer_rows
 from sightsound.missing import IMPUTERS
 from sightsound.studies.corruptions import AUDIO, IMAGE
+from sightsound.studies.curves import curves
 from sightsound.studies.damage import EITHER, Condition, bursts, with_missing
-from sightsound.studies.robustness import TORN_SHARES, Measured, curves
+from sightsound.studies.measured import Measured
+from sightsound.studies.robustness import TORN_SHARES, RobustnessOptions, decoded_rows
 
 
 @pytest.fixture(scope="module")
@@ -136,9 +138,28 @@ def test_missing_by_class_takes_the_first_classes_first() -> None:
 
 
 def test_robustness_by_hand() -> None:
-    found = [Measured(Condition("clean"), 0.9, 0.9, None, None)]
-    found += [Measured(Condition("blur", "image", s), 0.9 - 0.1 * s, 0.0, 0.5, None) for s in range(1, 6)]
+    found = [Measured(Condition("clean"), 0.9, 0.9, 0.8, None, None)]
+    found += [
+        Measured(Condition("blur", "image", s), 0.9 - 0.1 * s, 0.0, 0.8 - 0.12 * s, 0.5, None) for s in range(1, 6)
+    ]
     [curve] = curves(found, {"image": 0.7})
     assert curve.accuracy == pytest.approx([0.9, 0.8, 0.7, 0.6, 0.5, 0.4]) and curve.alone == [0.7, *[0.5] * 5]
-    assert curve.relative == pytest.approx(0.65) and curve.effective == pytest.approx(-0.25)
+    assert curve.relative == pytest.approx(0.65)
+    assert curve.effective == pytest.approx(0.3 - 0.25)  # late fusion loses 0.12 a step, 0.3 on average
     assert json.loads(json.dumps(found[0]))[0] == ["clean", "", 0.0, ""]
+
+
+def test_late_fusion_is_the_mean_of_the_senses(studied: tuple[pd.DataFrame, Path], trained: tuple[Path, Path]) -> None:
+    import sightsound as ss
+
+    classifier = ss.load(trained[1] / "bundle")
+    rows, _, _ = classifier.labelled_rows(trained[0])
+    decoded, _ = decoded_rows(classifier, rows, RobustnessOptions())
+    said = answer_rows(classifier.network, decoded.rows, decoded.numbers).probabilities
+    mean = said[("image",)] / 2 + said[("audio",)] / 2
+    clean = of(studied[0], "clean")
+    assert clean["late"] == pytest.approx((mean.argmax(1) == decoded.target).mean())
+    lost = of(studied[0], "missing", "image", 1.0, "predict")
+    assert lost["late"] == pytest.approx((said[("audio",)].argmax(1) == decoded.target).mean())
+    half = of(studied[0], "missing", "image", 0.5, "mask")
+    assert min(clean["late"], lost["late"]) <= half["late"] <= max(clean["late"], lost["late"])
