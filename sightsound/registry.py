@@ -29,7 +29,7 @@ def resolve(kind: str, name: str, choices: Mapping[str, type[T]]) -> type[T]:
         found: type[T] = getattr(importlib.import_module(module_name), class_name)
     except (ImportError, AttributeError) as error:
         raise ConfigError(
-            f"The {kind} {name!r} cannot be imported: {error}. Is the module on PYTHONPATH? "
-            f"{did_you_mean(name, choices)}"
+            f"The {kind} {name!r} cannot be imported: {error}. It has to be installed, in the current folder, or on "
+            f"PYTHONPATH. {did_you_mean(name, choices)}"
         ) from error
     return found

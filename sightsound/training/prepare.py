@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from sightsound.build import build_network
+from sightsound.build import build_network, new_imputers
 from sightsound.config import Config, filling_policies
 from sightsound.data.batches import Rows
 from sightsound.data.cache import prepared_folder
@@ -138,6 +138,8 @@ def prepare(table: Table, config: Config, run: Path) -> Prepared:
             f"needs {FEWEST_COMPLETE}. Add some, or take --missing mask."
         )
     network = fresh_network(config, len(labels), rows["train"])
+    for policy in filling_policies(config).values():
+        new_imputers(network, policy)  # one that cannot be made is not found out after the training
     config = dataclasses.replace(config, epochs=epochs)
     rows, kept = keep_features(network, config, table, rows)
     return Prepared(table, config, labels, network, rows, kept, warnings)

@@ -1,6 +1,7 @@
 """Policies for what is missing or damaged, as typed: what is left out, repaired, filled in, and what is refused."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -206,3 +207,23 @@ def test_times_that_cannot_order(typed, trained: Run, holed: pd.DataFrame, tmp_p
         done = typed("predict", trained[1] / "bundle", tmp_path / "t.csv", "--missing", "linear")
         assert done.code == 1 and reason in done.err, done.err
         assert typed("predict", trained[1] / "bundle", tmp_path / "t.csv").code == 0  # where nobody asks for the time
+
+
+def test_a_policy_of_ones_own_as_the_documentation_shows_it(
+    typed, trained: Run, holed: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    given = ("train", trained[0], "--missing.audio", "mine.Linear", "--out", "run", *SHORT)
+    done = typed(*given)
+    assert done.code == 1 and "No module named 'mine'" in done.err and "in the current folder" in done.err
+    assert not Path("run", "checkpoints").exists()  # before the training, not after it
+    text = (Path(ss.__file__).parents[1] / "docs" / "missing.md").read_text()
+    Path("mine.py").write_text(text.split("```python\n")[1].split("```")[0])
+    done = typed(*given)
+    assert done.code == 0, done.err
+    holed.to_csv("t.csv", index=False)
+    repaired = answers(typed, Path("run", "bundle"), Path("t.csv"))[1]["repaired"]["audio"]
+    assert repaired["policy"] == "mine.Linear" and repaired["share"] == 1
+    assert "image" not in answers(typed, Path("run", "bundle"), Path("t.csv"))[2].get("repaired", {})
+    sys.modules.pop("mine")
