@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
 from sightsound.answers import Answered
 from sightsound.data.batches import Rows
 from sightsound.data.files import FULL_SCALE
 from sightsound.data.store import Store
+from sightsound.missing.gaps import Gaps
 from sightsound.missing.repair import repair_audio, repair_image
 from sightsound.studies.corruptions import Setting, corrupt_audio, corrupt_image
 from sightsound.types import REPAIRS
@@ -21,6 +24,7 @@ CLEAN, CONTRADICTION = "clean", "contradiction"
 TORN = {"image": "dead pixels", "audio": "lost frames"}
 EITHER = "either"
 FRAME_SECONDS, BURST = 0.01, 5  # of sound that is lost together: 50 ms
+WORTH_PROCESSES = 400  # files to interpolate; fewer are done before worker processes have started
 
 
 class Condition(NamedTuple):
@@ -91,23 +95,34 @@ def torn(decoded: Decoded, condition: Condition, sample_rate_hz: int, rng: np.ra
     What is lost is zero (policy mask), or interpolated by one who knows what is lost (linear, gaussian).
     """
     store = decoded.rows.stores[condition.modality]
-    values = store.values[torch.arange(len(store.values))].numpy()
-    changed = values.copy()
-    for i in range(1, len(values)):
-        if condition.modality == "image":
-            gaps = rng.random(values.shape[1:3]) < condition.level
-            changed[i][gaps] = 0
-            if condition.policy in REPAIRS and not gaps.all():
-                changed[i] = repair_image(changed[i], gaps, condition.policy).values
-        else:
-            frame = round(FRAME_SECONDS * sample_rate_hz)
-            gaps = bursts(values.shape[1], frame, condition.level, rng)
-            changed[i][gaps] = 0
-            if condition.policy in REPAIRS and not gaps.all():
-                wave = repair_audio(changed[i].astype(np.float32) / FULL_SCALE, sample_rate_hz, gaps, condition.policy)
-                changed[i] = np.clip(np.rint(wave.values * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1)
+    changed = store.values[torch.arange(len(store.values))].numpy().copy()
+    if condition.modality == "image":
+        gaps = [rng.random(pixels.shape[:2]) < condition.level for pixels in changed[1:]]
+    else:
+        frame = round(FRAME_SECONDS * sample_rate_hz)
+        gaps = [bursts(len(samples), frame, condition.level, rng) for samples in changed[1:]]
+    for values, lost in zip(changed[1:], gaps, strict=True):
+        values[lost] = 0
+    if condition.policy in REPAIRS:
+        workers = Parallel((os.cpu_count() or 1) if len(gaps) >= WORTH_PROCESSES else 1)
+        repair = delayed(_repaired)
+        changed[1:] = workers(
+            repair(values, lost, sample_rate_hz, condition.policy)
+            for values, lost in zip(changed[1:], gaps, strict=True)
+        )
     stores = {**decoded.rows.stores, condition.modality: Store(torch.from_numpy(changed), store.entry)}
     return Rows(stores, decoded.rows.target, decoded.rows.rows)
+
+
+def _repaired(values: NDArray[Any], gaps: Gaps, sample_rate_hz: int, method: str) -> NDArray[Any]:
+    """Pixels (H, W, channels) or samples (N,) of 16 bits."""
+    if gaps.all():
+        return values
+    if values.ndim == 3:
+        return repair_image(values, gaps, method).values
+    wave = repair_audio(values.astype(np.float32) / FULL_SCALE, sample_rate_hz, gaps, method)
+    whole: NDArray[Any] = np.clip(np.rint(wave.values * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1)
+    return whole
 
 
 def bursts(samples: int, frame: int, share: float, rng: np.random.Generator) -> NDArray[np.bool_]:

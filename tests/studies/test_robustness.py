@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from sightsound.answers import Answered, answer_rows
 from sightsound.missing import IMPUTERS
 from sightsound.studies.corruptions import AUDIO, IMAGE
 from sightsound.studies.curves import curves
-from sightsound.studies.damage import EITHER, Condition, bursts, with_missing
+from sightsound.studies.damage import EITHER, TORN, Condition, bursts, torn, with_missing
 from sightsound.studies.measured import Measured
 from sightsound.studies.robustness import TORN_SHARES, RobustnessOptions, decoded_rows
 
@@ -62,6 +63,27 @@ def test_filling_in_and_interpolating_help(studied: tuple[pd.DataFrame, Path]) -
         assert of(frame, "missing", m, 1.0, "predict")["accuracy"] > 2 * chance
     lost = [of(frame, "dead pixels", "image", 0.7, policy)["alone"] for policy in ("mask", "linear", "gaussian")]
     assert min(map(float, lost[1:])) >= float(lost[0])
+
+
+@pytest.mark.parametrize("kind", TORN.items())
+def test_worker_processes_interpolate_the_same(
+    kind: tuple[str, str], trained: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sightsound as ss
+
+    classifier = ss.load(trained[1] / "bundle")
+    rows, _, _ = classifier.labelled_rows(trained[0])
+    decoded, _ = decoded_rows(classifier, rows, RobustnessOptions(rows=8))
+    modality, name = kind
+    found = []
+    for enough in (1000, 1):
+        monkeypatch.setattr("sightsound.studies.damage.WORTH_PROCESSES", enough)
+        changed = torn(decoded, Condition(name, modality, 0.3, "gaussian"), 8000, np.random.default_rng(0))
+        store = changed.stores[modality]
+        found.append(store.values[torch.arange(len(store.values))])
+    torch.testing.assert_close(*found, rtol=0, atol=0)
+    before = decoded.rows.stores[modality]
+    assert not torch.equal(found[0], before.values[torch.arange(len(before.values))])
 
 
 def test_bursts_by_hand() -> None:
