@@ -185,7 +185,7 @@ def test_decisions_by_hand() -> None:
     assert said[Weighted] == pytest.approx([0.65, 0.35])
     assert said[Product] == pytest.approx([0.36 / 0.42, 0.06 / 0.42])
     assert said[MaxDecision] == pytest.approx([0.9 / 1.5, 0.6 / 1.5])
-    assert said[Majority] == pytest.approx([1.65 / 3, 1.35 / 3])  # one vote each: the mean decides
+    assert said[Majority] == pytest.approx([0.65, 0.35])  # one vote each: the mean decides
 
 
 def test_majority_follows_the_votes_and_not_the_sums() -> None:
@@ -194,6 +194,8 @@ def test_majority_follows_the_votes_and_not_the_sums() -> None:
     present = dict.fromkeys(names, torch.tensor([True]))
     logits = Majority(dict.fromkeys(names, 1), dict.fromkeys(names, [1]), 2).combine({}, scores, present).logits
     assert logits.argmax().item() == 0 and sum(s.exp() for s in scores.values()).argmax().item() == 1
+    mean = 1.03 / 3  # of the class that two of three vote for; the other is above it
+    torch.testing.assert_close(logits.exp(), torch.tensor([[mean, mean / 2]]))
 
 
 def test_confidence_listens_to_the_surer() -> None:

@@ -73,18 +73,24 @@ class MaxDecision(Fusion):
 
 
 class Majority(Fusion):
-    """One vote for each modality; where the votes are even, the mean probability decides. Nothing to train."""
+    """One vote for each modality; where the votes are even, the mean probability decides. Nothing to train.
+
+    How sure the answer is says the mean probability: that of classes with fewer votes is halved, and never above the
+    best of those with most.
+    """
 
     def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
-        """Per modality logits (B, C) -> log of (votes + mean probability) / (modalities + 1), (B, C)."""
+        """Per modality logits (B, C) -> log of these means (B, C)."""
         shares = self.shares(present)
         own = probabilities(scores)
         votes = sum_of(
             present[m][:, None] * functional.one_hot(own[m].argmax(1), own[m].shape[1]) for m in self.modalities
         )
         mean = sum_of(shares[m][:, None] * own[m] for m in self.modalities)
-        share = (votes + mean) / (sum_of(present[m].long() for m in self.modalities) + 1)[:, None]
-        return Combined(share.clamp_min(SMALLEST).log(), shares)
+        most = votes == votes.amax(1, keepdim=True)
+        best = torch.where(most, mean, 0).amax(1, keepdim=True)
+        joint = torch.where(most, mean, torch.minimum(mean, best) / 2)
+        return Combined(joint.clamp_min(SMALLEST).log(), shares)
 
 
 class Stacking(Fusion):
