@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -262,7 +263,9 @@ def _shared(table: Table) -> list[str]:
     if not shared:
         return []
     file, rows = next(iter(shared.items()))
+    touched = set(table.frame.loc[list(chain.from_iterable(shared.values())), "split"])
     return [
         f"{len(shared)} file(s) stand in more than one split, for instance {file} in rows {rows[0]} and {rows[-1]}: "
-        "the test numbers will be too good. Give such rows one group (--columns.group), or one split."
+        f"the {'test' if 'test' in touched else 'validation'} numbers will be too good. Give such rows one group "
+        "(--columns.group), or one split."
     ]

@@ -122,14 +122,18 @@ def test_odd_but_good_files(typed, table: Path, tmp_path: Path) -> None:
     assert done.code == 0, done.err
 
 
-def test_the_same_file_on_both_sides_is_warned_about(typed, table: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("row", "numbers"), [(18, "test"), (13, "validation")])
+def test_the_same_file_on_both_sides_is_warned_about(
+    typed, table: Path, tmp_path: Path, row: int, numbers: str
+) -> None:
     frame = pd.read_csv(table)
     frame["split"] = (["train"] * 12 + ["val"] * 4 + ["test"] * 4) * 3
-    frame.loc[18, "image"] = frame.image[0]
+    frame.loc[row, "image"] = frame.image[0]
     frame.to_csv(table, index=False)
     done = typed("train", table, "--out", tmp_path / "run", "--epochs", 1)
     assert done.code == 0
-    assert "1 file(s) stand in more than one split, for instance low-0.png in rows 1 and 19" in done.out
+    assert f"1 file(s) stand in more than one split, for instance low-0.png in rows 1 and {row + 1}" in done.out
+    assert f"the {numbers} numbers will be too good" in done.out
 
 
 def test_a_damaged_or_foreign_bundle(typed, trained: tuple[Path, Path], tmp_path: Path) -> None:
