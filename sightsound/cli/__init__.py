@@ -1,7 +1,6 @@
 """The command line: one file for each verb, imported only when it is used, so that help is instant."""
 
 import gc
-import os
 import sys
 from importlib import import_module
 
@@ -37,7 +36,7 @@ More on a verb: sightsound VERB --help
 def main() -> None:
     """Runs the verb that was typed; exits with 0, 1 for what the user can mend, 2 for a wrong call, 130 for Ctrl-C."""
     gc.set_threshold(100_000, 20, 100)  # importing torch and Lightning makes so many objects that collecting costs 40 %
-    sys.path.append(os.getcwd())  # for the user's own classes; last, so that nothing is hidden by what lies there
+    sys.path.append("")  # the current folder, for the user's own classes; last, so that it hides nothing
     arguments = sys.argv[1:]
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(HELP, end="")
