@@ -34,7 +34,7 @@ from sightsound.studies.dependence import Dependence, conditional_dependence
 from sightsound.studies.trials import SENSES, TOGETHER, Seed, Trial
 from sightsound.training.hardware import tune_process
 from sightsound.training.prepare import Prepared
-from sightsound.types import MODALITIES, Batch
+from sightsound.types import Batch
 
 FIRST_ROUND = 4  # one in so many strategies is finetuned at first
 SENSES_TRIAL = Trial("vote", "frozen")  # has nothing to train: its answers of one sense are those of the senses
@@ -128,17 +128,10 @@ def compare(prepared: Prepared, options: CompareOptions, folder: Path, say: Call
         say: called with each line for the user.
 
     Raises:
-        ConfigError: an unknown strategy; or there is one sense only, and so nothing to fuse.
+        ConfigError: an unknown strategy.
         RunError: the budget did not reach any strategy.
     """
     names = chosen(options)
-    if len(prepared.config.modalities) < 2:
-        [there] = prepared.config.modalities
-        columns = " and ".join(repr(getattr(prepared.config.columns, m)) for m in MODALITIES if m != there)
-        raise ConfigError(
-            f"There is nothing to fuse: only {there} is there, and no row has anything in the column {columns}. "
-            "Name it with --columns.image or --columns.audio NAME."
-        )
     end = time.monotonic() + 60 * options.budget if options.budget else float("inf")
     seeds: list[Seed] = []
     for number in range(options.seeds):

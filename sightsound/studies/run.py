@@ -22,8 +22,9 @@ from sightsound.studies.table import Row, rows
 from sightsound.training.hardware import tuned_process
 from sightsound.training.impute import learnt
 from sightsound.training.kept import shortened
-from sightsound.training.prepare import Prepared
-from sightsound.training.run import BUNDLE, begun, open_run, request_of, writing
+from sightsound.training.prepare import Prepared, prepare
+from sightsound.training.run import BUNDLE, begin, open_run, request_of, writing
+from sightsound.types import MODALITIES
 
 
 class Comparison(NamedTuple):
@@ -76,9 +77,9 @@ def run_comparison(
     request = request_of(table, config)
     open_run(run, request, resume)
     with tuned_process(), writing(run):
-        prepared = begun(table, config, run, request, say)
-        if not len(prepared.rows["test"]):
-            raise TableError(f"{table.name}: a comparison is about test rows, and there are none (column split).")
+        prepared = prepare(table, config, run)
+        _check(prepared)
+        begin(prepared, run, request, say)
         say(_announced(prepared, len(names), options))
         study = compare(prepared, options, run, say)
         numbers = rows(study, len(prepared.labels))
@@ -86,6 +87,19 @@ def run_comparison(
         classifier = _winner(prepared, study, found.accuracy)
         classifier.save(run / BUNDLE)
     return Comparison(study, numbers, found, classifier)
+
+
+def _check(prepared: Prepared) -> None:
+    """Raises ConfigError, TableError for what cannot be compared on."""
+    if len(prepared.config.modalities) < 2:
+        [there] = prepared.config.modalities
+        columns = " and ".join(repr(getattr(prepared.config.columns, m)) for m in MODALITIES if m != there)
+        raise ConfigError(
+            f"There is nothing to fuse: only {there} is there, and no row has anything in the column {columns}. "
+            "Name it with --columns.image or --columns.audio NAME."
+        )
+    if not len(prepared.rows["test"]):
+        raise TableError(f"{prepared.table.name}: a comparison is about test rows, and there are none (column split).")
 
 
 def _announced(prepared: Prepared, strategies: int, options: CompareOptions) -> str:

@@ -60,7 +60,8 @@ def train(
     if (run / BUNDLE).exists():
         return load(run / BUNDLE)
     with tuned_process(), writing(run):
-        prepared = begun(table, config, run, request_of(table, config), say)
+        prepared = prepare(table, config, run)
+        begin(prepared, run, request_of(table, config), say)
         say(describe(prepared))
         with shortened(prepared.network, prepared.kept):
             fit(prepared.network, prepared.config, prepared.rows, run)
@@ -81,13 +82,11 @@ def writing(run: Path) -> Iterator[None]:
         raise RunError(f"{run}: cannot be written: {error}. Mend that, then go on with --resume.") from error
 
 
-def begun(table: Table, config: Config, run: Path, request: dict[str, Any], say: Callable[[str], object]) -> Prepared:
-    """Prepares a table and makes the folder this run's: `config.yaml`, `request.json`."""
-    prepared = prepare(table, config, run)
+def begin(prepared: Prepared, run: Path, request: dict[str, Any], say: Callable[[str], object]) -> None:
+    """Says what was noticed in the table, and makes the folder this run's."""
     for warning in prepared.warnings:
         say(f"Note: {warning}")
     claim(run, prepared.config, request)
-    return prepared
 
 
 def claim(run: Path, config: Config | TranslatorConfig, request: dict[str, Any]) -> None:

@@ -127,6 +127,23 @@ def test_wrong_calls_say_what_to_do(table: Path, tmp_path: Path, typed, argument
     assert ran.code == 1 and message in ran.err
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"split": ["train", "val"] * 30}, "a comparison is about test rows"),
+        ({"audio": ""}, "nothing to fuse: only image is there"),
+    ],
+)
+def test_tables_that_cannot_be_compared_on_leave_the_folder_free(
+    table: Path, tmp_path: Path, typed, change: dict[str, object], message: str
+) -> None:
+    pd.read_csv(table).assign(**change).to_csv(table.parent / "wrong.csv", index=False)
+    ran = typed("compare", table.parent / "wrong.csv", "--out", tmp_path / "run")
+    assert ran.code == 1 and message in ran.err
+    ran = typed("compare", table, "--budget", 1e-9, *SMALL, "--out", tmp_path / "run")
+    assert ran.code == 1 and "budget" in ran.err
+
+
 def test_pareto_by_hand() -> None:
     assert pareto([(3, 0.9), (1, 0.5), (2, 0.4), (2, 0.7), (4, 0.9)]) == [1, 3, 0]
 
