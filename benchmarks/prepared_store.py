@@ -166,7 +166,10 @@ def start(given: argparse.Namespace) -> None:
             process = subprocess.Popen([sys.executable, "-m", "sightsound", *command], stderr=subprocess.PIPE)
             seen = b""
             while process.stderr and b"training joint" not in seen:
-                seen += process.stderr.read1(1000)  # type: ignore[attr-defined]
+                read = process.stderr.read1(1000)  # type: ignore[attr-defined]  # a BufferedReader, which the stubs hide
+                if not read:
+                    raise SystemExit(f"The training ended before its first step:\n{seen.decode()}")
+                seen += read
             seconds.append(time.perf_counter() - began)
             process.kill()
             process.wait()

@@ -75,8 +75,8 @@ class MaxDecision(Fusion):
 class Majority(Fusion):
     """One vote for each modality; where the votes are even, the mean probability decides. Nothing to train.
 
-    How sure the answer is says the mean probability: that of classes with fewer votes is halved, and never above the
-    best of those with most.
+    The mean probability also tells how sure the answer is; that of a class with fewer votes is halved, and counts no
+    more than the best of those with most votes.
     """
 
     def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -104,7 +103,7 @@ def torn(decoded: Decoded, condition: Condition, sample_rate_hz: int, rng: np.ra
     for values, lost in zip(changed[1:], gaps, strict=True):
         values[lost] = 0
     if condition.policy in REPAIRS:
-        workers = Parallel((os.cpu_count() or 1) if len(gaps) >= WORTH_PROCESSES else 1)
+        workers = Parallel(-1 if len(gaps) >= WORTH_PROCESSES else 1)
         repair = delayed(_repaired)
         changed[1:] = workers(
             repair(values, lost, sample_rate_hz, condition.policy)
@@ -115,7 +114,7 @@ def torn(decoded: Decoded, condition: Condition, sample_rate_hz: int, rng: np.ra
 
 
 def _repaired(values: NDArray[Any], gaps: Gaps, sample_rate_hz: int, method: str) -> NDArray[Any]:
-    """Pixels (H, W, channels) or samples (N,) of 16 bits."""
+    """Pixels (H, W, channels) of 8 bits or samples (N,) of 16, of which some (H, W) or (N,) are lost, interpolated."""
     if gaps.all():
         return values
     if values.ndim == 3:

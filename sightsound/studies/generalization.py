@@ -78,7 +78,7 @@ def leave_one_group_out(
             "says which rows belong together: --columns.group NAME"
         )
     config, seed = _config(classifier, skip_bad_files), classifier.config.seed
-    begin(run, table, {"study": "groups"}, config, resume)
+    _begin(run, table, {"study": "groups"}, config, resume)
     folds = []
     for number, group in enumerate(groups, start=1):
         say(f"\nGroup {number} of {len(groups)}: {group}")
@@ -111,7 +111,7 @@ def learning_curve(
     frame = split(drawn, seed).frame
     if not (frame["split"] == "test").any():
         raise TableError(f"{table.name}: a learning curve is about test rows, and there are none (column split).")
-    begin(run, table, {"study": "sizes"}, config, resume)
+    _begin(run, table, {"study": "sizes"}, config, resume)
     train_rows = frame[frame["split"] == "train"]
     # of each class in turn, so that each share has all of them
     shuffled = train_rows.sample(frac=1, random_state=seed)
@@ -126,7 +126,7 @@ def learning_curve(
     return folds
 
 
-def begin(run: Path, table: Table, study: dict[str, str], config: Config, resume: bool) -> None:
+def _begin(run: Path, table: Table, study: dict[str, str], config: Config, resume: bool) -> None:
     """Checks all rows and files and makes the folder; or checks that it is this study's."""
     request = request_of(table, config)
     request["config"] |= study

@@ -126,7 +126,7 @@ def _conflict(said: Answered) -> float | None:
     return float(disagreement(np.stack([said.probabilities[(m,)] for m in said.has])).mean())
 
 
-def line(one: Measured) -> str:
+def to_line(one: Measured) -> str:
     """As it stands in the file."""
     return json.dumps(one) + "\n"
 

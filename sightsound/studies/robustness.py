@@ -28,7 +28,7 @@ from sightsound.progress import progress_bar
 from sightsound.studies.corruptions import AUDIO, IMAGE, SEVERITIES
 from sightsound.studies.curves import Curve, curves
 from sightsound.studies.damage import CLEAN, CONTRADICTION, EITHER, TORN, Condition, Decoded
-from sightsound.studies.measured import Measured, after_losing, line, measured, read
+from sightsound.studies.measured import Measured, after_losing, measured, read, to_line
 from sightsound.training.run import REQUEST, open_run, writing
 from sightsound.types import REPAIRS
 
@@ -158,12 +158,12 @@ def measure_all(
     if known:
         say(f"{len(known)} of {len(wanted)} conditions are measured already.")
     with progress_bar("robustness", len(left), "condition") as bar, file.open("w", encoding="utf-8") as out:
-        out.writelines(map(line, known.values()))  # without a line that was cut off
+        out.writelines(map(to_line, known.values()))  # without a line that was cut off
         for condition in left:
             if condition.kind.startswith("missing") and condition.policy not in without:
                 without[condition.policy] = after_losing(classifier, decoded, clean, condition.policy)
             known[condition] = measured(classifier, decoded, clean, without.get(condition.policy, {}), condition, seed)
-            out.write(line(known[condition]))
+            out.write(to_line(known[condition]))
             out.flush()
             bar.update()
     return [known[condition] for condition in wanted]
