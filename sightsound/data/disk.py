@@ -71,11 +71,14 @@ class DiskStore:
         finally:
             lock.release()
 
+    def records(self) -> NDArray[np.void]:
+        """(1 + n,) key and checksum of each row."""
+        return np.fromfile(self.index_file, RECORD) if self.index_file.exists() else np.zeros(0, RECORD)
+
     def keys(self) -> NDArray[np.uint64]:
         """(1 + n,) the key of each row; 0 is the blank's."""
-        if not self.index_file.exists():
-            return np.zeros(0, np.uint64)
-        return np.fromfile(self.index_file, RECORD)["key"]
+        keys: NDArray[np.uint64] = self.records()["key"]
+        return keys
 
     def find(self, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
         """(n,) the row of each key, 0 where it is not there."""
@@ -115,7 +118,7 @@ class DiskStore:
 
     def damaged(self) -> bool:
         """Whether some of the rows, up to `CHECKED_ROWS` and drawn by chance, differ from what was written."""
-        records = np.fromfile(self.index_file, RECORD)
+        records = self.records()
         count = min(len(records), CHECKED_ROWS)
         chosen = np.sort(np.random.default_rng().choice(len(records), count, replace=False))
         with self.rows_file.open("rb", buffering=0) as file:
@@ -156,7 +159,9 @@ class StoredRows:
     """
 
     def __init__(self, store: DiskStore) -> None:
-        self.store, self.keys = store, store.keys()
+        self.store = store
+        records = store.records()
+        self.keys, self.checksums = records["key"], records["checksum"]
         self.file = store.rows_file.open("rb", buffering=0)
 
     def __reduce__(self) -> tuple[type[StoredRows], tuple[DiskStore]]:

@@ -6,6 +6,7 @@ Rows are kept in memory, or on disk (`data.disk`), where the next run finds them
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -44,6 +45,15 @@ class Store(NamedTuple):
 
     values: Values
     entry: Tensor
+
+    def checksums(self) -> NDArray[np.uint32]:
+        """(rows,) CRC-32 of what each row of the table holds; 0 where it has no file."""
+        if isinstance(self.values, StoredRows):
+            of_values = self.values.checksums
+        else:
+            of_values = np.array([zlib.crc32(row) for row in np.asarray(self.values)], np.uint32)
+        found: NDArray[np.uint32] = np.where(self.entry > 0, of_values[self.entry], 0)
+        return found
 
     def read(self, entry: Tensor) -> Tensor:
         """(b,) positions -> (b, ...) pixels, waveforms in [-1, 1], or whatever is kept."""

@@ -181,3 +181,12 @@ def test_a_full_disk_is_said(tmp_path: Path) -> None:
         assert not again.damaged() and len(again.keys()) == 1
     finally:
         subprocess.run(["umount", place], check=True)
+
+
+def test_checksums_tell_equal_content_from_other_wherever_rows_are(tmp_path: Path) -> None:
+    table = write_numbers(tmp_path / "files", 4)
+    (tmp_path / "files" / "2.txt").write_text("0")
+    on_disk = numbers(table, tmp_path / "store").checksums()
+    in_memory, _ = read_store(read_table(table), NUMBERS, "reading")
+    np.testing.assert_array_equal(on_disk, in_memory.checksums())
+    assert on_disk[0] == on_disk[2] and len(set(on_disk.tolist())) == 3
