@@ -9,11 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from sightsound.config import ColumnsConfig, Config, check_names, from_dict
+from sightsound.config import Config, check_names, from_dict
 from sightsound.data.named import table_for
 from sightsound.data.sources import SourceOptions
 from sightsound.data.table import read_table
-from sightsound.pipeline import Classifier, Missing, load
+from sightsound.pipeline import Classifier, Columns, Missing, load
 from sightsound.report.compare import write_comparison
 from sightsound.report.generalization import write_generalization
 from sightsound.report.robustness import write_robustness
@@ -138,7 +138,7 @@ def generalization(
     table: str | Path | pd.DataFrame,
     *,
     by_group: bool,
-    columns: ColumnsConfig | None = None,
+    columns: Columns = None,
     missing: Missing = None,
     out: str | Path | None = None,
     resume: bool = False,

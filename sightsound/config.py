@@ -12,10 +12,12 @@ from typing import Any, Literal
 from sightsound.errors import ConfigError, did_you_mean
 from sightsound.types import MODALITIES, POLICIES, REPAIRS
 
+ROLES = ("image", "audio", "label", "split", "group", "time", "image_mask", "audio_mask")  # what a column can be
+
 
 @dataclass(frozen=True)
 class ColumnsConfig:
-    """Names of the table's columns."""
+    """Names of the table's columns, whatever their case and the blanks around them; and how its text is written."""
 
     image: str = "image"
     """Path of the image; an empty path means that it is missing."""
@@ -33,6 +35,10 @@ class ColumnsConfig:
     """Path of an image of the same size, not black where the image is damaged."""
     audio_mask: str = "audio_mask"
     """Path of a CSV file with the columns start_seconds and end_seconds: where the sound is damaged."""
+    separator: str | None = None
+    """Between the columns of a CSV or TSV file; default: detected."""
+    encoding: str | None = None
+    """Of a text file, such as cp1252; default: detected."""
 
 
 @dataclass(frozen=True)

@@ -172,7 +172,7 @@ def clips(table: Table, config: Config, keep: bool = False) -> Table:
 
 
 def prepare_rows(
-    table: Table, config: Config, labels: list[str] | None, keep: bool = False
+    table: Table, config: Config, labels: list[str] | None, keep: bool = False, partly: bool = False
 ) -> tuple[Rows, list[Rejected]]:
     """Reads all files of a table.
 
@@ -181,9 +181,11 @@ def prepare_rows(
         config: with all sizes filled in.
         labels: class names, or None if the target does not matter.
         keep: whether what is read is kept on disk for the next time; else it is held in memory.
+        partly: whether a row counts of which one file can be read and another cannot.
 
     Returns:
-        the rows whose files can all be read, as positions in the table; and the other ones with reasons.
+        the rows whose files can all be read, as positions in the table; and the other ones with reasons. `partly`: the
+        rows of which something can be read, without what cannot; the reasons are given all the same.
     """
     stores, rejected = {}, []
     for modality in config.modalities:
@@ -193,10 +195,10 @@ def prepare_rows(
         rejected += bad
     nothing = torch.stack([store.entry for store in stores.values()]).eq(0).all(0).numpy()
     known = {bad.row for bad in rejected}
-    rejected += [
-        Rejected(row, "", "nothing is left of its files") for row in table.frame["row"][nothing] if row not in known
-    ]
-    good = ~table.frame["row"].isin([bad.row for bad in rejected])
+    empty = table.frame["row"][nothing]
+    rejected += [Rejected(row, "", "nothing is left of its files") for row in empty if row not in known]
+    bad_rows = set(empty) if partly else {bad.row for bad in rejected}
+    good = ~table.frame["row"].isin(bad_rows)
     target = None if labels is None else class_indices(table, labels)
     return Rows(stores, target, torch.from_numpy(np.flatnonzero(good))), rejected
 
@@ -207,10 +209,15 @@ def class_indices(table: Table, labels: list[str]) -> Tensor:
     return torch.tensor([number[label] for label in table.frame["label"]])
 
 
-def summary(table: str, rejected: list[Rejected]) -> str:
-    """A few lines that say how many rows cannot be used, why, and what to do."""
+def summary(
+    table: str,
+    rejected: list[Rejected],
+    what: str = "cannot be used",
+    advice: str = "Mend them, or go on without these rows: --on-bad-file skip",
+) -> str:
+    """A few lines that say how many rows are rejected, why, and what to do."""
     rows = len({bad.row for bad in rejected})
-    lines = [f"{table}: {rows} row(s) cannot be used:"]
+    lines = [f"{table}: {rows} row(s) {what}:"]
     ordered = sorted(rejected, key=lambda bad: bad.row)
     lines += [
         f"  row {bad.row}: {bad.file + ': ' if bad.file else ''}{bad.reason}" for bad in ordered[:NAMED_IN_SUMMARY]
@@ -218,5 +225,4 @@ def summary(table: str, rejected: list[Rejected]) -> str:
     if len(ordered) > NAMED_IN_SUMMARY:
         kinds = Counter(bad.reason.partition("(")[0].strip() for bad in ordered[NAMED_IN_SUMMARY:])
         lines += [f"  and {count} more: {kind}" for kind, count in kinds.most_common(5)]
-    lines.append("Mend them, or go on without these rows: --on-bad-file skip")
-    return "\n".join(lines)
+    return "\n".join([*lines, advice] if advice else lines)

@@ -6,7 +6,7 @@ Training and use read files through the same functions, so what was tested is wh
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,19 +27,21 @@ from sightsound.config import (
     filling_policies,
     missing_config,
 )
+from sightsound.data.batches import Rows
 from sightsound.data.files import Source, name_of, probe_audio
-from sightsound.data.table import Rejected, Table, dropped_rows, incomplete_rows, read_table
+from sightsound.data.table import PREDICTED, Rejected, Table, dropped_rows, incomplete_rows, read_table
 from sightsound.data.windows import clip_starts
 from sightsound.errors import BundleError, ConfigError, NothingLeftError, TableError
 from sightsound.inference import blank, chunks, clips, damages, decoded, over_time, prepare_rows, summary
 from sightsound.missing import FEWEST_COMPLETE, Fill, Imputers, filler
 from sightsound.model import ClassifierNetwork
-from sightsound.predictions import check_share, prediction, withheld
-from sightsound.progress import progress_bar
+from sightsound.predictions import check_share, flat_frame, prediction, withheld
+from sightsound.progress import notice, progress_bar
 from sightsound.types import Batch, Prediction
 
 Array = NDArray[Any]
 Missing = str | dict[str, str] | MissingConfig | None  # a policy, or one for each sense
+Columns = ColumnsConfig | Mapping[str, str] | None  # all names, or some by role beside those of the training
 
 
 class Classifier:
@@ -150,34 +152,71 @@ class Classifier:
     def predict_table(
         self,
         table: str | Path | pd.DataFrame,
-        columns: ColumnsConfig | None = None,
+        columns: Columns = None,
         abstain_below: float = 0.0,
         missing: Missing = None,
-    ) -> list[Prediction | Rejected]:
-        """Classifies each row of a table, in order; a row that cannot be used gives the reason in place of a score.
+    ) -> pd.DataFrame:
+        """Classifies each row of a table.
 
         Args:
-            table: the rows.
-            columns: what the table calls its columns.
+            table: the rows; or a folder of files, of which those of one name are a row.
+            columns: what the table calls its columns, or some of them by role.
             abstain_below: no label is given where the largest probability is below this.
             missing: as in `predict`.
+
+        Returns:
+            the table's own columns, then `predicted`, `probability` and the others of `predictions.flat_columns`. A row
+            that cannot be used has the reason in `error`, one of which a part cannot be used in MODALITY_error.
         """
         if missing is not None:
             return self.under(missing).predict_table(table, columns, abstain_below)
-        check_share(abstain_below)
-        rows = read_table(table, columns or self.config.columns, labelled=False)
+        rows = self.rows_to_predict(table, columns)
         results: dict[int, Prediction | Rejected] = {}
-        with progress_bar("predicting", len(rows.frame), "row") as bar, self.network.filling(self.fill()):
-            for chunk in chunks(rows, whole_groups=over_time(rows, self.config) is not None):
-                results |= self._predict_chunk(chunk)
-                bar.update(len(chunk.frame))
-        found = [results[row] for row in rows.frame["row"]]
-        return [r if isinstance(r, Rejected) else withheld(r, abstain_below) for r in found]
+        for part in self.predict_parts(rows, abstain_below):
+            results |= part
+        return flat_frame({row: results[row] for row in rows.frame["row"]}, self.config, self.labels, rows.given)
+
+    def rows_to_predict(self, table: str | Path | pd.DataFrame, columns: Columns = None) -> Table:
+        """A table as it is read for predicting; says what was noticed in it, and which modality it lacks."""
+        named = self.columns(columns)
+        rows = read_table(table, named, labelled=False, roles=PREDICTED, assumed=self.config.columns)
+        for note in rows.notes:
+            notice(f"Note: {rows.name}: {note}")
+        for m in self.config.modalities:
+            if (rows.frame[m] == "").all():
+                column = getattr(named, m)
+                notice(f"Note: {rows.name}: no row has {m} (column {column!r}); --columns.{m} names another column")
+        return rows
+
+    def predict_parts(
+        self, rows: Table, abstain_below: float = 0.0, skip: int = 0
+    ) -> Iterator[dict[int, Prediction | Rejected]]:
+        """Classifies a table in parts of some thousand rows, so that memory stays flat.
+
+        Args:
+            rows: as `rows_to_predict` gives them.
+            abstain_below: no label is given where the largest probability is below this.
+            skip: so many parts are left out at the beginning, which are known already.
+
+        Yields:
+            answers by row number; a row that cannot be used gives the reason.
+        """
+        check_share(abstain_below)
+        parts = list(chunks(rows, whole_groups=over_time(rows, self.config) is not None))
+        done = sum(len(part.frame) for part in parts[:skip])
+        with progress_bar("predicting", len(rows.frame), "row", done=done) as bar:
+            for part in parts[skip:]:
+                answered = self._predict_chunk(part)
+                bar.update(len(part.frame))
+                yield {
+                    row: one if isinstance(one, Rejected) else withheld(one, abstain_below)
+                    for row, one in sorted(answered.items())
+                }
 
     def evaluate(
         self,
         table: str | Path | pd.DataFrame,
-        columns: ColumnsConfig | None = None,
+        columns: Columns = None,
         skip_bad_files: bool = False,
         abstain_below: float = 0.0,
         missing: Missing = None,
@@ -223,11 +262,21 @@ class Classifier:
         return {"split": split, **dropped, **measure_answers(answered, target, self.labels, abstain_below)}
 
     def labelled_rows(
-        self, table: str | Path | pd.DataFrame, columns: ColumnsConfig | None = None
+        self, table: str | Path | pd.DataFrame, columns: Columns = None
     ) -> tuple[Table, str, list[Rejected]]:
-        """The rows to measure on, their split ("test" or "all"), and the rows without a known label or any sense."""
-        rows = read_table(table, columns or self.config.columns)
-        split = "test" if len(rows.part("test").frame) else "all"
+        """The rows to measure on, their split ("test" or "all"), and the rows without a known label or any modality."""
+        rows = read_table(table, self.columns(columns), assumed=self.config.columns)
+        for note in rows.notes:
+            notice(f"Note: {rows.name}: {note}")
+        counts = rows.frame["split"].value_counts()
+        split = "test" if "test" in counts else "all"
+        if split == "test" and counts["test"] < len(rows.frame):
+            notice(f"The {counts['test']} test rows of {len(rows.frame)} count.")
+        elif split == "all" and "train" in counts:
+            notice(
+                f"Note: {rows.name}: it has a split and no test rows, so that all {len(rows.frame)} rows count. The "
+                f"{counts['train']} training rows among them make the numbers too good if it was trained on these."
+            )
         rows = rows.part("test") if split == "test" else rows
         rejected = incomplete_rows(rows, self.config.modalities)
         strange = rows.frame["label"][~rows.frame["label"].isin([*self.labels, ""])]
@@ -237,6 +286,13 @@ class Classifier:
             for row, label in zip(strange.index.tolist(), strange.tolist(), strict=True)
         ]
         return rows.without({bad.row for bad in rejected}), split, rejected
+
+    def columns(self, given: Columns) -> ColumnsConfig:
+        """What a table calls its columns: as the training's did, but for those that are given."""
+        if given is None or isinstance(given, ColumnsConfig):
+            return given or self.config.columns
+        check_names(ColumnsConfig, dict(given), "columns.")
+        return dataclasses.replace(self.config.columns, **given)
 
     def save(self, folder: str | Path) -> None:
         """Writes a bundle. Raises BundleError if that cannot be done."""
@@ -257,8 +313,15 @@ class Classifier:
         results |= {bad.row: bad for bad in dropped_rows(table, self.config.modalities, self.config.missing)}
         results |= {bad.row: bad for bad in incomplete_rows(table, self.config.modalities, labelled=False)}
         cut = clips(table.without(set(results)), self.config)
-        prepared, unreadable = prepare_rows(cut, self.config, None)
-        results |= {bad.row: bad for bad in unreadable}
+        prepared, unreadable = prepare_rows(cut, self.config, None, partly=True)
+        kept = set(cut.frame["row"].to_numpy()[prepared.rows.numpy()])
+        errors: dict[int, dict[str, str]] = {}
+        for bad in unreadable:
+            if bad.row in kept and getattr(self.config.missing, bad.modality) != "drop":
+                errors.setdefault(bad.row, {})[bad.modality] = f"{bad.file}: {bad.reason}"
+            else:
+                results[bad.row] = bad
+        prepared = Rows(prepared.stores, None, prepared.rows[~_in(cut, prepared, results)])
         if not len(prepared):
             return results
         frame = cut.frame.iloc[prepared.rows.numpy()]
@@ -269,11 +332,18 @@ class Classifier:
         starts = frame["start_seconds"].to_numpy() if "start_seconds" in frame else np.zeros(len(frame))
         for row in np.unique(numbers).tolist():
             places = np.flatnonzero(numbers == row)
-            source = {m: str(table.path(frame[m].iloc[places[0]])) for m in there if there[m][places].all()}
+            source = {m: table.shown(frame[m].iloc[places[0]]) for m in there if there[m][places].all()}
             of_row = {subset: answer.at(places) for subset, answer in said.items()}
             of_files = {m: found[places] for m, found in damage.items() if m in source}
-            results[row] = prediction(of_row, starts[places].tolist(), source, of_files, self.labels, self.config)
+            results[row] = prediction(
+                of_row, starts[places].tolist(), source, of_files, self.labels, self.config, errors.get(row)
+            )
         return results
+
+
+def _in(table: Table, rows: Rows, numbers: Collection[int]) -> torch.Tensor:
+    """(n,) bool: whether the row's number is among these."""
+    return torch.from_numpy(np.isin(table.frame["row"].to_numpy()[rows.rows.numpy()], list(numbers)))
 
 
 def _imputers(network: ClassifierNetwork, saved: dict[str, dict[str, torch.Tensor]]) -> dict[str, Imputers]:

@@ -12,6 +12,12 @@ if TYPE_CHECKING:
 
 MODALITIES = ("image", "audio")
 MASKS = {m: f"{m}_mask" for m in MODALITIES}  # columns of files that say where a modality is damaged
+SPLITS = {  # the parts of a table, and how they are spelt, in any case
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing"),
+}
+SPLIT_OF = {spelling: split for split, spellings in SPLITS.items() for spelling in spellings}
 REPAIRS = ("linear", "gaussian")
 POLICIES = (
     "drop",
@@ -110,6 +116,7 @@ class Prediction(NamedTuple):
             Jensen-Shannon divergence of `per_modality` in bits; None where there is one sense.
         strangeness: for each modality that was there, the share of validation rows that are less strange, by the energy
             of its own scores: at 1 nothing like it has been seen, and the answer means little.
+        errors: modality -> why its file could not be used, where the answer is made from the others.
         repaired: modality -> what was filled in of it, by a policy for what is missing or damaged.
         clips: the answers to the clips of the sound, where it was cut into clips.
     """
@@ -124,3 +131,4 @@ class Prediction(NamedTuple):
     strangeness: dict[str, float] = {}
     repaired: dict[str, Repair] = {}
     clips: tuple[Clip, ...] = ()
+    errors: dict[str, str] = {}

@@ -5,14 +5,16 @@ from __future__ import annotations
 import difflib
 import re
 from argparse import RawDescriptionHelpFormatter
-from collections.abc import Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace, set_parsing_settings
 
 from sightsound.config import ColumnsConfig, Config
 from sightsound.data.sources.base import SourceOptions
+from sightsound.errors import ConfigError
 from sightsound.types import MODALITIES, POLICIES
 
 set_parsing_settings(docstring_parse_attribute_docstrings=True)
@@ -68,10 +70,40 @@ def missing_of(given: Namespace) -> dict[str, str] | None:
     return typed or None
 
 
-def columns_of(given: Namespace) -> ColumnsConfig | None:
-    """The column names that the user gave; None, and so those the classifier was trained with, if none were."""
-    columns = ColumnsConfig(**given.columns.as_dict())
-    return None if columns == ColumnsConfig() else columns
+def columns_of(given: Namespace) -> dict[str, str]:
+    """The column names that the user gave, by role; all others are those that the classifier was trained with."""
+    usual = vars(ColumnsConfig())
+    return {role: name for role, name in given.columns.as_dict().items() if name != usual[role]}
+
+
+def output_path(out: str, inputs: Iterable[str | Path], endings: Iterable[str] | None) -> Path:
+    """Where to write a file.
+
+    Args:
+        out: as typed.
+        inputs: files and folders that are read, and so must not be written over.
+        endings: that are known; None: any.
+
+    Raises:
+        ConfigError: it cannot be written to, is one of the inputs, or has another ending.
+    """
+    path = Path(out)
+    if endings is not None and path.suffix.lower() not in endings:
+        known = ", ".join(endings)
+        raise ConfigError(
+            f"--out is {out}; files of type {path.suffix or '(no ending)'} are not written. Known: {known}."
+        )
+    if path.is_dir():
+        raise ConfigError(f"--out is {out}, which is a folder; give the name of a file in it.")
+    if not path.parent.is_dir():
+        raise ConfigError(f"--out is {out}, and there is no folder {path.parent}. Make it, or give another place.")
+    if path.exists():
+        if not path.is_file():
+            raise ConfigError(f"--out is {out}, which is a device or a pipe; leave --out away to write to the screen.")
+        for given in inputs:
+            if Path(given).exists() and path.samefile(given):
+                raise ConfigError(f"--out is {out}, which is read here too and would be lost. Give another name.")
+    return path
 
 
 class Given(NamedTuple):

@@ -52,19 +52,24 @@ def inspect_bundle(folder: str) -> None:
 
 
 def inspect_table(source: str, columns: ColumnsConfig) -> None:
-    """Prints counts, sizes and bad rows of a table."""
+    """Prints counts, sizes, bad rows, and what a training would say of a table."""
     import pandas as pd
 
-    from sightsound.data.splits import shared_files
+    from sightsound.config import Config
+    from sightsound.data.cautions import cautions
     from sightsound.data.table import incomplete_rows, read_table
     from sightsound.inference import summary
-    from sightsound.training.prepare import probe
+    from sightsound.training.prepare import cuts, fill_in, probe
     from sightsound.types import MODALITIES
 
     table = read_table(source, columns, labelled=False)
     frame = table.frame
     present = tuple(m for m in MODALITIES if (frame[m] != "").any())
     print(f"{len(frame)} rows; " + "; ".join(f"{(frame[m] != '').sum()} with {m}" for m in MODALITIES))
+    used = {str(getattr(columns, role)).casefold() for role in vars(columns)}
+    others = [str(name) for name in table.given if str(name).casefold() not in used]
+    if others:
+        print(f"columns that are not used: {', '.join(others)}")
     if (frame["group"] != "").any():
         print(f"{frame['group'].nunique()} groups")
     infos, rejected = probe(table, present)
@@ -77,9 +82,8 @@ def inspect_table(source: str, columns: ColumnsConfig) -> None:
     counts = pd.crosstab(frame["label"].where(frame["label"] != "", "(empty)"), splits)
     counted = [[label, *row] for label, row in zip(counts.index, counts.to_numpy(), strict=True)]
     print("\n" + text_table([["label", *counts.columns], *counted]))
-    shared = shared_files(table)
-    if shared:
-        file, rows = next(iter(shared.items()))
-        print(f"\n{len(shared)} file(s) stand in more than one split, for instance {file} in rows {rows}")
+    config = Config()
+    for note in [*table.notes, *cautions(table), *cuts(config, fill_in(config, infos), infos)]:
+        print(f"\nNote: {note}")
     bad = incomplete_rows(table, MODALITIES) + rejected
     print("\n" + (summary(table.name, bad) if bad else "The header of every file can be read."))

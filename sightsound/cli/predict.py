@@ -1,32 +1,46 @@
-"""`sightsound predict BUNDLE`: the class of an image, a sound, a pair, or of each row of a table."""
+"""`sightsound predict BUNDLE`: the class of an image, a sound, a pair, or of each row of a table or folder."""
 
 from __future__ import annotations
 
-import json
+import hashlib
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sightsound.cli.common import Parser, columns_of, missing_arguments, missing_of, text_table
+from jsonargparse import Namespace
+
+from sightsound.cli.common import (
+    Parser,
+    columns_of,
+    missing_arguments,
+    missing_of,
+    output_path,
+    text_table,
+)
 from sightsound.config import ColumnsConfig
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from sightsound.data.table import Rejected
-    from sightsound.types import Prediction
+    from sightsound.data.table import Rejected, Table
+    from sightsound.pipeline import Classifier
 
-EXAMPLE = """Classifies files, and says what each sense alone would have said. A row of a table that cannot be used gets
-the reason in the column "error" and no class. Of a sound cut into clips there is a line for the whole and one for
-each clip, with its start and end in seconds. "conflict" says how much the senses disagree, from 0 to 1;
-"strangeness" which share of the validation rows was less strange. What is missing or damaged is treated as --missing
-says; "repaired" says which share of a file was filled in (1: the whole sense), "uncertainty" how unsure that is.
+EXAMPLE = """Classifies files, and reports each modality's unimodal prediction. Of a table all columns are kept, and the
+answers stand beside them: "predicted", "probability", p_CLASS for each class. A row that cannot be used has the reason
+in the column "error" and no class; one of which one file can be used gets its answer from this, and the reason in
+"image_error" or "audio_error". Of a sound cut into clips there is a line for the whole and one for each clip, with its
+start and end in seconds. "conflict" says how much the modalities disagree, from 0 to 1; "strangeness" which share of
+the validation rows was less strange. What is missing or damaged is treated as --missing says; "repaired" says which
+share of a file was filled in (1: the whole modality), "uncertainty" how unsure that is.
 
   sightsound predict runs/first/bundle --image 7.png --audio seven.wav
   sightsound predict runs/first/bundle --audio seven.wav --format json
   sightsound predict runs/first/bundle table.csv --abstain-below 0.8 --out answers.parquet
   sightsound predict runs/first/bundle table.csv --missing gaussian --out answers.csv
+  sightsound predict runs/first/bundle table.csv --out answers.csv --resume
+  sightsound predict runs/first/bundle new_files/ --out answers.csv
 """
 FORMATS = ["text", "json", "csv", "parquet"]
 
@@ -35,7 +49,7 @@ def run(arguments: Sequence[str]) -> None:
     """Parses, predicts and prints or writes."""
     parser = Parser("predict", "BUNDLE [TABLE]", EXAMPLE)
     parser.add_argument("bundle", help="folder written by train")
-    parser.add_argument("table", nargs="?", help="classify every row of this table")
+    parser.add_argument("table", nargs="?", help="classify every row of this table, or all files of this folder")
     parser.add_argument("--image", help="image file")
     parser.add_argument("--audio", help="sound file")
     parser.add_argument("--abstain_below", type=float, default=0.0, help="give no label where it is less probable")
@@ -43,99 +57,118 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "--format", choices=FORMATS, help="default: by the ending of --out, else text; json is JSON Lines"
     )
-    parser.add_argument("--out", help="file to write to, in place of the screen")
+    parser.add_argument("--out", help=".csv, .parquet, .json or .jsonl file to write to, in place of the screen")
+    parser.add_argument("--resume", action="store_true", help="go on with --out where a stopped call left off")
     parser.add_class_arguments(ColumnsConfig, "columns")
     given = parser.given(arguments)
     if (given.table is None) == (given.image is None and given.audio is None):
         parser.error("give either a table, or --image and/or --audio")
-    ending = {".csv": "csv", ".parquet": "parquet", ".json": "json", ".jsonl": "json"}
-    form = given.format or ending.get(Path(given.out or "").suffix, "text")
-    if form == "parquet" and not given.out:
-        parser.error("Parquet is not for the screen; give --out FILE.parquet")
+    if given.resume and not (given.out and given.table):
+        parser.error("--resume needs a table and --out FILE, the file to go on with")
+    out, form = where(parser, given)
     from sightsound.pipeline import load
 
-    classifier = load(given.bundle)
-    classifier = classifier.under(missing_of(given))
+    classifier = load(given.bundle).under(missing_of(given))
     if given.table is None:
-        results: list[Prediction | Rejected] = [classifier.predict(given.image, given.audio, given.abstain_below)]
+        one(classifier, given, form, out)
     else:
-        results = classifier.predict_table(given.table, columns_of(given), given.abstain_below)
-    write(results, form, given.out)
+        table(classifier, given, form, out)
 
 
-def write(results: list[Prediction | Rejected], form: str, out: str | None) -> None:
-    """Writes the answers in one of `FORMATS` to a file, or to the screen."""
+def where(parser: Parser, given: Namespace) -> tuple[Path | None, str]:
+    """The file to write to, if there is one, and the format."""
+    from sightsound.prediction_file import FORMS
+
+    if not given.out:
+        if given.format == "parquet":
+            parser.error("Parquet is not for the screen; give --out FILE.parquet")
+        return None, given.format or "text"
+    inputs = [path for path in (given.bundle, given.table, given.image, given.audio) if path]
+    out = output_path(given.out, inputs, None if given.format else FORMS)
+    return out, given.format or FORMS[out.suffix.lower()]
+
+
+def one(classifier: Classifier, given: Namespace, form: str, out: Path | None) -> None:
+    """An image, a sound, or a pair."""
     import pandas as pd
 
-    frame = pd.DataFrame([line for row, result in enumerate(results, start=1) for line in flat(row, result)])
+    from sightsound.prediction_file import json_lines
+    from sightsound.predictions import flat_frame
+    from sightsound.text import without_formulas
+
+    answers = {1: classifier.predict(given.image, given.audio, given.abstain_below)}
+    frame = flat_frame(answers, classifier.config, classifier.labels, pd.DataFrame(index=[1]))
     if form == "parquet":
         frame.to_parquet(out, index=False)
         return
-    if form == "csv":
-        text = frame.to_csv(index=False)
-    elif form == "json":
-        text = "".join(json.dumps(record(result), ensure_ascii=False) + "\n" for result in results)
-    else:
-        text = readable(frame) + "\n"
-    if out:
-        Path(out).write_text(text, encoding="utf-8")
-    else:
-        sys.stdout.write(text)
-
-
-def record(result: Prediction | Rejected) -> dict[str, Any]:
-    """One answer with its structure, for JSON."""
-    from sightsound.data.table import Rejected
-
-    if isinstance(result, Rejected):
-        return {"error": result.reason, "file": result.file, "row": result.row}
-    repaired = {m: one._asdict() for m, one in result.repaired.items()}
-    return {**result._asdict(), "repaired": repaired, "clips": [clip._asdict() for clip in result.clips]}
-
-
-def flat(row: int, result: Prediction | Rejected) -> list[dict[str, Any]]:
-    """One answer as rows of columns, for CSV and Parquet: the whole, then each clip."""
-    from sightsound.data.table import Rejected
-
-    if isinstance(result, Rejected):
-        return [{"row": row, "label": "", "error": f"{result.file + ': ' if result.file else ''}{result.reason}"}]
-    alone = {f"{m}_alone": max(said, key=lambda label: said[label]) for m, said in result.per_modality.items()}
-    whole = {
-        "row": row,
-        "label": result.label,
-        "probability": max(result.probabilities.values()),
-        "conflict": result.conflict,
-        **({"start_seconds": None, "end_seconds": None} if result.clips else {}),
-        **alone,
-        **{f"{m}_alone_probability": result.per_modality[m][alone[f"{m}_alone"]] for m in result.per_modality},
-        **{f"{m}_strangeness": result.strangeness[m] for m in result.present},
-        **{f"{m}_repaired": result.repaired[m].share for m in result.repaired},
-        **{f"{m}_uncertainty": result.repaired[m].uncertainty for m in result.repaired},
-        **{f"{m}_policy": result.repaired[m].policy for m in result.repaired},
-        **{m: result.source[m] for m in result.present},
-        **{f"p_{label}": p for label, p in result.probabilities.items()},
-        "error": "",
+    texts = {
+        "json": lambda: json_lines(answers),
+        "csv": lambda: without_formulas(frame).to_csv(index=False),
+        "text": lambda: readable(frame) + "\n",
     }
-    clips = [
-        {
-            "row": row,
-            "label": clip.label,
-            "probability": clip.probabilities[clip.label],
-            "start_seconds": clip.start_seconds,
-            "end_seconds": clip.end_seconds,
-            **{f"p_{label}": p for label, p in clip.probabilities.items()},
-            "error": "",
-        }
-        for clip in result.clips
-    ]
-    return [whole, *clips]
+    if out:
+        out.write_text(texts[form](), encoding="utf-8")
+    else:
+        sys.stdout.write(texts[form]())
+
+
+def table(classifier: Classifier, given: Namespace, form: str, out: Path | None) -> None:
+    """Every row of a table; says at the end which have no answer."""
+    from sightsound.bundle import SUMS
+    from sightsound.inference import summary
+    from sightsound.prediction_file import predict_to_file
+    from sightsound.progress import notice
+
+    rows = classifier.rows_to_predict(given.table, columns_of(given))
+    if out is None:
+        bad = to_screen(classifier, rows, form, given.abstain_below)
+    elif form == "text":
+        with out.open("w", encoding="utf-8") as file, redirect_stdout(file):
+            bad = to_screen(classifier, rows, form, given.abstain_below)
+    else:
+        output_path(given.out, files_of(rows), None)
+        sums = hashlib.sha256((Path(given.bundle) / SUMS).read_bytes()).hexdigest()
+        about = {"bundle": sums, "missing": vars(classifier.config.missing)}
+        bad = predict_to_file(classifier, rows, out, form, given.abstain_below, given.resume, about)
+        print(f"{len(rows.frame)} rows: {out}")
+    if bad:
+        notice(summary(rows.name, bad, "could not be used, or not whole", advice=""))
+
+
+def to_screen(classifier: Classifier, rows: Table, form: str, abstain_below: float) -> list[Rejected]:
+    """Prints the answers as they come; as text when all are there, since columns are as wide as their widest cell."""
+    import pandas as pd
+
+    from sightsound.prediction_file import json_lines, rejected
+    from sightsound.predictions import flat_frame
+    from sightsound.text import without_formulas
+
+    bad: list[Rejected] = []
+    shown = []
+    for number, answers in enumerate(classifier.predict_parts(rows, abstain_below)):
+        bad += rejected(answers)
+        if form == "json":
+            sys.stdout.write(json_lines(answers, rows.given))
+            continue
+        frame = flat_frame(answers, classifier.config, classifier.labels, rows.given)
+        if form == "csv":
+            sys.stdout.write(without_formulas(frame).to_csv(index=False, header=number == 0))
+        else:
+            shown.append(frame.drop(columns=[c for c in frame if str(c).startswith("p_")]))
+    if shown:
+        print(readable(pd.concat(shown, ignore_index=True)))
+    return bad
+
+
+def files_of(rows: Table) -> list[Path]:
+    """Every file that a table names."""
+    names = [name for m in ("image", "audio", "image_mask", "audio_mask") for name in rows.frame[m].unique() if name]
+    return [rows.path(name) for name in names if name not in rows.contents]
 
 
 def readable(frame: pd.DataFrame) -> str:
     """The columns that a person wants to see."""
-    columns = [c for c in frame if not str(c).startswith("p_")]
-    shown = frame[columns].astype(object).fillna("")
-    if not shown["error"].any():
-        shown = shown.drop(columns="error")
+    columns = [c for c in frame if not str(c).startswith("p_") and (frame[c].notna() & (frame[c] != "")).any()]
+    shown = frame[columns].astype(object).where(frame[columns].notna(), "")
     rows = [[f"{x:.3f}" if isinstance(x, float) else x for x in row] for row in shown.itertuples(index=False)]
     return text_table([[str(c).replace("_", " ") for c in shown], *rows])

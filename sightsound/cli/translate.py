@@ -8,7 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from sightsound.cli.common import Parser, columns_of, text_table
+from sightsound.cli.common import Parser, text_table
 from sightsound.config import ColumnsConfig
 from sightsound.data.sources.base import SourceOptions
 from sightsound.errors import did_you_mean
@@ -178,7 +178,7 @@ def evaluate(arguments: Sequence[str]) -> None:
         source=SourceOptions(**{f.name: given[f.name] for f in fields(SourceOptions)}),
         judge=given.judge,
         options=TranslationOptions(given.rows, given.n, given.seed),
-        columns=columns_of(given),
+        columns=ColumnsConfig(**given.columns.as_dict()),
         out=given.out,
     )
     print(f"\n{text_table(numbers_table(done.numbers))}")

@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 
 from sightsound.data.table import Table
 from sightsound.errors import TableError
-from sightsound.types import MODALITIES
 
 SHARES = {"train": 0.70, "val": 0.15, "test": 0.15}
-ALIASES = {"training": "train", "valid": "val", "validation": "val", "dev": "val", "testing": "test"}
 
 
 def split(table: Table, seed: int, labelled: bool = True) -> Table:
@@ -28,16 +26,9 @@ def split(table: Table, seed: int, labelled: bool = True) -> Table:
         labelled: whether the labels are classes, of which every part needs some.
 
     Raises:
-        TableError: an unknown split, a class that cannot be in every part, or only one class.
+        TableError: a split that is given to some rows only, a class that cannot be in every part, or only one class.
     """
     frame = table.frame.copy()
-    frame["split"] = frame["split"].str.lower().replace(ALIASES)
-    unknown = frame.index[~frame["split"].isin(["", *SHARES])]
-    if len(unknown):
-        raise TableError(
-            f"{table.name}, row {unknown[0]}: the split {table.frame['split'][unknown[0]]!r} is not known. "
-            "It is train, val or test."
-        )
     empty = frame.index[frame["split"] == ""]
     if 0 < len(empty) < len(frame):
         raise TableError(f"{table.name}, row {empty[0]}: the split is empty, while other rows have one. Fill it in.")
@@ -83,21 +74,13 @@ def draw(frame: pd.DataFrame, shares: dict[str, float], seed: int) -> pd.Series:
     return pd.Series(np.array(parts)[result], index=frame.index)
 
 
-def shared_files(table: Table) -> dict[str, list[int]]:
-    """Files that stand in more than one split, with their rows: the model would be tested on what it has seen."""
-    shared: dict[str, list[int]] = {}
-    for modality in MODALITIES:
-        frame = table.frame[table.frame[modality] != ""]
-        splits = frame.groupby(modality)["split"].nunique()
-        for file in splits.index[splits > 1]:
-            shared[str(file)] = [int(row) for row in frame.index[frame[modality] == file]]
-    return shared
-
-
 def _groups(groups: NDArray[Any], rng: np.random.Generator) -> list[NDArray[Any]]:
     """Row positions of each named group, in random order, then by falling size."""
-    names = [name for name in pd.unique(groups) if name != ""]
-    found = [np.flatnonzero(groups == name) for name in rng.permutation(names)] if names else []
+    codes, names = pd.factorize(groups)  # in order of appearance
+    order = np.argsort(codes, kind="stable")
+    rows = dict(zip(names, np.split(order, np.cumsum(np.bincount(codes, minlength=len(names)))[:-1]), strict=True))
+    named = [name for name in names if name != ""]
+    found = [rows[name] for name in rng.permutation(named)] if named else []
     return sorted(found, key=len, reverse=True)
 
 

@@ -86,7 +86,10 @@ def read_store(table: Table, reading: Reading, title: str, folder: Path | None =
     entry = np.where(codes >= 0, found[codes], 0) if len(items) else np.zeros(len(codes), np.int64)
     bad = np.flatnonzero(np.isin(codes, [i for i, reason in failures.items() if reason != MISSING]))
     numbers, names = table.frame["row"].to_numpy(), table.frame[reading.columns[0]].to_numpy()
-    rejected = {int(numbers[i]): Rejected(int(numbers[i]), str(table.path(names[i])), failures[codes[i]]) for i in bad}
+    rejected = {
+        int(numbers[i]): Rejected(int(numbers[i]), table.shown(names[i]), failures[codes[i]], reading.columns[0])
+        for i in bad
+    }
     return Store(values, torch.from_numpy(entry)), list(rejected.values())
 
 

@@ -1,32 +1,37 @@
-"""A user's table, whatever its format, as one frame of strings with known columns.
+"""A user's table, whatever its format, as one frame of strings with known columns; the only place that reads raw cells.
 
-CSV, TSV, Parquet, JSON Lines, a DataFrame or a folder of classes -> `Table`. Files are not opened here.
+A file (`data.formats`), a DataFrame or a folder of classes -> `Table`. The files that it names are not opened here.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sightsound.config import ColumnsConfig, MissingConfig
+from sightsound.config import ROLES, ColumnsConfig, MissingConfig
+from sightsound.data import cells
+from sightsound.data.columns import Columns, match
+from sightsound.data.formats import Cells, read_cells
 from sightsound.data.sources import folder
-from sightsound.errors import TableError, did_you_mean
-from sightsound.types import MASKS, MODALITIES
+from sightsound.errors import TableError
+from sightsound.types import MASKS, MODALITIES, SPLIT_OF, SPLITS
 
-FORMATS = ".csv, .tsv, .parquet, .jsonl, or a folder of class/name.png and class/name.wav; names: sightsound data list"
+PREDICTED = tuple(role for role in ROLES if role not in ("label", "split"))  # what counts where nothing is measured
 
 
 @dataclass(frozen=True)
 class Rejected:
-    """A row that cannot be used: its number (from 1), the file at fault or "", and why."""
+    """A row that cannot be used, or not whole: its number (from 1), the file at fault or "", why, of which modality."""
 
     row: int
     file: str
     reason: str
+    modality: str = ""
 
 
 @dataclass(frozen=True)
@@ -38,16 +43,36 @@ class Table:
         root: folder that relative paths start from.
         frame: columns image, audio, label, split, group, time, image_mask, audio_mask, all strings, and row, the row's
             number from 1; the index is unique, and the same as row until long sounds are cut into clips
-            (`data.windows`).
+            (`data.windows`). A split is train, val, test or "".
+        given: the user's own columns, whatever they are called, by row number.
+        contents: files that stand in the table itself, by the name that stands in their cell.
+        notes: sentences about what was detected, guessed or left out in reading it.
     """
 
     name: str
     root: Path
     frame: pd.DataFrame
+    given: pd.DataFrame = field(default_factory=pd.DataFrame)
+    contents: Mapping[str, bytes] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def path(self, value: str) -> Path:
         """Where the file named in the table lies."""
         return self.root / value
+
+    def source(self, value: str) -> Path | bytes:
+        """The file named in the table: its path, or what stands in the table itself."""
+        return self.contents[value] if value in self.contents else self.path(value)
+
+    def shown(self, value: str) -> str:
+        """What to call the file named in the table, in a message."""
+        return value if value in self.contents else str(self.path(value))
+
+    def cell(self, value: str) -> str | dict[str, object]:
+        """The same file in a cell of a table that lies elsewhere."""
+        if value in self.contents:
+            return {"bytes": self.contents[value], "path": value.rpartition("#")[0]}
+        return value and str(self.path(value).absolute())
 
     def with_frame(self, frame: pd.DataFrame) -> Table:
         """Other rows of the same table."""
@@ -62,42 +87,93 @@ class Table:
         return self.with_frame(self.frame[self.frame["split"] == split])
 
 
-def read_table(source: str | Path | pd.DataFrame, columns: ColumnsConfig | None = None, labelled: bool = True) -> Table:
+def read_table(
+    source: str | Path | pd.DataFrame,
+    columns: ColumnsConfig | None = None,
+    labelled: bool = True,
+    roles: Sequence[str] = ROLES,
+    assumed: ColumnsConfig | None = None,
+) -> Table:
     """Reads a table and checks its columns.
 
     Args:
         source: a file, a folder, or a DataFrame (whose relative paths start from the working directory).
         columns: what the user calls the columns.
         labelled: whether the label column must be there.
+        roles: which columns count; the others are as if they were not there.
+        assumed: the names that nobody typed: a column by another name must be there. Default: those of `ColumnsConfig`.
 
     Raises:
-        TableError: not there, not readable, without rows, or without a column that is needed.
+        TableError: not there, not readable, without rows, without a column that is needed or was named, or with a value
+            that cannot stand in its column.
     """
-    columns = columns or ColumnsConfig()
+    columns, assumed = columns or ColumnsConfig(), assumed or ColumnsConfig()
     if isinstance(source, pd.DataFrame):
-        name, root, raw = "DataFrame", Path(), source
+        name, root, read = "DataFrame", Path(), Cells(source, [])
     else:
         path = Path(source)
-        name, root, raw = str(source), path if path.is_dir() else path.parent, _read(path)
-    if raw.columns.has_duplicates:
-        twice = sorted(set(raw.columns[raw.columns.duplicated()].astype(str)))
-        raise TableError(f"{name}: the column {twice[0]!r} stands there twice; rename one of them.")
-    names = asdict(columns)
-    found = [str(column) for column in raw.columns]
-    if labelled and names["label"] not in found:
-        raise TableError(_no_column(name, "label", names["label"], found))
-    if not any(names[m] in found for m in MODALITIES):
-        raise TableError(_no_column(name, "image", names["image"], found))
+        name, root = str(source), path if path.is_dir() else path.parent
+        read = folder.read(path, labelled) if path.is_dir() else read_cells(path, columns.separator, columns.encoding)
+    raw = _with_index(read.frame)
+    found = match(name, [str(column) for column in raw.columns], columns, assumed, roles, labelled)
     if len(raw) == 0:
         raise TableError(f"{name}: the table has no rows.")
-    frame = pd.DataFrame(
-        {key: _strings(raw[column]) if column in found else [""] * len(raw) for key, column in names.items()},
-        index=range(1, len(raw) + 1),
-    )
+    raw = raw.set_axis([str(column).strip() for column in raw.columns], axis=1)
+    contents: dict[str, bytes] = {}
+    frame = _frame(name, root, raw, found, contents)
+    given = raw.set_axis(frame.index, axis=0)
+    return Table(name, root, frame, given, contents, (*read.notes, *found.notes, *_alike(frame["label"])))
+
+
+def _with_index(raw: pd.DataFrame) -> pd.DataFrame:
+    """With the named levels of the index as columns, as pandas writes them to and reads them from Parquet."""
+    named = [level for level in raw.index.names if level is not None and level not in raw.columns]
+    return raw.reset_index(level=named) if named else raw
+
+
+def _frame(name: str, root: Path, raw: pd.DataFrame, found: Columns, contents: dict[str, bytes]) -> pd.DataFrame:
+    """The columns of a `Table`'s frame. `contents` gets what stands in the cells."""
+    values: dict[str, list[str]] = {}
+    for role in ROLES:
+        if role not in found.position:
+            values[role] = [""] * len(raw)
+            continue
+        column = raw.iloc[:, found.position[role]]
+        try:
+            if role in (*MODALITIES, *MASKS.values()):
+                values[role] = cells.paths(column, root, contents)
+            else:
+                values[role] = cells.texts(column)
+        except cells.CellError as error:
+            raise TableError(f"{name}, row {error.place + 1}, column {column.name!r} ({role}): {error}.") from error
     for mask in MASKS.values():
-        frame[mask] = [value and str((root / value).absolute()) for value in frame[mask]]
+        values[mask] = [value and str((root / value).absolute()) for value in values[mask]]
+    values["split"] = _splits(name, values["split"])
+    frame = pd.DataFrame(values, index=range(1, len(raw) + 1))
     frame["row"] = frame.index
-    return Table(name, root, frame)
+    return frame
+
+
+def _splits(name: str, values: list[str]) -> list[str]:
+    """Each as train, val, test or "". Raises TableError for anything else."""
+    known = {value: SPLIT_OF.get(value.lower(), value) for value in set(values)}
+    for row, value in enumerate(values, start=1):
+        if known[value] not in ("", *SPLITS):
+            spellings = "; ".join(f"{split}: {', '.join(all_)}" for split, all_ in SPLITS.items())
+            raise TableError(
+                f"{name}, row {row}: the split {value!r} is not known. It is train, val or test ({spellings}; in any "
+                "case). Rename the values; or, if the column means something else, name another: --columns.split NAME"
+            )
+    return [known[value] for value in values]
+
+
+def _alike(labels: pd.Series) -> list[str]:
+    """A sentence for classes whose names differ only in case or blanks."""
+    spellings: dict[str, set[str]] = {}
+    for label in labels.unique():
+        spellings.setdefault(" ".join(label.casefold().split()), set()).add(label)
+    twice = [" and ".join(map(repr, sorted(found))) for found in spellings.values() if len(found) > 1]
+    return [f"the labels {twice[0]} are different classes, though they differ only in case or blanks"] if twice else []
 
 
 def incomplete_rows(table: Table, modalities: tuple[str, ...], labelled: bool = True) -> list[Rejected]:
@@ -142,46 +218,3 @@ def times_of(table: Table) -> NDArray[np.float64]:
         first, second = frame.loc[twice & (frame["group"] == frame.loc[twice, "group"].iloc[0]), "row"].iloc[:2]
         raise TableError(f"{table.name}, rows {first} and {second}: the same time stands twice in one group.")
     return times.to_numpy(np.float64)
-
-
-def _read(path: Path) -> pd.DataFrame:
-    if path.is_dir():
-        return folder.read(path)
-    if not path.exists():
-        raise TableError(f"{path}: there is no such table. It can be {FORMATS}.")
-    try:
-        match path.suffix.lower():
-            case ".csv":
-                return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-            case ".tsv":
-                return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", sep="\t")
-            case ".parquet":
-                return pd.read_parquet(path)
-            case ".jsonl" | ".ndjson":
-                return pd.read_json(path, lines=True, dtype=False, convert_dates=False)
-    except pd.errors.EmptyDataError as error:
-        raise TableError(f"{path}: the table is empty.") from error
-    except (ValueError, OSError) as error:  # pandas and pyarrow raise these two families for broken content
-        raise TableError(f"{path}: cannot be read as a {path.suffix[1:].upper()} table: {error}") from error
-    raise TableError(f"{path}: tables of type {path.suffix or '(no ending)'} are not known. It can be {FORMATS}.")
-
-
-def _strings(column: pd.Series) -> pd.Series | list[str]:
-    """Values as a person would write them: 7 for 7.0, "" for None and NaN, no blanks around."""
-    if isinstance(column.dtype, pd.StringDtype):
-        return column.fillna("").str.strip().set_axis(range(1, len(column) + 1))
-
-    def text(value: object) -> str:
-        if value is None or value is pd.NA or value != value:
-            return ""
-        if isinstance(value, float) and value.is_integer():
-            return str(int(value))
-        return str(value).strip()
-
-    return [text(value) for value in column]
-
-
-def _no_column(table: str, role: str, column: str, found: list[str]) -> str:
-    needed = f"no {column!r} column" if role == "label" else "neither an image nor an audio column"
-    option = f"--columns.{role}"
-    return f"{table}: there is {needed}. {did_you_mean(column, found)} Name it with {option} NAME."

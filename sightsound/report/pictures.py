@@ -76,17 +76,17 @@ def trust_figure(subsets: dict[str, Any]) -> Markup:
     return svg(figure)
 
 
-def image_uri(classifier: Classifier, path: Path) -> str:
+def image_uri(classifier: Classifier, path: Path | bytes) -> str:
     """The image as the network gets it; PNG."""
     return png_uri(reader(classifier.config, "image")(path).squeeze())
 
 
-def spectrogram_uri(classifier: Classifier, path: Path) -> str:
+def spectrogram_uri(classifier: Classifier, path: Path | bytes) -> str:
     """The log-mel frames, as the network gets them if it takes such, time to the right and frequency upwards; PNG."""
     return frames_uri(reader(classifier.config, "audio")(path), log_mel(classifier.config))
 
 
-def sound_uri(classifier: Classifier, path: Path) -> str:
+def sound_uri(classifier: Classifier, path: Path | bytes) -> str:
     """The sound as the network gets it; WAV."""
     return wav_uri(reader(classifier.config, "audio")(path), classifier.config.audio.sample_rate_hz)
 

@@ -86,7 +86,7 @@ def _chosen(run: Path) -> dict[int, str]:
 def _sample(classifier: Classifier, table: Table, row: int, label: str) -> dict[str, Any]:
     """Everything the page shows of one row."""
     files = {m: str(table.frame.loc[row, m]) for m in classifier.config.modalities}
-    given = {m: table.path(file) for m, file in files.items() if file}
+    given = {m: table.source(file) for m, file in files.items() if file}
     prediction: Prediction = classifier.predict(given.get("image"), given.get("audio"))
     sample: dict[str, Any] = {"row": row, "label": label, "prediction": prediction}
     sample["alone"] = {m: max(said.items(), key=lambda item: item[1]) for m, said in prediction.per_modality.items()}

@@ -20,7 +20,7 @@ from sightsound.config import ColumnsConfig, Config
 from sightsound.data.splits import SHARES, draw, split
 from sightsound.data.table import Table, read_table
 from sightsound.errors import TableError
-from sightsound.pipeline import Classifier
+from sightsound.pipeline import Classifier, Columns
 from sightsound.training.prepare import MOST_EPOCHS, check
 from sightsound.training.run import REQUEST, claim, open_run, request_of, train, writing
 
@@ -52,7 +52,7 @@ def leave_one_group_out(
     run: Path,
     resume: bool,
     say: Callable[[str], object],
-    columns: ColumnsConfig | None = None,
+    columns: Columns = None,
     skip_bad_files: bool = False,
 ) -> list[Fold]:
     """Tests on each group what was trained on all others; validation rows are drawn from these by chance.
@@ -70,7 +70,7 @@ def leave_one_group_out(
         TableError: there are no two groups, or a row cannot be used.
         RunError: the folder cannot be written, or is another study's.
     """
-    table = read_table(source, columns or classifier.config.columns)
+    table = read_table(source, classifier.columns(columns), assumed=classifier.config.columns)
     groups = sorted(set(table.frame["group"]) - {""})
     if len(groups) < 2:
         raise TableError(
@@ -98,14 +98,14 @@ def learning_curve(
     run: Path,
     resume: bool,
     say: Callable[[str], object],
-    columns: ColumnsConfig | None = None,
+    columns: Columns = None,
     skip_bad_files: bool = False,
 ) -> list[Fold]:
     """Trains on a tenth up to all of the training rows, for as many steps each; arguments and errors as above.
 
     The smaller shares are parts of the larger ones; validation and test rows stay the same.
     """
-    table = read_table(source, columns or classifier.config.columns)
+    table = read_table(source, classifier.columns(columns), assumed=classifier.config.columns)
     config, seed = _config(classifier, skip_bad_files), classifier.config.seed
     drawn = table.with_frame(table.frame.assign(split="")) if classifier.config.group_split else table
     frame = split(drawn, seed).frame
@@ -144,9 +144,9 @@ def _config(classifier: Classifier, skip_bad_files: bool) -> Config:
 
 
 def _fold(name: str, table: Table, config: Config, run: Path, say: Callable[[str], object]) -> Fold:
-    frame = table.frame.drop(columns="row")
+    frame = table.frame.drop(columns="row").astype(object)
     for m in config.modalities:
-        frame[m] = [value and str(table.path(value).absolute()) for value in frame[m]]
+        frame[m] = pd.Series([table.cell(value) for value in frame[m]], frame.index, dtype=object)
     done = run / "fold.json"
     if done.exists():
         say("done already")

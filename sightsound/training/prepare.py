@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -18,7 +17,8 @@ from sightsound.build import build_network, new_imputers
 from sightsound.config import Config, filling_policies
 from sightsound.data.batches import Rows
 from sightsound.data.cache import prepared_folder
-from sightsound.data.splits import SHARES, shared_files, split
+from sightsound.data.cautions import cautions
+from sightsound.data.splits import SHARES, split
 from sightsound.data.store import read_store
 from sightsound.data.table import Rejected, Table, dropped_rows, incomplete_rows
 from sightsound.encoders import pretrained
@@ -87,7 +87,8 @@ def check(table: Table, config: Config, run: Path, labelled: bool = True) -> Che
     modalities = tuple(m for m in config.modalities if (table.frame[m] != "").any())
     if not modalities:
         raise TableError(f"{table.name}: no row has {' or '.join(config.modalities)}.")
-    warnings = [f"no row has {m}; training goes on without it" for m in config.modalities if m not in modalities]
+    warnings = [*table.notes]
+    warnings += [f"no row has {m}; training goes on without it" for m in config.modalities if m not in modalities]
     config = dataclasses.replace(config, modalities=modalities)
     rejected = incomplete_rows(table, modalities, labelled)
     table = table.without({bad.row for bad in rejected})
@@ -99,7 +100,8 @@ def check(table: Table, config: Config, run: Path, labelled: bool = True) -> Che
     table = table.without({bad.row for bad in rejected})
     if not len(table.frame):
         raise TableError(_reported(rejected, table.name, run))
-    config = _fill_in(config, infos)
+    asked, config = config, fill_in(config, infos)
+    warnings += cuts(asked, config, infos)
     every, undecodable = prepare_rows(clips(table, config, keep=True), config, None, keep=True)
     if undecodable:
         rejected += undecodable
@@ -120,7 +122,7 @@ def prepare(table: Table, config: Config, run: Path) -> Prepared:
     """
     table, config, every, warnings = check(table, config, run)
     table = split(_regrouped(table) if config.group_split else table, config.seed)
-    warnings += _shared(table)
+    warnings += cautions(table, every.stores, every.rows)
     table.frame[["row", *table.frame.columns.intersection(["start_seconds"]), "split"]].to_csv(
         run / "splits.csv", index=False
     )
@@ -180,7 +182,7 @@ def probe(
     return infos, rejected
 
 
-def _fill_in(config: Config, infos: dict[str, NDArray[np.float64]]) -> Config:
+def fill_in(config: Config, infos: dict[str, NDArray[np.float64]]) -> Config:
     """The configuration with image size, clip length and precision taken from the data and the machine."""
     config = _with_checkpoints(config)
     image, audio = config.image, config.audio
@@ -198,6 +200,34 @@ def _fill_in(config: Config, infos: dict[str, NDArray[np.float64]]) -> Config:
         audio = dataclasses.replace(audio, clip_seconds=min(usual, LONGEST_CLIP))
     precision = resolve_precision(config.precision, config.accelerator)
     return dataclasses.replace(config, image=image, audio=audio, precision=precision)
+
+
+def cuts(asked: Config, config: Config, infos: dict[str, NDArray[np.float64]]) -> list[str]:
+    """What the sizes that nobody asked for leave out of the files, in sentences.
+
+    Args:
+        asked: as the user wrote it.
+        config: with all sizes filled in.
+        infos: as `probe` gives them.
+    """
+    found = []
+    if len(infos.get("image", ())) and not (asked.image.height or asked.image.width or config.image.pretrained):
+        height, width = np.median(infos["image"][:, :2], axis=0)
+        if max(height, width) > LARGEST_SIDE:
+            found.append(
+                f"images of {height:.0f} x {width:.0f} pixels (the median) are reduced to {config.image.height} x "
+                f"{config.image.width}. Small things may vanish: --image.height and --image.width keep more"
+            )
+    seconds = infos.get("audio", np.zeros((0, 1)))[:, 0]
+    longer = seconds > (config.audio.clip_seconds or math.inf) + 0.05
+    if longer.any() and not (asked.audio.clip_seconds or asked.audio.step_seconds):
+        kept = {"start": "first", "center": "middle", "end": "last"}[config.audio.crop]
+        found.append(
+            f"{longer.sum()} of {len(seconds)} sounds are longer than {config.audio.clip_seconds:g} s, the longest "
+            f"{seconds.max():.4g} s; of these the {kept} {config.audio.clip_seconds:g} s are kept. "
+            "--audio.clip-seconds keeps more, --audio.step-seconds cuts them into clips that all count"
+        )
+    return found
 
 
 def _with_checkpoints(config: Config) -> Config:
@@ -256,16 +286,3 @@ def _reported(rejected: list[Rejected], name: str, run: Path) -> str:
     ordered = sorted(rejected, key=lambda bad: bad.row)
     pd.DataFrame(ordered, columns=["row", "file", "reason"]).to_csv(path, index=False)
     return f"{summary(name, rejected)}\nAll of them: {path}"
-
-
-def _shared(table: Table) -> list[str]:
-    shared = shared_files(table)
-    if not shared:
-        return []
-    file, rows = next(iter(shared.items()))
-    touched = set(table.frame.loc[list(chain.from_iterable(shared.values())), "split"])
-    return [
-        f"{len(shared)} file(s) stand in more than one split, for instance {file} in rows {rows[0]} and {rows[-1]}: "
-        f"the {'test' if 'test' in touched else 'validation'} numbers will be too good. Give such rows one group "
-        "(--columns.group), or one split."
-    ]

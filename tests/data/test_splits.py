@@ -1,5 +1,6 @@
 """Splits are stratified, seeded, and never cut a group; properties over random tables."""
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sightsound.data.splits import SHARES, draw, shared_files, split
+from sightsound.data.splits import SHARES, draw, split
 from sightsound.data.table import Table
 from sightsound.errors import TableError
 
@@ -68,14 +69,11 @@ def test_given_splits_stay_and_validation_is_drawn_from_train() -> None:
     frame = split(table_of(["a", "b"] * 30, splits=splits), 0).frame
     assert (frame["split"][40:] == "test").all()
     assert 4 <= (frame["split"][:40] == "val").sum() <= 10
-    named = ["Training"] * 40 + ["validation"] * 10 + ["TEST"] * 10
-    assert set(split(table_of(["a", "b"] * 30, splits=named), 0).frame["split"]) == {"train", "val", "test"}
 
 
 FAULTS = [
     (table_of(["a"] * 10), "every row has the label 'a'"),
     (table_of(["a"] * 10 + ["b"]), r"the class 'b' has only 1 row\(s\) \(row 11\)"),
-    (table_of(["a", "b"] * 5, splits=["train"] * 9 + ["tset"]), "row 10: the split 'tset' is not known"),
     (table_of(["a", "b"] * 5, splits=["train"] * 9 + [""]), "row 10: the split is empty"),
     (table_of(["a", "b"] * 5, splits=["test"] * 10), "no rows to train on; none has the split train"),
     (table_of(["a", "b"] * 5, groups=["one"] * 10), "no rows to validate with; all rows are in few large groups"),
@@ -89,7 +87,12 @@ def test_impossible_splits_are_said(table: Table, message: str) -> None:
         split(table, 0)
 
 
-def test_files_on_both_sides_are_found() -> None:
-    table = table_of(["a", "b"] * 3, splits=["train", "train", "train", "val", "test", "test"])
-    table.frame.loc[5, "image"] = "0.png"
-    assert shared_files(table) == {"0.png": [1, 5]}
+def test_many_groups_take_no_longer_each_than_few() -> None:
+    def seconds(groups: int) -> float:
+        frame = table_of(["a", "b"] * groups, [f"g{i}" for i in range(groups) for _ in range(2)]).frame
+        begin = time.perf_counter()
+        draw(frame, SHARES, 0)
+        return time.perf_counter() - begin
+
+    seconds(100)
+    assert seconds(16_000) < 16 * 3 * min(seconds(1_000) for _ in range(3))  # quadratic would be 256 times

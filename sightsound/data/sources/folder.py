@@ -1,46 +1,98 @@
-"""A folder of classes as a table: `class/name.png` and `class/name.wav` share a row; either may be alone."""
+"""A folder of classes as a table: `class/name.png` and `class/name.wav` share a row; either may be alone.
+
+`train/`, `val/` and `test/` on top are splits. What is passed over is said.
+"""
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
 
+from sightsound.data.formats import Cells
 from sightsound.data.sources.base import Source, SourceOptions
 from sightsound.errors import SourceError, TableError
+from sightsound.types import SPLIT_OF
 
 ENDINGS = {
     "image": {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"},
-    "audio": {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3"},
+    "audio": {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aac", ".amr", ".weba"},
 }
+MODALITY_OF = {ending: m for m, endings in ENDINGS.items() for ending in endings}
+KNOWN = " ".join(sorted(MODALITY_OF))
+NAMED = 3  # kinds of files in a sentence
 
 
-def read(root: Path) -> pd.DataFrame:
-    """Columns image, audio (paths relative to `root`, "" where missing) and label (the folder's name).
+def read(root: Path, labelled: bool = True) -> Cells:
+    """Columns image, audio (paths relative to `root`, "" where missing), label (the folder's name), and split.
+
+    Args:
+        root: CLASS/name.png, or SPLIT/CLASS/name.png where all folders on top are named as splits.
+        labelled: whether files must lie in the folder of their class. If not, all files count, however deep they lie,
+            and the label is "" for those that lie in `root` itself.
 
     Raises:
-        TableError: no class folder, no file of a known ending, or two files for one place.
+        TableError: no file of a known ending where it is looked for, or two files for one place.
     """
-    rows: dict[tuple[str, str], dict[str, str]] = {}
-    for file in sorted(root.glob("*/*")):
-        modality = next((m for m, endings in ENDINGS.items() if file.suffix.lower() in endings), None)
-        if modality is None or file.name.startswith("."):
-            continue
-        row = rows.setdefault((file.parent.name, file.stem), {"image": "", "audio": "", "label": file.parent.name})
+    files = sorted(Path(folder, name).relative_to(root) for folder, _, names in os.walk(root) for name in names)
+    files = [file for file in files if not any(part.startswith(".") for part in file.parts)]
+    known = [file for file in files if file.suffix.lower() in MODALITY_OF]
+    tops = {file.parts[0] for file in known if len(file.parts) > 1}
+    split = bool(tops) and all(top.lower() in SPLIT_OF for top in tops) and not _are_classes(known)
+    deep = 1 + labelled + split
+    used = [file for file in known if len(file.parts) == deep] if labelled else known
+    if not used:
+        raise TableError(f"{root}: {_nothing(known, labelled)} ({KNOWN}).")
+    rows: dict[Path, dict[str, str]] = {}
+    for file in used:
+        modality = MODALITY_OF[file.suffix.lower()]
+        above = file.parts[split:-1]
+        new = {"image": "", "audio": "", "label": above[0] if above else "", "split": file.parts[0] if split else ""}
+        row = rows.setdefault(file.with_suffix(""), new)
         if row[modality]:
-            raise TableError(f"{file}: {row[modality]} is the {modality} of the same row; rename one of the two.")
-        row[modality] = str(file.relative_to(root))
-    if not rows:
-        known = " ".join(sorted(ENDINGS["image"] | ENDINGS["audio"]))
-        raise TableError(f"{root}: no class folders with files of a known kind in them ({known}).")
-    return pd.DataFrame(list(rows.values()))
+            raise TableError(
+                f"{root / file}: {row[modality]} is the {modality} of the same row; rename one of the two."
+            )
+        row[modality] = str(file)
+    frame = pd.DataFrame(list(rows.values()))
+    return Cells(frame if split else frame.drop(columns="split"), _passed_over(files, used))
+
+
+def _are_classes(files: list[Path]) -> bool:
+    """Whether folders that are named as splits hold files themselves, as those of classes do."""
+    return any(len(file.parts) == 2 for file in files)
+
+
+def _passed_over(files: list[Path], used: list[Path]) -> list[str]:
+    """Sentences about the files that are in no row."""
+    left = set(files) - set(used)
+    misplaced = sorted(file for file in left if file.suffix.lower() in MODALITY_OF)
+    notes = []
+    if misplaced:
+        notes.append(
+            f"{len(misplaced)} file(s) are not in the folder of a class and passed over, such as {misplaced[0]}"
+        )
+    kinds = Counter(file.suffix.lower() or "(no ending)" for file in left - set(misplaced))
+    if kinds:
+        most = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(NAMED))
+        more = f" and {len(kinds) - NAMED} more kinds" if len(kinds) > NAMED else ""
+        notes.append(f"files of other kinds are passed over: {most}{more}. These are read: {KNOWN}")
+    return notes
+
+
+def _nothing(known: list[Path], labelled: bool) -> str:
+    if known and labelled:
+        return f"no class folders with files in them, CLASS/name.png; {len(known)} lie elsewhere, such as {known[0]}"
+    return f"no {'class folders with ' if labelled else ''}files of a known kind in {'them' if labelled else 'it'}"
 
 
 def _build(options: SourceOptions, folder: Path) -> None:
     if not options.root:
         raise SourceError("folder: say where the classes are: --root FOLDER, which holds CLASS/a.png and CLASS/a.wav")
     root = Path(options.root).resolve()
-    frame = read(root)
+    frame = read(root).frame
     for modality in ENDINGS:
         frame[modality] = [str(root / file) if file else "" for file in frame[modality]]
     frame.to_csv(folder / "table.csv", index=False)

@@ -14,10 +14,10 @@ import pandas as pd
 from sightsound.data.sources.base import SourceOptions
 from sightsound.errors import SourceError
 from sightsound.progress import notice, progress_bar
+from sightsound.types import SPLIT_OF
 
 PREFIX = "hub:"
 INSTALL = 'Hugging Face data sets need an extra: pip install "sightsound[hub]"'
-SPLITS = {"train": "train", "training": "train", "validation": "val", "valid": "val", "val": "val", "test": "test"}
 
 
 def build(name: str, options: SourceOptions, folder: Path) -> None:
@@ -44,10 +44,12 @@ def build(name: str, options: SourceOptions, folder: Path) -> None:
                 for modality in ("image", "audio"):
                     content = row[columns[modality]] if modality in columns else None
                     found[modality] = _written(content, folder, f"{modality}s/{split}-{number:06d}")
-                rows.append({**found, "split": SPLITS.get(split, "")})
+                rows.append({**found, "split": SPLIT_OF.get(split.lower(), "")})
                 bar.update()
     frame = pd.DataFrame(rows)
-    if (frame["split"] == "").any():  # a split that we do not know says nothing, so all are drawn
+    if (frame["split"] == "").any():
+        unknown = ", ".join(split for split in parts if split.lower() not in SPLIT_OF)
+        notice(f"{PREFIX}{name}: what the split {unknown} is for is not known, so the rows are split by chance.")
         frame = frame.drop(columns="split")
     frame.to_csv(folder / "table.csv", index=False)
 

@@ -1,0 +1,111 @@
+"""One column of a table as text: a value as a person would write it, a path as this system has it, bytes by a name.
+
+Whatever a program wrote into the cells (numbers, None, paths, dicts with bytes) becomes a string here, or a reason.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+import urllib.parse
+import urllib.request
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+WHOLE = re.compile(r"-?\d+\.0+")  # how programs write whole numbers in a column that also has empty cells
+
+
+class CellError(ValueError):
+    """A cell that holds what cannot stand there: its place from 0, and why."""
+
+    def __init__(self, place: int, reason: str) -> None:
+        super().__init__(reason)
+        self.place = place
+
+
+def texts(column: Iterable[Any]) -> list[str]:
+    """Values as a person would write them: 7 for 7.0, "" for None and NaN, no blanks around, one form of accents.
+
+    Raises:
+        CellError: a cell holds more than one value.
+    """
+    found = [_text(value, place) for place, value in enumerate(column)]
+    known = set(found)
+    whole = {text: text.partition(".")[0] for text in known if WHOLE.fullmatch(text)}
+    # 1 and 1.0 beside each other are two names, such as those of versions
+    return [whole.get(text, text) if whole.get(text) not in known else text for text in found]
+
+
+def _text(value: Any, place: int) -> str:
+    if isinstance(value, str):
+        return unicodedata.normalize("NFC", value).strip()
+    if is_empty(value):
+        return ""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace").strip()
+    if isinstance(value, dict | list | tuple | set) or np.ndim(value):
+        raise CellError(place, f"{str(value)[:60]} is a {type(value).__name__}, and one value is needed")
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value).strip()
+
+
+def is_empty(value: Any) -> bool:
+    """Whether there is nothing: None, NaN, NaT and their like."""
+    return value is None or (pd.api.types.is_scalar(value) and bool(pd.isna(value)))
+
+
+def paths(column: Iterable[Any], root: Path, contents: dict[str, bytes]) -> list[str]:
+    """Where files lie, as this system writes it, "" where there is none.
+
+    Args:
+        root: where relative paths start.
+        column: paths; or bytes, or dicts with "bytes" and "path" as Hugging Face writes them.
+        contents: gets what is given as bytes, under the name that stands in its cell; equal content has one name.
+
+    Raises:
+        CellError: a cell holds anything else.
+    """
+    return [_path(value, place, root, contents) for place, value in enumerate(column)]
+
+
+def _path(value: Any, place: int, root: Path, contents: dict[str, bytes]) -> str:
+    if isinstance(value, str):
+        return as_path(value.strip(), root)
+    if is_empty(value):
+        return ""
+    name = ""
+    if isinstance(value, dict) and {"bytes", "path"} & set(value):
+        name = str(value.get("path") or "")
+        value = value.get("bytes")
+        if not value:
+            return as_path(name, root)
+    if isinstance(value, bytes | bytearray | memoryview):
+        if not len(value):
+            return ""
+        known = f"{name or 'bytes'}#{hashlib.sha256(value).hexdigest()[:12]}"
+        contents[known] = bytes(value)
+        return known
+    if hasattr(value, "__fspath__"):
+        return str(value)
+    kind = type(value).__name__
+    raise CellError(place, f'a {kind} is given; it takes a path, bytes, or {{"bytes": ..., "path": ...}}')
+
+
+def as_path(text: str, root: Path) -> str:
+    """A path as it is meant: `~` is the home folder, file:// is no part of it, and other systems write backslashes.
+
+    A name that has these signs in itself, and is there, stays as it is.
+    """
+    if text.startswith("file://"):
+        return urllib.request.url2pathname(urllib.parse.urlsplit(text).path)
+    if text.startswith("~") and not (root / text).exists():
+        return str(Path(text).expanduser())
+    if "\\" in text and not (root / text).exists():
+        return text.replace("\\", "/")
+    return text

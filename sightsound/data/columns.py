@@ -1,0 +1,87 @@
+"""Which column of a table is what: names are matched whatever their case, and what is nearly right is never ignored."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sightsound.config import ColumnsConfig
+from sightsound.errors import TableError, did_you_mean
+from sightsound.types import MODALITIES
+
+NEAR = 0.8  # likeness above which an unused name may be a misspelt one
+
+
+class Columns(NamedTuple):
+    """Role -> position of its column in the table; and sentences for the user."""
+
+    position: dict[str, int]
+    notes: list[str]
+
+
+def match(
+    table: str,
+    names: Sequence[str],
+    columns: ColumnsConfig,
+    assumed: ColumnsConfig,
+    roles: Sequence[str],
+    labelled: bool,
+) -> Columns:
+    """Finds the columns that the configuration names.
+
+    Args:
+        table: its name, for messages.
+        names: of all columns, as they stand in the table.
+        columns: what is looked for.
+        assumed: what is looked for if it is there; a name that differs from it was typed, and must be there.
+        roles: those that count.
+        labelled: whether the label must be there.
+
+    Raises:
+        TableError: a column that was named or is needed is not there; or two have the name of one.
+    """
+    position: dict[str, int] = {}
+    for role in roles:
+        name = getattr(columns, role)
+        places = _places(name, names)
+        if len(places) > 1:
+            found = " and ".join(repr(names[place]) for place in places)
+            raise TableError(f"{table}: {found} are both the column {name!r} ({role}). Rename one of them.")
+        if places:
+            position[role] = places[0]
+        elif name != getattr(assumed, role):
+            raise TableError(f"{table}: there is no column {name!r} (--columns.{role}). {did_you_mean(name, names)}")
+    if labelled and "label" not in position:
+        raise TableError(_nowhere(table, f"no {columns.label!r} column", columns.label, "label", names))
+    if not set(MODALITIES) & set(position):
+        raise TableError(_nowhere(table, "neither an image nor an audio column", columns.image, "image", names))
+    return Columns(position, _near_misses(names, columns, position, roles))
+
+
+def _places(name: str, names: Sequence[str]) -> list[int]:
+    """Where a name stands: as it is written, else whatever its case and the blanks around it."""
+    exact = [place for place, other in enumerate(names) if other == name]
+    return exact or [place for place, other in enumerate(names) if _plain(other) == _plain(name)]
+
+
+def _plain(name: str) -> str:
+    return " ".join(name.casefold().split())
+
+
+def _near_misses(
+    names: Sequence[str], columns: ColumnsConfig, position: dict[str, int], roles: Sequence[str]
+) -> list[str]:
+    """A sentence for each column that is not used, and whose name is nearly that of one that was not found."""
+    notes = []
+    free = {_plain(name): name for place, name in enumerate(names) if place not in position.values()}
+    for role in roles:
+        near = [] if role in position else difflib.get_close_matches(_plain(getattr(columns, role)), free, 1, NEAR)
+        if near:
+            name = free.pop(near[0])
+            notes.append(f"the column {name!r} is not used; if it is the {role}, name it: --columns.{role} {name!r}")
+    return notes
+
+
+def _nowhere(table: str, what: str, name: str, role: str, names: Sequence[str]) -> str:
+    return f"{table}: there is {what}. {did_you_mean(name, names)} Name it with --columns.{role} NAME."

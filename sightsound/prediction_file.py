@@ -1,0 +1,162 @@
+"""A table's answers written to a file, part by part: memory stays flat, and what was stopped goes on.
+
+Parts lie in OUT.parts/ until all are there; then they are joined to OUT, which so is whole or not there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sightsound.data.cells import is_empty
+from sightsound.data.table import Rejected, Table
+from sightsound.errors import RunError
+from sightsound.pipeline import Classifier
+from sightsound.predictions import flat_frame
+from sightsound.progress import notice
+from sightsound.text import without_formulas
+from sightsound.types import Prediction
+
+FORMS = {".csv": "csv", ".parquet": "parquet", ".json": "json", ".jsonl": "json"}  # ending -> format
+MARK = "request.json"
+Answers = Mapping[int, Prediction | Rejected]
+
+
+def predict_to_file(
+    classifier: Classifier,
+    rows: Table,
+    out: Path,
+    form: str,
+    abstain_below: float = 0.0,
+    resume: bool = False,
+    about: Mapping[str, Any] | None = None,
+) -> list[Rejected]:
+    """Writes the answers to all rows of a table.
+
+    Args:
+        classifier: with the policies that are to be used.
+        rows: as `Classifier.rows_to_predict` gives them.
+        out: the file.
+        form: csv, parquet or json (a line for each answer).
+        abstain_below: no label is given where the largest probability is below this.
+        resume: go on with the parts that a stopped call left.
+        about: what else must be the same in a call that goes on.
+
+    Returns:
+        the rows without an answer, and the files that could not be used.
+
+    Raises:
+        RunError: the file cannot be written, or the parts there are those of another call.
+    """
+    parts = out.with_name(f"{out.name}.parts")
+    content = hashlib.sha256(pd.util.hash_pandas_object(rows.frame).to_numpy().tobytes()).hexdigest()
+    request = {"table": rows.name, "content": content, "form": form, "abstain_below": abstain_below, **(about or {})}
+    try:
+        done = _begin(parts, request, resume)
+        bad: list[Rejected] = [Rejected(**one) for part in done for one in json.loads(_reasons(part).read_text())]
+        for number, answers in enumerate(classifier.predict_parts(rows, abstain_below, len(done)), start=len(done)):
+            part, found = parts / f"{number:06d}", list(rejected(answers))
+            _write(classifier, rows, answers, part, form)
+            _reasons(part).write_text(json.dumps([vars(one) for one in found]))
+            part.with_suffix(".done").touch()
+            bad += found
+        _join(sorted(parts.glob("*.done")), out, form)
+    except OSError as error:
+        raise RunError(f"{out}: cannot be written: {error}. What was answered goes on with --resume.") from error
+    shutil.rmtree(parts, ignore_errors=True)
+    return bad
+
+
+def _begin(parts: Path, request: Mapping[str, Any], resume: bool) -> list[Path]:
+    """The parts that are done already; a new folder for them where there is nothing to go on with."""
+    mark = parts / MARK
+    known = mark.exists() and json.loads(mark.read_text()) == request
+    if parts.exists() and not mark.exists() and any(parts.iterdir()):
+        raise RunError(f"{parts}: something else is there already. Give another --out.")
+    if mark.exists() and resume and not known:
+        raise RunError(
+            f"{parts} belongs to a call with another table or other options. Delete it, or repeat that call."
+        )
+    if not resume or not known:
+        if mark.exists():
+            notice(f"{parts} is left of a call that was stopped. It is begun anew; --resume would have gone on.")
+            shutil.rmtree(parts)
+        parts.mkdir(parents=True, exist_ok=True)
+        mark.write_text(json.dumps(request))
+    done = sorted(parts.glob("*.done"))
+    if done:
+        notice(f"Going on after {len(done)} part(s) that are answered already.")
+    return done
+
+
+def _reasons(part: Path) -> Path:
+    return part.with_suffix(".reasons")
+
+
+def rejected(answers: Answers) -> Iterable[Rejected]:
+    """The rows without an answer, and the files that could not be used in one that has."""
+    for row, one in answers.items():
+        if isinstance(one, Rejected):
+            yield one
+        else:
+            for m, reason in one.errors.items():
+                file, _, why = reason.partition(": ")
+                yield Rejected(row, file, f"{why}; answered without it", m)
+
+
+def _write(classifier: Classifier, rows: Table, answers: Answers, part: Path, form: str) -> None:
+    if form == "json":
+        part.with_suffix(".json").write_text(json_lines(answers, rows.given), encoding="utf-8")
+        return
+    frame = flat_frame(answers, classifier.config, classifier.labels, rows.given)
+    if form == "parquet":
+        for column in frame.select_dtypes(object):  # of any types; a column of Parquet has one
+            frame[column] = [None if is_empty(value) else str(value) for value in frame[column]]
+        frame.to_parquet(part.with_suffix(".parquet"), index=False)
+    else:
+        without_formulas(frame).to_csv(part.with_suffix(".csv"), index=False)
+
+
+def _join(done: list[Path], out: Path, form: str) -> None:
+    """All parts in one file, written beside its place."""
+    partial = out.with_name(f".{out.name}.partial")
+    files = [mark.with_suffix(f".{form}") for mark in done]
+    if form == "parquet":
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        schema = pa.unify_schemas([pq.read_schema(file) for file in files], promote_options="permissive")
+        with pq.ParquetWriter(partial, schema) as writer:
+            for file in files:
+                writer.write_table(pq.read_table(file).cast(schema))
+    else:
+        with partial.open("wb") as joined:
+            for number, file in enumerate(files):
+                with file.open("rb") as content:
+                    if form == "csv" and number:
+                        content.readline()
+                    shutil.copyfileobj(content, joined)
+    partial.replace(out)
+
+
+def json_lines(answers: Answers, given: pd.DataFrame | None = None) -> str:
+    """A line of JSON for each answer, with its structure and, under `given`, the table's own columns."""
+    lines = []
+    for row, one in answers.items():
+        theirs = {} if given is None else {"given": json.loads(given.loc[row].to_json(default_handler=str))}
+        lines.append(json.dumps({"row": row, **record(one), **theirs}, ensure_ascii=False) + "\n")
+    return "".join(lines)
+
+
+def record(result: Prediction | Rejected) -> dict[str, Any]:
+    """One answer with its structure."""
+    if isinstance(result, Rejected):
+        return {"error": result.reason, "file": result.file}
+    repaired = {m: one._asdict() for m, one in result.repaired.items()}
+    return {**result._asdict(), "repaired": repaired, "clips": [clip._asdict() for clip in result.clips]}

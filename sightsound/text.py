@@ -1,0 +1,58 @@
+"""Names that users choose are shown as text, whatever is in them: in terminals, spreadsheets and messages.
+
+A label may hold escape codes of a terminal or begin like a formula. What is shown has these made visible.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, TextIO
+
+import pandas as pd
+
+# control characters but for tab, new line and return; and those that turn the direction of writing around
+UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+
+def visible(text: str) -> str:
+    r"""The text with control characters written out, such as \u001b."""
+    return UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
+    """The table with a quote mark before each text that a spreadsheet program would compute."""
+
+    def safe(value: Any) -> Any:
+        if isinstance(value, str) and value.startswith(FORMULA) and not NUMBER.fullmatch(value):
+            return f"'{value}"
+        return value
+
+    objects = [column for column in frame if not pd.api.types.is_numeric_dtype(frame[column])]
+    changed = frame.assign(**{str(column): frame[column].map(safe) for column in objects}) if objects else frame
+    return changed.rename(columns=safe)
+
+
+class Visible:
+    """A stream in front of another one that makes control characters visible, and never fails for its encoding.
+
+    Args:
+        stream: a terminal, a pipe or a file.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        """Writes it; what the stream's encoding lacks as escapes. Its length."""
+        shown = visible(text)
+        try:
+            self.stream.write(shown)
+        except UnicodeEncodeError:
+            encoding = self.stream.encoding or "ascii"
+            self.stream.write(shown.encode(encoding, "backslashreplace").decode(encoding))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
