@@ -143,8 +143,7 @@ class Classifier:
             raise ConfigError(f"{absent[0]} is missing, and the policy is drop. Give it, or another policy: --missing")
         present = {m: torch.full((len(starts),), m in given) for m in inputs}
         source = {m: name_of(x) if isinstance(x, str | Path | bytes) else "array" for m, x in given.items()}
-        with self.network.filling(self.fill()):
-            said = answers(self.network, self.network.featurize(Batch(inputs, present)))
+        said = answers(self.network, self.network.featurize(Batch(inputs, present)), self.fill())
         return withheld(prediction(said, starts, source, damage, self.labels, self.config), abstain_below)
 
     def predict_table(
@@ -167,9 +166,10 @@ class Classifier:
         check_share(abstain_below)
         rows = read_table(table, columns or self.config.columns, labelled=False)
         results: dict[int, Prediction | Rejected] = {}
-        with progress_bar("predicting", len(rows.frame), "row") as bar, self.network.filling(self.fill()):
+        fill = self.fill()
+        with progress_bar("predicting", len(rows.frame), "row") as bar:
             for chunk in chunks(rows, whole_groups=over_time(rows, self.config) is not None):
-                results |= self._predict_chunk(chunk)
+                results |= self._predict_chunk(chunk, fill)
                 bar.update(len(chunk.frame))
         found = [results[row] for row in rows.frame["row"]]
         return [r if isinstance(r, Rejected) else withheld(r, abstain_below) for r in found]
@@ -200,8 +200,8 @@ class Classifier:
         rows, split, rejected = self.labelled_rows(table, columns)
         left_out = {bad.row for bad in dropped_rows(rows, self.config.modalities, self.config.missing)}
         rows = rows.without(left_out)
-        parts = []
-        with progress_bar("evaluating", len(rows.frame), "row") as bar, self.network.filling(self.fill()):
+        parts, fill = [], self.fill()
+        with progress_bar("evaluating", len(rows.frame), "row") as bar:
             for chunk in chunks(rows, whole_groups=over_time(rows, self.config) is not None):
                 cut = clips(chunk, self.config)
                 prepared, unreadable = prepare_rows(cut, self.config, None)
@@ -209,7 +209,7 @@ class Classifier:
                 if len(prepared):
                     numbers = cut.frame["row"].to_numpy()[prepared.rows.numpy()]
                     between = over_time(cut.with_frame(cut.frame.iloc[prepared.rows.numpy()]), self.config)
-                    parts.append(answer_rows(self.network, prepared, numbers, between))
+                    parts.append(answer_rows(self.network, prepared, numbers, between, fill))
                 bar.update(len(chunk.frame))
         if rejected and not (skip_bad_files and parts):
             raise TableError(summary(rows.name, rejected))
@@ -252,7 +252,7 @@ class Classifier:
         seconds = len(audio[0]) / audio[1] if isinstance(audio, tuple) else probe_audio(audio)
         return clip_starts(seconds, clip_seconds(self.config), step)
 
-    def _predict_chunk(self, table: Table) -> dict[int, Prediction | Rejected]:
+    def _predict_chunk(self, table: Table, fill: Fill | None) -> dict[int, Prediction | Rejected]:
         results: dict[int, Prediction | Rejected] = {}
         results |= {bad.row: bad for bad in dropped_rows(table, self.config.modalities, self.config.missing)}
         results |= {bad.row: bad for bad in incomplete_rows(table, self.config.modalities, labelled=False)}
@@ -262,7 +262,7 @@ class Classifier:
         if not len(prepared):
             return results
         frame = cut.frame.iloc[prepared.rows.numpy()]
-        said = all_answers(self.network, prepared, over_time(cut.with_frame(frame), self.config))
+        said = all_answers(self.network, prepared, over_time(cut.with_frame(frame), self.config), fill)
         damage = damages(cut.with_frame(frame), self.config)
         there = {m: (store.entry[prepared.rows] > 0).numpy() for m, store in prepared.stores.items()}
         numbers = frame["row"].to_numpy()

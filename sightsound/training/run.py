@@ -115,8 +115,8 @@ def _tested(prepared: Prepared, imputers: dict[str, Imputers], run: Path) -> Cla
     network, rows, labels = prepared.network.eval(), prepared.rows[split], np.array(prepared.labels)
     frame = prepared.table.part(split).frame
     between = over_time(prepared.table.part(split), prepared.config)
-    with network.filling(filler(imputers, filling_policies(prepared.config))):
-        answered = answer_rows(network, rows, frame["row"].to_numpy(), between)
+    fill = filler(imputers, filling_policies(prepared.config))
+    answered = answer_rows(network, rows, frame["row"].to_numpy(), between, fill)
     frame = frame.drop_duplicates("row").set_index("row").loc[answered.row]
     fused = answered.probabilities[tuple(network.modalities)]
     columns = {"label": frame["label"], "predicted": labels[fused.argmax(1)], "probability": fused.max(1).round(4)}
