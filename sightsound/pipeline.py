@@ -16,8 +16,9 @@ import torch
 from numpy.typing import NDArray
 
 from sightsound.answers import all_answers, answer_rows, answers, joined, measure_answers
-from sightsound.build import build_network, new_imputers
+from sightsound.build import restored
 from sightsound.bundle import Bundle, read_bundle, write_bundle
+from sightsound.bundle_files import reading
 from sightsound.config import (
     ColumnsConfig,
     Config,
@@ -30,7 +31,7 @@ from sightsound.config import (
 from sightsound.data.files import Source, name_of, probe_audio
 from sightsound.data.table import Rejected, Table, dropped_rows, incomplete_rows, read_table
 from sightsound.data.windows import clip_starts
-from sightsound.errors import BundleError, ConfigError, NothingLeftError, TableError
+from sightsound.errors import ConfigError, NothingLeftError, TableError
 from sightsound.inference import blank, chunks, clips, damages, decoded, over_time, prepare_rows, summary
 from sightsound.missing import FEWEST_COMPLETE, Fill, Imputers, filler
 from sightsound.model import ClassifierNetwork
@@ -276,25 +277,18 @@ class Classifier:
         return results
 
 
-def _imputers(network: ClassifierNetwork, saved: dict[str, dict[str, torch.Tensor]]) -> dict[str, Imputers]:
-    """What a bundle has learnt for each policy."""
-    found = {policy: new_imputers(network, policy) for policy in saved}
-    for policy, weights in saved.items():
-        found[policy].load_state_dict(weights)
-    return found
-
-
-def load(folder: str | Path) -> Classifier:
+def load(folder: str | Path, *, trust: bool = False) -> Classifier:
     """The classifier in a bundle.
 
+    Args:
+        folder: of the bundle.
+        trust: whether modules may be imported that it names, for encoders, strategies or policies of somebody's own.
+            Importing runs their code. Without it, nothing runs that is not part of sightsound, or imported already.
+
     Raises:
-        BundleError: not a bundle, damaged, or of a newer format.
+        BundleError: not a bundle, damaged, or of a newer format; or it needs to be trusted.
     """
     bundle = read_bundle(Path(folder))
-    network = build_network(bundle.config, len(bundle.labels))
-    try:
-        network.load_state_dict(bundle.weights)
-        imputers = _imputers(network, bundle.imputers)
-    except RuntimeError as error:
-        raise BundleError(f"{folder}: the weights do not fit what config.json describes: {error}") from error
+    with reading(Path(folder)):
+        network, imputers = restored(bundle, trust)
     return Classifier(network, bundle.config, bundle.labels, bundle.metrics, imputers)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sightsound.cli.common import Parser, columns_of, missing_arguments, missing_of, text_table
+from sightsound.cli.common import Parser, columns_of, missing_arguments, missing_of, text_table, trust_argument
 from sightsound.config import ColumnsConfig
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--audio", help="sound file")
     parser.add_argument("--abstain_below", type=float, default=0.0, help="give no label where it is less probable")
     missing_arguments(parser)
+    trust_argument(parser)
     parser.add_argument(
         "--format", choices=FORMATS, help="default: by the ending of --out, else text; json is JSON Lines"
     )
@@ -54,7 +55,7 @@ def run(arguments: Sequence[str]) -> None:
         parser.error("Parquet is not for the screen; give --out FILE.parquet")
     from sightsound.pipeline import load
 
-    classifier = load(given.bundle)
+    classifier = load(given.bundle, trust=given.trust)
     classifier = classifier.under(missing_of(given))
     if given.table is None:
         results: list[Prediction | Rejected] = [classifier.predict(given.image, given.audio, given.abstain_below)]

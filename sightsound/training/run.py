@@ -17,6 +17,7 @@ import yaml
 from safetensors import SafetensorError
 
 from sightsound.answers import answer_rows, measure_answers
+from sightsound.build import import_own
 from sightsound.config import Config, filling_policies
 from sightsound.data.table import Table, read_table
 from sightsound.errors import RunError
@@ -58,6 +59,7 @@ def train(
     table = read_table(source, config.columns)
     open_run(run, request_of(table, config), resume)
     if (run / BUNDLE).exists():
+        import_own(config)  # whoever asks for the same run has named them, and so trusts them
         return load(run / BUNDLE)
     with tuned_process(), writing(run):
         prepared = prepare(table, config, run)
