@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 TIERS = {
     "types": 0,
     "errors": 0,
+    "checks": 0,
     "progress": 0,
     "text": 0,
     "config": 1,
@@ -24,6 +25,7 @@ TIERS = {
     "missing": 1,
     "data": 2,
     "features": 2,
+    "bundle_files": 2,
     "encoders": 2,
     "fusion": 2,
     "translator_config": 2,

@@ -50,10 +50,16 @@ def subsets(modalities: list[str]) -> list[tuple[str, ...]]:
 
 
 @torch.inference_mode()
-def answers(network: ClassifierNetwork, batch: Batch) -> dict[tuple[str, ...], Answer]:
-    """What the network says of features when it is shown each subset of the modalities alone."""
+def answers(network: ClassifierNetwork, batch: Batch, fill: Fill | None = None) -> dict[tuple[str, ...], Answer]:
+    """What the network says of features when it is shown each subset of the modalities alone.
+
+    Args:
+        network: in eval mode; nothing of it is changed.
+        batch: features.
+        fill: imputes absent modalities where all are asked together.
+    """
     names = subsets(network.modalities)
-    outputs = network.fuse_subsets(batch, names)
+    outputs = network.fuse_subsets(batch, names, fill)
     return {name: _answer(network, name, output) for name, output in zip(names, outputs, strict=True)}
 
 
@@ -64,21 +70,21 @@ def _answer(network: ClassifierNetwork, subset: tuple[str, ...], output: Output)
 
 @torch.inference_mode()
 def all_answers(
-    network: ClassifierNetwork, rows: Rows, over_time: OverTime | None = None
+    network: ClassifierNetwork, rows: Rows, over_time: OverTime | None = None, fill: Fill | None = None
 ) -> dict[tuple[str, ...], Answer]:
     """The same for decoded rows, in one.
 
     Args:
         network: in eval mode.
         rows: n of them.
-        over_time: fills in senses from other rows; those that it cannot are left to the network's own `fill`.
+        over_time: imputes modalities from other rows; those that it cannot are left to `fill`.
+        fill: as in `answers`.
     """
     between = over_time(*_embedded(network, rows)) if over_time else None
     said = []
     for number, batch in enumerate(loader(rows, BATCH_ROWS)):
-        fill = network.fill if between is None else _Between(between, number * BATCH_ROWS, network.fill)
-        with network.filling(fill):
-            said.append(answers(network, network.featurize(batch)))
+        of_batch = fill if between is None else _Between(between, number * BATCH_ROWS, fill)
+        said.append(answers(network, network.featurize(batch), of_batch))
     return {subset: _joined_answers([batch[subset] for batch in said]) for subset in said[0]}
 
 
@@ -137,7 +143,11 @@ class Answered(NamedTuple):
 
 
 def answer_rows(
-    network: ClassifierNetwork, rows: Rows, numbers: NDArray[np.int64], over_time: OverTime | None = None
+    network: ClassifierNetwork,
+    rows: Rows,
+    numbers: NDArray[np.int64],
+    over_time: OverTime | None = None,
+    fill: Fill | None = None,
 ) -> Answered:
     """Asks the network about decoded rows, in their order; the clips of a row are averaged.
 
@@ -146,8 +156,9 @@ def answer_rows(
         rows: n of them, decoded.
         numbers: (n,) the table's row that each belongs to, those of one row side by side.
         over_time: as in `all_answers`.
+        fill: as in `answers`.
     """
-    said = all_answers(network, rows, over_time)
+    said = all_answers(network, rows, over_time, fill)
     first = np.flatnonzero(np.diff(numbers, prepend=-1))
     count = np.diff(first, append=len(numbers))
     probabilities = {}

@@ -107,6 +107,7 @@ def robustness(
     out: str | Path | None = None,
     resume: bool = False,
     skip_bad_files: bool = False,
+    trust: bool = False,
     say: Callable[[str], object] = print,
 ) -> Study:
     """Measures what a classifier is still worth when files are missing, damaged or contradict each other.
@@ -118,6 +119,7 @@ def robustness(
         out: folder; default: a new one, runs/NAME_OF_TABLE.
         resume: go on with the study in `out`.
         skip_bad_files: go on without rows that cannot be used.
+        trust: as of `load`.
         say: called with each line about what happens.
 
     Returns:
@@ -128,7 +130,7 @@ def robustness(
     """
     run = Path(out) if out else new_folder(table)
     options = robustness or RobustnessOptions()
-    done = run_robustness(Path(bundle), table, options, run, resume, say, skip_bad_files)
+    done = run_robustness(load(bundle, trust=trust), Path(bundle), table, options, run, resume, say, skip_bad_files)
     say(f"Report: {write_robustness(done, run)}")
     return done
 
@@ -143,6 +145,7 @@ def generalization(
     out: str | Path | None = None,
     resume: bool = False,
     skip_bad_files: bool = False,
+    trust: bool = False,
     say: Callable[[str], object] = print,
 ) -> list[Fold]:
     """Trains anew with a classifier's configuration, to see how far it carries.
@@ -156,6 +159,7 @@ def generalization(
         out: folder; default: a new one, runs/NAME_OF_TABLE.
         resume: go on with the study in `out`.
         skip_bad_files: go on without rows that cannot be used.
+        trust: as of `load`.
         say: called with each line about what happens.
 
     Returns:
@@ -166,7 +170,7 @@ def generalization(
     """
     run = Path(out) if out else new_folder(table)
     study = leave_one_group_out if by_group else learning_curve
-    folds = study(load(bundle).under(missing), table, run, resume, say, columns, skip_bad_files)
+    folds = study(load(bundle, trust=trust).under(missing), table, run, resume, say, columns, skip_bad_files)
     say(f"Report: {write_generalization(folds, by_group, run)}")
     return folds
 

@@ -3,32 +3,47 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from typing import cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from sightsound.config import Config, clip_seconds, image_shape
+from sightsound.bundle import Bundle
+from sightsound.config import Config, clip_seconds, filling_policies, image_shape
 from sightsound.encoders import ENCODERS, pretrained
 from sightsound.encoders.base import Encoder
+from sightsound.errors import ConfigError
 from sightsound.features.audio import LogMel
 from sightsound.features.image import ChannelsFirst, Standardize
 from sightsound.features.pretrained import CheckpointFeatures
 from sightsound.fusion import STRATEGIES, Fusion
 from sightsound.fusion.search import Search
-from sightsound.missing import IMPUTERS, Imputers
+from sightsound.missing import IMPUTERS, Imputer, Imputers
 from sightsound.model import ClassifierNetwork, sizes_of
 from sightsound.registry import resolve
 
 
-def build_network(config: Config, classes: int) -> ClassifierNetwork:
+def build_network(config: Config, classes: int, trust: bool = True) -> ClassifierNetwork:
     """The network that a configuration with all sizes filled in describes, with fresh weights of its seed.
 
-    A modality's encoder and head begin with the same weights whatever is beside them.
+    A modality's encoder and head begin with the same weights whatever is beside them. The caller's random numbers go on
+    as if nothing had been drawn.
+
+    Args:
+        config: with all sizes filled in.
+        classes: C.
+        trust: whether modules may be imported for encoders and strategies that are not registered.
 
     Raises:
-        ConfigError: an unknown encoder or strategy, or sizes that do not suit it.
+        ConfigError: an unknown encoder or strategy, or sizes that do not suit it; TrustError.
     """
+    with torch.random.fork_rng(devices=[]):
+        return _built(config, classes, trust)
+
+
+def _built(config: Config, classes: int, trust: bool) -> ClassifierNetwork:
+    """Draws from torch's own generator, seeded for each part."""
     features: dict[str, nn.Module] = {}
     standardize: dict[str, nn.Module] = {}
     encoders: dict[str, Encoder] = {}
@@ -46,9 +61,9 @@ def build_network(config: Config, classes: int) -> ClassifierNetwork:
         if chosen.pretrained:
             encoders[modality] = pretrained.build(chosen.pretrained, modality, shape)
         else:
-            encoders[modality] = resolve(f"{modality} encoder", chosen.encoder, ENCODERS[modality])(shape)
+            encoders[modality] = _encoder_class(config, modality, trust)(shape)
         heads[modality] = nn.Linear(encoders[modality].embedding_size, classes)
-    strategy = resolve("fusion strategy", config.fusion, STRATEGIES)
+    strategy = resolve("fusion strategy", config.fusion, STRATEGIES, Fusion, trust)
     if len(encoders) == 1:
         strategy = Fusion  # nothing to fuse: the one head answers, and no parameter idles
     _seed(config, "fusion")
@@ -63,9 +78,74 @@ def _seed(config: Config, name: str) -> None:
     torch.manual_seed(zlib.crc32(f"{config.seed} {name}".encode()))
 
 
-def new_imputers(network: ClassifierNetwork, policy: str) -> Imputers:
-    """What a policy fills in each modality of a network with, before it has learnt. Raises ConfigError."""
-    kind = resolve("policy for what is missing", policy, IMPUTERS)
+def restored(bundle: Bundle, trust: bool) -> tuple[ClassifierNetwork, dict[str, Imputers]]:
+    """The network of a bundle, and what imputes by each policy.
+
+    Raises:
+        ConfigError: the weights are not those that the configuration describes; TrustError.
+    """
+    check_weights(bundle.config, len(bundle.labels), bundle.weights, trust)
+    network = build_network(bundle.config, len(bundle.labels), trust)
+    with torch.random.fork_rng(devices=[]):  # fresh weights, which the saved ones then replace
+        imputers = {policy: new_imputers(network, policy, trust) for policy in bundle.imputers}
+    try:
+        network.load_state_dict(bundle.weights)
+        for policy, weights in bundle.imputers.items():
+            imputers[policy].load_state_dict(weights)
+    except RuntimeError as error:
+        raise ConfigError(f"the weights do not fit what config.json describes: {error}") from error
+    return network, imputers
+
+
+def _encoder_class(config: Config, modality: str, trust: bool) -> type[Encoder]:
+    return resolve(f"{modality} encoder", getattr(config, modality).encoder, ENCODERS[modality], Encoder, trust)
+
+
+def import_own(config: Config) -> None:
+    """Imports what somebody who gave this configuration named of their own. Raises ConfigError."""
+    for modality in config.modalities:
+        if not getattr(config, modality).encoder.startswith(pretrained.PREFIX):
+            _encoder_class(config, modality, trust=True)
+    resolve("fusion strategy", config.fusion, STRATEGIES, Fusion)
+    for policy in filling_policies(config).values():
+        resolve("policy for what is missing", policy, IMPUTERS, Imputer)
+
+
+def check_weights(config: Config, classes: int, weights: Mapping[str, Tensor], trust: bool) -> None:
+    """Refuses a configuration that is not the one of these weights, before anything of its size is allocated.
+
+    Raises:
+        ConfigError: heads or encoders have other shapes; TrustError.
+    """
+    for modality in config.modalities:
+        chosen = getattr(config, modality)
+        head = weights.get(f"heads.{modality}.weight")
+        if head is None or len(head) != classes:
+            raise ConfigError(f"the weights are not those of {classes} classes told from the {modality}")
+        prefix = f"encoders.{modality}."
+        saved = {name.removeprefix(prefix): x.shape for name, x in weights.items() if name.startswith(prefix)}
+        if chosen.pretrained:
+            most = 2 * sum(shape.numel() for shape in saved.values()) + 1_000_000  # heads and poolers are dropped
+            pretrained.check_size(chosen.pretrained, modality, most)
+        elif chosen.encoder in ENCODERS[modality]:
+            with torch.device("meta"):  # shapes without numbers
+                encoder = _encoder_class(config, modality, trust)(_feature_shape(config, modality))
+            if {name: x.shape for name, x in encoder.state_dict().items()} != saved:
+                raise ConfigError(f"the weights are not those of the {modality} encoder {chosen.encoder} of this size")
+
+
+def _feature_shape(config: Config, modality: str) -> tuple[int, ...]:
+    """Of one row, where the features are our own."""
+    if modality == "image":
+        height, width, channels = image_shape(config)
+        return channels, height, width
+    with torch.device("meta"):
+        return log_mel(config).shape
+
+
+def new_imputers(network: ClassifierNetwork, policy: str, trust: bool = True) -> Imputers:
+    """What a policy imputes each modality of a network with, before it is fitted. Raises ConfigError, TrustError."""
+    kind = resolve("policy for what is missing", policy, IMPUTERS, Imputer, trust)
     sizes = {m: cast(Encoder, network.encoders[m]).embedding_size for m in network.modalities}
     return Imputers(dict.fromkeys(network.modalities, kind), sizes)
 

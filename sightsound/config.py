@@ -9,6 +9,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from sightsound.checks import out_of_range, wrong_type
 from sightsound.errors import ConfigError, did_you_mean
 from sightsound.types import MODALITIES, POLICIES, REPAIRS
 
@@ -150,20 +151,6 @@ class MissingConfig:
                 raise ConfigError(f"missing.{modality} is {policy!r}. {did_you_mean(policy, POLICIES)}")
 
 
-LIMITS = [
-    ("augment", "image_shift", 0, 1),
-    ("augment", "image_rotate_degrees", 0, 180),
-    ("augment", "image_erase", 0, 1),
-    ("augment", "audio_speed", 0, 0.5),
-    ("augment", "audio_gain_db", 0, 60),
-    ("augment", "audio_filter_db", 0, 60),
-    ("augment", "audio_shift_seconds", 0, 60),
-    ("augment", "audio_noise", 0, 1),
-    ("augment", "audio_masks", 0, 0.9),
-    ("augment", "mixup", 0, 100),
-]
-
-
 @dataclass(frozen=True)
 class Config:
     """Options of one training."""
@@ -221,27 +208,9 @@ class Config:
             raise ConfigError("In fusion+joint the fused answer teaches the encoders: give --balance none or heads.")
         ordered = tuple(m for m in MODALITIES if m in self.modalities)  # YAML and JSON bring a list, in any order
         object.__setattr__(self, "modalities", ordered)
-        positive = {
-            "epochs": self.epochs,
-            "patience": self.patience,
-            "batch_size": self.batch_size,
-            "learning_rate": self.learning_rate,
-            "image.height": self.image.height,
-            "image.width": self.image.width,
-            "audio.sample_rate_hz": self.audio.sample_rate_hz,
-            "audio.clip_seconds": self.audio.clip_seconds,
-            "audio.step_seconds": self.audio.step_seconds,
-            "audio.window_ms": self.audio.window_ms,
-            "audio.hop_ms": self.audio.hop_ms,
-            "audio.mel_bins": self.audio.mel_bins,
-        }
-        for name, value in positive.items():
-            if value is not None and not value > 0:
-                raise ConfigError(f"{name} is {value}; it must be above 0.")
-        for section, name, low, high in LIMITS:
-            value = getattr(getattr(self, section), name)
-            if not low <= value <= high:
-                raise ConfigError(f"{section}.{name} is {value}; it must be from {low} to {high}.")
+        wrong = out_of_range(self)
+        if wrong:
+            raise ConfigError(wrong)
         if not 0 <= self.modality_dropout < 1:
             raise ConfigError(f"modality_dropout is {self.modality_dropout}; it must be at least 0 and below 1.")
 
@@ -285,17 +254,31 @@ def from_dict(values: dict[str, Any]) -> Config:
     """The inverse of `dataclasses.asdict`; sections may be dicts or dataclasses, and may be partial.
 
     Raises:
-        ConfigError: an unknown option.
+        ConfigError: an unknown option, or a value of another type than the option's.
     """
     filled = dict(values)
     if isinstance(filled.get("missing"), str):
         filled["missing"] = missing_config(filled["missing"])
-    check_names(Config, filled, "")
+    made: Config = from_sections(Config, filled)
+    return made
+
+
+def from_sections(kind: type[Any], values: dict[str, Any]) -> Any:
+    """A dataclass of options from a dict whose sections may be dicts. Raises ConfigError."""
+    filled = dict(values)
+    check_names(kind, filled, "")
     for name, section in SECTIONS.items():
         if isinstance(filled.get(name), dict):
             check_names(section, filled[name], f"{name}.")
-            filled[name] = section(**filled[name])
-    return Config(**filled)
+            filled[name] = _typed(section, filled[name], f"{name}.")
+    return _typed(kind, filled, "")
+
+
+def _typed(kind: type[Any], values: dict[str, Any], prefix: str) -> Any:
+    wrong = wrong_type(kind, values)
+    if wrong:
+        raise ConfigError(f"{prefix}{wrong[0]} is {values[wrong[0]]!r:.100}; it takes {wrong[1]}.")
+    return kind(**values)
 
 
 def check_names(kind: type[Any], values: dict[str, Any], prefix: str) -> None:

@@ -49,6 +49,10 @@ class BundleError(SightsoundError):
     """The folder is no bundle, is damaged, or was written by a newer version."""
 
 
+class TrustError(ConfigError):
+    """A bundle needs code that is not ours; loading it runs none unless it is trusted."""
+
+
 class RunError(SightsoundError):
     """The run folder cannot be written, or cannot be resumed."""
 

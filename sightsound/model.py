@@ -6,8 +6,7 @@ that exchange, each modality keeps its own: its head speaks for it alone, as it 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import NamedTuple, cast
 
 import torch
@@ -70,7 +69,6 @@ class ClassifierNetwork(nn.Module):
         self.classes = classes
         self.heads_teach = True  # whether the losses of the heads reach the encoders
         self.fusion_teaches = True  # whether the loss of the fused answer reaches encoders and heads
-        self.fill: Fill | None = None  # stands in for absent modalities where all are asked together
         # what heads and strategies read; as it is, unless `settle` was called
         self.settled = nn.ModuleDict({m: Standardize(encoders[m].embedding_size, 0) for m in self.modalities})
         self.heads = nn.ModuleDict(heads)
@@ -89,10 +87,10 @@ class ClassifierNetwork(nn.Module):
         """Decoded inputs -> features; nothing here is trained, so training does it once for each file."""
         return batch._replace(inputs={m: self.features[m](batch.inputs[m]) for m in self.modalities})
 
-    def fuse(self, batch: Batch) -> Output:
-        """Features -> `Output`: the one loop of every strategy."""
+    def fuse(self, batch: Batch, fill: Fill | None = None) -> Output:
+        """Features -> `Output`: the one loop of every strategy; `fill` imputes the embeddings of absent modalities."""
         present = {m: batch.present[m] for m in self.modalities}
-        return self._decide(self.encode(batch.inputs, present), present, self.fill)
+        return self._decide(self.encode(batch.inputs, present), present, fill)
 
     @torch.no_grad()
     def settle(self, features: dict[str, Tensor]) -> None:
@@ -117,16 +115,7 @@ class ClassifierNetwork(nn.Module):
         """Whether the strategy lets the encoders exchange information, as hierarchical ones do."""
         return type(self.fusion).exchange is not Fusion.exchange
 
-    @contextmanager
-    def filling(self, fill: Fill | None) -> Iterator[None]:
-        """Within, `fill` stands in for absent modalities."""
-        before, self.fill = self.fill, fill
-        try:
-            yield
-        finally:
-            self.fill = before
-
-    def fuse_subsets(self, batch: Batch, subsets: list[tuple[str, ...]]) -> list[Output]:
+    def fuse_subsets(self, batch: Batch, subsets: list[tuple[str, ...]], fill: Fill | None = None) -> list[Output]:
         """What `fuse` says when it is shown the modalities of each subset alone; `fill` acts where it is shown all.
 
         One pass through the encoders does for all subsets, but for those of several modalities, not all, where the
@@ -138,8 +127,8 @@ class ClassifierNetwork(nn.Module):
         for subset in subsets:
             present = {m: p if m in subset else torch.zeros_like(p) for m, p in everything.items()}
             anew = self.exchanges and 1 < len(subset) < len(self.modalities)
-            fill = self.fill if len(subset) == len(self.modalities) else None
-            outputs.append(self._decide(self.encode(batch.inputs, present) if anew else encoded, present, fill))
+            imputed = fill if len(subset) == len(self.modalities) else None
+            outputs.append(self._decide(self.encode(batch.inputs, present) if anew else encoded, present, imputed))
         return outputs
 
     def encode(self, features: dict[str, Tensor], present: dict[str, Tensor]) -> Encoded:

@@ -16,8 +16,9 @@ import torch
 from numpy.typing import NDArray
 
 from sightsound.answers import all_answers, answer_rows, answers, joined, measure_answers
-from sightsound.build import build_network, new_imputers
+from sightsound.build import restored
 from sightsound.bundle import Bundle, read_bundle, write_bundle
+from sightsound.bundle_files import reading
 from sightsound.config import (
     ColumnsConfig,
     Config,
@@ -31,7 +32,7 @@ from sightsound.data.batches import Rows
 from sightsound.data.files import Source, name_of, probe_audio
 from sightsound.data.table import PREDICTED, Rejected, Table, dropped_rows, incomplete_rows, read_table
 from sightsound.data.windows import clip_starts
-from sightsound.errors import BundleError, ConfigError, NothingLeftError, TableError
+from sightsound.errors import ConfigError, NothingLeftError, TableError
 from sightsound.inference import blank, chunks, clips, damages, decoded, over_time, prepare_rows, summary
 from sightsound.missing import FEWEST_COMPLETE, Fill, Imputers, filler
 from sightsound.model import ClassifierNetwork
@@ -145,8 +146,7 @@ class Classifier:
             raise ConfigError(f"{absent[0]} is missing, and the policy is drop. Give it, or another policy: --missing")
         present = {m: torch.full((len(starts),), m in given) for m in inputs}
         source = {m: name_of(x) if isinstance(x, str | Path | bytes) else "array" for m, x in given.items()}
-        with self.network.filling(self.fill()):
-            said = answers(self.network, self.network.featurize(Batch(inputs, present)))
+        said = answers(self.network, self.network.featurize(Batch(inputs, present)), self.fill())
         return withheld(prediction(said, starts, source, damage, self.labels, self.config), abstain_below)
 
     def predict_table(
@@ -202,11 +202,12 @@ class Classifier:
             answers by row number; a row that cannot be used gives the reason.
         """
         check_share(abstain_below)
+        fill = self.fill()
         parts = list(chunks(rows, whole_groups=over_time(rows, self.config) is not None))
         done = sum(len(part.frame) for part in parts[:skip])
         with progress_bar("predicting", len(rows.frame), "row", done=done) as bar:
             for part in parts[skip:]:
-                answered = self._predict_chunk(part)
+                answered = self._predict_chunk(part, fill)
                 bar.update(len(part.frame))
                 yield {
                     row: one if isinstance(one, Rejected) else withheld(one, abstain_below)
@@ -239,8 +240,8 @@ class Classifier:
         rows, split, rejected = self.labelled_rows(table, columns)
         left_out = {bad.row for bad in dropped_rows(rows, self.config.modalities, self.config.missing)}
         rows = rows.without(left_out)
-        parts = []
-        with progress_bar("evaluating", len(rows.frame), "row") as bar, self.network.filling(self.fill()):
+        parts, fill = [], self.fill()
+        with progress_bar("evaluating", len(rows.frame), "row") as bar:
             for chunk in chunks(rows, whole_groups=over_time(rows, self.config) is not None):
                 cut = clips(chunk, self.config)
                 prepared, unreadable = prepare_rows(cut, self.config, None)
@@ -248,7 +249,7 @@ class Classifier:
                 if len(prepared):
                     numbers = cut.frame["row"].to_numpy()[prepared.rows.numpy()]
                     between = over_time(cut.with_frame(cut.frame.iloc[prepared.rows.numpy()]), self.config)
-                    parts.append(answer_rows(self.network, prepared, numbers, between))
+                    parts.append(answer_rows(self.network, prepared, numbers, between, fill))
                 bar.update(len(chunk.frame))
         if rejected and not (skip_bad_files and parts):
             raise TableError(summary(rows.name, rejected))
@@ -308,7 +309,7 @@ class Classifier:
         seconds = len(audio[0]) / audio[1] if isinstance(audio, tuple) else probe_audio(audio)
         return clip_starts(seconds, clip_seconds(self.config), step)
 
-    def _predict_chunk(self, table: Table) -> dict[int, Prediction | Rejected]:
+    def _predict_chunk(self, table: Table, fill: Fill | None) -> dict[int, Prediction | Rejected]:
         results: dict[int, Prediction | Rejected] = {}
         results |= {bad.row: bad for bad in dropped_rows(table, self.config.modalities, self.config.missing)}
         results |= {bad.row: bad for bad in incomplete_rows(table, self.config.modalities, labelled=False)}
@@ -325,7 +326,7 @@ class Classifier:
         if not len(prepared):
             return results
         frame = cut.frame.iloc[prepared.rows.numpy()]
-        said = all_answers(self.network, prepared, over_time(cut.with_frame(frame), self.config))
+        said = all_answers(self.network, prepared, over_time(cut.with_frame(frame), self.config), fill)
         damage = damages(cut.with_frame(frame), self.config)
         there = {m: (store.entry[prepared.rows] > 0).numpy() for m, store in prepared.stores.items()}
         numbers = frame["row"].to_numpy()
@@ -346,25 +347,18 @@ def _in(table: Table, rows: Rows, numbers: Collection[int]) -> torch.Tensor:
     return torch.from_numpy(np.isin(table.frame["row"].to_numpy()[rows.rows.numpy()], list(numbers)))
 
 
-def _imputers(network: ClassifierNetwork, saved: dict[str, dict[str, torch.Tensor]]) -> dict[str, Imputers]:
-    """What a bundle has learnt for each policy."""
-    found = {policy: new_imputers(network, policy) for policy in saved}
-    for policy, weights in saved.items():
-        found[policy].load_state_dict(weights)
-    return found
-
-
-def load(folder: str | Path) -> Classifier:
+def load(folder: str | Path, *, trust: bool = False) -> Classifier:
     """The classifier in a bundle.
 
+    Args:
+        folder: of the bundle.
+        trust: whether modules may be imported that it names, for encoders, strategies or policies of somebody's own.
+            Importing runs their code. Without it, nothing runs that is not part of sightsound, or imported already.
+
     Raises:
-        BundleError: not a bundle, damaged, or of a newer format.
+        BundleError: not a bundle, damaged, or of a newer format; or it needs to be trusted.
     """
     bundle = read_bundle(Path(folder))
-    network = build_network(bundle.config, len(bundle.labels))
-    try:
-        network.load_state_dict(bundle.weights)
-        imputers = _imputers(network, bundle.imputers)
-    except RuntimeError as error:
-        raise BundleError(f"{folder}: the weights do not fit what config.json describes: {error}") from error
+    with reading(Path(folder)):
+        network, imputers = restored(bundle, trust)
     return Classifier(network, bundle.config, bundle.labels, bundle.metrics, imputers)

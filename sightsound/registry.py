@@ -1,35 +1,74 @@
 """From a name in the configuration to a class: a registered short name, or the dotted path of the user's own class."""
 
 import importlib
+import sys
 from collections.abc import Mapping
 from typing import TypeVar
 
-from sightsound.errors import ConfigError, did_you_mean
+from sightsound.errors import ConfigError, TrustError, did_you_mean
 
 T = TypeVar("T")
 
 
-def resolve(kind: str, name: str, choices: Mapping[str, type[T]]) -> type[T]:
+def resolve(kind: str, name: str, choices: Mapping[str, type[T]], base: type[T], trust: bool = True) -> type[T]:
     """The class called `name`.
 
     Args:
         kind: what is looked up, for the message ("fusion strategy").
         name: a key of `choices`, or `package.module.Class`.
         choices: the registered classes.
+        base: what a class has to be a subclass of.
+        trust: whether a module may be imported for it, which runs its code. Otherwise only a class whose module the
+            process has imported already is found, beside the registered ones.
 
     Raises:
-        ConfigError: no such name, module or class.
+        ConfigError: no such name, module or class, or a class of another kind.
+        TrustError: the module would have to be imported.
     """
     if name in choices:
         return choices[name]
     module_name, _, class_name = name.rpartition(".")
-    if not module_name:
+    if not all(part.isidentifier() for part in name.split(".")) or not module_name:
         raise ConfigError(f"There is no {kind} {name!r}. {did_you_mean(name, choices)} Or give package.module.Class.")
+    if not trust and module_name not in sys.modules:
+        raise TrustError(
+            f"The {kind} is {name!r}, a class of somebody's own: to use it, the module {module_name} has to be "
+            "imported, which runs its code. If you trust it, say so: load(..., trust=True), or --trust; or import the "
+            "module yourself before."
+        )
+    found = getattr(_imported(kind, name, module_name, choices), class_name, None)
+    if not isinstance(found, type) or not issubclass(found, base):
+        what = f"it has no {class_name!r}" if found is None else f"{class_name} is none"
+        raise ConfigError(
+            f"The {kind} {name!r} cannot be used: the module {module_name} is there, but {what}; it has to be a class "
+            f"derived from {base.__module__}.{base.__name__}. {did_you_mean(name, choices)}"
+        )
+    return found
+
+
+def _imported(kind: str, name: str, module: str, choices: Mapping[str, type[T]]) -> object:
+    """The module; whatever its own code raises is said as that."""
+    if module in sys.modules:
+        return sys.modules[module]
     try:
-        found: type[T] = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError) as error:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
         raise ConfigError(
             f"The {kind} {name!r} cannot be imported: {error}. It has to be installed, in the current folder, or on "
             f"PYTHONPATH. {did_you_mean(name, choices)}"
         ) from error
-    return found
+    except Exception as error:  # the user's code: it may raise anything, and the reason is theirs to read
+        raise ConfigError(
+            f"The {kind} {name!r} cannot be imported: the module {module} fails with {type(error).__name__}: {error}"
+            f"{_where(error)}. Mend the module."
+        ) from error
+
+
+def _where(error: Exception) -> str:
+    """The file and line that raised, innermost."""
+    if isinstance(error, SyntaxError):  # names its file and line itself
+        return ""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return "" if trace is None else f" ({trace.tb_frame.f_code.co_filename}, line {trace.tb_lineno})"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,22 +10,23 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 from torch import Tensor
 
 from sightsound.build import log_mel
-from sightsound.bundle import CONFIG, TRANSLATOR, WEIGHTS, reading_files, write_files
+from sightsound.bundle import WEIGHTS
+from sightsound.bundle_files import CONFIG, TRANSLATOR, Saved, reading, write_files
 from sightsound.config import Config, clip_seconds
 from sightsound.data.files import Source, name_of, probe_audio
 from sightsound.data.windows import clip_starts
 from sightsound.decoders import VOCODERS, Vocoder
-from sightsound.errors import BundleError, FileError
+from sightsound.errors import BundleError, ConfigError, FileError
 from sightsound.inference import decoded, reader
 from sightsound.progress import progress_bar
 from sightsound.registry import resolve
 from sightsound.translations import Translation, check, drawn, nearest, other, played, several
-from sightsound.translator import TranslatorNetwork, build_translator
+from sightsound.translator import TranslatorNetwork, build_translator, check_translator
 from sightsound.translator_config import TranslatorConfig, translator_from_dict
+from sightsound.types import MODALITIES
 
 FORMAT = 1
 MEANINGS, FILES = "meanings.safetensors", "files.json"
@@ -48,15 +48,16 @@ class Translator:
         network: with its trained weights.
         config: with all sizes filled in.
         bank: the training files.
+        trust: whether a module may be imported for the vocoder.
     """
 
-    def __init__(self, network: TranslatorNetwork, config: TranslatorConfig, bank: Bank) -> None:
+    def __init__(self, network: TranslatorNetwork, config: TranslatorConfig, bank: Bank, trust: bool = True) -> None:
         self.network = network.eval()
         self.config = config
         self.bank = bank
         self.reading = _stepping(config.reading(), None)  # of a whole file its first window
         self.windows = _stepping(self.reading, clip_seconds(self.reading))
-        vocoder = resolve("vocoder", config.vocoder, VOCODERS)
+        vocoder = resolve("vocoder", config.vocoder, VOCODERS, Vocoder, trust)
         self.vocoder: Vocoder = vocoder(log_mel(self.reading))
 
     def image_to_audio(
@@ -193,23 +194,40 @@ class Translator:
         return self.config.audio.sample_rate_hz if modality == "audio" else None
 
 
-def load_translator(folder: str | Path) -> Translator:
+def load_translator(folder: str | Path, *, trust: bool = False) -> Translator:
     """The translator in a bundle.
 
+    Args:
+        folder: of the bundle.
+        trust: as of `load`.
+
     Raises:
-        BundleError: not a bundle, a classifier's, damaged, or of a newer format.
+        BundleError: not a bundle, a classifier's, damaged, or of a newer format; or it needs to be trusted.
     """
     folder = Path(folder)
-    with reading_files(folder, TRANSLATOR, FORMAT, [WEIGHTS, MEANINGS, CONFIG, FILES]) as saved:
-        config = translator_from_dict(saved["config"])
-        files = json.loads((folder / FILES).read_text(encoding="utf-8"))
-        meanings = {m: x.float() for m, x in load_file(folder / MEANINGS).items()}
-        network = build_translator(config)
+    saved = Saved(folder, TRANSLATOR, FORMAT, [WEIGHTS, MEANINGS, CONFIG, FILES])
+    with reading(folder):
+        config = translator_from_dict(saved.json(CONFIG)["config"])
+        bank = _bank(saved.json(FILES), {m: x.float() for m, x in saved.tensors(MEANINGS).items()}, config)
+        weights = saved.tensors(WEIGHTS)
+        check_translator(config, weights, trust)
+        network = build_translator(config, trust=trust)
         try:
-            network.load_state_dict(load_file(folder / WEIGHTS))
+            network.load_state_dict(weights)
         except RuntimeError as error:
             raise BundleError(f"{folder}: the weights do not fit what config.json describes: {error}") from error
-    return Translator(network, config, Bank(files, meanings))
+        return Translator(network, config, bank, trust)
+
+
+def _bank(files: Any, meanings: dict[str, Tensor], config: TranslatorConfig) -> Bank:
+    """Raises ConfigError for what cannot be one."""
+    for m in MODALITIES:
+        names = files.get(m) if isinstance(files, dict) else None
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ConfigError(f"{FILES} is no list of files for each modality")
+        if m not in meanings or meanings[m].shape != (len(names), config.meaning_size):
+            raise ConfigError(f"{MEANINGS} are not those of the {len(names)} {m} files")
+    return Bank(files, meanings)
 
 
 def _stepping(config: Config, step_seconds: float | None) -> Config:

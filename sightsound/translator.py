@@ -17,6 +17,8 @@ from sightsound.build import build_network, log_mel
 from sightsound.config import image_shape
 from sightsound.decoders import AUTOENCODERS, Autoencoder
 from sightsound.decoders.flow import LatentFlow
+from sightsound.encoders import ENCODERS
+from sightsound.errors import ConfigError
 from sightsound.features.image import Standardize
 from sightsound.model import ClassifierNetwork
 from sightsound.translator_config import TranslatorConfig
@@ -130,19 +132,40 @@ class TranslatorNetwork(nn.Module):
         return {m: z * self.meaning_size**0.5 for m, z in meanings.items()}
 
 
-def build_translator(config: TranslatorConfig, network: ClassifierNetwork | None = None) -> TranslatorNetwork:
+def build_translator(
+    config: TranslatorConfig, network: ClassifierNetwork | None = None, trust: bool = True
+) -> TranslatorNetwork:
     """The network that a configuration with all sizes filled in describes, with fresh weights.
 
     Args:
         config: with all sizes filled in.
         network: of a classifier of the same configuration, whose statistics and encoders are taken over.
+        trust: as of `build_network`.
 
     Raises:
-        ConfigError: sizes that do not suit the encoders.
+        ConfigError: sizes that do not suit the encoders; TrustError.
     """
     reading = config.reading()
-    network = network or build_network(reading, 2)  # its heads are not taken over
+    network = network or build_network(reading, 2, trust)  # its heads are not taken over
     height, width, channels = image_shape(reading)
     shapes = {"image": (channels, height, width), "audio": log_mel(reading).shape}
     sizes = {"image": config.image_latent, "audio": config.audio_latent}
-    return TranslatorNetwork(network, shapes, sizes, config.meaning_size)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        return TranslatorNetwork(network, shapes, sizes, config.meaning_size)
+
+
+def check_translator(config: TranslatorConfig, weights: Mapping[str, Tensor], trust: bool) -> None:
+    """Refuses a configuration that is not the one of these weights, before anything of its size is allocated.
+
+    Raises:
+        ConfigError: the weights have other shapes; TrustError.
+    """
+    if config.image.pretrained or config.audio.pretrained:
+        raise ConfigError("a translator has no pretrained encoders")
+    if not all(getattr(config, m).encoder in ENCODERS[m] for m in ENCODERS):
+        return  # somebody's own, which has to be trusted to be built at all
+    with torch.device("meta"):  # shapes without numbers
+        network = build_translator(config, trust=trust)
+    if {name: x.shape for name, x in network.state_dict().items()} != {name: x.shape for name, x in weights.items()}:
+        raise ConfigError("the weights are not those of a translator of these sizes")

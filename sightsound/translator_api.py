@@ -67,6 +67,7 @@ def translate(
     mode: str = "generate",
     seed: int = 0,
     out: str | Path | None = None,
+    trust: bool = False,
 ) -> list[list[Translation]]:
     """Sounds for images, or images for sounds.
 
@@ -78,6 +79,7 @@ def translate(
         mode: generate (made), retrieve (found among the training files) or sonify (a picture played as a spectrogram).
         seed: of what is made.
         out: new folder for WAV or PNG files, `translations.csv` and `gallery.html`; default: nothing is written.
+        trust: as of `load_translator`.
 
     Returns:
         for each file its translations; of a sound longer than a clip, n for each window.
@@ -99,7 +101,7 @@ def translate(
             raise ConfigError(
                 f"The mode {mode} needs a translator: --bundle RUN_FOLDER/bundle. Train one: translate fit"
             )
-        translator = load_translator(bundle)
+        translator = load_translator(bundle, trust=trust)
         found = (translator.image_to_audio if audio is None else translator.audio_to_image)(given, n, mode, seed)
     if folder:
         with writing(folder):
@@ -117,6 +119,7 @@ def evaluate_translator(
     options: TranslationOptions | None = None,
     columns: ColumnsConfig | None = None,
     out: str | Path | None = None,
+    trust: bool = False,
     say: Callable[[str], object] = print,
 ) -> Evaluation:
     """Measures a translator on a table with labels: a classifier of real data says what it makes of translations.
@@ -129,6 +132,7 @@ def evaluate_translator(
         options: how many rows and translations.
         columns: what the table calls its columns.
         out: folder; default: a new one, runs/NAME_OF_TABLE.
+        trust: as of `load_translator`; of the judge too.
         say: called with each line about what happens.
 
     Returns:
@@ -137,7 +141,7 @@ def evaluate_translator(
     Raises:
         SightsoundError: something that you can mend; the message says how.
     """
-    translator, known = load_translator(bundle), table_for(table, source)
+    translator, known = load_translator(bundle, trust=trust), table_for(table, source)
     run = Path(out) if out else new_folder(table)
     if run.exists() and not (run / "judge").exists():
         raise RunError(f"{run} is there already. Give another --out.")
@@ -147,7 +151,7 @@ def evaluate_translator(
         reading = dataclasses.replace(translator.config.reading(), columns=names, seed=translator.config.seed + 1)
         classifier = train_classifier(known, reading, run / "judge", (run / "judge").exists(), say)
     else:
-        classifier = load(judge)
+        classifier = load(judge, trust=trust)
     rows = split(read_table(known, names), translator.config.seed)
     done = evaluate(translator, classifier, rows, options or TranslationOptions(), say)
     with writing(run):

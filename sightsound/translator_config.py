@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sightsound.config import SECTIONS, AudioConfig, AugmentConfig, ColumnsConfig, Config, ImageConfig, check_names
+from sightsound.config import AudioConfig, AugmentConfig, ColumnsConfig, Config, ImageConfig, from_sections
 from sightsound.errors import ConfigError
 
 
@@ -74,10 +74,5 @@ class TranslatorConfig:
 
 def translator_from_dict(values: dict[str, Any]) -> TranslatorConfig:
     """The inverse of `dataclasses.asdict`. Raises ConfigError for an unknown option."""
-    filled = dict(values)
-    check_names(TranslatorConfig, filled, "")
-    for name, section in SECTIONS.items():
-        if isinstance(filled.get(name), dict):
-            check_names(section, filled[name], f"{name}.")
-            filled[name] = section(**filled[name])
-    return TranslatorConfig(**filled)
+    made: TranslatorConfig = from_sections(TranslatorConfig, values)
+    return made

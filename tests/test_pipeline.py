@@ -12,6 +12,7 @@ import sightsound as ss
 from sightsound.data.table import Rejected
 from sightsound.errors import ConfigError, FileError, TableError
 from sightsound.predictions import withheld
+from sightsound.types import Prediction
 
 
 @pytest.fixture(scope="module")
@@ -77,12 +78,28 @@ def test_a_table_with_gaps_and_bad_rows(classifier: ss.Classifier, trained: tupl
     frame.loc[1, "audio"] = ""
     frame.loc[2, ["image", "audio"]] = ""
     frame.loc[3, "image"] = str(tmp_path / "text.png")
-    results = classifier.predict_table(frame.drop(columns="label"))
-    assert [type(r).__name__ for r in results] == [*["Prediction"] * 2, *["Rejected"] * 2, *["Prediction"] * 4]
-    assert results[1].present == ("image",)
-    assert isinstance(results[3], Rejected) and results[3].row == 4 and "holds text" in results[3].reason
+    frame.loc[4, ["image", "audio"]] = str(tmp_path / "text.png")
+    [results] = classifier.predict_parts(classifier.rows_to_predict(frame.drop(columns="label")))
+    rejected = {3: "nothing is left", 5: "holds text"}
+    for row, reason in rejected.items():
+        assert isinstance(results[row], Rejected) and results[row].row == row and reason in results[row].reason
+    assert all(isinstance(result, Prediction) for row, result in results.items() if row not in rejected)
+    assert results[2].present == ("image",) and not results[2].errors
     one = classifier.predict(image=frame.loc[0, "image"], audio=frame.loc[0, "audio"])
-    assert results[0].probabilities == pytest.approx(one.probabilities, abs=1e-5)
+    assert results[1].probabilities == pytest.approx(one.probabilities, abs=1e-5)
+    # a broken image is no reason not to listen
+    alone = classifier.predict(audio=frame.loc[3, "audio"])
+    assert results[4].present == ("audio",) and results[4].label == alone.label
+    assert results[4].probabilities == pytest.approx(alone.probabilities, abs=1e-5)
+    assert results[4].errors == {
+        "image": f"{tmp_path / 'text.png'}: this is no image (PNG, JPEG, WebP, BMP, GIF or TIFF); it holds text"
+    }
+    answered = classifier.predict_table(frame)
+    assert answered["label"].tolist() == frame["label"].tolist() and answered["row"].tolist() == list(range(1, 9))
+    assert "holds text" in answered.loc[3, "image_error"] and answered.loc[3, "predicted"] == alone.label
+    assert "holds text" in answered.loc[4, "error"] and answered.loc[4, "predicted"] == ""
+    dropping = classifier.predict_table(frame, missing={"image": "drop"})
+    assert "holds text" in dropping.loc[3, "error"]
 
 
 def test_chunks_of_a_table_do_not_change_the_answers(
@@ -91,8 +108,7 @@ def test_chunks_of_a_table_do_not_change_the_answers(
     whole = classifier.predict_table(trained[0])
     monkeypatch.setattr("sightsound.inference.CHUNK_ROWS", 7)
     parts = classifier.predict_table(trained[0])
-    assert [p.label for p in whole] == [p.label for p in parts]
-    assert [p.source for p in whole] == [p.source for p in parts]
+    pd.testing.assert_frame_equal(whole, parts)
 
 
 def test_evaluate(classifier: ss.Classifier, trained: tuple[Path, Path]) -> None:

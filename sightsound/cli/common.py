@@ -64,6 +64,12 @@ def missing_arguments(parser: Parser) -> None:
     parser.add_argument("--missing.audio", help=text.format("a sound"))
 
 
+def trust_argument(parser: Parser) -> None:
+    """Adds --trust."""
+    text = "import modules that the bundle names, for classes that are not sightsound's own; this runs their code"
+    parser.add_argument("--trust", action="store_true", help=text)
+
+
 def missing_of(given: Namespace) -> dict[str, str] | None:
     """The policies that were typed; None if none were."""
     typed = {m: policy for m, policy in given.missing.as_dict().items() if policy is not None}

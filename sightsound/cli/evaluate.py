@@ -6,7 +6,15 @@ from pathlib import Path
 
 from jsonargparse import Namespace
 
-from sightsound.cli.common import Parser, columns_of, metrics_table, missing_arguments, missing_of, text_table
+from sightsound.cli.common import (
+    Parser,
+    columns_of,
+    metrics_table,
+    missing_arguments,
+    missing_of,
+    text_table,
+    trust_argument,
+)
 from sightsound.config import ColumnsConfig
 
 EXAMPLE = """Measures a classifier on a table with labels: accuracy, macro F1 and more, with 95 % intervals, for both
@@ -36,6 +44,7 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--out", help="JSON file for all numbers; of the two trainings: a folder, new or with --resume")
     parser.add_argument("--resume", action="store_true", help="go on with the trainings in --out")
     missing_arguments(parser)
+    trust_argument(parser)
     parser.add_class_arguments(ColumnsConfig, "columns")
     given = parser.given(arguments)
     if given.leave_one_group_out and given.learning_curve:
@@ -61,6 +70,7 @@ def train_anew(given: Namespace) -> None:
         out=given.out,
         resume=given.resume,
         skip_bad_files=given.on_bad_file == "skip",
+        trust=given.trust,
     )
     table = table_of(folds)
     head = ["left out" if given.leave_one_group_out else "share", "senses", "rows", "accuracy", "95 % interval", "gap"]
@@ -80,7 +90,7 @@ def measure(given: Namespace) -> None:
     """The numbers of the classifier as it is."""
     from sightsound.pipeline import load
 
-    classifier, skip = load(given.bundle).under(missing_of(given)), given.on_bad_file == "skip"
+    classifier, skip = load(given.bundle, trust=given.trust).under(missing_of(given)), given.on_bad_file == "skip"
     metrics = classifier.evaluate(given.table, columns_of(given), skip, given.abstain_below)
     print(metrics_table(metrics))
     if "left_out" in metrics:

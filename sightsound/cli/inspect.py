@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from sightsound.cli.common import Parser, metrics_table, text_table
+from sightsound.cli.common import Parser, metrics_table, text_table, trust_argument
 from sightsound.config import ColumnsConfig
 
 EXAMPLE = """Of a table: rows, classes, splits, missing senses, sizes and lengths, and every file that cannot be read.
@@ -21,21 +21,22 @@ def run(arguments: Sequence[str]) -> None:
     parser = Parser("inspect", "TABLE_OR_BUNDLE", EXAMPLE)
     parser.add_argument("what", help="a table, a folder of classes, or a bundle")
     parser.add_class_arguments(ColumnsConfig, "columns")
+    trust_argument(parser)
     given = parser.given(arguments)
-    from sightsound.bundle import CONFIG
+    from sightsound.bundle_files import CONFIG
 
     what = Path(given.what)
     if (what / CONFIG).exists() or (what / "bundle" / CONFIG).exists():
-        inspect_bundle(given.what)
+        inspect_bundle(given.what, given.trust)
     else:
         inspect_table(given.what, ColumnsConfig(**given.columns.as_dict()))
 
 
-def inspect_bundle(folder: str) -> None:
+def inspect_bundle(folder: str, trust: bool) -> None:
     """Prints classes, build and numbers of a bundle."""
     from sightsound.pipeline import load
 
-    classifier = load(folder)
+    classifier = load(folder, trust=trust)
     config = classifier.config
     size = sum(p.numel() for p in classifier.network.parameters())
     print(f"A classifier of {len(classifier.labels)} classes: {', '.join(classifier.labels)}")

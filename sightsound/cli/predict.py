@@ -18,6 +18,7 @@ from sightsound.cli.common import (
     missing_of,
     output_path,
     text_table,
+    trust_argument,
 )
 from sightsound.config import ColumnsConfig
 
@@ -54,6 +55,7 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--audio", help="sound file")
     parser.add_argument("--abstain_below", type=float, default=0.0, help="give no label where it is less probable")
     missing_arguments(parser)
+    trust_argument(parser)
     parser.add_argument(
         "--format", choices=FORMATS, help="default: by the ending of --out, else text; json is JSON Lines"
     )
@@ -68,7 +70,7 @@ def run(arguments: Sequence[str]) -> None:
     out, form = where(parser, given)
     from sightsound.pipeline import load
 
-    classifier = load(given.bundle).under(missing_of(given))
+    classifier = load(given.bundle, trust=given.trust).under(missing_of(given))
     if given.table is None:
         one(classifier, given, form, out)
     else:
@@ -114,7 +116,7 @@ def one(classifier: Classifier, given: Namespace, form: str, out: Path | None) -
 
 def table(classifier: Classifier, given: Namespace, form: str, out: Path | None) -> None:
     """Every row of a table; says at the end which have no answer."""
-    from sightsound.bundle import SUMS
+    from sightsound.bundle_files import SUMS
     from sightsound.inference import summary
     from sightsound.prediction_file import predict_to_file
     from sightsound.progress import notice

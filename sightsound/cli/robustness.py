@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sightsound.cli.common import Parser, text_table
+from sightsound.cli.common import Parser, text_table, trust_argument
 
 EXAMPLE = """Takes files away and damages them, more and more, and measures what is still right: missing
 senses in tenths of the rows under each policy, lost pixels and frames, 8 corruptions of images and 11 of sounds in five
@@ -24,6 +24,7 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--on_bad_file", choices=["stop", "skip"], default="stop", help="what to do about bad rows")
     parser.add_argument("--out", help="folder; default: a new one under runs/")
     parser.add_argument("--resume", action="store_true", help="go on with the study in --out")
+    trust_argument(parser)
     given = parser.given(arguments)
     if given.resume and not given.out:
         parser.error("--resume needs --out FOLDER, the study to go on with")
@@ -33,7 +34,13 @@ def run(arguments: Sequence[str]) -> None:
     options = RobustnessOptions(given.rows, given.seed)
     skip = given.on_bad_file == "skip"
     done = robustness(
-        given.bundle, given.table, robustness=options, out=given.out, resume=given.resume, skip_bad_files=skip
+        given.bundle,
+        given.table,
+        robustness=options,
+        out=given.out,
+        resume=given.resume,
+        skip_bad_files=skip,
+        trust=given.trust,
     )
     rows = [
         [

@@ -8,7 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from sightsound.cli.common import Parser, text_table
+from sightsound.cli.common import Parser, text_table, trust_argument
 from sightsound.config import ColumnsConfig
 from sightsound.data.sources.base import SourceOptions
 from sightsound.errors import did_you_mean
@@ -148,11 +148,12 @@ def translate_files(action: str, arguments: Sequence[str]) -> None:
     parser.add_argument("--mode", default="generate", help="generate, retrieve or sonify")
     parser.add_argument("--seed", type=int, default=0, help="of what is generated")
     parser.add_argument("--out", default="translated", help="new folder")
+    trust_argument(parser)
     given = parser.given(arguments)
     from sightsound.translator_api import translate
 
-    files = {modality: given.files}
-    found = translate(**files, bundle=given.bundle, n=given.n, mode=given.mode, seed=given.seed, out=given.out)
+    options = {name: given[name] for name in ("bundle", "n", "mode", "seed", "out", "trust")}
+    found = translate(**{modality: given.files}, **options)
     print(f"{sum(len(of_one) for of_one in found)} translations\nGallery: {Path(given.out) / 'gallery.html'}")
 
 
@@ -167,6 +168,7 @@ def evaluate(arguments: Sequence[str]) -> None:
     parser.add_argument("--out", help="folder; default: a new one under runs/")
     parser.add_class_arguments(ColumnsConfig, "columns")
     parser.add_class_arguments(SourceOptions, nested_key=None)
+    trust_argument(parser)
     given = parser.given(arguments)
     from sightsound.report.gallery import numbers_table
     from sightsound.studies.translation import TranslationOptions
@@ -180,5 +182,6 @@ def evaluate(arguments: Sequence[str]) -> None:
         options=TranslationOptions(given.rows, given.n, given.seed),
         columns=ColumnsConfig(**given.columns.as_dict()),
         out=given.out,
+        trust=given.trust,
     )
     print(f"\n{text_table(numbers_table(done.numbers))}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -176,7 +177,7 @@ class StoredRows:
         rows = np.empty((len(positions), *self.store.shape), self.store.dtype)
         content = rows.reshape(len(positions), math.prod(self.store.shape)).view(np.uint8)
         for position, row in zip(positions.tolist(), content, strict=True):
-            self.file.seek(position * self.store.row_bytes)
-            if self.file.readinto(row.data) != self.store.row_bytes:
+            # at a place of its own and not from where the file stands, which threads share
+            if os.preadv(self.file.fileno(), [row.data], position * self.store.row_bytes) != self.store.row_bytes:
                 raise StoreError(f"{self.store.rows_file}: cut off while it was in use. Begin again.")
         return torch.from_numpy(rows)

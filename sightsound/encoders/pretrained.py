@@ -14,12 +14,22 @@ import torch
 from torch import Tensor, nn
 
 from sightsound.encoders.base import STAGES, Encoder
+from sightsound.encoders.divided import Entrance, Front, Layers, Mean, Whole, enter, layer_list, same
 from sightsound.errors import ConfigError
 
 PREFIX = "hf:"
 INPUTS = {"image": {"pixel_values"}, "audio": {"input_values", "input_features"}}
 SENSES = {"pixel_values": "takes images", "input_ids": "takes text"}
-LAYER_LISTS = ("layers", "layer", "stages", "blocks")
+FETCHING = (
+    "auto_map",
+    "trust_remote_code",
+    "attn_implementation",
+    "_attn_implementation",
+    "_attn_implementation_internal",
+    "quantization_config",
+    "use_pretrained_backbone",
+)
+MOST_LAYERS = 1000
 INSTALL = 'Pretrained encoders need an extra: pip install "sightsound[pretrained]"'
 
 
@@ -35,15 +45,15 @@ def describe(name: str, modality: str) -> dict[str, Any]:
     """
     transformers = _transformers()
     try:
-        model = transformers.AutoConfig.from_pretrained(name).to_dict()
+        model = transformers.AutoConfig.from_pretrained(name, trust_remote_code=False).to_dict()
         processor = transformers.AutoFeatureExtractor if modality == "audio" else transformers.AutoImageProcessor
-        whole: Any = _unwrapped(transformers.AutoModel.from_config(_config(model)), modality)
+        whole: Any = _unwrapped(transformers.AutoModel.from_config(_config(model), trust_remote_code=False), modality)
         needed = whole.main_input_name
         if needed not in INPUTS[modality]:
             raise ConfigError(
                 f"The checkpoint {name!r} {SENSES.get(needed, 'takes sounds')}, so it cannot be the {modality} encoder."
             )
-        return {"model": model, "processor": processor.from_pretrained(name).to_dict()}
+        return {"model": model, "processor": processor.from_pretrained(name, trust_remote_code=False).to_dict()}
     except (OSError, ValueError, ImportError) as error:
         raise ConfigError(_unavailable(name, error)) from error
 
@@ -51,7 +61,9 @@ def describe(name: str, modality: str) -> dict[str, Any]:
 def load(name: str, description: dict[str, Any], modality: str, shape: tuple[int, ...]) -> Pretrained:
     """The encoder with the checkpoint's weights. Raises ConfigError."""
     try:
-        model = _transformers().AutoModel.from_pretrained(name, config=_config(description["model"]))
+        model = _transformers().AutoModel.from_pretrained(
+            name, config=_config(description["model"]), trust_remote_code=False
+        )
     except (OSError, ValueError) as error:
         raise ConfigError(_unavailable(name, error)) from error
     return Pretrained(_unwrapped(model, modality), shape)
@@ -59,8 +71,19 @@ def load(name: str, description: dict[str, Any], modality: str, shape: tuple[int
 
 def build(description: dict[str, Any], modality: str, shape: tuple[int, ...]) -> Pretrained:
     """The encoder with random weights."""
-    model = _transformers().AutoModel.from_config(_config(description["model"]))
+    model = _transformers().AutoModel.from_config(_config(description["model"]), trust_remote_code=False)
     return Pretrained(_unwrapped(model, modality), shape)
+
+
+def check_size(description: dict[str, Any], modality: str, most: int) -> None:
+    """Raises ConfigError for the description of a model of more than `most` numbers, without allocating it."""
+    layers = [v for k, v in description["model"].items() if "layers" in k and isinstance(v, int)]
+    if max(layers, default=0) > MOST_LAYERS:
+        raise ConfigError(f"{modality}.pretrained describes {max(layers):,} layers")
+    with torch.device("meta"):  # shapes without numbers
+        whole = _transformers().AutoModel.from_config(_config(description["model"]), trust_remote_code=False)
+    if sum(p.numel() for p in _unwrapped(whole, modality).parameters()) > most:
+        raise ConfigError(f"{modality}.pretrained describes a model larger than the one that was saved")
 
 
 class Pretrained(Encoder):
@@ -96,7 +119,7 @@ class Pretrained(Encoder):
 
     def _divide(self, model: nn.Module, trial: Tensor, whole: Tensor) -> bool:
         """Fills in stages and pool, if the parts together give the same as the whole."""
-        path = _layer_list(model)
+        path = layer_list(model)
         if path is None:
             return False
         layers = list(cast(nn.ModuleList, model.get_submodule(path)))
@@ -105,7 +128,7 @@ class Pretrained(Encoder):
         try:
             groups = [list(part) for part in np.array_split(np.arange(len(layers)), STAGES)]
             with torch.no_grad():
-                extras = _enter(model, trial)[1:]
+                extras = enter(model, trial)[1:]
                 first = Front(model, [layers[i] for i in groups[0]], extras)
                 rest = [Layers([layers[i] for i in group], extras) for group in groups[1:]]
                 x = first(trial)
@@ -113,7 +136,7 @@ class Pretrained(Encoder):
                     x = part(x)
                 for norm_path in ["", *(n for n, _ in model.named_modules() if "norm" in n.rpartition(".")[2])]:
                     norm = model.get_submodule(norm_path) if norm_path else None
-                    if _same(Mean(norm).normed(x), whole):
+                    if same(Mean(norm).normed(x), whole):
                         break
                 else:
                     raise ValueError("no norm gives the same")
@@ -145,117 +168,6 @@ class Pretrained(Encoder):
         return self.layers
 
 
-class Layers(nn.Module):
-    """Some of the layers: a map (B, channels, ...) -> the same kind.
-
-    Args:
-        layers: called one after the other.
-        extras: what the checkpoint passes to a layer besides its input: arguments and keywords.
-    """
-
-    def __init__(self, layers: list[nn.Module], extras: tuple[tuple[Any, ...], dict[str, Any]]) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList(layers)
-        self.extras = extras
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, channels, tokens) or (B, channels, H, W) -> same kind."""
-        return self.through(_tokens_second(x))
-
-    def through(self, x: Tensor) -> Tensor:
-        """(B, tokens, channels) or (B, channels, H, W) -> (B, channels, ...)."""
-        arguments, keywords = self.extras
-        for layer in self.layers:
-            x = layer(x, *arguments, **keywords)
-            x = x[0] if isinstance(x, tuple) else x
-        return _tokens_second(x)
-
-
-class Front(Layers):
-    """What comes before the layers, and the first of them: features (B, ...) -> (B, channels, ...)."""
-
-    def __init__(
-        self, model: nn.Module, layers: list[nn.Module], extras: tuple[tuple[Any, ...], dict[str, Any]]
-    ) -> None:
-        super().__init__(layers, extras)
-        self.model = model
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, *shape) -> (B, channels, ...)."""
-        return self.through(_enter(self.model, x)[0])
-
-
-class Whole(nn.Module):
-    """A model that cannot be divided: features (B, ...) -> (B, channels, ...)."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, *shape) -> (B, channels, ...)."""
-        return _tokens_second(self.model(x).last_hidden_state)
-
-
-class Mean(nn.Module):
-    """The checkpoint's last norm, then the mean over all places: (B, channels, ...) -> (B, channels)."""
-
-    def __init__(self, norm: nn.Module | None) -> None:
-        super().__init__()
-        self.norm = norm
-
-    def normed(self, x: Tensor) -> Tensor:
-        """(B, channels, ...) -> as `last_hidden_state` has it."""
-        x = _tokens_second(x)
-        return x if self.norm is None else self.norm(x)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, channels, ...) -> (B, channels)."""
-        x = self.normed(x)
-        return x.mean(1) if x.dim() == 3 else x.flatten(2).mean(2)
-
-
-class Reached(Exception):  # noqa: N818 it is no error
-    """The input of the first layer: how `Entrance` gives it to us from the middle of someone else's forward."""
-
-
-class Entrance(nn.Module):
-    """Stands where the layers stood."""
-
-    def forward(self, x: Tensor, *arguments: Any, **keywords: Any) -> Tensor:
-        """Never returns."""
-        raise Reached(x, arguments, keywords)
-
-
-def _enter(model: nn.Module, x: Tensor) -> tuple[Tensor, tuple[Any, ...], dict[str, Any]]:
-    """What the first layer would be called with."""
-    try:
-        model(x)
-    except Reached as reached:
-        hidden, arguments, keywords = reached.args
-        return hidden, arguments, keywords
-    raise ValueError("the layers are not reached")
-
-
-def _tokens_second(x: Tensor) -> Tensor:
-    """Swaps tokens and channels of a sequence; a map of pixels has its channels where they belong."""
-    return x.transpose(1, 2) if x.dim() == 3 else x
-
-
-def _same(ours: Tensor, theirs: Tensor) -> bool:
-    return ours.shape == theirs.shape and bool(torch.allclose(ours, theirs, rtol=1e-3, atol=1e-4))
-
-
-def _layer_list(model: nn.Module) -> str | None:
-    """The path of the list of layers: the one with the most parameters among those so named."""
-    sizes = {
-        path: sum(p.numel() for p in module.parameters())
-        for path, module in model.named_modules()
-        if isinstance(module, nn.ModuleList) and path.rpartition(".")[2] in LAYER_LISTS and len(module) >= STAGES
-    }
-    return max(sizes, key=lambda path: sizes[path]) if sizes else None
-
-
 def _unwrapped(model: Any, modality: str) -> nn.Module:
     """The part of a model that hears or sees, without heads and random masking."""
     core: Any = getattr(model, {"image": "vision_model", "audio": "audio_model"}[modality], model)
@@ -271,7 +183,8 @@ def _unwrapped(model: Any, modality: str) -> nn.Module:
 
 
 def _config(values: dict[str, Any]) -> Any:
-    values = dict(values)
+    """Of a description, without what makes transformers fetch code or weights from elsewhere."""
+    values = {name: value for name, value in values.items() if name not in FETCHING}
     return _transformers().AutoConfig.for_model(values.pop("model_type"), **values)
 
 

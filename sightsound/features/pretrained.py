@@ -21,8 +21,11 @@ class CheckpointFeatures(nn.Module):
         super().__init__()
         import transformers
 
-        kind = getattr(transformers, description["feature_extractor_type"])
-        self.extract = kind.from_dict(description)
+        kind = getattr(transformers, str(description["feature_extractor_type"]), None)
+        if not isinstance(kind, type) or not issubclass(kind, transformers.FeatureExtractionMixin):
+            raise ValueError(f"transformers has no feature extractor {description['feature_extractor_type']!r:.100}")
+        extractor: Any = kind
+        self.extract = extractor.from_dict(description)
         self.sample_rate_hz = sample_rate_hz
         with torch.no_grad():
             self.shape: tuple[int, ...] = tuple(self(torch.zeros(1, samples)).shape[1:])

@@ -10,7 +10,6 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from sightsound.fusion.base import Combined, Fusion, Tensors, dense, sum_of
 
@@ -195,8 +194,9 @@ class Attend(nn.Module):
     def forward(self, queries: Tensor, places: Tensor) -> Tensor:
         """(B, P, asking), (B, Q, asked) -> (B, P, asking)."""
         places = self.asked_norm(places)
-        with sdpa_kernel(SDPBackend.MATH):  # the fused kernel's backward is many times slower on processors
-            found, _ = self.attention(self.into(self.norm(queries)), places, places, need_weights=False)
+        # asked for the weights, it multiplies matrices one by one: the fused kernel's backward is many times slower on
+        # processors, and the switch that forbids it (`sdpa_kernel`) is one for all threads
+        found, _ = self.attention(self.into(self.norm(queries)), places, places, average_attn_weights=False)
         added: Tensor = self.out(found)
         return added
 

@@ -104,7 +104,7 @@ def family(strategy: str) -> str:
     """feature, decision or hierarchical; of a class from outside the package by what it overrides."""
     if strategy in STRATEGIES:
         return "decision" if strategy in DECISION else "hierarchical" if strategy in HIERARCHICAL else "feature"
-    found = resolve("fusion strategy", strategy, STRATEGIES)
+    found = resolve("fusion strategy", strategy, STRATEGIES, Fusion)
     return "hierarchical" if found.exchange is not Fusion.exchange else "feature"
 
 
@@ -114,7 +114,7 @@ def chosen(options: CompareOptions) -> list[str]:
         raise ConfigError("--seeds and --jobs are at least 1, --budget is above 0.")
     names = list(STRATEGIES) if options.strategies == "all" else [n.strip() for n in options.strategies.split(",")]
     for name in names:
-        resolve("fusion strategy", name, STRATEGIES)
+        resolve("fusion strategy", name, STRATEGIES, Fusion)
     return list(dict.fromkeys(names))
 
 

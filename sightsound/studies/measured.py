@@ -107,8 +107,8 @@ def after_losing(classifier: Classifier, decoded: Decoded, clean: Answered, poli
     every = tuple(network.modalities)
     if policy == "mask":
         return {m: clean.probabilities[tuple(other for other in every if other != m)] for m in every}
-    with network.filling(classifier.imputers[policy]):
-        answered = {m: answer_rows(network, losing(decoded, m), decoded.numbers) for m in every}
+    fill = classifier.imputers[policy]
+    answered = {m: answer_rows(network, losing(decoded, m), decoded.numbers, fill=fill) for m in every}
     return {m: said.probabilities[every] for m, said in answered.items()}
 
 

@@ -19,11 +19,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sightsound.answers import Answered, answer_rows
-from sightsound.bundle import SUMS
+from sightsound.bundle_files import SUMS
 from sightsound.data.table import Rejected, Table
 from sightsound.errors import ConfigError, TableError
 from sightsound.inference import prepare_rows, summary
-from sightsound.pipeline import Classifier, load
+from sightsound.pipeline import Classifier
 from sightsound.progress import progress_bar
 from sightsound.studies.corruptions import AUDIO, IMAGE, SEVERITIES
 from sightsound.studies.curves import Curve, curves
@@ -56,6 +56,7 @@ class Study(NamedTuple):
 
 
 def run_robustness(
+    classifier: Classifier,
     bundle: Path,
     table: str | Path | pd.DataFrame,
     options: RobustnessOptions,
@@ -69,7 +70,8 @@ def run_robustness(
     Of a sound longer than a clip the first clip counts.
 
     Args:
-        bundle: folder of the classifier.
+        classifier: to measure.
+        bundle: its folder.
         table: with labels.
         options: how many rows, and the seed.
         run: a new folder; or, with `resume`, that of a study of the same bundle, table and options.
@@ -84,7 +86,6 @@ def run_robustness(
     """
     if options.rows < 1:
         raise ConfigError(f"--rows is {options.rows}; it must be at least 1.")
-    classifier = load(bundle)
     rows, _, rejected = classifier.labelled_rows(table)
     sums = hashlib.sha256((bundle / SUMS).read_bytes()).hexdigest()
     content = hashlib.sha256(pd.util.hash_pandas_object(rows.frame).to_numpy().tobytes()).hexdigest()

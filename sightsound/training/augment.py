@@ -9,6 +9,7 @@ from sightsound.config import Config
 from sightsound.encoders.base import Embedded
 from sightsound.features.augment import AugmentImage, AugmentWaveform, FilterFrames, MaskFrames, mix
 from sightsound.fusion.base import like
+from sightsound.missing import Fill
 from sightsound.model import ClassifierNetwork
 from sightsound.training.balance import Heads
 from sightsound.translator import TranslatorNetwork
@@ -53,13 +54,16 @@ class Augment:
         torch.manual_seed(of_rest)
         return Batch(inputs, hide_some(batch.present, self.config.modality_dropout), batch.target)
 
-    def loss(self, network: ClassifierNetwork, batch: Batch, balance: Heads) -> Tensor:
-        """A scalar; with mixup, rows that have the same modalities are blended, and so are their losses."""
+    def loss(self, network: ClassifierNetwork, batch: Batch, balance: Heads, fill: Fill | None = None) -> Tensor:
+        """A scalar; with mixup, rows that have the same modalities are blended, and so are their losses.
+
+        `fill` imputes the embeddings of absent modalities.
+        """
         if batch.target is None:
             raise ValueError("training needs targets")
         target = batch.target
         if not self.config.augment.mixup:
-            return balance.loss(network.fuse(batch), batch, target)
+            return balance.loss(network.fuse(batch, fill), batch, target)
         concentration = torch.tensor(self.config.augment.mixup)
         order = torch.randperm(len(target)).to(target.device)
         share = torch.distributions.Beta(concentration, concentration).sample((len(order),)).to(order.device)
@@ -67,7 +71,7 @@ class Augment:
         share = torch.where(alike, share, 1.0)
         inputs = {m: torch.where(like(alike, x), mix(x, order, share), x.float()) for m, x in batch.inputs.items()}
         batch = batch._replace(inputs=inputs)
-        output = network.fuse(batch)
+        output = network.fuse(batch, fill)
         return balance.loss(output, batch, target, share) + balance.loss(output, batch, target[order], 1 - share)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import cast
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -14,6 +15,7 @@ from sightsound.config import Config, filling_policies
 from sightsound.data.batches import Rows, loader
 from sightsound.missing import FEWEST_COMPLETE, Imputers, filler
 from sightsound.model import ClassifierNetwork
+from sightsound.training.module import Stage
 
 MOST_ROWS = 4096  # complete rows that are learnt from; drawn by chance where there are more
 
@@ -74,8 +76,4 @@ class FillIn(Callback):
         """From the embeddings as they are now."""
         policies = filling_policies(self.config)
         known = learnt(self.network, self.rows, set(policies.values()))
-        self.network.fill = filler(known, policies)
-
-    def on_train_end(self, trainer: Trainer, stage: LightningModule) -> None:
-        """What was filled in belongs to weights that have changed since."""
-        self.network.fill = None
+        cast(Stage, stage).fill = filler(known, policies)

@@ -13,6 +13,7 @@ from torchmetrics.functional.classification import multiclass_f1_score
 
 from sightsound.answers import subsets
 from sightsound.losses import FUSED, losses
+from sightsound.missing import Fill
 from sightsound.model import ClassifierNetwork
 from sightsound.training.augment import Augment
 from sightsound.training.balance import Heads
@@ -77,6 +78,7 @@ class Stage(LightningModule):
         self.losses: list[Tensor] = []
         self.val_losses: list[dict[str, Tensor]] = []
         self.began = 0.0
+        self.fill: Fill | None = None  # imputes absent modalities; a callback sets it anew for each epoch
 
     def on_train_epoch_start(self) -> None:
         """Starts the clock."""
@@ -89,7 +91,7 @@ class Stage(LightningModule):
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Batch of decoded files -> scalar loss."""
         batch = self.augment(self.network, batch._replace(present=self._present(batch)))
-        loss = self.augment.loss(self.network, batch, self.balance)
+        loss = self.augment.loss(self.network, batch, self.balance, self.fill)
         self.losses.append(loss.detach())  # one log an epoch: Lightning's own sum takes 2 % of a step
         return loss
 
@@ -116,7 +118,7 @@ class Stage(LightningModule):
         """Collects what each subset of the modalities says."""
         present = self._present(batch)
         batch = self.network.featurize(batch)._replace(present=present)
-        outputs = self.network.fuse_subsets(batch, self.subsets)
+        outputs = self.network.fuse_subsets(batch, self.subsets, self.fill)
         self.target += self._target(batch).tolist()
         for subset, output in zip(self.subsets, outputs, strict=True):
             has_all = torch.stack([present[m] for m in subset]).all(0)

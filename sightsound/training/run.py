@@ -17,6 +17,7 @@ import yaml
 from safetensors import SafetensorError
 
 from sightsound.answers import answer_rows, measure_answers
+from sightsound.build import import_own
 from sightsound.config import Config, filling_policies
 from sightsound.data.table import Table, read_table
 from sightsound.errors import RunError
@@ -58,6 +59,7 @@ def train(
     table = read_table(source, config.columns)
     open_run(run, request_of(table, config), resume)
     if (run / BUNDLE).exists():
+        import_own(config)  # whoever asks for the same run has named them, and so trusts them
         return load(run / BUNDLE)
     with tuned_process(), writing(run):
         prepared = prepare(table, config, run)
@@ -115,8 +117,8 @@ def _tested(prepared: Prepared, imputers: dict[str, Imputers], run: Path) -> Cla
     network, rows, labels = prepared.network.eval(), prepared.rows[split], np.array(prepared.labels)
     frame = prepared.table.part(split).frame
     between = over_time(prepared.table.part(split), prepared.config)
-    with network.filling(filler(imputers, filling_policies(prepared.config))):
-        answered = answer_rows(network, rows, frame["row"].to_numpy(), between)
+    fill = filler(imputers, filling_policies(prepared.config))
+    answered = answer_rows(network, rows, frame["row"].to_numpy(), between, fill)
     frame = frame.drop_duplicates("row").set_index("row").loc[answered.row]
     fused = answered.probabilities[tuple(network.modalities)]
     columns = {"label": frame["label"], "predicted": labels[fused.argmax(1)], "probability": fused.max(1).round(4)}

@@ -15,14 +15,17 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from sightsound.build import import_own
 from sightsound.data.batches import Rows, loader
 from sightsound.data.splits import split
 from sightsound.data.store import Store
 from sightsound.data.table import Table, read_table
+from sightsound.decoders import VOCODERS, Vocoder
 from sightsound.errors import TableError
 from sightsound.features.augment import AugmentWaveform
 from sightsound.features.image import Standardize
 from sightsound.progress import progress_bar
+from sightsound.registry import resolve
 from sightsound.training.augment import Augment
 from sightsound.training.fit import some_features
 from sightsound.training.hardware import tuned_process
@@ -76,6 +79,8 @@ def train_translator(
     request = request_of(table, config)
     open_run(run, request, resume)
     if (run / BUNDLE).exists():
+        import_own(config.reading())  # whoever asks for the same run has named them, and so trusts them
+        resolve("vocoder", config.vocoder, VOCODERS, Vocoder)
         return load_translator(run / BUNDLE)
     with tuned_process(), writing(run):
         pairs = prepare_pairs(table, config, run)

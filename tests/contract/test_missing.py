@@ -72,9 +72,7 @@ def test_complete_rows_stay_as_they_are_and_others_do_not(fusion: str, policy: s
     with torch.no_grad():
         imputers.fit(network.encode(everything.inputs, everything.present).own)
         before = network.fuse(batch)
-        with network.filling(imputers):
-            after = network.fuse(batch)
-    assert network.fill is None
+        after = network.fuse(batch, imputers)
     complete = batch.present["image"] & batch.present["audio"]
     torch.testing.assert_close(after.logits[complete], before.logits[complete])
     assert (after.logits[~complete] - before.logits[~complete]).abs().amax(1).min() > 1e-6
@@ -92,14 +90,15 @@ def test_what_is_behind_an_absent_flag_changes_nothing(fusion: str, policy: str)
     inputs = {m: x.clone() for m, x in batch.inputs.items()}
     for m, x in inputs.items():
         x[~batch.present[m]] = torch.nan if x.is_floating_point() else 255
-    with torch.no_grad(), network.filling(imputers):
-        one, other = network.fuse(batch), network.fuse(batch._replace(inputs=inputs))
+    with torch.no_grad():
+        one, other = network.fuse(batch, imputers), network.fuse(batch._replace(inputs=inputs), imputers)
         single = network.fuse(
             batch._replace(
                 inputs={m: x[1:2] for m, x in batch.inputs.items()},
                 present={m: p[1:2] for m, p in batch.present.items()},
                 target=None,
-            )
+            ),
+            imputers,
         )
     assert torch.isfinite(one.logits).all()
     torch.testing.assert_close(one.logits, other.logits)
@@ -138,5 +137,5 @@ def test_a_policy_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     network = network_with("average")
     imputers = new_imputers(network, "imputer_of_ones_own.Zero")
     batch = network.featurize(batch_of(3, missing=True))
-    with torch.no_grad(), network.filling(imputers):
-        assert network.fuse(batch).filled["audio"].values.abs().max() == 0
+    with torch.no_grad():
+        assert network.fuse(batch, imputers).filled["audio"].values.abs().max() == 0

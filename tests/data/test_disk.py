@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -190,3 +191,18 @@ def test_checksums_tell_equal_content_from_other_wherever_rows_are(tmp_path: Pat
     in_memory, _ = read_store(read_table(table), NUMBERS, "reading")
     np.testing.assert_array_equal(on_disk, in_memory.checksums())
     assert on_disk[0] == on_disk[2] and len(set(on_disk.tolist())) == 3
+
+
+def test_threads_share_a_store(tmp_path: Path) -> None:
+    store = DiskStore(tmp_path / "s", (500,), "int16", {})
+    values = np.arange(40, dtype=np.int16)[:, None].repeat(500, 1)
+    with store.writing():
+        store.append(np.arange(1, 41, dtype=np.uint64), values)
+    rows = StoredRows(store)
+
+    def read(seed: int) -> bool:
+        places = np.random.default_rng(seed).integers(0, 40, 200)
+        return bool((rows[torch.from_numpy(places + 1)].numpy() == values[places]).all())
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(read, range(64)))

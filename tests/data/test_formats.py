@@ -65,7 +65,7 @@ def test_an_old_encoding_is_recognised_by_the_files_that_are_there(encoding: str
 
 
 def test_what_was_detected_can_be_overruled(tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_bytes("image;x,label;y\na,b\n".encode())
+    (tmp_path / "t.csv").write_bytes(b"image;x,label;y\na,b\n")
     with pytest.raises(TableError, match="label"):
         read_table(tmp_path / "t.csv", ColumnsConfig(separator=";"))
     found = read_table(tmp_path / "t.csv", ColumnsConfig(separator=",", image="image;x", label="label;y"))

@@ -86,7 +86,7 @@ def test_all_bad_files_are_said_at_once_and_can_be_skipped(typed, table: Path, t
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda f: f.rename(columns={"label": "Label"}), r"no 'label' column. Did you mean 'Label'?"),
+        (lambda f: f.rename(columns={"label": "lable"}), r"no 'label' column. Did you mean 'lable'?"),
         (lambda f: f.rename(columns={"image": "a", "audio": "b"}), "neither an image nor an audio column"),
         (lambda f: f[:0], "the table has no rows"),
         (lambda f: f[f.label == "low"], "every row has the label 'low'"),

@@ -76,7 +76,7 @@ def test_predict_a_pair_and_one_sense(typed, bundle: Path, trained: tuple[Path, 
     done = typed("predict", bundle, "--image", data / "low-0.png", "--audio", data / "low-0.wav")
     assert done.code == 0
     head, _, row = done.out.splitlines()
-    assert head.split()[:2] == ["row", "label"] and "image alone" in head and "audio alone" in head
+    assert head.split()[:2] == ["row", "predicted"] and "image alone" in head and "audio alone" in head
     assert row.split()[1] == "low"
     done = typed("predict", bundle, "--audio", data / "high-0.wav", "--format", "json")
     answer = json.loads(done.out)
@@ -91,10 +91,10 @@ def test_predict_a_table(typed, bundle: Path, trained: tuple[Path, Path], tmp_pa
         assert typed("predict", bundle, table, "--out", tmp_path / name).code == 0
     read = {"csv": pd.read_csv(tmp_path / "a.csv"), "parquet": pd.read_parquet(tmp_path / "a.parquet")}
     for frame in read.values():
-        assert (frame["label"] == labels).mean() > 0.9
+        assert (frame["label"] == labels).all() and (frame["predicted"] == labels).mean() > 0.9
         assert {"image_alone", "audio_alone", "p_low", "probability", "error"} <= set(frame)
     lines = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
-    assert [line["label"] for line in lines] == read["csv"]["label"].tolist()
+    assert [line["label"] for line in lines] == read["csv"]["predicted"].tolist()
     assert len(typed("predict", bundle, table).out.splitlines()) == 62
 
 
@@ -111,7 +111,7 @@ def test_answers_that_are_not_sure_are_withheld(
     out = tmp_path / "a.csv"
     assert typed("predict", bundle, trained[0], "--abstain-below", 0.95, "--out", out).code == 0
     frame = pd.read_csv(out)
-    assert (frame["label"].isna() == (frame["probability"] < 0.95)).all()
+    assert (frame["predicted"].isna() == (frame["probability"] < 0.95)).all()
     assert frame["conflict"].between(0, 1).all() and frame["image_strangeness"].between(0, 1).all()
     done = typed("evaluate", bundle, trained[0], "--abstain-below", 0.95)
     answered = (frame["probability"] >= 0.95).mean()
@@ -179,7 +179,7 @@ def test_a_sense_is_chosen_by_its_name(senses: str, typed, table: Path, tmp_path
 def test_a_reader_that_leaves_is_no_error(bundle: Path, trained: tuple[Path, Path]) -> None:
     command = f"{sys.executable} -m sightsound predict {bundle} {trained[0]} --format csv | head -1"
     done = subprocess.run(command, shell=True, capture_output=True, text=True)
-    assert done.stdout.startswith("row,label") and "Traceback" not in done.stderr
+    assert done.stdout.startswith("image,audio,label,row,predicted") and "Traceback" not in done.stderr
 
 
 def test_ctrl_c_leaves_a_run_that_goes_on(table: Path, tmp_path: Path, typed) -> None:

@@ -1,0 +1,247 @@
+"""The files of a bundle: written beside their place and renamed, so that a reader finds the old or the new, never half.
+
+Several processes may save to one name, and read it meanwhile; a killed one leaves nothing that disturbs. What is read
+is checked by SHA-256: the bytes that were checked are those that are used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import socket
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from sightsound.errors import BundleError, ConfigError, TrustError
+
+CLASSIFIER, TRANSLATOR = "classifier", "translator"  # the kinds of bundles
+VERBS = {CLASSIFIER: "sightsound train", TRANSLATOR: "sightsound translate fit"}
+CONFIG, CARD, SUMS = "config.json", "README.md", "SHA256SUMS"
+PATIENCE_SECONDS = 2.0  # how long a reader waits for a bundle that is being replaced
+
+
+def save_tensors(values: Mapping[str, Tensor], path: Path) -> None:
+    """Writes a safetensors file beside its place and renames it; who may read it is up to the umask."""
+    partial = path.with_name(f"{path.name}.partial")
+    # bytes and not `save_file`, which makes files that nobody else may read
+    partial.write_bytes(save({key: tensor.contiguous().cpu() for key, tensor in values.items()}))
+    partial.replace(path)
+
+
+def write_files(folder: Path, tensors: dict[str, dict[str, Tensor]], texts: dict[str, Any], card: str) -> None:
+    """Writes a bundle; an older bundle at the same place is replaced at once. Of several savers the last one stays.
+
+    Args:
+        folder: new, or a bundle.
+        tensors: name of a file -> what it holds.
+        texts: name of a file -> what it holds, as JSON.
+        card: the text of README.md.
+
+    Raises:
+        BundleError: the place holds something else, or cannot be written.
+    """
+    _refuse_others(folder)
+    mine = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    partial = _aside(folder, "partial", mine)
+    try:
+        partial.mkdir(parents=True)
+        for name, values in tensors.items():
+            save_tensors(values, partial / name)
+        for name, value in texts.items():
+            (partial / name).write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        sums = {name: (partial / name).read_bytes() for name in (*tensors, *texts)}
+        (partial / SUMS).write_text(_sums(sums), encoding="utf-8")
+        (partial / CARD).write_text(card, encoding="utf-8")
+        _put_in_place(partial, folder, mine)
+    except (OSError, SafetensorError) as error:
+        raise BundleError(f"{folder}: the bundle cannot be written: {error}") from error
+    finally:
+        for left in (partial, *_beside(folder, "old", mine), *_left_by_the_dead(folder)):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _refuse_others(folder: Path) -> None:
+    if folder.exists() and not (folder / CONFIG).exists() and folder.exists():
+        raise BundleError(f"{folder}: something other than a bundle is there already. Give another name.")
+
+
+def _put_in_place(partial: Path, folder: Path, mine: str) -> None:
+    """Renames, past whatever other savers put there meanwhile."""
+    number = 0
+    while True:
+        try:
+            partial.rename(folder)  # the system refuses where a folder with something in it is there
+            return
+        except OSError:
+            if not folder.exists() and not _beside(folder, "old"):
+                raise
+        _refuse_others(folder)
+        with contextlib.suppress(FileNotFoundError):  # another saver was faster
+            folder.rename(_aside(folder, "old", f"{mine}-{number}"))
+        number += 1
+
+
+def _aside(folder: Path, word: str, whose: str) -> Path:
+    """A hidden place beside a bundle that says whose it is: process, a name drawn by chance, machine."""
+    return folder.with_name(f".{folder.name}.{word}-{whose}@{socket.gethostname()}")
+
+
+def _beside(folder: Path, word: str, whose: str = "") -> list[Path]:
+    """What savers have beside a bundle: `partial` ones not yet in place, `old` ones not yet deleted."""
+    try:
+        return [p for p in folder.parent.iterdir() if p.name.startswith(f".{folder.name}.{word}-{whose}")]
+    except OSError:
+        return []
+
+
+def _left_by_the_dead(folder: Path) -> Iterator[Path]:
+    """What killed processes of this machine left; what belongs to one that lives, or to another machine, stays."""
+    for path in [*_beside(folder, "partial"), *_beside(folder, "old")]:
+        owner = re.fullmatch(r"(?:partial|old)-(\d+)(?:-[\w-]+@(.+))?", path.name[len(folder.name) + 2 :])
+        if owner and owner[2] in (None, socket.gethostname()) and not alive(int(owner[1])):
+            yield path
+
+
+def alive(process: int) -> bool:
+    """Whether a process of this machine is running."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):  # somebody else's; or no number of a process at all
+        return True
+    return True
+
+
+@contextmanager
+def reading(folder: Path) -> Iterator[None]:
+    """Within, whatever is wrong with the content of a bundle is a BundleError."""
+    try:
+        yield
+    except BundleError:
+        raise
+    except TrustError as error:
+        raise BundleError(f"{folder}: {error}") from error
+    except Exception as error:  # anyone may have written the files: whatever they lead to is said as their fault
+        raise BundleError(f"{folder}: damaged ({error or type(error).__name__}). Copy the bundle again.") from error
+
+
+class Saved:
+    """A bundle's files as they were at one moment, checked.
+
+    Args:
+        folder: of the bundle.
+        kind: CLASSIFIER or TRANSLATOR, which is wanted.
+        newest: the format that this version writes and reads.
+        names: the files that it consists of.
+
+    Raises:
+        BundleError: not a bundle, one of the other kind, damaged, or of a newer format than this version knows.
+    """
+
+    def __init__(self, folder: Path, kind: str, newest: int, names: list[str]) -> None:
+        self.folder = folder
+        with reading(folder):
+            place = _place(folder)
+            if not (place / CONFIG).is_file():
+                raise BundleError(_no_bundle(folder, kind))
+            self.contents = _contents(folder, [CONFIG])
+            _check_kind(folder, self.json(CONFIG), kind, newest)
+            self.contents = _contents(folder, [*names, SUMS])
+            saved_sums = self.contents.pop(SUMS).decode()
+            if saved_sums != _sums(self.contents):
+                lines = _sums(self.contents).splitlines(keepends=True)
+                changed = [line.split()[1] for line in lines if line not in saved_sums]
+                raise BundleError(
+                    f"{folder}: damaged; {changed[0] if changed else SUMS} is not what was saved. "
+                    "Copy the bundle again."
+                )
+
+    def json(self, name: str) -> Any:
+        """What a file holds."""
+        return json.loads(self.contents[name].decode("utf-8"))
+
+    def tensors(self, name: str) -> dict[str, Tensor]:
+        """What a file holds; once, since the bytes are then let go."""
+        return load(self.contents.pop(name))
+
+
+def _no_bundle(folder: Path, kind: str) -> str:
+    if (folder / "bundle" / CONFIG).is_file():
+        return f"{folder}: this is a run folder; its bundle is {folder / 'bundle'}."
+    there = "there is no such folder" if not folder.exists() else f"it has no {CONFIG}"
+    return f"{folder}: this is no bundle; {there}. `{VERBS[kind]}` writes one: RUN_FOLDER/bundle."
+
+
+def _check_kind(folder: Path, saved: Any, kind: str, newest: int) -> None:
+    """Raises BundleError for a bundle of another kind or format."""
+    if not isinstance(saved, dict) or not isinstance(saved.get("config"), dict) or type(saved["format"]) is not int:
+        raise ConfigError(f"{CONFIG} is no bundle's")
+    found = saved.get("kind", CLASSIFIER)
+    if found != kind:
+        raise BundleError(
+            f"{folder}: this is the bundle of a {found!s:.20}; that of a {kind} is needed, which `{VERBS[kind]}` "
+            "writes."
+        )
+    if saved["format"] > newest:
+        raise BundleError(
+            f"{folder}: written by a newer sightsound (bundle format {saved['format']}; this version reads up to "
+            f"{newest}). Upgrade: pip install -U sightsound"
+        )
+    if saved["format"] < newest:
+        raise BundleError(
+            f"{folder}: written before the first release, by a sightsound whose networks are not those of today. "
+            "Train it again, or take the version that wrote it."
+        )
+
+
+def _contents(folder: Path, names: list[str]) -> dict[str, bytes]:
+    """The content of files that were in one folder at one moment. Raises OSError if some are not there."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        place = _place(folder)
+        before = _identity(place)
+        try:
+            with ExitStack() as stack:
+                files = {name: stack.enter_context((place / name).open("rb")) for name in names}
+                if _identity(place) == before:  # else it was replaced while the files were opened
+                    return {name: file.read() for name, file in files.items()}
+        except FileNotFoundError:
+            if _identity(place) == before or time.monotonic() > until:
+                raise
+
+
+def _place(folder: Path) -> Path:
+    """The folder; or, if it stays away while it is being replaced (the saver was killed), the old one set aside."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while not folder.exists() and (_beside(folder, "partial") or _beside(folder, "old")):
+        if time.monotonic() > until:
+            kept = [path for path in _beside(folder, "old") if (path / CONFIG).is_file()]
+            return max(kept, key=lambda path: path.stat().st_mtime, default=folder)
+        time.sleep(0.01)
+    return folder
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _sums(contents: Mapping[str, bytes]) -> str:
+    """Lines as `sha256sum` writes them, of everything but the card, which people may edit."""
+    return "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in contents.items())
