@@ -91,9 +91,7 @@ def test_a_table_with_gaps_and_bad_rows(classifier: ss.Classifier, trained: tupl
     alone = classifier.predict(audio=frame.loc[3, "audio"])
     assert results[4].present == ("audio",) and results[4].label == alone.label
     assert results[4].probabilities == pytest.approx(alone.probabilities, abs=1e-5)
-    assert results[4].errors == {
-        "image": f"{tmp_path / 'text.png'}: this is no image (PNG, JPEG, WebP, BMP, GIF or TIFF); it holds text"
-    }
+    assert results[4].errors["image"].startswith(f"{tmp_path / 'text.png'}: this is no image")
     answered = classifier.predict_table(frame)
     assert answered["label"].tolist() == frame["label"].tolist() and answered["row"].tolist() == list(range(1, 9))
     assert "holds text" in answered.loc[3, "image_error"] and answered.loc[3, "predicted"] == alone.label

@@ -15,10 +15,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from sightsound.report.page import write_page
-from sightsound.report.pictures import svg
+from sightsound.report.pictures import short, svg
 from sightsound.studies.compare import CompareOptions, Study
 from sightsound.studies.recommend import Recommendation
 from sightsound.studies.table import Row, agreement, class_gains, differences
+from sightsound.text import without_formulas
 
 COLOURS = {"feature": "#1f77b4", "decision": "#e07b00", "hierarchical": "#2c8a4b", "sense": "#8a97a5"}
 WIDE = 20  # times from the least to the most, from where a logarithmic axis shows costs better
@@ -53,7 +54,7 @@ def write_comparison(
         if row["name"] in against:
             row |= {f"difference_{key}": value for key, value in against[row["name"]]._asdict().items()}
             row["difference_real"] = against[row["name"]].real
-    pd.DataFrame(flat).to_csv(run / "compare.csv", index=False)
+    without_formulas(pd.DataFrame(flat)).to_csv(run / "compare.csv", index=False)
     content = {
         "recommendation": found._asdict(),
         "dependence": study.dependence and study.dependence._asdict(),
@@ -161,7 +162,9 @@ def _missing(rows: Sequence[Row]) -> Markup:
 def _bars(values: dict[str, float], title: str) -> Markup:
     figure = Figure(figsize=(9, 2.8), layout="constrained")
     plot = figure.subplots()
-    plot.bar(list(values), list(values.values()), color=["#2c8a4b" if v >= 0 else "#c0392b" for v in values.values()])
+    places = range(len(values))
+    plot.bar(places, list(values.values()), color=["#2c8a4b" if v >= 0 else "#c0392b" for v in values.values()])
+    plot.set_xticks(places, [short(name) for name in values])
     plot.axhline(0, color="#1c2733", lw=0.8)
     plot.set(ylabel=title)
     plot.tick_params(axis="x", rotation=90 if max(map(len, values)) > 3 else 0)

@@ -15,6 +15,7 @@ from sightsound.features.audio import LogMel
 from sightsound.report.page import write_page
 from sightsound.report.pictures import frames_uri, png_uri, wav_uri
 from sightsound.studies.translation import Evaluation
+from sightsound.text import without_formulas
 from sightsound.translations import SONIFIED_RATE_HZ, Translation, other, write
 from sightsound.types import MODALITIES
 
@@ -92,7 +93,7 @@ def write_translations(translations: list[list[Translation]], given: list[Source
             )
             made.append(shown(one, path.name))
         lines.append(Line(shown_file(source, "audio" if of_one[0].modality == "image" else "image"), made))
-    pd.DataFrame(rows).to_csv(folder / "translations.csv", index=False)
+    without_formulas(pd.DataFrame(rows)).to_csv(folder / "translations.csv", index=False)
     return write_page(folder / "gallery.html", name=folder.name, sections=[Section("", "", lines)], numbers=[])
 
 

@@ -9,8 +9,9 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from sightsound.report.page import write_page
-from sightsound.report.pictures import svg
+from sightsound.report.pictures import short, svg
 from sightsound.studies.generalization import Fold, Mean, mean_of, table_of
+from sightsound.text import without_formulas
 
 
 def write_generalization(folds: list[Fold], by_group: bool, run: Path) -> Path:
@@ -22,7 +23,7 @@ def write_generalization(folds: list[Fold], by_group: bool, run: Path) -> Path:
         run: the folder.
     """
     table = table_of(folds)
-    table.to_csv(run / "generalization.csv", index=False)
+    without_formulas(table).to_csv(run / "generalization.csv", index=False)
     return write_page(
         run / "generalization.html",
         name=run.name,
@@ -50,7 +51,7 @@ def groups_figure(table: pd.DataFrame) -> Markup:
         place = [i + 0.2 * (number - (subsets.ngroups - 1) / 2) for i in range(len(order))]
         errors = [part["accuracy"] - part["low"], part["high"] - part["accuracy"]]
         axes.errorbar(part["accuracy"], place, xerr=errors, fmt="o", capsize=3, label=str(senses))
-    axes.set_yticks(range(len(order)), order)
+    axes.set_yticks(range(len(order)), [short(str(name)) for name in order])
     axes.set(xlabel="accuracy", xlim=(None, 1.005))
     axes.grid(axis="x", alpha=0.3)
     figure.legend(loc="outside upper right", ncols=3, frameon=False, fontsize=9)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import base64
 import io
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 import soundfile
 import torch
 from markupsafe import Markup
+from matplotlib import rc_context
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -20,6 +22,8 @@ from sightsound.build import log_mel
 from sightsound.features.audio import LogMel
 from sightsound.inference import reader
 from sightsound.pipeline import Classifier
+
+LONGEST_NAME = 32  # letters beside an axis
 
 
 def curves_figure(history: dict[str, pd.DataFrame]) -> Markup:
@@ -47,8 +51,9 @@ def confusion_figure(confusion: list[list[int]], labels: list[str]) -> Markup:
     axes = figure.subplots()
     axes.imshow(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
     ticks = range(len(labels))
-    axes.set_xticks(ticks, labels, rotation=90 if max(map(len, labels)) > 2 else 0, fontsize=8)
-    axes.set_yticks(ticks, labels, fontsize=8)
+    names = [short(label) for label in labels]
+    axes.set_xticks(ticks, names, rotation=90 if max(map(len, labels)) > 2 else 0, fontsize=8)
+    axes.set_yticks(ticks, names, fontsize=8)
     axes.set(xlabel="predicted", ylabel="true")
     if len(labels) <= 25:
         for i, j in zip(*np.nonzero(counts), strict=True):
@@ -116,9 +121,17 @@ def _uri(kind: str, file: io.BytesIO) -> str:
     return f"data:{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
+def short(name: str) -> str:
+    """A class or group as it stands beside an axis."""
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+
+
 def svg(figure: Figure) -> Markup:
-    """A figure as text to stand in a page."""
+    """A figure as text to stand in a page; what is written in it is no formula, though a class be called $x^2$."""
     file = io.StringIO()
-    figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    for written in figure.findobj(Text):
+        cast(Text, written).set_parse_math(False)
+    with rc_context({"text.parse_math": False}):  # of ticks that are made while it is drawn
+        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = file.getvalue()
     return Markup(text[text.index("<svg") :])

@@ -28,6 +28,7 @@ from sightsound.features.pretrained import image_side, image_statistics
 from sightsound.inference import class_indices, clips, header_reading, prepare_rows, summary
 from sightsound.missing import FEWEST_COMPLETE
 from sightsound.model import ClassifierNetwork
+from sightsound.text import without_formulas
 from sightsound.training.hardware import resolve_precision
 from sightsound.training.impute import complete_rows
 from sightsound.training.kept import keep_features
@@ -284,5 +285,5 @@ def _reported(rejected: list[Rejected], name: str, run: Path) -> str:
     """Writes `rejected.csv`; gives the summary for the user."""
     path = run / "rejected.csv"
     ordered = sorted(rejected, key=lambda bad: bad.row)
-    pd.DataFrame(ordered, columns=["row", "file", "reason"]).to_csv(path, index=False)
+    without_formulas(pd.DataFrame(ordered, columns=["row", "file", "reason"])).to_csv(path, index=False)
     return f"{summary(name, rejected)}\nAll of them: {path}"

@@ -24,6 +24,7 @@ from sightsound.errors import RunError
 from sightsound.inference import over_time
 from sightsound.missing import IMPUTERS, Imputers, filler
 from sightsound.pipeline import Classifier, load
+from sightsound.text import without_formulas
 from sightsound.training.calibrate import calibrate
 from sightsound.training.fit import fit
 from sightsound.training.hardware import tuned_process
@@ -125,7 +126,11 @@ def _tested(prepared: Prepared, imputers: dict[str, Imputers], run: Path) -> Cla
     for modality in network.modalities:
         said = labels[answered.probabilities[(modality,)].argmax(1)]
         columns[f"{modality}_alone"] = np.where(answered.has[modality], said, "")
-    pd.DataFrame(columns).rename_axis("row").to_csv(run / "predictions.csv")
+    columns |= {m: [name and prepared.table.shown(name) for name in frame[m]] for m in network.modalities}
+    columns |= {f"p_{label}": of_class.round(4) for label, of_class in zip(labels, fused.T, strict=True)}
+    without_formulas(pd.DataFrame(columns).rename_axis("row").reset_index()).to_csv(
+        run / "predictions.csv", index=False
+    )
     target = np.searchsorted(labels, frame["label"].to_numpy(dtype=str))  # labels are sorted
     metrics = {"split": split, **measure_answers(answered, target, prepared.labels)}
     config = dataclasses.replace(prepared.config, joins=network.joins)

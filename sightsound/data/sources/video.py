@@ -18,6 +18,7 @@ from PIL import Image
 from sightsound.data.sources.base import Source, SourceOptions, write_wav
 from sightsound.errors import FileError, SourceError
 from sightsound.progress import progress_bar
+from sightsound.text import without_formulas
 
 ENDINGS = {".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v", ".mpg", ".mpeg", ".ogv", ".3gp", ".flv"}
 SLIVER = 0.1  # of a stretch: a shorter rest at the end is left out; sound and pictures seldom end together
@@ -72,7 +73,7 @@ def build(options: SourceOptions, folder: Path) -> None:
                 bad.append((str(file), error.reason))
             bar.update()
     if bad:
-        pd.DataFrame(bad, columns=["file", "reason"]).to_csv(folder / "rejected.csv", index=False)
+        without_formulas(pd.DataFrame(bad, columns=["file", "reason"])).to_csv(folder / "rejected.csv", index=False)
         if options.on_bad_file == "stop" or not rows:
             listed = "\n".join(f"  {file}: {reason}" for file, reason in bad[:10])
             raise SourceError(
