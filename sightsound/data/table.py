@@ -49,6 +49,10 @@ class Table:
         """Where the file named in the table lies."""
         return self.root / value
 
+    def source(self, value: str) -> Path | bytes:
+        """What the readers are given for a file named in the table."""
+        return self.path(value)
+
     def with_frame(self, frame: pd.DataFrame) -> Table:
         """Other rows of the same table."""
         return replace(self, frame=frame)
