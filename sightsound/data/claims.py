@@ -17,6 +17,7 @@ NEAR_LIMIT = 65536  # what a pipe writes for an unknown length: the largest numb
 TAIL = 65536  # bytes; no page of an OGG is longer
 FLAC_TAIL = 4_000_000  # bytes that hold at least the last frame of a FLAC
 ID3V1 = 128  # bytes of a tag at the end
+TRIED = 3  # places that look like a frame of FLAC: more than one only where samples look like it by chance
 
 
 class Claim(NamedTuple):
@@ -120,8 +121,13 @@ def _chunks(file: BinaryIO, start: int, size: int) -> Claim:
         if name == b"ds64":
             long = int.from_bytes(file.read(16)[8:], "little")
         if name in (b"data", b"SSND"):
+            there = size - position - 8
+            if not length and there:  # not closed by its writer; libsndfile would take it for empty
+                file.seek(start)
+                head = file.read(position + 4 - start) + min(there, 2**31).to_bytes(4, order)  # type: ignore[arg-type]
+                return Claim("", head, position + 8)
             declared = long if long and length == 0xFFFFFFFF else length
-            return Claim("" if _unknown(length) and not long else _cut_off(size - position - 8, declared))
+            return Claim("" if _unknown(length) and not long else _cut_off(there, declared))
         position += 8 + length + length % 2
     return Claim()
 
@@ -174,9 +180,10 @@ def _flac(file: BinaryIO, start: int, size: int) -> Claim:
 
 def _last_sample(tail: bytes, block: int) -> int | None:
     """How many samples there are, from the last frame of a FLAC; None if that is not whole."""
-    place = len(tail)
-    while (place := tail.rfind(b"\xff", 0, place)) >= 0:
+    place, tried = len(tail), 0
+    while tried < TRIED and (place := tail.rfind(b"\xff", 0, place)) >= 0:
         found = _frame(tail[place : place + 16], block) if tail[place + 1 : place + 2] in (b"\xf8", b"\xf9") else None
+        tried += bool(found)
         if found and _crc(tail[place:], 0x8005, 16) == 0:
             return found
     return None

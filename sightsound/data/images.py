@@ -160,6 +160,8 @@ def _flat(image: Image.Image, height: int, width: int) -> Image.Image:
     factor = shrinking(image, height, width)
     if factor == 1:
         return eight_bits(image, scale)
+    if image.mode in ("L", "RGB") and "transparency" not in image.info:
+        return image.reduce(factor)
     across, down = image.width // factor, image.height // factor
     small: Image.Image | None = None
     for top, bottom in bands(down * factor, image.width, factor):

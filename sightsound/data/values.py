@@ -24,12 +24,12 @@ CHANNELS = (1, 3, 4)  # of an image
 MOST_CHANNELS, LONGER = 8, 32  # of a sound; by so much it has more samples than channels
 FULL = {"int16": 2.0**15, "int32": 2.0**31}
 IMAGES = (
-    "An image is a path, bytes, an open file, a Pillow image, {'bytes' or 'path' or 'array': ...}, or an array, tensor "
+    "an image is a path, bytes, an open file, a Pillow image, {'bytes' or 'path' or 'array': ...}, or an array, tensor "
     "or list (H, W), (H, W, channels) or (channels, H, W) with 1, 3 or 4 channels, of whole numbers from 0 to 255 or "
     "floats from 0 to 1"
 )
 SOUNDS = (
-    "A sound is a path, bytes, an open file, {'bytes' or 'path' or 'array' and 'sampling_rate': ...}, or "
+    "a sound is a path, bytes, an open file, {'bytes' or 'path' or 'array' and 'sampling_rate': ...}, or "
     "(samples, rate_hz), samples (N,), (N, channels) or (channels, N) with up to 8 channels, float in -1 to 1 or "
     "int16, int32, uint8"
 )
@@ -85,7 +85,7 @@ def _of_dictionary(value: dict[str, Any], accepted: str) -> Any:
     """Its bytes, its array or its path, the first that is there."""
     found = [value[key] for key in ("bytes", "array", "path") if value.get(key) is not None]
     if not found:
-        raise FileError("dictionary", f"there is nothing under bytes, array or path in {sorted(value)}. {accepted}.")
+        raise FileError("dictionary", f"there is nothing under bytes, array or path in {sorted(value)}; {accepted}")
     return found[0]
 
 
@@ -108,9 +108,9 @@ def _array(value: Any, accepted: str) -> NDArray[Any]:
     try:
         array = np.asarray(value)
     except (ValueError, TypeError, RuntimeError) as error:  # rows of different lengths, a tensor of a strange kind
-        raise FileError(type(value).__name__, f"this cannot be read ({error}). {accepted}.") from error
+        raise FileError(type(value).__name__, f"this cannot be read ({error}); {accepted}") from error
     if array.dtype.kind not in "buif" or not array.ndim:
-        raise FileError(type(value).__name__, f"this cannot be read. {accepted}.")
+        raise FileError(type(value).__name__, f"this cannot be read; {accepted}")
     return array
 
 
@@ -122,11 +122,11 @@ def _pixels(array: NDArray[Any], tensor: bool) -> NDArray[np.uint8]:
     if array.ndim == 3:
         first, last = shape[0] in CHANNELS, shape[2] in CHANNELS
         if first and last and tensor and shape[0] != shape[2]:
-            raise FileError("array", f"which axis of {kind} holds the channels is not certain. {IMAGES}.")
+            raise FileError("array", f"which axis of {kind} holds the channels is not certain; {IMAGES}")
         if first and (tensor or not last):
             array = array.transpose(1, 2, 0)
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in CHANNELS):
-        raise FileError("array", f"{kind} is no image. {IMAGES}.")
+        raise FileError("array", f"{kind} is no image; {IMAGES}")
     if array.dtype == np.uint8:
         return np.ascontiguousarray(array)
     if array.dtype == bool:
@@ -134,12 +134,12 @@ def _pixels(array: NDArray[Any], tensor: bool) -> NDArray[np.uint8]:
     low, high = array.min(), array.max()
     if array.dtype.kind == "f":
         if not (low >= 0 and high <= 1):
-            raise FileError("array", f"{kind} has values from {low:g} to {high:g}. {IMAGES}.")
+            raise FileError("array", f"{kind} has values from {low:g} to {high:g}; {IMAGES}")
         return np.rint(array.astype(np.float32) * 255).astype(np.uint8)
     if array.dtype == np.uint16:
         return to_eight_bits(array, guessed(float(low), float(high), True, 16))
     if low < 0 or high > 255:
-        raise FileError("array", f"{kind} has values from {low} to {high}. {IMAGES}.")
+        raise FileError("array", f"{kind} has values from {low} to {high}; {IMAGES}")
     return array.astype(np.uint8)
 
 
@@ -147,19 +147,19 @@ def _samples(array: NDArray[Any]) -> NDArray[Any]:
     """(N,), (N, channels) or (channels, N) of numbers -> the first or the second, float."""
     kind = f"{array.shape} {array.dtype}"
     if array.ndim not in (1, 2) or not array.size:
-        raise FileError("array", f"{kind} is no sound. {SOUNDS}.")
+        raise FileError("array", f"{kind} is no sound; {SOUNDS}")
     if array.ndim == 2:
         rows, columns = array.shape
         if rows <= MOST_CHANNELS and columns >= LONGER * rows:
             array = array.T
         elif columns > MOST_CHANNELS or rows < LONGER * columns:
-            raise FileError("array", f"which axis of {kind} holds the channels is not certain. {SOUNDS}.")
+            raise FileError("array", f"which axis of {kind} holds the channels is not certain; {SOUNDS}")
     if array.dtype.kind == "f":
         return array.astype(np.float32) if array.dtype == np.float16 else array
     if array.dtype == np.uint8:
         return (array.astype(np.float32) - 128) / 128
     if array.dtype.name not in FULL:
-        raise FileError("array", f"what is full scale of {kind} is not certain. {SOUNDS}.")
+        raise FileError("array", f"what is full scale of {kind} is not certain; {SOUNDS}")
     return np.asarray(array / FULL[array.dtype.name], np.float32)
 
 
