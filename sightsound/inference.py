@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -17,19 +17,22 @@ from torch import Tensor
 from sightsound.config import Config, clip_seconds, image_shape
 from sightsound.data.batches import Rows
 from sightsound.data.cache import prepared_folder
-from sightsound.data.files import Source, image_from_array, read_audio, read_image, waveform_from_array
+from sightsound.data.files import Sound, given_audio, given_image, open_sound, read_audio, read_image
 from sightsound.data.reading import Reading, audio_header, image_header
 from sightsound.data.repaired import (
+    Mended,
     audio_damage,
     image_damage,
+    mended_audio,
+    mended_image,
     read_repaired_audio,
     read_repaired_image,
 )
-from sightsound.data.store import read_store
+from sightsound.data.store import Store, read_store
 from sightsound.data.table import Rejected, Table, times_of
-from sightsound.data.windows import cut
+from sightsound.data.windows import clip_starts, cut
 from sightsound.missing import OverTime
-from sightsound.types import MASKS, REPAIRS
+from sightsound.types import MASKS, REPAIRS, Batch
 
 CHUNK_ROWS = 2048  # rows of a table held in memory at once while predicting
 READERS: dict[tuple[str, bool], Callable[..., NDArray[Any]]] = {  # modality, whether it repairs
@@ -39,7 +42,9 @@ READERS: dict[tuple[str, bool], Callable[..., NDArray[Any]]] = {  # modality, wh
     ("audio", True): read_repaired_audio,
 }
 DAMAGE: dict[str, Callable[..., NDArray[Any]]] = {"image": image_damage, "audio": audio_damage}
-READER = 1  # raised when files are read differently, so that what was kept before is not taken
+MENDING: dict[str, Callable[..., Mended]] = {"image": mended_image, "audio": mended_audio}
+GIVEN: dict[str, Callable[[Any], Any]] = {"image": given_image, "audio": given_audio}
+READER = 2  # raised when files are read differently, so that what was kept before is not taken
 NAMED_IN_SUMMARY = 10
 
 
@@ -61,27 +66,71 @@ def reader_options(config: Config, modality: str) -> dict[str, Any]:
     return {"sample_rate_hz": audio.sample_rate_hz, "clip_seconds": clip_seconds(config), "crop": crop, **repair}
 
 
-def decoded(
-    config: Config, modality: str, given: Source | NDArray[Any] | tuple[NDArray[Any], int], start_seconds: float
-) -> tuple[NDArray[Any], float, float]:
-    """A file or an array as `reader` would give it, and (share, uncertainty) of what was repaired in it.
+def decoded(config: Config, modality: str, given: Any, start_seconds: float) -> Mended:
+    """Whatever stands for a file, as `reader` would give it, and what was repaired in it.
 
     Raises:
         FileError: it cannot be read; NothingLeftError, if all of it is damaged.
     """
     start = {"start_seconds": start_seconds} if modality == "audio" else {}
-    if getattr(config.missing, modality) in REPAIRS:
-        share, uncertainty = damage_reading(config, modality).read(given, **start)
-        return reader(config, modality)(given, **start), float(share), float(uncertainty)
-    if isinstance(given, str | Path | bytes):
-        found = reader(config, modality)(given, **start)
-    elif isinstance(given, tuple):
-        samples, rate_hz = given
-        samples = samples[round(start_seconds * rate_hz) :]
-        found = waveform_from_array(samples, rate_hz, **reader_options(config, modality))
-    else:
-        found = image_from_array(given, **reader_options(config, modality))
-    return found, 0.0, math.nan
+    options = {**reader_options(config, modality), **start}
+    if "repair" in options:
+        return MENDING[modality](GIVEN[modality](given), **options)
+    return Mended(READERS[modality, False](GIVEN[modality](given), **options), 0.0, math.nan)
+
+
+class GivenRows(Rows):
+    """One image, the clips of one sound, or both, as rows that are decoded when they are asked for, one after another.
+
+    Args:
+        config: with all sizes filled in.
+        image: as `read_image` takes it, or None.
+        sound: open, or None.
+
+    Attributes:
+        starts: of the clips, in seconds; one at 0 where the sound is not cut, or there is none.
+        reading: the modality that was read last: the one at fault where an error was raised.
+        damage: per modality (rows, 2) the share that was repaired, and its uncertainty.
+    """
+
+    def __init__(self, config: Config, image: Any, sound: Sound | None) -> None:
+        self.starts, step = [0.0], config.audio.step_seconds
+        if sound is not None and step:
+            sound.look_at_end()
+            self.starts = clip_starts(sound.seconds, clip_seconds(config), step)
+        given = {"image": image, "audio": sound}
+        entry = {m: torch.full((len(self.starts),), int(given[m] is not None)) for m in config.modalities}
+        stores = {m: Store(blank(config, m)[None], entry[m]) for m in config.modalities}
+        super().__init__(stores, None, torch.arange(len(self.starts)))
+        self.config, self.given, self.reading = config, given, ""
+        self.damage = {m: np.zeros((len(self.starts), 2)) for m in config.modalities if given[m] is not None}
+        self._picture: Mended | None = None
+
+    def __getitem__(self, positions: list[int]) -> Batch:
+        """As of any rows. Raises FileError."""
+        inputs = {m: store.read(torch.zeros(len(positions), dtype=torch.long)) for m, store in self.stores.items()}
+        for m in self.damage:
+            self.reading = m
+            parts = [self._read(m, position) for position in positions]
+            self.damage[m][positions] = [(part.share, part.uncertainty) for part in parts]
+            inputs[m] = torch.from_numpy(np.stack([part.values for part in parts]))
+        return Batch(inputs, {m: store.entry[positions] > 0 for m, store in self.stores.items()})
+
+    def _read(self, modality: str, position: int) -> Mended:
+        if modality == "audio":
+            return decoded(self.config, modality, self.given[modality], self.starts[position])
+        self._picture = self._picture or decoded(self.config, modality, self.given[modality], 0.0)
+        return self._picture
+
+
+@contextmanager
+def given_rows(config: Config, given: Mapping[str, Any]) -> Iterator[GivenRows]:
+    """What someone has given for each modality, as rows for as long as its file is open. Raises FileError."""
+    if "audio" not in given:
+        yield GivenRows(config, given.get("image"), None)
+        return
+    with open_sound(given["audio"]) as sound:
+        yield GivenRows(config, given.get("image"), sound)
 
 
 def damages(table: Table, config: Config) -> dict[str, NDArray[np.float64]]:

@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from sightsound.answers import all_answers, answer_rows, answers, joined, measure_answers
+from sightsound.answers import all_answers, answer_rows, joined, measure_answers
 from sightsound.build import restored
 from sightsound.bundle import Bundle, read_bundle, write_bundle
 from sightsound.bundle_files import reading
@@ -24,21 +24,19 @@ from sightsound.config import (
     Config,
     MissingConfig,
     check_names,
-    clip_seconds,
     filling_policies,
     missing_config,
 )
 from sightsound.data.batches import Rows
-from sightsound.data.files import Source, name_of, probe_audio
+from sightsound.data.files import name_of
 from sightsound.data.table import PREDICTED, Rejected, Table, dropped_rows, incomplete_rows, read_table
-from sightsound.data.windows import clip_starts
 from sightsound.errors import ConfigError, NothingLeftError, TableError
-from sightsound.inference import blank, chunks, clips, damages, decoded, over_time, prepare_rows, summary
+from sightsound.inference import GIVEN, chunks, clips, damages, given_rows, over_time, prepare_rows, summary
 from sightsound.missing import FEWEST_COMPLETE, Fill, Imputers, filler
 from sightsound.model import ClassifierNetwork
 from sightsound.predictions import check_share, flat_frame, prediction, withheld
 from sightsound.progress import notice, progress_bar
-from sightsound.types import Batch, Prediction
+from sightsound.types import Prediction
 
 Array = NDArray[Any]
 Missing = str | dict[str, str] | MissingConfig | None  # a policy, or one for each sense
@@ -101,16 +99,18 @@ class Classifier:
 
     def predict(
         self,
-        image: Source | Array | None = None,
-        audio: Source | tuple[Array, int] | None = None,
+        image: Any = None,
+        audio: Any = None,
         abstain_below: float = 0.0,
         missing: Missing = None,
     ) -> Prediction:
         """Classifies one image, one sound, or a pair.
 
         Args:
-            image: path, bytes of a file, or (H, W[, channels]) uint8.
-            audio: path, bytes of a file, or a pair of samples (N,) or (N, channels) float and their rate in Hz.
+            image: path, bytes or open file; Pillow image; or (H, W), (H, W, channels) or (channels, H, W), uint8 or
+                floats from 0 to 1, as an array, tensor or list (`data.values`).
+            audio: path, bytes or open file; or a pair of samples (N,), (N, channels) or (channels, N), float in -1 to 1
+                or int16, int32 or uint8, and their rate in Hz. Either may be a dictionary of Hugging Face.
             abstain_below: no label is given where the largest probability is below this.
             missing: the policy for what is missing or damaged, or one for each sense; default: the classifier's.
 
@@ -127,27 +127,23 @@ class Classifier:
         if unknown or not given:
             what = f"{unknown[0]} was given" if unknown else "nothing was given"
             raise ConfigError(f"This classifier knows {' and '.join(self.config.modalities)}, and {what}.")
-        starts = self._starts(given.get("audio"))
-        inputs, damage = {}, {}
-        for m in self.config.modalities:
-            inputs[m] = blank(self.config, m).expand(len(starts), *blank(self.config, m).shape)
-            if m in given:
+        given = {m: GIVEN[m](x) for m, x in given.items()}
+        said = None
+        while said is None:
+            absent = [m for m in self.config.modalities if m not in given and getattr(self.config.missing, m) == "drop"]
+            if absent:
+                raise ConfigError(
+                    f"{absent[0]} is missing, and the policy is drop. Give it, or another policy: --missing"
+                )
+            with given_rows(self.config, given) as rows:
                 try:
-                    read = [decoded(self.config, m, given[m], start) for start in starts]
+                    said = all_answers(self.network, rows, fill=self.fill())
                 except NothingLeftError:
                     if len(given) == 1:
                         raise
-                    del given[m]
-                    continue
-                inputs[m] = torch.from_numpy(np.stack([one[0] for one in read]))
-                damage[m] = np.array([one[1:] for one in read])
-        absent = [m for m in inputs if m not in given and getattr(self.config.missing, m) == "drop"]
-        if absent:
-            raise ConfigError(f"{absent[0]} is missing, and the policy is drop. Give it, or another policy: --missing")
-        present = {m: torch.full((len(starts),), m in given) for m in inputs}
-        source = {m: name_of(x) if isinstance(x, str | Path | bytes) else "array" for m, x in given.items()}
-        said = answers(self.network, self.network.featurize(Batch(inputs, present)), self.fill())
-        return withheld(prediction(said, starts, source, damage, self.labels, self.config), abstain_below)
+                    del given[rows.reading]
+        source = {m: name_of(x) for m, x in given.items()}
+        return withheld(prediction(said, rows.starts, source, rows.damage, self.labels, self.config), abstain_below)
 
     def predict_table(
         self,
@@ -300,14 +296,6 @@ class Classifier:
         weights = dict(self.network.state_dict())
         imputers = {policy: dict(of.state_dict()) for policy, of in self.imputers.items()}
         write_bundle(Path(folder), Bundle(weights, self.config, self.labels, self.metrics, imputers))
-
-    def _starts(self, audio: Any) -> list[float]:
-        """Where the clips of a sound start; one at 0 where it is not cut, or where there is no sound."""
-        step = self.config.audio.step_seconds
-        if audio is None or not step:
-            return [0.0]
-        seconds = len(audio[0]) / audio[1] if isinstance(audio, tuple) else probe_audio(audio)
-        return clip_starts(seconds, clip_seconds(self.config), step)
 
     def _predict_chunk(self, table: Table, fill: Fill | None) -> dict[int, Prediction | Rejected]:
         results: dict[int, Prediction | Rejected] = {}

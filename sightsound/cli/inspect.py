@@ -58,8 +58,9 @@ def inspect_table(source: str, columns: ColumnsConfig) -> None:
 
     from sightsound.config import Config
     from sightsound.data.cautions import cautions
+    from sightsound.data.remarks import sentences
     from sightsound.data.table import incomplete_rows, read_table
-    from sightsound.inference import summary
+    from sightsound.inference import prepare_rows, summary
     from sightsound.training.prepare import cuts, fill_in, probe
     from sightsound.types import MODALITIES
 
@@ -83,8 +84,14 @@ def inspect_table(source: str, columns: ColumnsConfig) -> None:
     counts = pd.crosstab(frame["label"].where(frame["label"] != "", "(empty)"), splits)
     counted = [[label, *row] for label, row in zip(counts.index, counts.to_numpy(), strict=True)]
     print("\n" + text_table([["label", *counts.columns], *counted]))
-    config = Config()
-    for note in [*table.notes, *cautions(table), *cuts(config, fill_in(config, infos), infos)]:
+    asked = Config(modalities=present)
+    config = fill_in(asked, infos)
+    rejected += incomplete_rows(table, MODALITIES, labelled=(frame["label"] != "").any())
+    table = table.without({bad.row for bad in rejected})
+    rows, undecodable = prepare_rows(table, config, None, keep=True)  # kept, so that a training starts at once
+    rejected += undecodable
+    read = table.with_frame(table.frame.iloc[rows.rows.numpy()])
+    notes = [*table.notes, *cautions(read, rows.stores, rows.rows), *cuts(asked, config, infos)]
+    for note in [*notes, *sentences(rows.stores, table)]:
         print(f"\nNote: {note}")
-    bad = incomplete_rows(table, MODALITIES) + rejected
-    print("\n" + (summary(table.name, bad) if bad else "The header of every file can be read."))
+    print("\n" + (summary(table.name, rejected) if rejected else "Every file can be read."))

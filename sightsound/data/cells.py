@@ -8,14 +8,14 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-import urllib.parse
-import urllib.request
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from sightsound.data.opened import as_path
 
 WHOLE = re.compile(r"-?\d+\.0+")  # how programs write whole numbers in a column that also has empty cells
 
@@ -76,7 +76,7 @@ def paths(column: Iterable[Any], root: Path, contents: dict[str, bytes]) -> list
 
 def _path(value: Any, place: int, root: Path, contents: dict[str, bytes]) -> str:
     if isinstance(value, str):
-        return as_path(value.strip(), root)
+        return _written(value.strip(), root)
     if is_empty(value):
         return ""
     name = ""
@@ -84,7 +84,7 @@ def _path(value: Any, place: int, root: Path, contents: dict[str, bytes]) -> str
         name = str(value.get("path") or "")
         value = value.get("bytes")
         if not value:
-            return as_path(name, root)
+            return _written(name, root)
     if isinstance(value, bytes | bytearray | memoryview):
         if not len(value):
             return ""
@@ -97,15 +97,6 @@ def _path(value: Any, place: int, root: Path, contents: dict[str, bytes]) -> str
     raise CellError(place, f'a {kind} is given; it takes a path, bytes, or {{"bytes": ..., "path": ...}}')
 
 
-def as_path(text: str, root: Path) -> str:
-    """A path as it is meant: `~` is the home folder, file:// is no part of it, and other systems write backslashes.
-
-    A name that has these signs in itself, and is there, stays as it is.
-    """
-    if text.startswith("file://"):
-        return urllib.request.url2pathname(urllib.parse.urlsplit(text).path)
-    if text.startswith("~") and not (root / text).exists():
-        return str(Path(text).expanduser())
-    if "\\" in text and not (root / text).exists():
-        return text.replace("\\", "/")
-    return text
+def _written(text: str, root: Path) -> str:
+    """A path as this system writes it; one that is written as another system would, absolute."""
+    return str(as_path(text, root).absolute()) if text.startswith(("~", "file:")) or "\\" in text else text

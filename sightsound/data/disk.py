@@ -1,8 +1,8 @@
 """Arrays on disk that grow by rows, each known by a key: what was read once from a file need not be read again.
 
-A folder holds `rows.bin` (all rows one after the other, the first a blank) and `index.bin` (key and checksum of each
-row). A row counts once its record stands in the index, so a killed writer loses its last chunk and nothing else, and a
-build that goes on is the same as one that begins. One writer at a time.
+A folder holds `rows.bin` (all rows one after the other, the first a blank) and `index.bin` (key, checksum and flags of
+each row). A row counts once its record stands in the index, so a killed writer loses its last chunk and nothing else,
+and a build that goes on is the same as one that begins. One writer at a time.
 """
 
 from __future__ import annotations
@@ -10,11 +10,14 @@ from __future__ import annotations
 import json
 import math
 import os
+import tempfile
+import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +28,9 @@ from torch import Tensor
 from sightsound.errors import StoreError
 from sightsound.progress import notice
 
-RECORD = np.dtype([("key", "<u8"), ("checksum", "<u4")])
+RECORD = np.dtype([("key", "<u8"), ("checksum", "<u4"), ("flags", "u1")])
+FORMAT = "2"  # raised when the files are laid out differently; what an older version has left is made anew
+_reading = threading.Lock()  # of a place in an open file and what is read there
 CHECKED_ROWS = 10_000  # read again at each start and compared with the checksums, drawn evenly
 
 
@@ -52,8 +57,10 @@ class DiskStore:
             folder.mkdir(parents=True, exist_ok=True)
             with self.writing():
                 (folder / "about.json").write_text(json.dumps(about, indent=1))
-                if not self.rows_file.exists():
-                    self.index_file.unlink(missing_ok=True)
+                written = folder / "format"
+                if not (self.rows_file.exists() and written.exists() and written.read_text() == FORMAT):
+                    self.clear()
+                    written.write_text(FORMAT)
                 self._cut_to_whole_rows()
                 if not len(self.keys()):
                     self.append(np.zeros(1, np.uint64), np.zeros((1, *shape), self.dtype))
@@ -73,7 +80,7 @@ class DiskStore:
             lock.release()
 
     def records(self) -> NDArray[np.void]:
-        """(1 + n,) key and checksum of each row."""
+        """(1 + n,) key, checksum and flags of each row."""
         return np.fromfile(self.index_file, RECORD) if self.index_file.exists() else np.zeros(0, RECORD)
 
     def keys(self) -> NDArray[np.uint64]:
@@ -90,7 +97,7 @@ class DiskStore:
         return found
 
     def append(self, keys: NDArray[np.uint64], rows: NDArray[np.generic]) -> None:
-        """Adds rows (n, *shape) under their keys (n,). The caller is `writing`.
+        """Adds rows (n, *shape) under their keys (n,), without flags. The caller is `writing`.
 
         Raises:
             StoreError: the disk is full.
@@ -99,23 +106,22 @@ class DiskStore:
         with self.said():
             with self.rows_file.open("ab") as file:
                 file.write(rows.tobytes())
-            self.record(keys, [zlib.crc32(row) for row in rows])
+            self.record(keys, [zlib.crc32(row) for row in rows], np.zeros(len(keys), np.uint8))
 
-    def record(self, keys: NDArray[np.uint64], checksums: list[int]) -> None:
+    def record(self, keys: NDArray[np.uint64], checksums: list[int], flags: NDArray[np.uint8]) -> None:
         """Makes rows count that stand in `rows_file` after those that count; key 0: one that is not to be found."""
         records = np.zeros(len(keys), RECORD)
         records["key"] = keys
         records["checksum"] = checksums
+        records["flags"] = flags
         with self.said(), self.index_file.open("ab") as file:
             file.write(records.tobytes())
 
     @contextmanager
     def said(self) -> Iterator[None]:
         """Turns what the system says about disk and permission into a StoreError."""
-        try:
+        with _said(self.folder):
             yield
-        except OSError as error:
-            raise StoreError(f"{self.folder}: the prepared data cannot be kept there: {error}. {SPACE}") from error
 
     def damaged(self) -> bool:
         """Whether some of the rows, up to `CHECKED_ROWS` and drawn by chance, differ from what was written."""
@@ -149,6 +155,14 @@ class DiskStore:
 SPACE = "`sightsound data clean` shows what takes the space; SIGHTSOUND_CACHE=FOLDER puts it elsewhere."
 
 
+@contextmanager
+def _said(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"{folder}: the prepared data cannot be kept there: {error}. {SPACE}") from error
+
+
 class StoredRows:
     """The rows of a `DiskStore`: indexing reads the rows asked for into a new tensor and nothing else.
 
@@ -162,7 +176,7 @@ class StoredRows:
     def __init__(self, store: DiskStore) -> None:
         self.store = store
         records = store.records()
-        self.keys, self.checksums = records["key"], records["checksum"]
+        self.keys, self.checksums, self.flags = records["key"], records["checksum"], records["flags"]
         self.file = store.rows_file.open("rb", buffering=0)
 
     def __reduce__(self) -> tuple[type[StoredRows], tuple[DiskStore]]:
@@ -174,10 +188,55 @@ class StoredRows:
 
     def __getitem__(self, positions: Tensor) -> Tensor:
         """(n,) -> (n, *shape). Raises StoreError if the file was cut off meanwhile."""
-        rows = np.empty((len(positions), *self.store.shape), self.store.dtype)
-        content = rows.reshape(len(positions), math.prod(self.store.shape)).view(np.uint8)
+        return _read_rows(self.file, positions, self.store.shape, self.store.dtype)
+
+
+class TemporaryRows:
+    """Rows on disk for as long as someone holds them, in a file without a name that no process can leave behind.
+
+    Args:
+        folder: on the disk to use; made if need be.
+        shape: of a row.
+        dtype: of a row.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+
+    def __init__(self, folder: Path, shape: tuple[int, ...], dtype: str) -> None:
+        self.folder, self.shape, self.dtype = folder, shape, np.dtype(dtype)
+        self.checksums, self.flags = np.zeros(0, np.uint32), np.zeros(0, np.uint8)
+        with _said(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            self.file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - open as long as the rows are
+        self.append(np.zeros((1, *shape), self.dtype), np.zeros(1, np.uint8))
+
+    def append(self, rows: NDArray[Any], flags: NDArray[np.uint8]) -> None:
+        """Adds rows (n, *shape) with their flags (n,). Raises StoreError: the disk is full."""
+        with _said(self.folder):
+            self.file.seek(0, os.SEEK_END)
+            left = memoryview(np.ascontiguousarray(rows, self.dtype).tobytes())
+            while left:
+                left = left[self.file.write(left) :]
+        self.checksums = np.append(self.checksums, np.array([zlib.crc32(row) for row in rows], np.uint32))
+        self.flags = np.append(self.flags, flags)
+
+    def __len__(self) -> int:
+        return len(self.flags)
+
+    def __getitem__(self, positions: Tensor) -> Tensor:
+        """(n,) -> (n, *shape)."""
+        return _read_rows(self.file, positions, self.shape, self.dtype)
+
+
+def _read_rows(file: FileIO, positions: Tensor, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
+    """(n,) -> (n, *shape) from a file of rows, by one thread at a time."""
+    rows = np.empty((len(positions), *shape), dtype)
+    size = dtype.itemsize * math.prod(shape)
+    content = rows.reshape(len(positions), math.prod(shape)).view(np.uint8)
+    with _reading:
         for position, row in zip(positions.tolist(), content, strict=True):
-            # at a place of its own and not from where the file stands, which threads share
-            if os.preadv(self.file.fileno(), [row.data], position * self.store.row_bytes) != self.store.row_bytes:
-                raise StoreError(f"{self.store.rows_file}: cut off while it was in use. Begin again.")
-        return torch.from_numpy(rows)
+            file.seek(position * size)
+            if file.readinto(row.data) != size:
+                raise StoreError(f"{file.name}: cut off while it was in use. Begin again.")
+    return torch.from_numpy(rows)

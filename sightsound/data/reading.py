@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sightsound.data.files import FULL_SCALE, probe_audio, probe_image
+from sightsound.data.files import FULL_SCALE, Source, open_sound, probe_audio, probe_image
+from sightsound.data.remarks import noted, packed
 from sightsound.errors import FileError, NothingLeftError
 
 MISSING = ""  # the reason for a file of which nothing is left: as if it were not there
+START = "start_seconds"  # the column that tells the clips of a sound apart
 Item = tuple[Any, ...]  # a file as the table names it, and what else tells its rows apart
 
 
@@ -23,7 +27,7 @@ class Reading:
     """How the files of a modality become rows.
 
     Attributes:
-        read: (path, and by name what the other columns hold) -> array, all of one shape; raises FileError.
+        read: (path or bytes, and by name what the other columns hold) -> array, all of one shape; raises FileError.
         shape: of a row.
         dtype: of a row; "int16" takes waveforms in [-1, 1].
         name: of what `read` gives, in words and numbers, so that other settings are kept apart.
@@ -38,27 +42,45 @@ class Reading:
     columns: list[str]
 
 
-def read_chunk(reading: Reading, items: list[Item]) -> tuple[NDArray[Any], dict[int, str]]:
-    """Reads some files, given by their paths.
+class Chunk(NamedTuple):
+    """Some files as they were read.
 
-    Returns:
-        a row for each, zeros for one that cannot be read; and the reasons for these, MISSING where nothing is left.
+    Attributes:
+        rows: (n, ...) one for each, zeros for one that cannot be read.
+        flags: (n,) uint8, what is remarkable about each (`data.remarks`).
+        reasons: why some cannot be read, by their position; MISSING where nothing is left.
     """
-    rows = np.zeros((len(items), *reading.shape), reading.dtype)
+
+    rows: NDArray[Any]
+    flags: NDArray[np.uint8]
+    reasons: dict[int, str]
+
+
+def read_chunk(reading: Reading, items: list[Item]) -> Chunk:
+    """Reads some files, given by their paths or as bytes; a sound whose clips follow one another is opened once."""
+    chunk = Chunk(np.zeros((len(items), *reading.shape), reading.dtype), np.zeros(len(items), np.uint8), {})
     scale = FULL_SCALE if reading.dtype == "int16" else 1
-    reasons = {}
-    for i, (path, *more) in enumerate(items):
-        try:
-            found = reading.read(path, **dict(zip(reading.columns[1:], more, strict=True)))
-            np.multiply(found, scale, out=rows[i], casting="unsafe")
-        except NothingLeftError:
-            reasons[i] = MISSING
-        except FileError as error:
-            reasons[i] = error.reason
-    return rows, reasons
+    i = 0
+    for source, clips in itertools.groupby(items, key=lambda item: item[0]):
+        with contextlib.ExitStack() as closing:
+            given: Any = source
+            for _, *more in clips:
+                try:
+                    with noted() as remarks:
+                        if START in reading.columns and given is source:
+                            given = closing.enter_context(open_sound(source))
+                        found = reading.read(given, **dict(zip(reading.columns[1:], more, strict=True)))
+                    np.multiply(found, scale, out=chunk.rows[i], casting="unsafe")
+                    chunk.flags[i] = packed(remarks)
+                except NothingLeftError:
+                    chunk.reasons[i] = MISSING
+                except FileError as error:
+                    chunk.reasons[i] = error.reason
+                i += 1
+    return chunk
 
 
-def write_chunk(reading: Reading, items: list[Item], file: Path, row: int) -> tuple[list[int], dict[int, str]]:
+def write_chunk(reading: Reading, items: list[Item], file: Path, row: int) -> tuple[list[int], Chunk]:
     """Same as `read_chunk`, with the rows written in their place in a file.
 
     Args:
@@ -68,23 +90,23 @@ def write_chunk(reading: Reading, items: list[Item], file: Path, row: int) -> tu
         row: place of the first item's row.
 
     Returns:
-        the checksum of every row, and reasons.
+        the checksum of every row; and the chunk without its rows.
 
     Raises:
         OSError: the disk is full.
     """
-    rows, reasons = read_chunk(reading, items)
+    chunk = read_chunk(reading, items)
     with open(file, "r+b") as content:
-        content.seek(row * rows[0].nbytes)
-        content.write(rows.data)
-    return [zlib.crc32(one) for one in rows], reasons
+        content.seek(row * chunk.rows[0].nbytes)
+        content.write(chunk.rows.data)
+    return [zlib.crc32(one) for one in chunk.rows], chunk._replace(rows=chunk.rows[:0])
 
 
-def image_header(path: str) -> NDArray[np.float64]:
+def image_header(source: Source) -> NDArray[np.float64]:
     """(height, width, whether there is colour) from the header alone. Raises FileError."""
-    return np.array(probe_image(path), np.float64)
+    return np.array(probe_image(source), np.float64)
 
 
-def audio_header(path: str) -> NDArray[np.float64]:
-    """(seconds,) from the header alone. Raises FileError."""
-    return np.array([probe_audio(path)])
+def audio_header(source: Source) -> NDArray[np.float64]:
+    """(seconds,) from the header, where that can be trusted. Raises FileError."""
+    return np.array([probe_audio(source)])

@@ -5,66 +5,116 @@ A file of which nothing is left raises `NothingLeftError`: that sense is missing
 
 from __future__ import annotations
 
-from typing import Any
+import contextlib
+import os
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from sightsound.data.files import (
+from sightsound.data.depth import bands, is_deep, scale_of
+from sightsound.data.images import (
+    FINER,
+    GivenImage,
     Pixels,
-    Source,
-    Waveform,
-    decoding,
     eight_bits,
     fitted,
-    mixed,
-    name_of,
     open_image,
+    orientation_of,
     picture_of,
-    read_samples,
-    upright,
-    waveform_from_array,
+    shrinking,
+    turned,
 )
+from sightsound.data.opened import as_path, decoding, name_of, ordinary_file
+from sightsound.data.sounds import GivenSound, excerpt
+from sightsound.data.waveforms import Waveform, mixed, waveform
 from sightsound.errors import FileError, NothingLeftError
 from sightsound.missing.gaps import Gaps, audio_gaps, image_gaps
 from sightsound.missing.repair import Repaired, repair_audio, repair_image
 
-Sound = tuple[NDArray[Any], int]  # samples (N,) or (N, channels), and their rate in Hz
-FINER = 2  # times the size that is asked for, at which larger images are repaired
+MOST_PIXELS = 250_000  # that are repaired; of more, neighbours are joined first
+
+
+class Mended(NamedTuple):
+    """What was read, as `read` of the modality gives it, and what was filled in of it."""
+
+    values: NDArray[Any]
+    share: float
+    uncertainty: float
 
 
 def read_repaired_image(
-    given: Source | NDArray[np.uint8], height: int, width: int, channels: int, repair: str, image_mask: str = ""
+    given: GivenImage, height: int, width: int, channels: int, repair: str, image_mask: str = ""
 ) -> Pixels:
-    """Same as `files.read_image`, repaired by the method `repair`; also of pixels. Raises FileError, of masks too."""
-    whole = _image(given, height, width, repair, image_mask)
-    return fitted(picture_of(whole.values), height, width, channels)
+    """Same as `files.read_image`, repaired by the method `repair`. Raises FileError, of masks too."""
+    return mended_image(given, height, width, channels, repair, image_mask).values
 
 
 def image_damage(
-    given: Source | NDArray[np.uint8], height: int, width: int, channels: int, repair: str, image_mask: str = ""
+    given: GivenImage, height: int, width: int, channels: int, repair: str, image_mask: str = ""
 ) -> NDArray[np.float64]:
     """(share, uncertainty) of what `read_repaired_image` fills in."""
     whole = _image(given, height, width, repair, image_mask)
     return np.array([whole.share, whole.uncertainty])
 
 
-def _image(given: Source | NDArray[np.uint8], height: int, width: int, repair: str, mask: str) -> Repaired:
+def mended_image(
+    given: GivenImage, height: int, width: int, channels: int, repair: str, image_mask: str = ""
+) -> Mended:
+    """Both at once."""
+    whole = _image(given, height, width, repair, image_mask)
+    return Mended(fitted(picture_of(whole.values), height, width, channels), whole.share, whole.uncertainty)
+
+
+def _image(given: GivenImage, height: int, width: int, repair: str, mask: str) -> Repaired:
     name = name_of(given)
-    with picture_of(given) if isinstance(given, np.ndarray) else open_image(given) as image, decoding(name, "image"):
-        image.load()
-        turned = upright(image)
-        flat = eight_bits(turned)
-        gaps = _unseen(turned)
-        pixels = np.asarray(flat if flat.mode == "L" else flat.convert("RGB"))
-    pixels = pixels if pixels.ndim == 3 else pixels[..., None]
-    gaps = gaps | _masked(mask, gaps.shape, name) | image_gaps(pixels)
+    pixels, gaps, share = _small(given, height, width, mask)
+    found = image_gaps(pixels) & ~gaps
+    gaps |= found
     if gaps.all():
         raise NothingLeftError(name, "every pixel is masked or transparent")
     factor = max(min(pixels.shape[0] // (FINER * height), pixels.shape[1] // (FINER * width)), 1)
-    return repair_image(*_shrunk(pixels, gaps, factor), repair)._replace(share=float(gaps.mean()))
+    down = across = factor
+    if pixels.shape[0] * pixels.shape[1] > MOST_PIXELS * factor**2:
+        down, across = max(pixels.shape[0] // (FINER * height), 1), max(pixels.shape[1] // (FINER * width), 1)
+    small, left, _ = _shrunk(pixels, gaps, down, across)
+    return repair_image(small, left, repair)._replace(share=share + float(found.mean()))
+
+
+def _small(given: GivenImage, height: int, width: int, mask: str) -> tuple[Pixels, Gaps, float]:
+    """An upright image that is not large: pixels (H, W, channels); where all of a block is unseen or masked; share."""
+    with contextlib.ExitStack() as opened:
+        image = opened.enter_context(open_image(given))
+        with decoding(given, "image"):
+            image.load()
+            orientation = orientation_of(image)
+            scale = scale_of(image) if is_deep(image) else None
+        masked = _masked(mask, image, orientation, name_of(given)) if mask else None
+        turn = (width, height) if orientation >= 5 else (height, width)
+        factor = shrinking(image, *turn)
+        size = image.height // factor * factor, image.width // factor * factor
+        parts = []
+        with decoding(given, "image"):
+            for top, bottom in bands(size[0], size[1], factor) if factor > 1 else [(0, image.height)]:
+                band = image if factor == 1 else image.crop((0, top, size[1], bottom))
+                flat = eight_bits(band, scale)
+                pixels = np.asarray(flat if flat.mode == "L" else flat.convert("RGB")).reshape(*band.size[::-1], -1)
+                gaps = _unseen(band) | (False if masked is None else masked[top:bottom, : size[1]])
+                parts.append(_shrunk(pixels, gaps, factor, factor))
+        pixels, gaps = (np.concatenate(of) for of in list(zip(*parts, strict=True))[:2])
+        share = sum(part[2] for part in parts) / (size[0] * size[1])
+    return _turned(pixels, orientation), _turned(gaps, orientation), share
+
+
+def _turned(values: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """(H, W) or (H, W, channels), upright."""
+    if orientation == 1:
+        return values
+    flip = {2: (0, 1), 3: (1, 1), 4: (1, 0), 5: (0, 0), 6: (0, 1), 7: (1, 1), 8: (1, 0)}[orientation]
+    values = values.swapaxes(0, 1) if orientation >= 5 else values
+    return np.ascontiguousarray(values[:: -1 if flip[0] else 1, :: -1 if flip[1] else 1])
 
 
 def _unseen(image: Image.Image) -> Gaps:
@@ -76,35 +126,39 @@ def _unseen(image: Image.Image) -> Gaps:
     return np.zeros((image.height, image.width), bool)
 
 
-def _masked(mask: str, shape: tuple[int, ...], name: str) -> Gaps:
-    if not mask:
-        return np.zeros(shape, bool)
-    with open_image(mask) as image, decoding(mask, "mask"):
-        gaps = np.asarray(eight_bits(upright(image)).convert("L")) > 0
-    if gaps.shape != shape:
-        size, other = (f"{width} x {height}" for height, width in (gaps.shape, shape))
-        raise FileError(mask, f"the mask has {size} pixels, and its image {name} has {other}")
-    return gaps
+def _masked(mask: str, image: Image.Image, orientation: int, name: str) -> Gaps:
+    """Where a mask is not black, as the image lies before it is turned upright."""
+    with open_image(mask) as masked, decoding(mask, "mask"):
+        masked.load()
+        scale = scale_of(masked) if is_deep(masked) else None
+        upright = turned(eight_bits(masked, scale).convert("L"), orientation_of(masked))
+        size = image.size[::-1] if orientation >= 5 else image.size
+        if upright.size != size:
+            mask_size, image_size = (f"{width} x {height}" for width, height in (upright.size, size))
+            raise FileError(mask, f"the mask has {mask_size} pixels, and its image {name} has {image_size}")
+        back = {6: 8, 8: 6}.get(orientation, orientation)
+        return np.asarray(turned(upright, back)) > 0
 
 
-def _shrunk(pixels: Pixels, gaps: Gaps, factor: int) -> tuple[Pixels, Gaps]:
-    """Means of blocks of pixels, without those that are damaged."""
-    if factor == 1:
-        return pixels, gaps
-    height, width = (side // factor for side in gaps.shape)
+def _shrunk(pixels: Pixels, gaps: Gaps, down: int, across: int) -> tuple[Pixels, Gaps, int]:
+    """Means of blocks of pixels, without those that are damaged; where all of a block is; how many pixels are."""
+    lost = int(gaps.sum())
+    if down == across == 1:
+        return pixels, gaps, lost
+    height, width = gaps.shape[0] // down, gaps.shape[1] // across
 
     def blocks(values: NDArray[Any]) -> NDArray[Any]:
-        cut = values[: height * factor, : width * factor]
-        return cut.reshape(height, factor, width, factor, *cut.shape[2:])
+        cut = values[: height * down, : width * across]
+        return cut.reshape(height, down, width, across, *cut.shape[2:])
 
     good = ~blocks(gaps)[..., None]
     count = good.sum((1, 3))
-    mean = (blocks(pixels) * good).sum((1, 3)) / np.maximum(count, 1)
-    return np.rint(mean).astype(np.uint8), count[..., 0] == 0
+    mean = (blocks(pixels) * good).sum((1, 3), dtype=np.uint32) / np.maximum(count, 1)
+    return np.rint(mean).astype(np.uint8), count[..., 0] == 0, lost
 
 
 def read_repaired_audio(
-    given: Source | Sound,
+    given: GivenSound,
     sample_rate_hz: int,
     clip_seconds: float,
     repair: str,
@@ -112,13 +166,12 @@ def read_repaired_audio(
     start_seconds: float = 0.0,
     audio_mask: str = "",
 ) -> Waveform:
-    """Same as `files.read_audio`, repaired by the method `repair`; also of samples. Raises FileError, of masks too."""
-    whole, rate_hz = _audio(given, clip_seconds, repair, crop, start_seconds, audio_mask)
-    return waveform_from_array(whole.values, rate_hz, sample_rate_hz, clip_seconds, crop)
+    """Same as `files.read_audio`, repaired by the method `repair`. Raises FileError, of masks too."""
+    return mended_audio(given, sample_rate_hz, clip_seconds, repair, crop, start_seconds, audio_mask).values
 
 
 def audio_damage(
-    given: Source | Sound,
+    given: GivenSound,
     sample_rate_hz: int,
     clip_seconds: float,
     repair: str,
@@ -131,31 +184,43 @@ def audio_damage(
     return np.array([whole.share, whole.uncertainty])
 
 
+def mended_audio(
+    given: GivenSound,
+    sample_rate_hz: int,
+    clip_seconds: float,
+    repair: str,
+    crop: str = "start",
+    start_seconds: float = 0.0,
+    audio_mask: str = "",
+) -> Mended:
+    """Both at once."""
+    whole, rate_hz = _audio(given, clip_seconds, repair, crop, start_seconds, audio_mask)
+    wave = waveform(whole.values, rate_hz, sample_rate_hz, clip_seconds, crop, name_of(given))
+    return Mended(wave, whole.share, whole.uncertainty)
+
+
 def _audio(
-    given: Source | Sound, clip_seconds: float, repair: str, crop: str, start_seconds: float, mask: str
-) -> tuple[Repaired, int]:
-    if isinstance(given, tuple):
-        name, (samples, rate_hz) = "array", given
-        start, samples = start_seconds, samples[round(start_seconds * rate_hz) :]
-    else:
-        name, (samples, rate_hz, start) = name_of(given), read_samples(given, clip_seconds, crop, start_seconds)
-    mono = mixed(samples, rate_hz, name)
-    gaps = audio_gaps(mono, rate_hz)
+    given: GivenSound, clip_seconds: float, repair: str, crop: str, start_seconds: float, mask: str
+) -> tuple[Repaired, float]:
+    samples, rate_hz, start, name = excerpt(given, clip_seconds, crop, start_seconds)
+    mono = mixed(samples, name)
+    gaps = audio_gaps(mono, round(rate_hz))
     for first, last in _masked_seconds(mask, name):
         gaps[max(round((first - start) * rate_hz), 0) : max(round((last - start) * rate_hz), 0)] = True
     if gaps.all():
         raise NothingLeftError(name, "every sample is masked or not a number")
-    return repair_audio(mono, rate_hz, gaps, repair), rate_hz
+    return repair_audio(mono, round(rate_hz), gaps, repair), rate_hz
 
 
 def _masked_seconds(mask: str, name: str) -> NDArray[np.float64]:
     """(gaps, 2) start and end in seconds."""
     if not mask:
         return np.zeros((0, 2))
+    if not os.path.exists(as_path(mask)):
+        raise FileError(mask, f"the mask of {name} does not exist")
+    path = ordinary_file(mask)
     try:
-        found = pd.read_csv(mask)[["start_seconds", "end_seconds"]].to_numpy(np.float64)
-    except FileNotFoundError as error:
-        raise FileError(mask, f"the mask of {name} does not exist") from error
+        found = pd.read_csv(path)[["start_seconds", "end_seconds"]].to_numpy(np.float64)
     except (OSError, ValueError, KeyError) as error:
         wanted = "a CSV file with the columns start_seconds and end_seconds"
         raise FileError(mask, f"the mask of {name} is not {wanted} ({error})") from error

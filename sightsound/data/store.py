@@ -5,6 +5,8 @@ Rows are kept in memory, or on disk (`data.disk`), where the next run finds them
 
 from __future__ import annotations
 
+import hashlib
+import math
 import os
 import zlib
 from collections.abc import Callable, Iterator
@@ -18,12 +20,14 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sightsound.data.disk import DiskStore, StoredRows
+from sightsound.data.cache import cache_folder
+from sightsound.data.disk import DiskStore, StoredRows, TemporaryRows
 from sightsound.data.files import FULL_SCALE
-from sightsound.data.reading import MISSING, Item, Reading, read_chunk, write_chunk
+from sightsound.data.reading import MISSING, Chunk, Item, Reading, read_chunk, write_chunk
 from sightsound.data.table import Rejected, Table
 from sightsound.progress import notice, progress_bar
 
+MEMORY_BYTES = 2**27  # of rows that are held in memory; more are put on disk
 CHUNK = 256  # files read before the result is handed on, so that memory stays flat
 WORTH_PROCESSES = 2000  # files; below this threads are done before worker processes have started
 
@@ -41,18 +45,28 @@ class Store(NamedTuple):
     Attributes:
         values: a blank, then a row for each distinct file; waveforms in 16 bits.
         entry: (rows,) the position in `values` for each row of the table; 0, the blank, where it has no file.
+        noted: (1 + n,) uint8, what is remarkable about each; None where the values are on disk, or nobody looked.
     """
 
     values: Values
     entry: Tensor
+    noted: NDArray[np.uint8] | None = None
 
     def checksums(self) -> NDArray[np.uint32]:
         """(rows,) CRC-32 of what each row of the table holds; 0 where it has no file."""
-        if isinstance(self.values, StoredRows):
+        if isinstance(self.values, StoredRows | TemporaryRows):
             of_values = self.values.checksums
         else:
             of_values = np.array([zlib.crc32(row) for row in np.asarray(self.values)], np.uint32)
         found: NDArray[np.uint32] = np.where(self.entry > 0, of_values[self.entry], 0)
+        return found
+
+    def flags(self) -> NDArray[np.uint8]:
+        """(rows,) what is remarkable about the file of each row of the table (`data.remarks`)."""
+        of_values = self.values.flags if isinstance(self.values, StoredRows | TemporaryRows) else self.noted
+        if of_values is None:
+            of_values = np.zeros(len(self.values), np.uint8)
+        found: NDArray[np.uint8] = np.where(self.entry > 0, of_values[self.entry], 0).astype(np.uint8)
         return found
 
     def read(self, entry: Tensor) -> Tensor:
@@ -68,7 +82,8 @@ def read_store(table: Table, reading: Reading, title: str, folder: Path | None =
         table: the rows.
         reading: how.
         title: of the progress bar.
-        folder: where the rows are kept for the next run; None: in memory.
+        folder: where the rows are kept for the next run; None: in memory, or where they are many in a file of the
+            cache that goes with the store.
 
     Returns:
         the store, and the table's rows whose file cannot be read; in the store these have no file, and neither have
@@ -79,10 +94,13 @@ def read_store(table: Table, reading: Reading, title: str, folder: Path | None =
     """
     items, codes = distinct(table, reading.columns)
     values: Values
-    if folder is None:
-        found, values, failures = _in_memory(table, items, reading, title)
-    else:
+    noted = None
+    if folder is not None:
         found, values, failures = _on_disk(table, items, reading, title, folder)
+    elif len(items) * math.prod(reading.shape) * np.dtype(reading.dtype).itemsize > MEMORY_BYTES:
+        found, values, failures = _for_now(table, items, reading, title)
+    else:
+        found, values, noted, failures = _in_memory(table, items, reading, title)
     entry = np.where(codes >= 0, found[codes], 0) if len(items) else np.zeros(len(codes), np.int64)
     bad = np.flatnonzero(np.isin(codes, [i for i, reason in failures.items() if reason != MISSING]))
     numbers, names = table.frame["row"].to_numpy(), table.frame[reading.columns[0]].to_numpy()
@@ -90,7 +108,7 @@ def read_store(table: Table, reading: Reading, title: str, folder: Path | None =
         int(numbers[i]): Rejected(int(numbers[i]), table.shown(names[i]), failures[codes[i]], reading.columns[0])
         for i in bad
     }
-    return Store(values, torch.from_numpy(entry)), list(rejected.values())
+    return Store(values, torch.from_numpy(entry), noted), list(rejected.values())
 
 
 def distinct(table: Table, columns: list[str]) -> tuple[list[Item], NDArray[np.int64]]:
@@ -105,16 +123,37 @@ def distinct(table: Table, columns: list[str]) -> tuple[list[Item], NDArray[np.i
 
 def _in_memory(
     table: Table, items: list[Item], reading: Reading, title: str
-) -> tuple[NDArray[np.int64], Tensor, dict[int, str]]:
-    values = [np.zeros((1, *reading.shape), reading.dtype)]
+) -> tuple[NDArray[np.int64], Tensor, NDArray[np.uint8], dict[int, str]]:
+    values, flags = [np.zeros((1, *reading.shape), reading.dtype)], [np.zeros(1, np.uint8)]
     failures: dict[int, str] = {}
+    for start, chunk in _chunks_read(table, items, reading, title):
+        values.append(chunk.rows)
+        flags.append(chunk.flags)
+        failures |= {start + i: reason for i, reason in chunk.reasons.items()}
+    return _found(items, failures), torch.from_numpy(np.concatenate(values)), np.concatenate(flags), failures
+
+
+def _for_now(
+    table: Table, items: list[Item], reading: Reading, title: str
+) -> tuple[NDArray[np.int64], TemporaryRows, dict[int, str]]:
+    values = TemporaryRows(cache_folder() / "now", reading.shape, reading.dtype)
+    failures: dict[int, str] = {}
+    for start, chunk in _chunks_read(table, items, reading, title):
+        values.append(chunk.rows, chunk.flags)
+        failures |= {start + i: reason for i, reason in chunk.reasons.items()}
+    return _found(items, failures), values, failures
+
+
+def _chunks_read(table: Table, items: list[Item], reading: Reading, title: str) -> Iterator[tuple[int, Chunk]]:
     calls = (delayed(read_chunk)(reading, paths) for paths in _chunks(table, items, np.arange(len(items))))
-    for start, (rows, reasons) in _parallel(calls, len(items), title):
-        values.append(rows)
-        failures |= {start + i: reason for i, reason in reasons.items()}
+    yield from _parallel(calls, len(items), title)
+
+
+def _found(items: list[Item], failures: dict[int, str]) -> NDArray[np.int64]:
+    """The position of each item's row after the blank; 0 for those that cannot be read."""
     found = np.arange(1, len(items) + 1)
     found[list(failures)] = 0
-    return found, torch.from_numpy(np.concatenate(values)), failures
+    return found
 
 
 def _on_disk(
@@ -134,12 +173,12 @@ def _on_disk(
                 delayed(write_chunk)(reading, paths, store.rows_file, first + CHUNK * number)
                 for number, paths in enumerate(_chunks(table, items, missing))
             )
-            for start, (checksums, reasons) in _parallel(calls, len(missing), title):
+            for start, (checksums, chunk) in _parallel(calls, len(missing), title):
                 part = missing[start : start + len(checksums)]
                 written = keys[part]
-                written[list(reasons)] = 0
-                store.record(written, checksums)
-                failures |= {int(part[i]): reason for i, reason in reasons.items()}
+                written[list(chunk.reasons)] = 0
+                store.record(written, checksums, chunk.flags)
+                failures |= {int(part[i]): reason for i, reason in chunk.reasons.items()}
         found = store.find(keys)
     return found, StoredRows(store), failures
 
@@ -189,12 +228,15 @@ def derive(
 def fingerprints(table: Table, items: list[Item]) -> NDArray[np.uint64]:
     """64 bits of each file's absolute path, size and time of writing, and of what else tells its rows apart.
 
-    Never 0, which is the blank's.
+    Of bytes, of what they are. Never 0, which is the blank's.
     """
-    root = os.path.abspath(table.root)
     known = np.empty(len(items), object)
     for i, (name, *more) in enumerate(items):
-        path = os.path.join(root, name)
+        source = table.source(name)
+        if isinstance(source, bytes):
+            known[i] = f"{hashlib.sha256(source).hexdigest()}|{more}"
+            continue
+        path = os.path.abspath(source)
         try:
             status = os.stat(path)
             masks = [os.stat(mask).st_mtime_ns for mask in more if isinstance(mask, str) and os.path.isfile(mask)]
@@ -205,10 +247,10 @@ def fingerprints(table: Table, items: list[Item]) -> NDArray[np.uint64]:
 
 
 def _chunks(table: Table, items: list[Item], positions: NDArray[np.int64]) -> Iterator[list[Item]]:
-    """The items at these positions, with the paths of their files, `CHUNK` at a time."""
+    """The items at these positions, with the paths or the bytes of their files, `CHUNK` at a time."""
     for start in range(0, len(positions), CHUNK):
-        chosen = [items[i] for i in positions[start : start + CHUNK]]
-        yield [(str(table.path(name)), *more) for name, *more in chosen]
+        chosen = [(table.source(items[i][0]), *items[i][1:]) for i in positions[start : start + CHUNK]]
+        yield [(str(source) if isinstance(source, Path) else source, *more) for source, *more in chosen]
 
 
 def _parallel(calls: Iterator[Any], files: int, title: str) -> Iterator[tuple[int, Any]]:

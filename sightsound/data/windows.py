@@ -12,6 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sightsound.data.table import Table
+from sightsound.errors import ConfigError, TableError
+
+MOST_CLIPS = 1_000_000  # of one sound
 
 
 def clip_starts(seconds: float, clip_seconds: float, step_seconds: float) -> list[float]:
@@ -19,9 +22,17 @@ def clip_starts(seconds: float, clip_seconds: float, step_seconds: float) -> lis
 
     Every step begins one until a clip reaches the end of the sound; that last one is padded with silence. A sound no
     longer than a clip is one clip.
+
+    Raises:
+        ConfigError: more clips than can be answered.
     """
     beyond = seconds - clip_seconds
     count = 1 + max(math.ceil(round(beyond / step_seconds, 6)), 0)  # rounded: 0.3 / 0.1 is not to be 2.9999999
+    if count > MOST_CLIPS:
+        raise ConfigError(
+            f"a sound of {seconds:g} s in steps of {step_seconds:g} s gives {count} clips; the limit is {MOST_CLIPS}. "
+            "Take longer steps (--audio.step-seconds), or cut the file."
+        )
     return [i * step_seconds for i in range(count)]
 
 
@@ -35,8 +46,16 @@ def cut(table: Table, seconds: NDArray[np.floating], clip_seconds: float, step_s
         seconds: (rows,) length of each row's sound, 0 where it has none.
         clip_seconds: length of a clip.
         step_seconds: from the start of one clip to the next.
+
+    Raises:
+        TableError: a sound gives more clips than can be answered.
     """
-    starts = [clip_starts(float(length), clip_seconds, step_seconds) for length in seconds]
+    starts = []
+    for length, row, file in zip(seconds, table.frame["row"], table.frame["audio"], strict=True):
+        try:
+            starts.append(clip_starts(float(length), clip_seconds, step_seconds))
+        except ConfigError as error:
+            raise TableError(f"{table.name}, row {row}: {file}: {error}") from error
     counts = np.array([len(of_row) for of_row in starts], int)
     frame = table.frame.loc[table.frame.index.repeat(counts)].copy()
     alone = (frame["group"] == "") & (np.repeat(counts, counts) > 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -130,7 +130,7 @@ def svg(figure: Figure) -> Markup:
     """A figure as text to stand in a page; what is written in it is no formula, though a class be called $x^2$."""
     file = io.StringIO()
     for written in figure.findobj(Text):
-        cast(Text, written).set_parse_math(False)
+        written.set_parse_math(False)
     with rc_context({"text.parse_math": False}):  # of ticks that are made while it is drawn
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = file.getvalue()

@@ -55,7 +55,7 @@ def write_report(classifier: Classifier, table: Table, run: Path) -> Path:
             name: confusion_figure(numbers["confusion"], classifier.labels) for name, numbers in subsets.items()
         },
         trust=trust_figure(subsets),
-        samples=[_sample(classifier, table, row, label) for row, label in _chosen(run).items()],
+        samples=[_sample(classifier, table, row) for row in _chosen(run)],
     )
 
 
@@ -71,24 +71,23 @@ def _history(run: Path) -> dict[str, pd.DataFrame]:
     return history
 
 
-def _chosen(run: Path) -> dict[int, str]:
-    """Row -> true label of the samples to show: up to half of them wrong ones, drawn by a fixed seed."""
+def _chosen(run: Path) -> list[int]:
+    """The rows of the samples to show: up to half of them wrong ones, drawn by a fixed seed."""
     rows = pd.read_csv(run / "predictions.csv", index_col="row", dtype=str, keep_default_na=False)
     rows.index = rows.index.astype(int)
     wrong = rows[rows["label"] != rows["predicted"]]
     wrong = wrong.sample(min(len(wrong), SAMPLES // 2), random_state=0)
     right = rows[rows["label"] == rows["predicted"]]
     right = right.sample(min(len(right), SAMPLES - len(wrong)), random_state=0)
-    chosen = pd.concat([wrong, right])
-    return dict(zip(chosen.index.tolist(), chosen["label"].tolist(), strict=True))
+    return [*wrong.index.tolist(), *right.index.tolist()]
 
 
-def _sample(classifier: Classifier, table: Table, row: int, label: str) -> dict[str, Any]:
+def _sample(classifier: Classifier, table: Table, row: int) -> dict[str, Any]:
     """Everything the page shows of one row."""
     files = {m: str(table.frame.loc[row, m]) for m in classifier.config.modalities}
     given = {m: table.source(file) for m, file in files.items() if file}
     prediction: Prediction = classifier.predict(given.get("image"), given.get("audio"))
-    sample: dict[str, Any] = {"row": row, "label": label, "prediction": prediction}
+    sample: dict[str, Any] = {"row": row, "label": table.frame.loc[row, "label"], "prediction": prediction}
     sample["alone"] = {m: max(said.items(), key=lambda item: item[1]) for m, said in prediction.per_modality.items()}
     if "image" in given:
         sample["image"] = image_uri(classifier, given["image"])

@@ -18,6 +18,7 @@ from sightsound.config import Config, filling_policies
 from sightsound.data.batches import Rows
 from sightsound.data.cache import prepared_folder
 from sightsound.data.cautions import cautions
+from sightsound.data.remarks import sentences
 from sightsound.data.splits import SHARES, split
 from sightsound.data.store import read_store
 from sightsound.data.table import Rejected, Table, dropped_rows, incomplete_rows
@@ -103,7 +104,9 @@ def check(table: Table, config: Config, run: Path, labelled: bool = True) -> Che
         raise TableError(_reported(rejected, table.name, run))
     asked, config = config, fill_in(config, infos)
     warnings += cuts(asked, config, infos)
-    every, undecodable = prepare_rows(clips(table, config, keep=True), config, None, keep=True)
+    whole = clips(table, config, keep=True)
+    every, undecodable = prepare_rows(whole, config, None, keep=True)
+    warnings += sentences(every.stores, whole)
     if undecodable:
         rejected += undecodable
         table = table.without({bad.row for bad in undecodable})

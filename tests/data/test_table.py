@@ -221,10 +221,16 @@ def test_a_cell_with_many_values_is_said_with_its_row(value: object, column: str
 
 def test_paths_of_other_systems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    (tmp_path / "odd\\name.png").touch()
+    make_files(tmp_path, "odd\\name.png", "sub/1.png")
     given = ["sub\\1.png", "~/2.png", f"file://{tmp_path}/3%20a.png", "odd\\name.png", "plain.png"]
     pd.DataFrame({"image": given, "label": "a"}).to_csv(tmp_path / "t.csv", index=False)
-    expected = ["sub/1.png", f"{tmp_path}/home/2.png", f"{tmp_path}/3 a.png", "odd\\name.png", "plain.png"]
+    expected = [
+        f"{tmp_path}/sub/1.png",
+        f"{tmp_path}/home/2.png",
+        f"{tmp_path}/3 a.png",
+        f"{tmp_path}/odd\\name.png",
+        "plain.png",
+    ]
     assert read_table(tmp_path / "t.csv").frame["image"].tolist() == expected
 
 

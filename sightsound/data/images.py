@@ -1,0 +1,195 @@
+"""Images: a path, bytes, an open image or pixels -> (H, W, channels) uint8. What it is, its content says.
+
+A large one is made small band by band as soon as it is decoded, before anything costs more memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from sightsound.data import remarks
+from sightsound.data.depth import Scale, bands, is_deep, scale_of, to_eight_bits
+from sightsound.data.opened import Source, binary, decoding, name_of, stream
+from sightsound.data.signatures import HEAD, looks_like
+from sightsound.errors import FileError
+
+Pixels = NDArray[np.uint8]
+GivenImage = Source | Image.Image | Pixels
+
+IMAGE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
+MEGAPIXELS = 64  # a decompression bomb is a small file; the limit is on what it unpacks to
+LARGE_PIXELS = 4_000_000  # beyond, an image is made small by means of blocks before it is resized
+FINER = 2  # times the size that is asked for, down to which blocks may shrink it
+ORIENTATION = 0x0112  # the EXIF tag
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+GREY_MODES = {"1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"}
+
+
+class ImageInfo(NamedTuple):
+    """Size in pixels as a person sees it, and whether there is colour in it."""
+
+    height: int
+    width: int
+    colour: bool
+
+
+def probe_image(given: GivenImage) -> ImageInfo:
+    """Size and colour from the header alone. Raises FileError."""
+    with open_image(given) as image, decoding(given, "image"):
+        width, height = image.size
+        if orientation_of(image) >= 5:  # those that swap the sides
+            width, height = height, width
+        return ImageInfo(height, width, image.mode not in GREY_MODES)
+
+
+def read_image(given: GivenImage, height: int, width: int, channels: int) -> Pixels:
+    """Decodes, turns upright (EXIF) and resizes an image.
+
+    GIF and TIFF give their first frame, transparency lies on white, more than 8 bits become 8 (`data.depth`).
+
+    Args:
+        given: path or bytes of a PNG, JPEG, WebP, BMP, GIF or TIFF; an image of Pillow; or (H, W) or (H, W, 1, 3 or 4)
+            uint8.
+        height: of the result, in pixels.
+        width: of the result, in pixels.
+        channels: 1 grey, 3 colour.
+
+    Returns:
+        (height, width, channels) uint8.
+
+    Raises:
+        FileError: whatever is wrong with the file.
+    """
+    with open_image(given) as image, decoding(given, "image"):
+        if not isinstance(given, Image.Image):  # JPEG decodes small at once; one that someone holds stays as it is
+            image.draft("L" if channels == 1 else "RGB", (2 * width, 2 * height))
+        image.load()
+        orientation = orientation_of(image)
+        flat = turned(_flat(image, *((width, height) if orientation >= 5 else (height, width))), orientation)
+        return fitted(flat, height, width, channels)
+
+
+def image_from_array(array: NDArray[Any], height: int, width: int, channels: int) -> Pixels:
+    """Same as `read_image` for pixels in memory, (H, W) or (H, W, 1, 3 or 4) uint8. Raises FileError."""
+    return read_image(array, height, width, channels)
+
+
+def picture_of(array: NDArray[Any]) -> Image.Image:
+    """Pixels in memory, (H, W) or (H, W, 1, 3 or 4) uint8. Raises FileError."""
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
+        raise FileError("array", f"an image is (H, W) or (H, W, 1, 3 or 4) uint8, not {array.shape} {array.dtype}")
+    if array.size == 0:
+        raise FileError("array", f"the image has no pixels: {array.shape}")
+    return Image.fromarray(array.squeeze(2) if array.ndim == 3 and array.shape[2] == 1 else array)
+
+
+@contextlib.contextmanager
+def open_image(given: GivenImage) -> Iterator[Image.Image]:
+    """An image whose pixels are not decoded yet; one of the caller's stays open. Raises FileError."""
+    if isinstance(given, Image.Image):
+        _check_size(given, name_of(given))
+        yield given
+        return
+    image = picture_of(given) if isinstance(given, np.ndarray) else _opened(given)
+    with image:
+        _check_size(image, name_of(given))
+        yield image
+
+
+def _opened(source: Source) -> Image.Image:
+    opened = stream(source)
+    try:
+        return Image.open(opened, formats=IMAGE_FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise FileError(name_of(source), f"the image is larger than the limit of {MEGAPIXELS} megapixels") from error
+    except Exception as error:  # Pillow's readers raise a dozen kinds for content that is not theirs
+        kinds = "PNG, JPEG, WebP, BMP, GIF or TIFF"
+        reason = f"this is no image ({kinds}); it {looks_like(_head(opened))}"
+        raise FileError(name_of(source), reason) from error
+
+
+def _head(opened: str | io.BytesIO) -> bytes:
+    with binary(opened) as file:
+        return file.read(HEAD)
+
+
+def _check_size(image: Image.Image, name: str) -> None:
+    if image.width * image.height > MEGAPIXELS * 1_000_000:
+        size = f"{image.width} x {image.height} pixels"
+        raise FileError(name, f"the image has {size}; the limit is {MEGAPIXELS} megapixels. Make it smaller first.")
+    if not image.width * image.height:
+        raise FileError(name, f"the image has no pixels: {image.height} x {image.width}")
+
+
+def orientation_of(image: Image.Image) -> int:
+    """How the camera was held, from 1 (upright) to 8, as its EXIF says."""
+    found = image.getexif().get(ORIENTATION, 1)
+    return found if found in TURNS else 1
+
+
+def turned(image: Image.Image, orientation: int) -> Image.Image:
+    """Upright."""
+    return image if orientation == 1 else image.transpose(TURNS[orientation])
+
+
+def shrinking(image: Image.Image, height: int, width: int) -> int:
+    """By how much a large image may be made smaller and still be finer than what is asked for; 1: not at all."""
+    if image.width * image.height <= LARGE_PIXELS:
+        return 1
+    return max(min(image.width // (FINER * width), image.height // (FINER * height)), 1)
+
+
+def _flat(image: Image.Image, height: int, width: int) -> Image.Image:
+    """Any mode as 8 bits without transparency, and large ones smaller."""
+    scale = scale_of(image) if is_deep(image) else None
+    factor = shrinking(image, height, width)
+    if factor == 1:
+        return eight_bits(image, scale)
+    if image.mode in ("L", "RGB") and "transparency" not in image.info:
+        return image.reduce(factor)
+    across, down = image.width // factor, image.height // factor
+    small: Image.Image | None = None
+    for top, bottom in bands(down * factor, image.width, factor):
+        band = eight_bits(image.crop((0, top, across * factor, bottom)), scale)
+        band = (band if band.mode in ("L", "RGB") else band.convert("L" if band.mode == "1" else "RGB")).reduce(factor)
+        small = small or Image.new(band.mode, (across, down))
+        small.paste(band, (0, top // factor))
+    assert small is not None  # a large image has rows
+    return small
+
+
+def fitted(image: Image.Image, height: int, width: int, channels: int) -> Pixels:
+    """(height, width, channels) uint8 of an image without transparency; remarks if all pixels are alike."""
+    mode = "L" if channels == 1 else "RGB"
+    image = image if image.mode == mode else image.convert(mode)
+    if image.size != (width, height):
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
+    pixels = np.array(image, dtype=np.uint8).reshape(height, width, channels)
+    if remarks.wanted() and (pixels[0] == pixels[0, 0]).all() and (pixels == pixels[0, 0]).all():
+        remarks.remark(remarks.Remark.CONSTANT)
+    return pixels
+
+
+def eight_bits(image: Image.Image, scale: Scale | None) -> Image.Image:
+    """Any mode as 8 bits without transparency; `scale` is of deep ones."""
+    if scale is not None:
+        return Image.fromarray(to_eight_bits(np.asarray(image), scale))
+    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+        over = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", over.size, "white"), over)
+    return image

@@ -1,0 +1,119 @@
+"""From what names a file to something that can be read: the rules for paths, and for what is no file at all.
+
+A path or bytes -> a path that is certainly an ordinary file with something in it, or a stream. Nothing is decoded here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from sightsound.errors import FileError
+
+Source = str | Path | bytes
+NO_FILES = {  # opening one of these may block for ever, and reading may never end
+    stat.S_IFDIR: "this is a folder, not a file",
+    stat.S_IFIFO: "this is a named pipe, not a file; write its content to a file first, or give the bytes in Python",
+    stat.S_IFSOCK: "this is a socket, not a file",
+    stat.S_IFCHR: "this is a device, not a file",
+    stat.S_IFBLK: "this is a device, not a file",
+}
+
+
+def name_of(given: object) -> str:
+    """What to call a file, or what stands for one, in a message."""
+    if isinstance(given, str | Path):
+        return str(given)
+    if isinstance(given, bytes):
+        return "bytes"
+    return str(getattr(given, "name", "") or getattr(given, "filename", "") or "array")
+
+
+def as_path(text: str | os.PathLike[str], root: Path = Path()) -> Path:
+    """Where a file lies that someone has named; the one place that says what counts as a path.
+
+    What exists as it is written is taken as written. Otherwise `file://` addresses of this machine and `~` are
+    resolved, and backslashes are read as separators if that names something that exists.
+
+    Args:
+        text: as written by the user.
+        root: folder that relative paths start from.
+    """
+    written = os.fspath(text)
+    path = root / written
+    if os.path.exists(path):
+        return path
+    if written[:7].lower() == "file://":
+        address = urlsplit(written)
+        if address.netloc in ("", "localhost"):
+            return Path(url2pathname(address.path))
+    if written.startswith("~"):
+        return Path(os.path.expanduser(written))
+    if "\\" in written:
+        slashed = root / written.replace("\\", "/")
+        return slashed if os.path.exists(slashed) else path
+    return path
+
+
+def ordinary_file(source: str | Path) -> str:
+    """The path of a file that can be opened without waiting. Raises FileError."""
+    path = str(source)
+    try:
+        found = as_path(source)
+        status = os.stat(found)
+    except FileNotFoundError as error:
+        raise FileError(path, "there is no such file" + _hint(path)) from error
+    except (OSError, ValueError) as error:
+        raise FileError(path, f"the file cannot be opened ({error})") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise FileError(path, NO_FILES.get(stat.S_IFMT(status.st_mode), "this is not an ordinary file"))
+    if status.st_size == 0:
+        raise FileError(path, "the file is empty (0 bytes)")
+    if not os.access(found, os.R_OK):
+        raise FileError(path, "the file cannot be opened (permission denied)")
+    return str(found)
+
+
+def _hint(path: str) -> str:
+    scheme, separator, _ = path.partition(":/")
+    remote = separator and scheme.lower() in ("http", "https", "s3", "gs", "ftp")
+    return "; addresses are not fetched: download it first, and give the path" if remote else ""
+
+
+def stream(source: Source) -> str | io.BytesIO:
+    """The source, once it is certain that there is something to read. Raises FileError."""
+    if not isinstance(source, bytes):
+        return ordinary_file(source)
+    if not source:
+        raise FileError("bytes", "there are no bytes")
+    return io.BytesIO(source)
+
+
+@contextlib.contextmanager
+def binary(opened: str | io.BytesIO) -> Iterator[BinaryIO]:
+    """What `stream` gives, from its first byte; a stream is put back to its start."""
+    if isinstance(opened, str):
+        with open(opened, "rb") as file:
+            yield file
+        return
+    opened.seek(0)
+    yield opened
+    opened.seek(0)
+
+
+@contextlib.contextmanager
+def decoding(given: object, what: str) -> Iterator[None]:
+    """Turns whatever a decoder raises for damaged content, and that is a dozen kinds, into a FileError."""
+    try:
+        yield
+    except FileError:
+        raise
+    except Exception as error:
+        raise FileError(name_of(given), f"the {what} is damaged or cut off ({error})") from error

@@ -1,0 +1,87 @@
+"""What is remarkable about a file that can be read: it travels from the reader to the store as flags beside the row.
+
+A reader calls `remark`; whoever keeps its result collects with `noted`; `sentences` says it to people.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from sightsound.data.store import Store
+    from sightsound.data.table import Table
+
+
+class Remark(enum.IntFlag):
+    """Kinds of remarks; at most eight, as they are kept in one byte."""
+
+    CONSTANT = 1  # all pixels of an image are alike, or a sound is silent
+    CANCELLED = 2  # the channels of a sound cancel each other; the louder one was taken
+    GUESSED = 4  # an image does not say which values are black and white (see `data.depth`)
+
+
+WORDS = {
+    ("image", Remark.CONSTANT): "hold one single colour",
+    ("audio", Remark.CONSTANT): "are silent",
+    ("audio", Remark.CANCELLED): "have channels that cancel each other, so the louder one was taken",
+    ("image", Remark.GUESSED): "do not say which values are black and white, so that was guessed from their range",
+}
+_collected: ContextVar[list[Remark] | None] = ContextVar("collected", default=None)
+
+
+def wanted() -> bool:
+    """Whether someone collects remarks; if not, what costs time need not be looked for."""
+    return _collected.get() is not None
+
+
+def remark(kind: Remark) -> None:
+    """Says something about the file that is being read; nothing happens where nobody collects."""
+    collected = _collected.get()
+    if collected is not None:
+        collected.append(kind)
+
+
+@contextlib.contextmanager
+def noted() -> Iterator[list[Remark]]:
+    """Collects the remarks of everything that is read within, by this thread."""
+    found: list[Remark] = []
+    token = _collected.set(found)
+    try:
+        yield found
+    finally:
+        _collected.reset(token)
+
+
+def sentences(stores: Mapping[str, Store], table: Table) -> list[str]:
+    """What is to be said of a table's files, one sentence for each kind of remark.
+
+    Args:
+        stores: per modality, over the rows of the table.
+        table: the rows; where sounds are cut, a row for each clip.
+    """
+    said = []
+    for modality, store in stores.items():
+        entry = store.entry.numpy()
+        first = {int(e): i for i, e in reversed(list(enumerate(entry))) if e > 0}  # the first row of each file
+        flags = store.flags()
+        clips = modality == "audio" and "start_seconds" in table.frame
+        noun = {"image": "images", "audio": "clips of sounds" if clips else "sounds"}[modality]
+        for (of, kind), words in WORDS.items():
+            rows = [i for i in sorted(first.values()) if flags[i] & kind] if of == modality else []
+            if rows:
+                row = table.frame.iloc[rows[0]]
+                where = f"{row[modality]} (row {row['row']}"
+                where += f", at {row['start_seconds']:g} s)" if clips else ")"
+                said.append(f"{len(rows)} of {len(first)} {noun} {words}, for instance {where}.")
+    return said
+
+
+def packed(found: list[Remark]) -> int:
+    """Remarks as one byte."""
+    return int(np.bitwise_or.reduce(np.array(found, np.uint8))) if found else 0

@@ -1,0 +1,256 @@
+"""Sounds: a path, bytes, samples or an open sound -> a float32 waveform. What it is, its content says.
+
+libsndfile reads WAV, FLAC, OGG and MP3, PyAV the others; what a header says of the length is checked first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Iterator
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from sightsound.data.claims import Claim, Spliced, checked
+from sightsound.data.containers import Track
+from sightsound.data.opened import Source, binary, decoding, name_of, stream
+from sightsound.data.signatures import HEAD, container, looks_like
+from sightsound.data.waveforms import Waveform, check_length, mixed, skipped, waveform
+from sightsound.errors import FileError
+
+BLOCK = 65536  # samples decoded at once where one clip follows the other
+MOST_FRAMES = 2**40  # that a header may say; libsndfile gives 2**63 where it does not know
+MOST_HZ = 10_000_000
+MOST_VALUES = 2**29  # samples times channels in memory at once, 2 GiB
+LONG_SECONDS = 60.0  # from which on the last sample is looked for, before a length is believed
+LOST_SECONDS = 0.1  # of an MP3 that its decoder may swallow, for its delay or a first frame that is not whole
+
+
+class Sound:
+    """An open sound, whose samples are read by their place; one clip after the other is one pass.
+
+    Args:
+        name: for messages.
+        rate_hz: of the samples.
+        frames: how many samples there are of each channel.
+    """
+
+    channels = 1
+
+    def __init__(self, name: str, rate_hz: float, frames: int) -> None:
+        self.name, self.rate_hz, self.frames = name, rate_hz, frames
+        self._start = 0  # of what is kept
+        self._kept = np.zeros((0, 1), np.float32)
+        if not frames:
+            raise FileError(name, "the sound has no samples")
+        if not 0 < rate_hz <= MOST_HZ:
+            raise FileError(name, f"the sound has {rate_hz:g} samples a second; the limit is {MOST_HZ}")
+
+    @property
+    def seconds(self) -> float:
+        """The length."""
+        return float(self.frames / self.rate_hz)
+
+    def read(self, start: int, count: int) -> NDArray[np.float32]:
+        """(n, channels) samples from a place on; fewer at the end. Raises FileError."""
+        count = max(min(count, self.frames - start), 0)
+        if count * self.channels > MOST_VALUES:
+            raise FileError(
+                self.name,
+                f"{count / self.rate_hz:.0f} s of {self.channels} channel(s) at {self.rate_hz:g} Hz do not fit into "
+                "memory; take shorter clips: --audio.clip-seconds",
+            )
+        end = self._start + len(self._kept)
+        with decoding(self.name, "sound"):
+            if len(self._kept) and self._start <= start <= end:
+                kept = self._kept[start - self._start :]
+                if start + count > end:
+                    more = self._forward(max(start + count - end, BLOCK))
+                    kept = np.concatenate([kept, more])
+            else:
+                self._go(start)
+                kept = self._forward(count)
+        self._start, self._kept = start, kept
+        return kept[:count]
+
+    def look_at_end(self) -> None:
+        """Raises FileError where a long sound does not have its last sample, as its length is a mere claim."""
+        if self.seconds > LONG_SECONDS and not len(self.read(self.frames - 1, 1)):
+            raise FileError(self.name, f"the sound is cut off: it ends before its {self.frames} samples")
+
+    def lost(self, there: int, wanted: int) -> str:
+        """Why fewer samples than there should be are a fault; "" where they are not."""
+        return f"the sound is cut off: {there} of {wanted} samples are there" if there < wanted else ""
+
+    def _go(self, start: int) -> None:
+        raise NotImplementedError
+
+    def _forward(self, count: int) -> NDArray[np.float32]:
+        raise NotImplementedError
+
+
+class FileSound(Sound):
+    """What libsndfile reads."""
+
+    def __init__(self, name: str, file: soundfile.SoundFile, exact: bool) -> None:
+        super().__init__(name, file.samplerate, file.frames)
+        self.file, self.exact, self.channels = file, exact, file.channels
+
+    def lost(self, there: int, wanted: int) -> str:
+        """See `Sound`; of an MP3 the decoder may swallow a little."""
+        little = not self.exact and wanted - there <= LOST_SECONDS * self.rate_hz
+        return "" if little else super().lost(there, wanted)
+
+    def _go(self, start: int) -> None:
+        if start != self.file.tell():
+            self.file.seek(start)
+
+    def _forward(self, count: int) -> NDArray[np.float32]:
+        return np.asarray(self.file.read(count, dtype="float32", always_2d=True))
+
+
+class TrackSound(Sound):
+    """What PyAV reads: forwards only, so that going back begins anew."""
+
+    def __init__(self, name: str, track: Track) -> None:
+        super().__init__(name, track.rate_hz, track.frames)
+        self.track, self.blocks, self.place = track, track.blocks(), 0
+        self.left = next(self.blocks, np.zeros((0, 1), np.float32))
+        self.channels = self.left.shape[1]
+
+    def lost(self, there: int, wanted: int) -> str:
+        """Never: encoders add silence at both ends, which counts in the length; what is cut off `Track` tells."""
+        return ""
+
+    def _go(self, start: int) -> None:
+        if start < self.place:
+            self.blocks, self.place, self.left = self.track.blocks(), 0, self.left[:0]
+        while self.place < start and len(self._forward(min(start - self.place, BLOCK))):
+            pass
+
+    def _forward(self, count: int) -> NDArray[np.float32]:
+        parts, there = [self.left], len(self.left)
+        while there < count and len(block := next(self.blocks, self.left[:0])):
+            parts.append(block)
+            there += len(block)
+        whole = np.concatenate(parts)
+        self.left, found = whole[count:], whole[:count]
+        self.place += len(found)
+        return found
+
+
+class ArraySound(Sound):
+    """Samples (N,) or (N, channels) float in memory."""
+
+    def __init__(self, samples: NDArray[Any], rate_hz: float) -> None:
+        super().__init__("array", rate_hz, len(samples))
+        self.samples = samples
+
+    def read(self, start: int, count: int) -> NDArray[Any]:
+        """(n,) or (n, channels)."""
+        return self.samples[start : start + count]
+
+
+GivenSound = Source | Sound | tuple[NDArray[Any], float]
+
+
+@contextlib.contextmanager
+def open_sound(given: GivenSound) -> Iterator[Sound]:
+    """A sound whose samples are not decoded yet; one that is open already stays open. Raises FileError."""
+    if isinstance(given, Sound):
+        yield given
+    elif isinstance(given, tuple):
+        yield ArraySound(*given)
+    else:
+        with contextlib.ExitStack() as closing:
+            yield _opened(given, closing)
+
+
+def _opened(source: Source, closing: contextlib.ExitStack) -> Sound:
+    name, opened = name_of(source), stream(source)
+    with binary(opened) as file:
+        head = file.read(HEAD)
+        kind, claim = container(head), Claim()
+        if not kind:
+            claim = checked(file)
+    if claim.fault:
+        raise FileError(name, claim.fault)
+    if kind:
+        return TrackSound(name, Track(closing.enter_context(binary(opened)), kind, name))
+    try:
+        file_like = _spliced(claim, closing.enter_context(binary(opened))) if claim.head else opened
+        sound = closing.enter_context(soundfile.SoundFile(file_like))
+    except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
+        kinds = "WAV, FLAC, OGG or MP3; MP4, M4A, AAC, WebM or AMR with the extra `video`"
+        raise FileError(name, f"this is no sound ({kinds}); it {looks_like(head)}") from error
+    if sound.frames > MOST_FRAMES:
+        return TrackSound(name, Track(closing.enter_context(binary(opened)), "ogg", name))
+    return FileSound(name, sound, claim.exact)
+
+
+def _spliced(claim: Claim, file: BinaryIO) -> io.RawIOBase:
+    return Spliced(claim.head, file, claim.skip)
+
+
+def probe_audio(given: GivenSound) -> float:
+    """Length in seconds. Where the header does not say it, or cannot be trusted, the file is looked through.
+
+    Raises FileError.
+    """
+    with open_sound(given) as sound:
+        sound.look_at_end()
+        return sound.seconds
+
+
+class Excerpt(NamedTuple):
+    """Decoded samples (N,) or (N, channels) float at `rate_hz`, which begin so far into the sound `name`."""
+
+    samples: NDArray[Any]
+    rate_hz: float
+    start_seconds: float
+    name: str
+
+
+def excerpt(given: GivenSound, clip_seconds: float, crop: str, start_seconds: float) -> Excerpt:
+    """The samples that a clip is made of; arguments and errors as in `read_audio`."""
+    with open_sound(given) as sound:
+        rate = sound.rate_hz
+        wanted = int(np.ceil(clip_seconds * rate))
+        before = round(start_seconds * rate)
+        check_length(sound.frames, rate, sound.name)
+        start = before + skipped(sound.frames - before - wanted, crop)
+        samples = sound.read(start, wanted)
+        whole = max(min(wanted, sound.frames - start), 0)
+        if fault := sound.lost(len(samples), whole):
+            raise FileError(sound.name, fault)
+        if not len(samples):  # the last clip begins in what the decoder swallowed
+            samples = np.zeros((max(whole, 1), sound.channels), np.float32)
+    return Excerpt(samples, rate, start / rate, sound.name)
+
+
+def read_audio(
+    given: GivenSound, sample_rate_hz: int, clip_seconds: float, crop: str = "start", start_seconds: float = 0.0
+) -> Waveform:
+    """Decodes, mixes to mono, resamples, and cuts or pads a sound.
+
+    Args:
+        given: path or bytes of a sound of any rate and number of channels; samples (N,) or (N, channels) float and
+            their rate in Hz; or an open sound.
+        sample_rate_hz: of the result.
+        clip_seconds: length of the result. A shorter sound is padded with silence at its end.
+        crop: which part of a longer sound is kept: start, center or end.
+        start_seconds: what lies before is left out.
+
+    Returns:
+        (N,) float32 in [-1, 1], N = clip_seconds * sample_rate_hz, in steps of 16 bits. A sound louder than full scale
+        is scaled down.
+
+    Raises:
+        FileError: whatever is wrong with the file.
+    """
+    part = excerpt(given, clip_seconds, crop, start_seconds)
+    mono = mixed(part.samples, part.name)
+    return waveform(mono, part.rate_hz, sample_rate_hz, clip_seconds, crop, part.name)

@@ -1,0 +1,174 @@
+"""What a person holds in Python as something to read: Pillow images, tensors, arrays, lists, open files, dictionaries.
+
+Where it is not certain what the numbers mean, a `FileError` says what is accepted.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from sightsound.data.depth import guessed, to_eight_bits
+from sightsound.data.images import GivenImage
+from sightsound.data.opened import Source, as_path
+from sightsound.data.sounds import GivenSound, Sound
+from sightsound.errors import FileError
+
+CHANNELS = (1, 3, 4)  # of an image
+MOST_CHANNELS, LONGER = 8, 32  # of a sound; by so much it has more samples than channels
+FULL = {"int16": 2.0**15, "int32": 2.0**31}
+IMAGES = (
+    "an image is a path, bytes, an open file, a Pillow image, {'bytes' or 'path' or 'array': ...}, or an array, tensor "
+    "or list (H, W), (H, W, channels) or (channels, H, W) with 1, 3 or 4 channels, of whole numbers from 0 to 255 or "
+    "floats from 0 to 1"
+)
+SOUNDS = (
+    "a sound is a path, bytes, an open file, {'bytes' or 'path' or 'array' and 'sampling_rate': ...}, or "
+    "(samples, rate_hz), samples (N,), (N, channels) or (channels, N) with up to 8 channels, float in -1 to 1 or "
+    "int16, int32, uint8"
+)
+
+
+def given_image(value: Any) -> GivenImage:
+    """Whatever stands for an image, as `read_image` takes it. Raises FileError."""
+    if isinstance(value, dict):
+        return given_image(_of_dictionary(value, IMAGES))
+    if isinstance(value, Image.Image):
+        return value
+    source = _source(value)
+    return _pixels(_array(value, IMAGES), _is_tensor(value)) if source is None else source
+
+
+def given_audio(value: Any) -> GivenSound:
+    """Whatever stands for a sound, as `read_audio` takes it. Raises FileError."""
+    if isinstance(value, Sound):
+        return value
+    if isinstance(value, dict):
+        found = _of_dictionary(value, SOUNDS)
+        if found is value.get("array"):
+            return given_audio((found, value.get("sampling_rate", value.get("sample_rate"))))
+        return given_audio(found)
+    if hasattr(value, "get_all_samples"):  # a decoder of torchcodec, as `datasets` gives it
+        every = value.get_all_samples()
+        return given_audio((every.data, every.sample_rate))
+    if _is_pair(value):
+        return _samples(_array(value[0], SOUNDS)), _rate(value[1])
+    source = _source(value)
+    if source is None:
+        shape = np.shape(_array(value, SOUNDS))
+        raise FileError("array", f"samples {shape} alone do not say how fast they are: give (samples, rate_hz)")
+    return source
+
+
+def _source(value: Any) -> Source | None:
+    """A path or the bytes of a file; None for numbers."""
+    if isinstance(value, str | os.PathLike):
+        path = as_path(value)
+        return value if isinstance(value, str | Path) and str(path) == str(value) else path
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value)
+    if hasattr(value, "read"):
+        content = value.read()
+        if not isinstance(content, bytes):
+            raise FileError(str(getattr(value, "name", "file")), 'the file is open as text: open(path, "rb")')
+        return content
+    return None
+
+
+def _of_dictionary(value: dict[str, Any], accepted: str) -> Any:
+    """Its bytes, its array or its path, the first that is there."""
+    found = [value[key] for key in ("bytes", "array", "path") if value.get(key) is not None]
+    if not found:
+        raise FileError("dictionary", f"there is nothing under bytes, array or path in {sorted(value)}; {accepted}")
+    return found[0]
+
+
+def _is_pair(value: Any) -> bool:
+    """Whether these are samples and their rate, and not two samples or two channels."""
+    if isinstance(value, tuple):
+        return len(value) == 2
+    return isinstance(value, list) and len(value) == 2 and hasattr(value[0], "__len__") != hasattr(value[1], "__len__")
+
+
+def _is_tensor(value: Any) -> bool:
+    return hasattr(value, "detach")
+
+
+def _array(value: Any, accepted: str) -> NDArray[Any]:
+    """Numbers. Raises FileError."""
+    if _is_tensor(value):
+        value = value.detach().cpu()
+        value = value.float() if str(value.dtype) == "torch.bfloat16" else value
+    try:
+        array = np.asarray(value)
+    except (ValueError, TypeError, RuntimeError) as error:  # rows of different lengths, a tensor of a strange kind
+        raise FileError(type(value).__name__, f"this cannot be read ({error}); {accepted}") from error
+    if array.dtype.kind not in "buif" or not array.ndim:
+        raise FileError(type(value).__name__, f"this cannot be read; {accepted}")
+    return array
+
+
+def _pixels(array: NDArray[Any], tensor: bool) -> NDArray[np.uint8]:
+    """(H, W), (H, W, channels) or (channels, H, W) of numbers -> the first or the second, uint8."""
+    shape, kind = array.shape, f"{array.shape} {array.dtype}"
+    if not array.size:
+        raise FileError("array", f"the image has no pixels: {shape}")
+    if array.ndim == 3:
+        first, last = shape[0] in CHANNELS, shape[2] in CHANNELS
+        if first and last and tensor and shape[0] != shape[2]:
+            raise FileError("array", f"which axis of {kind} holds the channels is not certain; {IMAGES}")
+        if first and (tensor or not last):
+            array = array.transpose(1, 2, 0)
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in CHANNELS):
+        raise FileError("array", f"{kind} is no image; {IMAGES}")
+    if array.dtype == np.uint8:
+        return np.ascontiguousarray(array)
+    if array.dtype == bool:
+        return array.astype(np.uint8) * np.uint8(255)
+    low, high = array.min(), array.max()
+    if array.dtype.kind == "f":
+        if not (low >= 0 and high <= 1):
+            raise FileError("array", f"{kind} has values from {low:g} to {high:g}; {IMAGES}")
+        return np.rint(array.astype(np.float32) * 255).astype(np.uint8)
+    if array.dtype == np.uint16:
+        return to_eight_bits(array, guessed(float(low), float(high), True, 16))
+    if low < 0 or high > 255:
+        raise FileError("array", f"{kind} has values from {low} to {high}; {IMAGES}")
+    return array.astype(np.uint8)
+
+
+def _samples(array: NDArray[Any]) -> NDArray[Any]:
+    """(N,), (N, channels) or (channels, N) of numbers -> the first or the second, float."""
+    kind = f"{array.shape} {array.dtype}"
+    if array.ndim not in (1, 2) or not array.size:
+        raise FileError("array", f"{kind} is no sound; {SOUNDS}")
+    if array.ndim == 2:
+        rows, columns = array.shape
+        if rows <= MOST_CHANNELS and columns >= LONGER * rows:
+            array = array.T
+        elif columns > MOST_CHANNELS or rows < LONGER * columns:
+            raise FileError("array", f"which axis of {kind} holds the channels is not certain; {SOUNDS}")
+    if array.dtype.kind == "f":
+        return array.astype(np.float32) if array.dtype == np.float16 else array
+    if array.dtype == np.uint8:
+        return (array.astype(np.float32) - 128) / 128
+    if array.dtype.name not in FULL:
+        raise FileError("array", f"what is full scale of {kind} is not certain; {SOUNDS}")
+    return np.asarray(array / FULL[array.dtype.name], np.float32)
+
+
+def _rate(value: Any) -> float:
+    """A positive number, whole where it is."""
+    try:
+        rate = float(value)
+    except (TypeError, ValueError):
+        rate = math.nan
+    if not (math.isfinite(rate) and rate > 0):
+        raise FileError("array", f"the rate of the samples is {value!r}; it is a positive number of Hz, as in 16000")
+    return int(rate) if rate.is_integer() else rate
