@@ -14,6 +14,7 @@ from sightsound.data.named import table_for
 from sightsound.data.sources import SourceOptions
 from sightsound.data.table import read_table
 from sightsound.pipeline import Classifier, Columns, Missing, load
+from sightsound.progress import say
 from sightsound.report.compare import write_comparison
 from sightsound.report.generalization import write_generalization
 from sightsound.report.robustness import write_robustness
@@ -33,7 +34,7 @@ def train(
     out: str | Path | None = None,
     resume: bool = False,
     config: Config | None = None,
-    say: Callable[[str], object] = print,
+    say: Callable[[str], object] = say,
     **options: Any,
 ) -> Classifier:
     """Trains a classifier on a table of images, sounds and labels.
@@ -70,7 +71,7 @@ def compare(
     out: str | Path | None = None,
     resume: bool = False,
     config: Config | None = None,
-    say: Callable[[str], object] = print,
+    say: Callable[[str], object] = say,
     **options: Any,
 ) -> Comparison:
     """Trains every fusion strategy and both single senses on a table, and recommends one.
@@ -108,7 +109,7 @@ def robustness(
     resume: bool = False,
     skip_bad_files: bool = False,
     trust: bool = False,
-    say: Callable[[str], object] = print,
+    say: Callable[[str], object] = say,
 ) -> Study:
     """Measures what a classifier is still worth when files are missing, damaged or contradict each other.
 
@@ -146,7 +147,7 @@ def generalization(
     resume: bool = False,
     skip_bad_files: bool = False,
     trust: bool = False,
-    say: Callable[[str], object] = print,
+    say: Callable[[str], object] = say,
 ) -> list[Fold]:
     """Trains anew with a classifier's configuration, to see how far it carries.
 

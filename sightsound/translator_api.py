@@ -16,6 +16,7 @@ from sightsound.data.splits import split
 from sightsound.data.table import read_table
 from sightsound.errors import ConfigError, RunError
 from sightsound.pipeline import load
+from sightsound.progress import say
 from sightsound.report.gallery import write_evaluation, write_translations
 from sightsound.studies.translation import Evaluation, TranslationOptions
 from sightsound.studies.translation import evaluate_translator as evaluate
@@ -34,7 +35,7 @@ def train_translator(
     out: str | Path | None = None,
     resume: bool = False,
     config: TranslatorConfig | None = None,
-    say: Callable[[str], object] = print,
+    say: Callable[[str], object] = say,
 ) -> Translator:
     """Trains a translator from image to sound and back, on pairs; labels are not read.
 
@@ -120,7 +121,7 @@ def evaluate_translator(
     columns: ColumnsConfig | None = None,
     out: str | Path | None = None,
     trust: bool = False,
-    say: Callable[[str], object] = print,
+    say: Callable[[str], object] = say,
 ) -> Evaluation:
     """Measures a translator on a table with labels: a classifier of real data says what it makes of translations.
 

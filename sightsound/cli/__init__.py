@@ -1,10 +1,15 @@
 """The command line: one file for each verb, imported only when it is used, so that help is instant."""
 
+import errno
 import gc
+import os
 import sys
+from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from importlib import import_module
 
 from sightsound import __version__
+from sightsound.text import Visible
 
 VERBS = {
     "demo": "train on embedded digits, seen and heard; no download",
@@ -12,10 +17,12 @@ VERBS = {
     "compare": "train every fusion strategy and recommend one",
     "robustness": "what is left when files are missing or damaged",
     "evaluate": "measure a classifier on a table",
-    "predict": "classify an image, a sound, a pair, or a whole table",
+    "predict": "classify an image, a sound, a pair, a whole table or folder",
     "translate": "from image to sound, and back",
     "inspect": "what is in a table, or in a bundle",
     "data": "data sets by name: list, fetch, build, show, clean",
+    "completion": "what a shell needs to complete options: bash, zsh",
+    "version": "which sightsound this is",
 }
 
 HELP = f"""usage: sightsound VERB ...
@@ -29,7 +36,8 @@ Classifiers that learn from images and sounds together.
   sightsound compare table.csv --out runs/compared
   sightsound predict runs/first/bundle --image 7.png --audio seven.wav
 
-More on a verb: sightsound VERB --help
+More on a verb: sightsound VERB --help, or sightsound help VERB. With each verb: --quiet prints nothing but results and
+errors; --verbose shows where in the program an error came from.
 """
 
 
@@ -37,27 +45,47 @@ def main() -> None:
     """Runs the verb that was typed; exits with 0, 1 for what the user can mend, 2 for a wrong call, 130 for Ctrl-C."""
     gc.set_threshold(100_000, 20, 100)  # importing torch and Lightning makes so many objects that collecting costs 40 %
     sys.path.append("")  # the current folder, for the user's own classes; last, so that it hides nothing
-    arguments = sys.argv[1:]
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
-        print(HELP, end="")
-        sys.exit(0 if arguments else 2)
-    if arguments[0] in ("-V", "--version"):
-        print(__version__)
-        return
+    with redirect_stdout(Visible(sys.stdout)), redirect_stderr(Visible(sys.stderr)):
+        sys.exit(_run(sys.argv[1:]))
+
+
+def _run(arguments: Sequence[str]) -> int:
+    """Does what was typed; the exit code."""
+    from sightsound import progress
     from sightsound.errors import SightsoundError, did_you_mean
 
+    verbose = "--verbose" in arguments
+    progress.quiet = "--quiet" in arguments
+    arguments = [argument for argument in arguments if argument not in ("--quiet", "--verbose")]
+    if not arguments or arguments[0] in ("-h", "--help") or arguments == ["help"]:
+        print(HELP, end="")
+        return 0 if arguments else 2
+    if arguments[0] in ("-V", "--version", "version"):
+        print(__version__)
+        return 0
+    if arguments[0] == "help":
+        arguments = [*arguments[1:], "--help"]
     verb = arguments[0]
     if verb not in VERBS:
         print(f"sightsound: there is no verb {verb!r}. {did_you_mean(verb, VERBS)}", file=sys.stderr)
-        sys.exit(2)
+        return 2
     try:
         import_module(f"sightsound.cli.{verb}").run(arguments[1:])
+        sys.stdout.flush()
     except SightsoundError as error:
+        if verbose:
+            raise
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
+        return 1
     except KeyboardInterrupt:
         print("\nStopped. What was begun goes on with the same command and --resume.", file=sys.stderr)
-        sys.exit(130)
+        return 130
     except BrokenPipeError:  # the reader of our output left, as `head` does
-        sys.stderr.close()
-        sys.exit(1)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it ends
+        return 1
+    except OSError as error:
+        if error.errno != errno.ENOSPC or verbose:
+            raise
+        print(f"error: what was to be printed cannot be written: {error.strerror}", file=sys.stderr)
+        return 1
+    return 0

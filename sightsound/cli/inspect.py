@@ -84,14 +84,15 @@ def inspect_table(source: str, columns: ColumnsConfig) -> None:
     counts = pd.crosstab(frame["label"].where(frame["label"] != "", "(empty)"), splits)
     counted = [[label, *row] for label, row in zip(counts.index, counts.to_numpy(), strict=True)]
     print("\n" + text_table([["label", *counts.columns], *counted]))
-    asked = Config(modalities=present)
-    config = fill_in(asked, infos)
-    rejected += incomplete_rows(table, MODALITIES, labelled=(frame["label"] != "").any())
+    rejected += incomplete_rows(table, MODALITIES, labelled=bool((frame["label"] != "").any()))
     table = table.without({bad.row for bad in rejected})
-    rows, undecodable = prepare_rows(table, config, None, keep=True)  # kept, so that a training starts at once
-    rejected += undecodable
-    read = table.with_frame(table.frame.iloc[rows.rows.numpy()])
-    notes = [*table.notes, *cautions(read, rows.stores, rows.rows), *cuts(asked, config, infos)]
-    for note in [*notes, *sentences(rows.stores, table)]:
+    asked = Config(modalities=tuple(m for m in present if len(infos[m])) or MODALITIES)
+    config, notes = fill_in(asked, infos), list(table.notes)
+    if len(table.frame):
+        rows, undecodable = prepare_rows(table, config, None, keep=True)  # kept, so that a training starts at once
+        rejected += undecodable
+        read = table.with_frame(table.frame.iloc[rows.rows.numpy()])
+        notes += [*cautions(read, rows.stores, rows.rows), *cuts(asked, config, infos), *sentences(rows.stores, table)]
+    for note in notes:
         print(f"\nNote: {note}")
     print("\n" + (summary(table.name, rejected) if rejected else "Every file can be read."))

@@ -69,20 +69,13 @@ minutes, and has its translations of test files judged by a classifier of real o
 
 def run(arguments: Sequence[str]) -> None:
     """Does the action."""
-    actions: dict[str, Callable[[Sequence[str]], None]] = {
-        "demo": demo,
-        "fit": fit,
-        "image-to-audio": lambda given: translate_files("image-to-audio", given),
-        "audio-to-image": lambda given: translate_files("audio-to-image", given),
-        "evaluate": evaluate,
-    }
     if not arguments or arguments[0] in ("-h", "--help"):
         print(EXAMPLE, end="")
         sys.exit(0 if arguments else 2)
-    if arguments[0] not in actions:
-        print(f"sightsound translate: {did_you_mean(arguments[0], actions)}", file=sys.stderr)
+    if arguments[0] not in ACTIONS:
+        print(f"sightsound translate: {did_you_mean(arguments[0], ACTIONS)}", file=sys.stderr)
         sys.exit(2)
-    actions[arguments[0]](arguments[1:])
+    ACTIONS[arguments[0]](arguments[1:])
 
 
 def demo(arguments: Sequence[str]) -> None:
@@ -185,3 +178,12 @@ def evaluate(arguments: Sequence[str]) -> None:
         trust=given.trust,
     )
     print(f"\n{text_table(numbers_table(done.numbers))}")
+
+
+ACTIONS: dict[str, Callable[[Sequence[str]], None]] = {
+    "demo": demo,
+    "fit": fit,
+    "image-to-audio": lambda given: translate_files("image-to-audio", given),
+    "audio-to-image": lambda given: translate_files("audio-to-image", given),
+    "evaluate": evaluate,
+}

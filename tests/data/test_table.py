@@ -224,13 +224,8 @@ def test_paths_of_other_systems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     make_files(tmp_path, "odd\\name.png", "sub/1.png")
     given = ["sub\\1.png", "~/2.png", f"file://{tmp_path}/3%20a.png", "odd\\name.png", "plain.png"]
     pd.DataFrame({"image": given, "label": "a"}).to_csv(tmp_path / "t.csv", index=False)
-    expected = [
-        f"{tmp_path}/sub/1.png",
-        f"{tmp_path}/home/2.png",
-        f"{tmp_path}/3 a.png",
-        f"{tmp_path}/odd\\name.png",
-        "plain.png",
-    ]
+    absolute = [f"{tmp_path}/{name}" for name in ("sub/1.png", "home/2.png", "3 a.png", "odd\\name.png")]
+    expected = [*absolute, "plain.png"]
     assert read_table(tmp_path / "t.csv").frame["image"].tolist() == expected
 
 
