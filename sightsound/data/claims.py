@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import BinaryIO, NamedTuple
 
 from sightsound.data.mpeg import ROOM, counted, info_frame
+from sightsound.data.opened import size_of
 
 NEAR_LIMIT = 65536  # what a pipe writes for an unknown length: the largest number there is, less some headers
 TAIL = 65536  # bytes; no page of an OGG is longer
@@ -41,7 +42,7 @@ class Spliced(io.RawIOBase):
 
     def __init__(self, head: bytes, file: BinaryIO, skip: int) -> None:
         self.head, self.file, self.skip = head, file, skip
-        self.size = file.seek(0, os.SEEK_END) - skip + len(head)
+        self.size = size_of(file) - skip + len(head)
         self.position = 0
 
     def readable(self) -> bool:
@@ -75,14 +76,20 @@ class Spliced(io.RawIOBase):
         super().close()
 
 
-def checked(file: BinaryIO) -> Claim:
-    """What the header of a sound is worth; a file of another kind is left to its decoder."""
-    size = file.seek(0, os.SEEK_END)
-    start = _after_tags(file)
-    file.seek(start)
-    first = file.read(4)
+def checked(file: BinaryIO, first: bytes) -> Claim:
+    """What the header of a sound is worth; a file of another kind is left to its decoder.
+
+    Args:
+        file: anywhere.
+        first: its first 4 bytes.
+    """
+    start = 0
+    if first[:3] == b"ID3":
+        start = _after_tags(file)
+        file.seek(start)
+        first = file.read(4)
     if first in CHECKS:
-        return CHECKS[first](file, start, size)
+        return CHECKS[first](file, start, size_of(file))
     mpeg = len(first) == 4 and first[0] == 0xFF and first[1] & 0xE0 == 0xE0 and first[1] & 0x06
     return _mp3(file, start) if mpeg or start else Claim()
 

@@ -83,7 +83,8 @@ def to_eight_bits(values: NDArray[Any], scale: Scale) -> NDArray[np.uint8]:
     if np.issubdtype(values.dtype, np.integer):
         found = np.floor((values.astype(np.float64) - scale.black) * (256 / (wide + 1)))
     else:
-        found = np.rint((np.nan_to_num(values.astype(np.float64), nan=scale.black) - scale.black) * (255 / wide))
+        known = np.nan_to_num(values.astype(np.float64), nan=scale.black, posinf=scale.white, neginf=scale.black)
+        found = np.rint((known - scale.black) * (255 / wide))
     return found.clip(0, 255).astype(np.uint8)
 
 

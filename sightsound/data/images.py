@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,6 +28,7 @@ MEGAPIXELS = 64  # a decompression bomb is a small file; the limit is on what it
 LARGE_PIXELS = 4_000_000  # beyond, an image is made small by means of blocks before it is resized
 FINER = 2  # times the size that is asked for, down to which blocks may shrink it
 ORIENTATION = 0x0112  # the EXIF tag
+EXIF = {"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"}  # where Pillow finds it
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -98,17 +99,19 @@ def picture_of(array: NDArray[Any]) -> Image.Image:
     return Image.fromarray(array.squeeze(2) if array.ndim == 3 and array.shape[2] == 1 else array)
 
 
-@contextlib.contextmanager
-def open_image(given: GivenImage) -> Iterator[Image.Image]:
+def open_image(given: GivenImage) -> AbstractContextManager[Image.Image]:
     """An image whose pixels are not decoded yet; one of the caller's stays open. Raises FileError."""
     if isinstance(given, Image.Image):
-        _check_size(given, name_of(given))
-        yield given
-        return
-    image = picture_of(given) if isinstance(given, np.ndarray) else _opened(given)
-    with image:
+        image = given
+    else:
+        image = picture_of(given) if isinstance(given, np.ndarray) else _opened(given)
+    try:
         _check_size(image, name_of(given))
-        yield image
+    except FileError:
+        if image is not given:
+            image.close()
+        raise
+    return contextlib.nullcontext(image) if image is given else image
 
 
 def _opened(source: Source) -> Image.Image:
@@ -138,6 +141,8 @@ def _check_size(image: Image.Image, name: str) -> None:
 
 def orientation_of(image: Image.Image) -> int:
     """How the camera was held, from 1 (upright) to 8, as its EXIF says."""
+    if image.format in ("PNG", "JPEG", "GIF", "BMP") and EXIF.isdisjoint(image.info):
+        return 1  # looking for it takes as long as decoding a small image
     found = image.getexif().get(ORIENTATION, 1)
     return found if found in TURNS else 1
 

@@ -64,10 +64,13 @@ def as_path(text: str | os.PathLike[str], root: Path = Path()) -> Path:
 
 def ordinary_file(source: str | Path) -> str:
     """The path of a file that can be opened without waiting. Raises FileError."""
-    path = str(source)
+    path = found = str(source)
     try:
-        found = as_path(source)
-        status = os.stat(found)
+        try:
+            status = os.stat(path)
+        except OSError:
+            found = str(as_path(source))
+            status = os.stat(found)
     except FileNotFoundError as error:
         raise FileError(path, "there is no such file" + _hint(path)) from error
     except (OSError, ValueError) as error:
@@ -76,9 +79,7 @@ def ordinary_file(source: str | Path) -> str:
         raise FileError(path, NO_FILES.get(stat.S_IFMT(status.st_mode), "this is not an ordinary file"))
     if status.st_size == 0:
         raise FileError(path, "the file is empty (0 bytes)")
-    if not os.access(found, os.R_OK):
-        raise FileError(path, "the file cannot be opened (permission denied)")
-    return str(found)
+    return found
 
 
 def _hint(path: str) -> str:
@@ -96,16 +97,19 @@ def stream(source: Source) -> str | io.BytesIO:
     return io.BytesIO(source)
 
 
-@contextlib.contextmanager
-def binary(opened: str | io.BytesIO) -> Iterator[BinaryIO]:
-    """What `stream` gives, from its first byte; a stream is put back to its start."""
-    if isinstance(opened, str):
-        with open(opened, "rb") as file:
-            yield file
-        return
-    opened.seek(0)
-    yield opened
-    opened.seek(0)
+def binary(opened: str | io.BytesIO) -> BinaryIO:
+    """What `stream` gives, from its first byte; to be closed. Raises FileError."""
+    if not isinstance(opened, str):
+        return io.BytesIO(opened.getvalue())
+    try:
+        return open(opened, "rb")
+    except OSError as error:
+        raise FileError(opened, f"the file cannot be opened ({error.strerror})") from error
+
+
+def size_of(file: BinaryIO) -> int:
+    """In bytes."""
+    return file.getbuffer().nbytes if isinstance(file, io.BytesIO) else os.fstat(file.fileno()).st_size
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -21,6 +21,7 @@ from sightsound.data.signatures import HEAD, container, looks_like
 from sightsound.data.waveforms import Waveform, check_length, mixed, skipped, waveform
 from sightsound.errors import FileError
 
+NOTHING = np.zeros((0, 1), np.float32)
 BLOCK = 65536  # samples decoded at once where one clip follows the other
 MOST_FRAMES = 2**40  # that a header may say; libsndfile gives 2**63 where it does not know
 MOST_HZ = 10_000_000
@@ -43,11 +44,21 @@ class Sound:
     def __init__(self, name: str, rate_hz: float, frames: int) -> None:
         self.name, self.rate_hz, self.frames = name, rate_hz, frames
         self._start = 0  # of what is kept
-        self._kept = np.zeros((0, 1), np.float32)
-        if not frames:
-            raise FileError(name, "the sound has no samples")
-        if not 0 < rate_hz <= MOST_HZ:
-            raise FileError(name, f"the sound has {rate_hz:g} samples a second; the limit is {MOST_HZ}")
+        self._kept = NOTHING
+        if frames and 0 < rate_hz <= MOST_HZ:
+            return
+        self.close()
+        rate = f"the sound has {rate_hz:g} samples a second; the limit is {MOST_HZ}"
+        raise FileError(name, rate if frames else "the sound has no samples")
+
+    def __enter__(self) -> Sound:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Its file, if there is one."""
 
     @property
     def seconds(self) -> float:
@@ -95,9 +106,15 @@ class Sound:
 class FileSound(Sound):
     """What libsndfile reads."""
 
-    def __init__(self, name: str, file: soundfile.SoundFile, exact: bool) -> None:
+    def __init__(self, name: str, file: soundfile.SoundFile, content: str | io.IOBase, exact: bool) -> None:
+        self.file, self.content, self.exact, self.channels = file, content, exact, file.channels
         super().__init__(name, file.samplerate, file.frames)
-        self.file, self.exact, self.channels = file, exact, file.channels
+
+    def close(self) -> None:
+        """See `Sound`."""
+        self.file.close()
+        if not isinstance(self.content, str):
+            self.content.close()
 
     def lost(self, there: int, wanted: int) -> str:
         """See `Sound`; of an MP3 the decoder may swallow a little."""
@@ -115,11 +132,21 @@ class FileSound(Sound):
 class TrackSound(Sound):
     """What PyAV reads: forwards only, so that going back begins anew."""
 
-    def __init__(self, name: str, track: Track) -> None:
-        super().__init__(name, track.rate_hz, track.frames)
-        self.track, self.blocks, self.place = track, track.blocks(), 0
-        self.left = next(self.blocks, np.zeros((0, 1), np.float32))
+    def __init__(self, name: str, file: BinaryIO, kind: str) -> None:
+        self.file = file
+        try:
+            self.track = Track(file, kind, name)
+            super().__init__(name, self.track.rate_hz, self.track.frames)
+            self.blocks, self.place = self.track.blocks(), 0
+            self.left = next(self.blocks, NOTHING)
+        except FileError:
+            self.close()
+            raise
         self.channels = self.left.shape[1]
+
+    def close(self) -> None:
+        """See `Sound`."""
+        self.file.close()
 
     def lost(self, there: int, wanted: int) -> str:
         """Never: encoders add silence at both ends, which counts in the length; what is cut off `Track` tells."""
@@ -157,42 +184,34 @@ class ArraySound(Sound):
 GivenSound = Source | Sound | tuple[NDArray[Any], float]
 
 
-@contextlib.contextmanager
-def open_sound(given: GivenSound) -> Iterator[Sound]:
+def open_sound(given: GivenSound) -> AbstractContextManager[Sound]:
     """A sound whose samples are not decoded yet; one that is open already stays open. Raises FileError."""
     if isinstance(given, Sound):
-        yield given
-    elif isinstance(given, tuple):
-        yield ArraySound(*given)
-    else:
-        with contextlib.ExitStack() as closing:
-            yield _opened(given, closing)
+        return contextlib.nullcontext(given)
+    return ArraySound(*given) if isinstance(given, tuple) else _opened(given)
 
 
-def _opened(source: Source, closing: contextlib.ExitStack) -> Sound:
+def _opened(source: Source) -> Sound:
     name, opened = name_of(source), stream(source)
     with binary(opened) as file:
         head = file.read(HEAD)
         kind, claim = container(head), Claim()
         if not kind:
-            claim = checked(file)
+            claim = checked(file, head[:4])
     if claim.fault:
         raise FileError(name, claim.fault)
     if kind:
-        return TrackSound(name, Track(closing.enter_context(binary(opened)), kind, name))
+        return TrackSound(name, binary(opened), kind)
+    file_like = Spliced(claim.head, binary(opened), claim.skip) if claim.head else opened
     try:
-        file_like = _spliced(claim, closing.enter_context(binary(opened))) if claim.head else opened
-        sound = closing.enter_context(soundfile.SoundFile(file_like))
+        sound = soundfile.SoundFile(file_like)
     except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
         kinds = "WAV, FLAC, OGG or MP3; MP4, M4A, AAC, WebM or AMR with the extra `video`"
         raise FileError(name, f"this is no sound ({kinds}); it {looks_like(head)}") from error
     if sound.frames > MOST_FRAMES:
-        return TrackSound(name, Track(closing.enter_context(binary(opened)), "ogg", name))
-    return FileSound(name, sound, claim.exact)
-
-
-def _spliced(claim: Claim, file: BinaryIO) -> io.RawIOBase:
-    return Spliced(claim.head, file, claim.skip)
+        sound.close()
+        return TrackSound(name, binary(opened), "ogg")
+    return FileSound(name, sound, file_like, claim.exact)
 
 
 def probe_audio(given: GivenSound) -> float:

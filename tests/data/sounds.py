@@ -60,4 +60,12 @@ def streamed_wav(content: bytes, length: int) -> bytes:
 
 def vbr_mp3(samples: np.ndarray, rate: int) -> bytes:
     """An MP3 of variable bit rate without a Xing header."""
-    return encoded(samples, rate, "mp3", "libmp3lame", {"global_quality": "236"}, write_xing="0", id3v2_version="0")
+    return encoded(
+        samples,
+        rate,
+        "mp3",
+        "libmp3lame",
+        {"flags": "+qscale", "global_quality": "708"},
+        write_xing="0",
+        id3v2_version="0",
+    )
