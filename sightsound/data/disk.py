@@ -7,7 +7,6 @@ build that goes on is the same as one that begins. One writer at a time.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import zlib
@@ -22,6 +21,7 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sightsound.data.cache import mark
 from sightsound.errors import StoreError
 from sightsound.progress import notice
 
@@ -51,7 +51,7 @@ class DiskStore:
         with self.said():
             folder.mkdir(parents=True, exist_ok=True)
             with self.writing():
-                (folder / "about.json").write_text(json.dumps(about, indent=1))
+                mark(folder, about)
                 if not self.rows_file.exists():
                     self.index_file.unlink(missing_ok=True)
                 self._cut_to_whole_rows()
