@@ -16,7 +16,7 @@ from sightsound.bundle_files import save_tensors
 from sightsound.data.batches import Rows, loader
 from sightsound.errors import RunError
 from sightsound.training.fit import LAST, Progress, checked_checkpoint, every_epoch, trainer_of
-from sightsound.training.module import adamw, one_cycle
+from sightsound.training.module import adamw, check_losses, one_cycle
 from sightsound.translator import TranslatorNetwork
 from sightsound.translator_config import TranslatorConfig
 from sightsound.types import Batch
@@ -100,6 +100,7 @@ class Task(LightningModule):
     def on_train_batch_end(self, *_: Any) -> None:
         """The mean loss of the epoch, after its last batch."""
         if self.trainer.is_last_batch:
+            check_losses(self.losses, self.current_epoch, self.config.learning_rate)
             self.log("loss", torch.stack(self.losses).mean())
             self.losses = []
 
