@@ -34,6 +34,7 @@ TIERS = {
     "model": 3,
     "decoders": 3,
     "bundle": 3,
+    "run_folder": 3,
     "build": 4,
     "inference": 4,
     "answers": 4,

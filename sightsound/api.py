@@ -19,11 +19,11 @@ from sightsound.report.compare import write_comparison
 from sightsound.report.generalization import write_generalization
 from sightsound.report.robustness import write_robustness
 from sightsound.report.write import write_report
+from sightsound.run_folder import BUNDLE, new_folder
 from sightsound.studies.compare import CompareOptions
 from sightsound.studies.generalization import Fold, learning_curve, leave_one_group_out
 from sightsound.studies.robustness import RobustnessOptions, Study, run_robustness
 from sightsound.studies.run import Comparison, run_comparison
-from sightsound.training.run import BUNDLE, new_folder
 from sightsound.training.run import train as train_in_folder
 
 

@@ -17,7 +17,7 @@ LARGEST: dict[str, float] = {
     "epochs": 10**6,
     "patience": 10**6,
     "batch_size": 10**6,
-    "learning_rate": math.inf,
+    "learning_rate": 1e30,
     "image.height": 16_384,
     "image.width": 16_384,
     "audio.sample_rate_hz": 768_000,

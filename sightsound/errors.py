@@ -57,6 +57,10 @@ class RunError(SightsoundError):
     """The run folder cannot be written, or cannot be resumed."""
 
 
+class TrainingError(SightsoundError):
+    """A training came to nothing: its loss is no number any more, or beyond all measure."""
+
+
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
     """A sentence that lists the choices, with the nearest one first if there is one."""
     known = sorted(choices)

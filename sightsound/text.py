@@ -6,9 +6,10 @@ A label may hold escape codes of a terminal or begin like a formula. What is sho
 from __future__ import annotations
 
 import re
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 # control characters but for tab, new line and return; and those that turn the direction of writing around
 UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -29,7 +30,7 @@ def without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
             return f"'{value}"
         return value
 
-    objects = [column for column in frame if not pd.api.types.is_numeric_dtype(frame[column])]
+    objects = [column for column in frame if frame[column].dtype.kind not in "biufc"]
     changed = frame.assign(**{str(column): frame[column].map(safe) for column in objects}) if objects else frame
     return changed.rename(columns=safe)
 

@@ -18,9 +18,9 @@ from sightsound.errors import ConfigError, RunError
 from sightsound.pipeline import load
 from sightsound.progress import say
 from sightsound.report.gallery import write_evaluation, write_translations
+from sightsound.run_folder import BUNDLE, alone_in, is_free, new_folder, writing
 from sightsound.studies.translation import Evaluation, TranslationOptions
 from sightsound.studies.translation import evaluate_translator as evaluate
-from sightsound.training.run import BUNDLE, new_folder, writing
 from sightsound.training.run import train as train_classifier
 from sightsound.training.translate import train_translator as train_in_folder
 from sightsound.translation import Translator, load_translator
@@ -144,18 +144,20 @@ def evaluate_translator(
     """
     translator, known = load_translator(bundle, trust=trust), table_for(table, source)
     run = Path(out) if out else new_folder(table)
-    if run.exists() and not (run / "judge").exists():
+    if not is_free(run) and not (run / "judge").exists():
         raise RunError(f"{run} is there already. Give another --out.")
     names = columns or ColumnsConfig()
-    if judge is None:
-        say("Training a judge on real files, which the translator has no part in.")
-        reading = dataclasses.replace(translator.config.reading(), columns=names, seed=translator.config.seed + 1)
-        classifier = train_classifier(known, reading, run / "judge", (run / "judge").exists(), say)
-    else:
-        classifier = load(judge, trust=trust)
-    rows = split(read_table(known, names), translator.config.seed)
-    done = evaluate(translator, classifier, rows, options or TranslationOptions(), say)
     with writing(run):
         run.mkdir(parents=True, exist_ok=True)
-        say(f"Gallery: {write_evaluation(done, run)}")
+        with alone_in(run):
+            if judge is None:
+                say("Training a judge on real files, which the translator has no part in.")
+                seed = translator.config.seed + 1
+                reading = dataclasses.replace(translator.config.reading(), columns=names, seed=seed)
+                classifier = train_classifier(known, reading, run / "judge", (run / "judge").exists(), say)
+            else:
+                classifier = load(judge, trust=trust)
+            rows = split(read_table(known, names), translator.config.seed)
+            done = evaluate(translator, classifier, rows, options or TranslationOptions(), say)
+            say(f"Gallery: {write_evaluation(done, run)}")
     return done

@@ -85,18 +85,23 @@ def clean(name: str | None) -> None:
     """Without a name, prints what takes the space; with one, or `all`, removes it."""
     from sightsound.data.cache import cache_folder, kept, remove
 
-    found = kept()
+    found, others = kept()
     if name is None:
         if found:
             rows = [[one.folder.name, f"{one.size / 1e6:.1f} MB", one.what] for one in found]
             print(text_table([["name", "size", "what"], *rows]))
         print(f"{cache_folder()}: {sum(one.size for one in found) / 1e6:.1f} MB")
+        for folder in others:
+            print(f"{folder}: not made by sightsound, so it is not counted, and never removed")
         print("Remove one with `sightsound data clean NAME`, everything with `sightsound data clean all`.")
         return
     chosen = [one for one in found if name in ("all", one.folder.name)]
-    if not chosen:
+    if not chosen and name != "all":
         print(f"There is nothing called {name!r}; `sightsound data clean` lists what there is.", file=sys.stderr)
         sys.exit(1)
     for one in chosen:
         remove(one)
         print(f"removed {one.folder.name}: {one.size / 1e6:.1f} MB")
+    if name == "all":
+        for folder in others:
+            print(f"left alone {folder}: nothing in it says that sightsound made it")

@@ -7,7 +7,6 @@ and a build that goes on is the same as one that begins. One writer at a time.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import tempfile
@@ -25,6 +24,7 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sightsound.data.cache import mark
 from sightsound.errors import StoreError
 from sightsound.progress import notice
 
@@ -56,7 +56,7 @@ class DiskStore:
         with self.said():
             folder.mkdir(parents=True, exist_ok=True)
             with self.writing():
-                (folder / "about.json").write_text(json.dumps(about, indent=1))
+                mark(folder, about)
                 written = folder / "format"
                 if not (self.rows_file.exists() and written.exists() and written.read_text() == FORMAT):
                     self.clear()

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 from filelock import FileLock
 
-from sightsound.data.cache import cache_folder
+from sightsound.data.cache import ABOUT, cache_folder, mark
 from sightsound.data.sources import SOURCES, Source, SourceOptions, source
 from sightsound.data.sources.base import Download
 from sightsound.errors import SourceError
@@ -41,7 +41,7 @@ def dataset(name: str, options: SourceOptions | None = None) -> Path:
         shutil.rmtree(folder, ignore_errors=True)  # what a killed build left
         folder.mkdir()
         about = {"what": name, **{k: v for k, v in dataclasses.asdict(options).items() if v is not None}}
-        (folder / "about.json").write_text(json.dumps(about, indent=1))
+        mark(folder, about)
         try:
             known.build(options, folder)
         except OSError as error:
@@ -78,6 +78,8 @@ def fetch(name: str, mirror: str | None, say: Callable[[str], object]) -> None:
         raise SourceError(f"{name}: there is nothing to fetch ({known.about}).")
     for download in known.downloads:
         file = _retrieved(download, fetched(name, download).parent, mirror)
+        if not (file.parent / ABOUT).exists():
+            mark(file.parent, {"what": f"fetched {name}"})
         if file.name.endswith(".tar.gz"):
             _unpack(file)
         say(f"{file}: {download.size / 1e6:.1f} MB, as it should be")

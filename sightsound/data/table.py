@@ -122,6 +122,9 @@ def read_table(
     contents: dict[str, bytes] = {}
     frame = _frame(name, root, raw, found, contents)
     given = raw.set_axis(frame.index, axis=0)
+    for role, place in found.position.items():
+        if contents and role in MODALITIES:  # the names of what stands in the cells, and not the bytes
+            given = given.assign(**{given.columns[place]: frame[role]})
     return Table(name, root, frame, given, contents, (*read.notes, *found.notes, *_alike(frame["label"])))
 
 

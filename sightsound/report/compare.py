@@ -60,6 +60,7 @@ def write_comparison(
         "dependence": study.dependence and study.dependence._asdict(),
         "joint": study.joint,
         "left_out": study.left_out,
+        "failed": study.failed,
         "senses_train_seconds": study.senses_seconds,
         "agreement": shares,
         "class_gains": gains,

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from sightsound.answers import Answered
 from sightsound.build import build_network
-from sightsound.errors import ConfigError, RunError
+from sightsound.errors import ConfigError, RunError, TrainingError
 from sightsound.fusion import DECISION, HIERARCHICAL, STRATEGIES, Fusion
 from sightsound.inference import blank
 from sightsound.metrics import at_chance, macro_means
@@ -87,6 +87,7 @@ class Study(NamedTuple):
         dependence: of the senses given the class, or None where it cannot be told.
         joint: whether everything was trained jointly, and why, or "".
         left_out: strategies that the budget did not reach.
+        failed: strategy -> why its training, or a part of it, came to nothing.
     """
 
     seeds: list[Seed]
@@ -98,6 +99,7 @@ class Study(NamedTuple):
     dependence: Dependence | None
     joint: str
     left_out: list[str]
+    failed: dict[str, str] = {}
 
 
 def family(strategy: str) -> str:
@@ -188,6 +190,7 @@ class Field:
     def __init__(self, seeds: list[Seed], jobs: int, end: float, say: Callable[[str], object]) -> None:
         self.seeds, self.jobs, self.end, self.say = seeds, jobs, end, say
         self.scores: dict[Trial, float] = {}
+        self.failed: dict[str, str] = {}  # strategy -> why
 
     def run(self, trials: Sequence[Trial]) -> None:
         """Trains each in every seed, as far as the budget goes; a trial counts when all its seeds are done."""
@@ -196,9 +199,13 @@ class Field:
                 self.say(f"{trial.strategy}: the budget is used up")
                 continue
             self.say(f"{trial.strategy}: {trial.way}")
-            if self.jobs > 1:
-                Parallel(self.jobs)(delayed(_try)(seed, trial, self.jobs) for seed in self.seeds)
-            self.scores[trial] = float(np.mean([self._score(seed, trial) for seed in self.seeds]))
+            try:
+                if self.jobs > 1:
+                    Parallel(self.jobs)(delayed(_try)(seed, trial, self.jobs) for seed in self.seeds)
+                self.scores[trial] = float(np.mean([self._score(seed, trial) for seed in self.seeds]))
+            except TrainingError as error:  # the others may do better
+                self.failed[trial.strategy] = str(error)
+                self.say(f"{trial.strategy}: failed. {error}")
 
     def _score(self, seed: Seed, trial: Trial) -> float:
         answered = seed.tried(trial).val
@@ -236,6 +243,9 @@ def _tested(field: Field, names: list[str], dependence: Dependence | None, joint
     """Reads the test rows."""
     prepared = field.seeds[0].prepared
     ranked = sorted((t for n in names if (t := field.best(n))), key=lambda trial: -field.scores[trial])
+    if not ranked and field.failed:
+        name, reason = next(iter(field.failed.items()))
+        raise TrainingError(f"No strategy could be trained; {name}: {reason}")
     if not ranked:
         raise RunError("The budget was used up before any strategy was trained. Go on with --resume and more --budget.")
     compared = {}
@@ -249,12 +259,12 @@ def _tested(field: Field, names: list[str], dependence: Dependence | None, joint
         "test": targets(prepared, "test", senses.test[0]),
     }
     seconds = float(np.mean([seed.seconds(SENSES) for seed in field.seeds]))
-    left_out = [name for name in names if name not in compared]
+    left_out = [name for name in names if name not in compared and name not in field.failed]
     networks = {name: field.seeds[0].network(one.trial) for name, one in compared.items()}
     for m in prepared.config.modalities:
         networks[m] = build_network(dataclasses.replace(prepared.config, modalities=(m,)), len(prepared.labels))
     found = costs(networks, _example(prepared))
-    return Study(field.seeds, compared, senses, found, target, seconds, dependence, joint, left_out)
+    return Study(field.seeds, compared, senses, found, target, seconds, dependence, joint, left_out, field.failed)
 
 
 def _compared(field: Field, trial: Trial) -> Compared:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,8 +22,9 @@ from sightsound.data.splits import SHARES, draw, split
 from sightsound.data.table import Table, read_table
 from sightsound.errors import TableError
 from sightsound.pipeline import Classifier, Columns
+from sightsound.run_folder import REQUEST, claim, opened, request_of, writing
 from sightsound.training.prepare import MOST_EPOCHS, check
-from sightsound.training.run import REQUEST, claim, open_run, request_of, train, writing
+from sightsound.training.run import train
 
 SIZES = (0.1, 0.2, 0.4, 0.7, 1.0)  # shares of the training rows
 TRAIN_ROWS = 2000  # training rows that are enough to measure how well they are known
@@ -78,17 +80,17 @@ def leave_one_group_out(
             "says which rows belong together: --columns.group NAME"
         )
     config, seed = _config(classifier, skip_bad_files), classifier.config.seed
-    _begin(run, table, {"study": "groups"}, config, resume)
     folds = []
-    for number, group in enumerate(groups, start=1):
-        say(f"\nGroup {number} of {len(groups)}: {group}")
-        frame = table.frame.copy()
-        others = frame["group"] != group
-        frame["split"] = "test"
-        ungrouped = frame[others].assign(group="")
-        frame.loc[others, "split"] = draw(ungrouped, {"train": 1 - VALIDATION, "val": VALIDATION}, seed)
-        frame["group"] = ""  # or the split would be said to cut them
-        folds.append(_fold(group, table.with_frame(frame), config, run / f"group-{number}", say))
+    with _begun(run, table, {"study": "groups"}, config, resume):
+        for number, group in enumerate(groups, start=1):
+            say(f"\nGroup {number} of {len(groups)}: {group}")
+            frame = table.frame.copy()
+            others = frame["group"] != group
+            frame["split"] = "test"
+            ungrouped = frame[others].assign(group="")
+            frame.loc[others, "split"] = draw(ungrouped, {"train": 1 - VALIDATION, "val": VALIDATION}, seed)
+            frame["group"] = ""  # or the split would be said to cut them
+            folds.append(_fold(group, table.with_frame(frame), config, run / f"group-{number}", say))
     return folds
 
 
@@ -111,30 +113,31 @@ def learning_curve(
     frame = split(drawn, seed).frame
     if not (frame["split"] == "test").any():
         raise TableError(f"{table.name}: a learning curve is about test rows, and there are none (column split).")
-    _begin(run, table, {"study": "sizes"}, config, resume)
     train_rows = frame[frame["split"] == "train"]
     # of each class in turn, so that each share has all of them
     shuffled = train_rows.sample(frac=1, random_state=seed)
     order = shuffled.groupby("label").cumcount().sort_values(kind="stable").index
     folds = []
-    for share in SIZES:
-        say(f"\n{share:.0%} of the training rows")
-        kept = frame.drop(order[max(round(share * len(order)), frame["label"].nunique()) :])
-        epochs = min(math.ceil((config.epochs or MOST_EPOCHS) / share), MOST_EPOCHS)
-        with_epochs = dataclasses.replace(config, epochs=epochs)
-        folds.append(_fold(f"{share:g}", table.with_frame(kept), with_epochs, run / f"share-{share:g}", say))
+    with _begun(run, table, {"study": "sizes"}, config, resume):
+        for share in SIZES:
+            say(f"\n{share:.0%} of the training rows")
+            kept = frame.drop(order[max(round(share * len(order)), frame["label"].nunique()) :])
+            epochs = min(math.ceil((config.epochs or MOST_EPOCHS) / share), MOST_EPOCHS)
+            with_epochs = dataclasses.replace(config, epochs=epochs)
+            folds.append(_fold(f"{share:g}", table.with_frame(kept), with_epochs, run / f"share-{share:g}", say))
     return folds
 
 
-def _begin(run: Path, table: Table, study: dict[str, str], config: Config, resume: bool) -> None:
+@contextmanager
+def _begun(run: Path, table: Table, study: dict[str, str], config: Config, resume: bool) -> Iterator[None]:
     """Checks all rows and files and makes the folder; or checks that it is this study's."""
     request = request_of(table, config)
     request["config"] |= study
-    open_run(run, request, resume)
-    with writing(run):
+    with opened(run, request, resume), writing(run):
         if not (run / REQUEST).exists():
             check(table, config, run)  # before the folder is this study's: the next try may skip bad files
             claim(run, config, request)
+        yield
 
 
 def _config(classifier: Classifier, skip_bad_files: bool) -> Config:

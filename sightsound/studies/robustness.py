@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,11 +24,11 @@ from sightsound.errors import ConfigError, TableError
 from sightsound.inference import prepare_rows, summary
 from sightsound.pipeline import Classifier
 from sightsound.progress import progress_bar
+from sightsound.run_folder import ask, content_of, opened, with_files, writing
 from sightsound.studies.corruptions import AUDIO, IMAGE, SEVERITIES
 from sightsound.studies.curves import Curve, curves
 from sightsound.studies.damage import CLEAN, CONTRADICTION, EITHER, TORN, Condition, Decoded
 from sightsound.studies.measured import Measured, after_losing, measured, read, to_line
-from sightsound.training.run import REQUEST, open_run, writing
 from sightsound.types import REPAIRS
 
 TORN_SHARES = (0.1, 0.3, 0.5, 0.7)
@@ -93,9 +92,8 @@ def run_robustness(
     decoded, unreadable = decoded_rows(classifier, rows, options)
     if (rejected := rejected + unreadable) and not skip_bad_files:
         raise TableError(summary(rows.name, rejected))
-    open_run(run, request, resume)
-    with writing(run):
-        (run / REQUEST).write_text(json.dumps(request, indent=1))
+    with opened(run, request, resume), writing(run):
+        ask(run, with_files(run, request, content_of(decoded.rows)))
         say(f"{len(decoded.target)} rows that have {' and '.join(classifier.network.modalities)}.")
         clean = answer_rows(classifier.network, decoded.rows, decoded.numbers)
         found = measure_all(classifier, decoded, clean, run, say, options.seed)

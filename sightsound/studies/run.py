@@ -16,6 +16,7 @@ from sightsound.data.table import read_table
 from sightsound.errors import ConfigError, TableError
 from sightsound.missing import IMPUTERS
 from sightsound.pipeline import Classifier
+from sightsound.run_folder import BUNDLE, opened, request_of, writing
 from sightsound.studies.compare import CompareOptions, Study, chosen, compare
 from sightsound.studies.recommend import Recommendation, recommend
 from sightsound.studies.table import Row, rows
@@ -23,7 +24,7 @@ from sightsound.training.hardware import tuned_process
 from sightsound.training.impute import learnt
 from sightsound.training.kept import shortened
 from sightsound.training.prepare import Prepared, prepare
-from sightsound.training.run import BUNDLE, begin, open_run, request_of, writing
+from sightsound.training.run import begin
 from sightsound.types import MODALITIES
 
 
@@ -75,8 +76,7 @@ def run_comparison(
     config = dataclasses.replace(config, fusion="mmtm", schedule="joint", balance="heads")
     table = read_table(source, config.columns)
     request = request_of(table, config)
-    open_run(run, request, resume)
-    with tuned_process(), writing(run):
+    with opened(run, request, resume), tuned_process(), writing(run):
         prepared = prepare(table, config, run)
         _check(prepared)
         begin(prepared, run, request, say)

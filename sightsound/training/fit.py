@@ -15,10 +15,11 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 from tqdm import tqdm
 
+from sightsound.bundle_files import save_tensors
 from sightsound.config import Config, filling_policies
 from sightsound.data.batches import Rows, loader
 from sightsound.encoders.pretrained import Pretrained
@@ -98,9 +99,7 @@ def _run_part(
         network.fusion_teaches = balance.fusion_teaches
         _fit_part(network, part, config, rows, run, balance if len(part.shown) > 1 else Heads(network), watchers)
         network.heads_teach = network.fusion_teaches = True
-        partial = done.with_suffix(".partial")
-        save_file({name: value.contiguous() for name, value in network.state_dict().items()}, partial)
-        partial.replace(done)
+        save_tensors(network.state_dict(), done)
     try:
         network.load_state_dict(load_file(done))
     except RuntimeError as error:
@@ -134,12 +133,39 @@ def _fit_part(
     trainer = trainer_of(config, epochs, callbacks, run, part.name)
     last = folder / LAST
     try:
-        trainer.fit(stage, train, val, ckpt_path=last if last.exists() else None, weights_only=False)
+        trainer.fit(stage, train, val, ckpt_path=checked_checkpoint(last), weights_only=True)
     except SystemExit as error:  # what Lightning makes of Ctrl-C
         raise KeyboardInterrupt from error
-    state = torch.load(best.best_model_path, map_location="cpu", weights_only=False)["state_dict"]
+    state = checkpoint(Path(best.best_model_path))["state_dict"]
     network.load_state_dict({name.removeprefix("network."): value for name, value in state.items()})
     network.cpu()
+
+
+def checkpoint(file: Path) -> dict[str, Any]:
+    """What a checkpoint holds: tensors and plain types, for a pickle of anything else would run whatever it says.
+
+    Raises:
+        RunError: it is damaged, or holds something else.
+    """
+    try:
+        found = torch.load(file, map_location="cpu", weights_only=True)
+        if isinstance(found, dict) and "state_dict" in found:
+            return found
+        reason = "no weights are in it"
+    except Exception as error:  # the file may hold anything, and the reader raises whatever that leads to
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    raise RunError(
+        f"{file}: this is no checkpoint of sightsound, or a damaged one; nothing in it was run ({reason}). Delete its "
+        "folder to begin this part of the training anew with --resume, or begin a new run with another --out."
+    )
+
+
+def checked_checkpoint(file: Path) -> Path | None:
+    """The file to go on from, if there is one. Raises RunError as `checkpoint` does."""
+    if not file.exists():
+        return None
+    checkpoint(file)
+    return file
 
 
 def every_epoch(folder: Path) -> ModelCheckpoint:

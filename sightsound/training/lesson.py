@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 
 import torch
 from lightning.pytorch import LightningModule
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from sightsound.bundle_files import save_tensors
 from sightsound.data.batches import Rows, loader
 from sightsound.errors import RunError
-from sightsound.training.fit import LAST, Progress, every_epoch, trainer_of
-from sightsound.training.module import adamw, one_cycle
+from sightsound.training.fit import LAST, Progress, checked_checkpoint, every_epoch, trainer_of
+from sightsound.training.module import adamw, check_losses, one_cycle
 from sightsound.translator import TranslatorNetwork
 from sightsound.translator_config import TranslatorConfig
 from sightsound.types import Batch
@@ -59,13 +60,11 @@ def fit_lesson(network: TranslatorNetwork, lesson: Lesson, config: TranslatorCon
         trainer = trainer_of(config.reading(), epochs, callbacks, run, lesson.name)
         last = folder / LAST
         try:
-            trainer.fit(task, batches, ckpt_path=last if last.exists() else None, weights_only=False)
+            trainer.fit(task, batches, ckpt_path=checked_checkpoint(last), weights_only=True)
         except SystemExit as error:  # what Lightning makes of Ctrl-C
             raise KeyboardInterrupt from error
         network.cpu()
-        partial = done.with_suffix(".partial")
-        save_file({key: value.contiguous() for key, value in network.state_dict().items()}, partial)
-        partial.replace(done)
+        save_tensors(network.state_dict(), done)
     try:
         network.load_state_dict(load_file(done))
     except RuntimeError as error:
@@ -101,6 +100,7 @@ class Task(LightningModule):
     def on_train_batch_end(self, *_: Any) -> None:
         """The mean loss of the epoch, after its last batch."""
         if self.trainer.is_last_batch:
+            check_losses(self.losses, self.current_epoch, self.config.learning_rate)
             self.log("loss", torch.stack(self.losses).mean())
             self.losses = []
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from torchmetrics.functional.classification import multiclass_f1_score
 
 from sightsound.answers import subsets
+from sightsound.errors import TrainingError
 from sightsound.losses import FUSED, losses
 from sightsound.missing import Fill
 from sightsound.model import ClassifierNetwork
@@ -20,6 +21,7 @@ from sightsound.training.balance import Heads
 from sightsound.types import Batch
 
 F1, SCORE, CHOICE = "val_f1", "val_score", "val_choice"  # shown; how good an epoch is; the highest is kept
+LARGEST_LOSS = 1e6  # the logarithm of the number of classes is where a training begins
 TIE = 1e-4  # weight of the loss in it: of epochs with the same F1 the one that is surer is better
 
 
@@ -111,6 +113,7 @@ class Stage(LightningModule):
     def on_validation_epoch_start(self) -> None:
         """The mean loss, and the seconds that the epoch's training took, without validation and checkpoints."""
         self.log("train_seconds", time.perf_counter() - self.began)
+        check_losses(self.losses, self.current_epoch, max(group["lr"] for group in self.optimization.trained))
         self.log("train_loss", torch.stack(self.losses).mean())
         self.losses = []
 
@@ -144,6 +147,12 @@ class Stage(LightningModule):
             name: float(torch.stack([each[name] for each in self.val_losses]).mean())
             for name in (FUSED, *self.network.modalities)
         }
+        check_losses(
+            [torch.tensor(sum(val.values()))],
+            self.current_epoch,
+            max(group["lr"] for group in self.optimization.trained),
+            "validation",
+        )
         self.log("val_loss", sum(val.values()))
         score = float(f1) - TIE * sum(val.values())
         self.best = max(self.best, score)
@@ -169,6 +178,29 @@ class Stage(LightningModule):
         if batch.target is None:
             raise ValueError("training needs targets")
         return batch.target
+
+
+def check_losses(losses: list[Tensor], epoch: int, learning_rate: float, kind: str = "training") -> None:
+    """Looks once an epoch, since each look waits for the device.
+
+    Args:
+        losses: scalars, one a step.
+        epoch: from 0.
+        learning_rate: of the training, for the message.
+        kind: training or validation.
+
+    Raises:
+        TrainingError: one of them is no finite number, or larger than any that can still be learnt from.
+    """
+    wrong = (~(torch.stack([loss.float() for loss in losses]).abs() < LARGEST_LOSS)).nonzero()
+    if len(wrong):
+        step = int(wrong[0])
+        raise TrainingError(
+            f"The {kind} loss is {float(losses[step]):g} in epoch {epoch + 1}"
+            f"{f', step {step + 1} of it' if len(losses) > 1 else ''}: the training has diverged, and nothing was "
+            f"saved. Begin anew with another --out and a lower --learning-rate (it is {learning_rate:g} at its peak; "
+            "the default is a good one), and if that does not help, with --precision 32-true."
+        )
 
 
 def adamw(stage: LightningModule, trained: Any, weight_decay: float) -> torch.optim.Optimizer:

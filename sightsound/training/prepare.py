@@ -29,6 +29,7 @@ from sightsound.features.pretrained import image_side, image_statistics
 from sightsound.inference import class_indices, clips, header_reading, prepare_rows, summary
 from sightsound.missing import FEWEST_COMPLETE
 from sightsound.model import ClassifierNetwork
+from sightsound.run_folder import content_of
 from sightsound.text import without_formulas
 from sightsound.training.hardware import resolve_precision
 from sightsound.training.impute import complete_rows
@@ -53,6 +54,7 @@ class Prepared:
         rows: per split, what the files hold and targets.
         kept: modality -> "features" or "embedding" where the rows hold these and not decoded files (`training.kept`).
         warnings: sentences for the user.
+        files: modality -> a digest of what all its files hold.
     """
 
     table: Table
@@ -62,6 +64,7 @@ class Prepared:
     rows: dict[str, Rows]
     kept: dict[str, str]
     warnings: list[str]
+    files: dict[str, str]
 
 
 class Checked(NamedTuple):
@@ -149,7 +152,7 @@ def prepare(table: Table, config: Config, run: Path) -> Prepared:
         new_imputers(network, policy)  # one that cannot be made is not found out after the training
     config = dataclasses.replace(config, epochs=epochs)
     rows, kept = keep_features(network, config, table, rows)
-    return Prepared(table, config, labels, network, rows, kept, warnings)
+    return Prepared(table, config, labels, network, rows, kept, warnings, content_of(every))
 
 
 def _regrouped(table: Table) -> Table:

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
-from safetensors import SafetensorError
 
 from sightsound.answers import answer_rows, measure_answers
 from sightsound.build import import_own
 from sightsound.config import Config, filling_policies
-from sightsound.data.table import Table, read_table
-from sightsound.errors import RunError
+from sightsound.data.table import read_table
 from sightsound.inference import over_time
 from sightsound.missing import IMPUTERS, Imputers, filler
 from sightsound.pipeline import Classifier, load
+from sightsound.run_folder import BUNDLE, claim, opened, request_of, with_files, writing
 from sightsound.text import without_formulas
 from sightsound.training.calibrate import calibrate
 from sightsound.training.fit import fit
@@ -31,11 +25,6 @@ from sightsound.training.hardware import tuned_process
 from sightsound.training.impute import learnt
 from sightsound.training.kept import shortened
 from sightsound.training.prepare import Prepared, prepare
-from sightsound.translator_config import TranslatorConfig
-
-BUNDLE = "bundle"
-REQUEST = "request.json"
-ENOUGH_BYTES = 200_000_000  # free space below which a run is not begun
 
 
 def train(
@@ -58,46 +47,40 @@ def train(
         RunError: the folder cannot be written, is in use, or is another run's.
     """
     table = read_table(source, config.columns)
-    open_run(run, request_of(table, config), resume)
-    if (run / BUNDLE).exists():
-        import_own(config)  # whoever asks for the same run has named them, and so trusts them
-        return load(run / BUNDLE)
-    with tuned_process(), writing(run):
-        prepared = prepare(table, config, run)
-        begin(prepared, run, request_of(table, config), say)
-        say(describe(prepared))
-        with shortened(prepared.network, prepared.kept):
-            fit(prepared.network, prepared.config, prepared.rows, run)
-            calibrate(prepared.network, prepared.rows["val"])
-            policies = [*IMPUTERS, *filling_policies(prepared.config).values()]
-            imputers = learnt(prepared.network, prepared.rows["train"], dict.fromkeys(policies))
-            classifier = _tested(prepared, imputers, run)
-        classifier.save(run / BUNDLE)
+    request = request_of(table, config)
+    with opened(run, request, resume):
+        if (run / BUNDLE).exists():
+            import_own(config)  # whoever asks for the same run has named them, and so trusts them
+            return load(run / BUNDLE)
+        with tuned_process(), writing(run):
+            prepared = prepare(table, config, run)
+            begin(prepared, run, request, say)
+            say(describe(prepared))
+            return _trained(prepared, run)
+
+
+def _trained(prepared: Prepared, run: Path) -> Classifier:
+    """Trains, tests and saves."""
+    with shortened(prepared.network, prepared.kept):
+        fit(prepared.network, prepared.config, prepared.rows, run)
+        calibrate(prepared.network, prepared.rows["val"])
+        policies = [*IMPUTERS, *filling_policies(prepared.config).values()]
+        imputers = learnt(prepared.network, prepared.rows["train"], dict.fromkeys(policies))
+        classifier = _tested(prepared, imputers, run)
+    classifier.save(run / BUNDLE)
     return classifier
 
 
-@contextmanager
-def writing(run: Path) -> Iterator[None]:
-    """Turns what the system says about disk and permission into a RunError."""
-    try:
-        yield
-    except (OSError, SafetensorError) as error:
-        raise RunError(f"{run}: cannot be written: {error}. Mend that, then go on with --resume.") from error
-
-
 def begin(prepared: Prepared, run: Path, request: dict[str, Any], say: Callable[[str], object]) -> None:
-    """Says what was noticed in the table, and makes the folder this run's."""
+    """Says what was noticed in the table, and makes the folder this run's.
+
+    Raises:
+        RunError: the files hold something else than when the run was begun that is gone on with.
+    """
+    request = with_files(run, request, prepared.files)
     for warning in prepared.warnings:
         say(f"Note: {warning}")
     claim(run, prepared.config, request)
-
-
-def claim(run: Path, config: Config | TranslatorConfig, request: dict[str, Any]) -> None:
-    """Writes `config.yaml` and `request.json`; from here on the folder is this run's."""
-    (run / "config.yaml").write_text(yaml.safe_dump(plain(config), sort_keys=False))
-    partial = run / f"{REQUEST}.partial"
-    partial.write_text(json.dumps(request, indent=1))
-    partial.replace(run / REQUEST)
 
 
 def describe(prepared: Prepared) -> str:
@@ -135,54 +118,3 @@ def _tested(prepared: Prepared, imputers: dict[str, Imputers], run: Path) -> Cla
     metrics = {"split": split, **measure_answers(answered, target, prepared.labels)}
     config = dataclasses.replace(prepared.config, joins=network.joins)
     return Classifier(network, config, prepared.labels, metrics, imputers)
-
-
-def plain(config: Config | TranslatorConfig) -> dict[str, Any]:
-    """The configuration as dicts, lists and scalars."""
-    values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
-    return values
-
-
-def request_of(table: Table, config: Config | TranslatorConfig) -> dict[str, Any]:
-    """What makes two calls the same run."""
-    content = pd.util.hash_pandas_object(table.frame).to_numpy().tobytes()
-    return {"table": table.name, "content": hashlib.sha256(content).hexdigest(), "config": plain(config)}
-
-
-def open_run(run: Path, request: dict[str, Any], resume: bool) -> None:
-    """Makes the run folder, or checks that it is the one to go on with."""
-    known = run / REQUEST
-    if known.exists() and resume:
-        before = json.loads(known.read_text())
-        differing = [name for name in request["config"] if before["config"].get(name) != request["config"][name]]
-        differing += ["the table's content"] if before["content"] != request["content"] else []
-        if differing:
-            raise RunError(
-                f"{run} is a run with other settings ({', '.join(differing)} differ). Repeat the command it was "
-                f"begun with, or give another --out. Its settings: {known}"
-            )
-        return
-    if run.exists() and (not run.is_dir() or any(not _is_left_over(path) for path in run.iterdir())):
-        raise RunError(f"{run} is there already. Give another --out, or --resume to go on with the run in it.")
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(run).free
-    except OSError as error:
-        raise RunError(f"{run}: the run folder cannot be written: {error}. Give another --out.") from error
-    if free < ENOUGH_BYTES:
-        raise RunError(f"{run}: only {free / 1e6:.0f} MB are free there; a run needs {ENOUGH_BYTES / 1e6:.0f} MB.")
-
-
-def _is_left_over(path: Path) -> bool:
-    """Whether a file is what a run leaves that stopped before its training began."""
-    return path.suffix == ".partial" or path.name in ("rejected.csv", "splits.csv", "config.yaml")
-
-
-def new_folder(table: str | Path | pd.DataFrame) -> Path:
-    """runs/NAME, or the first of runs/NAME-2, runs/NAME-3, ... that is free."""
-    name = "dataframe" if isinstance(table, pd.DataFrame) else Path(table).stem.replace(":", "_") or "run"
-    number, folder = 1, Path("runs") / name
-    while folder.exists():
-        number += 1
-        folder = Path("runs") / f"{name}-{number}"
-    return folder

@@ -26,12 +26,12 @@ from sightsound.features.augment import AugmentWaveform
 from sightsound.features.image import Standardize
 from sightsound.progress import progress_bar
 from sightsound.registry import resolve
+from sightsound.run_folder import BUNDLE, claim, content_of, opened, request_of, with_files, writing
 from sightsound.training.augment import Augment
 from sightsound.training.fit import some_features
 from sightsound.training.hardware import tuned_process
 from sightsound.training.lesson import Lesson, fit_lesson
 from sightsound.training.prepare import check, fresh_network
-from sightsound.training.run import BUNDLE, claim, open_run, request_of, writing
 from sightsound.translation import Bank, Translator, load_translator
 from sightsound.translator import TranslatorNetwork, build_translator
 from sightsound.translator_config import TranslatorConfig
@@ -77,24 +77,29 @@ def train_translator(
     """
     table = read_table(source, config.columns, labelled=False)
     request = request_of(table, config)
-    open_run(run, request, resume)
-    if (run / BUNDLE).exists():
-        import_own(config.reading())  # whoever asks for the same run has named them, and so trusts them
-        resolve("vocoder", config.vocoder, VOCODERS, Vocoder)
-        return load_translator(run / BUNDLE)
-    with tuned_process(), writing(run):
-        pairs = prepare_pairs(table, config, run)
-        for warning in pairs.warnings:
-            say(f"Note: {warning}")
-        claim(run, pairs.config, request)
-        begun = fresh_network(pairs.config.reading(), 2, pairs.rows)
-        begun.settle(some_features(begun, pairs.rows))  # else all meanings are one to begin with
-        network = build_translator(pairs.config, begun)
-        size = sum(p.numel() for p in network.parameters())
-        say(f"{len(pairs.rows):,} pairs to learn from; {size:,} parameters, in {pairs.config.precision}.")
-        bank = learn(network, pairs, run)
-        translator = Translator(network, pairs.config, bank)
-        translator.save(run / BUNDLE)
+    with opened(run, request, resume):
+        if (run / BUNDLE).exists():
+            import_own(config.reading())  # whoever asks for the same run has named them, and so trusts them
+            resolve("vocoder", config.vocoder, VOCODERS, Vocoder)
+            return load_translator(run / BUNDLE)
+        with tuned_process(), writing(run):
+            pairs = prepare_pairs(table, config, run)
+            for warning in pairs.warnings:
+                say(f"Note: {warning}")
+            claim(run, pairs.config, with_files(run, request, content_of(pairs.rows)))
+            return _trained(pairs, run, say)
+
+
+def _trained(pairs: Pairs, run: Path, say: Callable[[str], object]) -> Translator:
+    """Trains and saves."""
+    begun = fresh_network(pairs.config.reading(), 2, pairs.rows)
+    begun.settle(some_features(begun, pairs.rows))  # else all meanings are one to begin with
+    network = build_translator(pairs.config, begun)
+    size = sum(p.numel() for p in network.parameters())
+    say(f"{len(pairs.rows):,} pairs to learn from; {size:,} parameters, in {pairs.config.precision}.")
+    bank = learn(network, pairs, run)
+    translator = Translator(network, pairs.config, bank)
+    translator.save(run / BUNDLE)
     return translator
 
 

@@ -17,7 +17,7 @@ import sightsound as ss
 from sightsound.bundle import model_card, read_bundle
 from sightsound.bundle_files import SUMS, _sums
 from sightsound.cli.common import metrics_table
-from sightsound.errors import BundleError, ConfigError
+from sightsound.errors import BundleError, ConfigError, SightsoundError
 
 EVIL = "import pathlib\npathlib.Path('touched').touch()\n\n\nclass Thing:\n    pass\n"
 JUNK = st.one_of(
@@ -88,8 +88,11 @@ def test_any_value_may_be_wrong(sound: Path, trained: tuple[Path, Path], name: s
     assert "A sightsound classifier" in model_card(read_bundle(bundle))
     if classifier.metrics:
         assert metrics_table(classifier.metrics)
-    labels = classifier.predict(image=trained[0].parent / "low-1.png").probabilities
-    assert len(labels) == len(classifier.labels)
+    try:
+        answer = classifier.predict(image=trained[0].parent / "low-1.png")
+    except SightsoundError:  # a policy that it was not fitted for
+        return
+    assert len(answer.probabilities) == len(classifier.labels)
 
 
 class _Allocated(torch.utils._python_dispatch.TorchDispatchMode):

@@ -20,7 +20,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def weights(table: Path, run: Path, **config: object) -> dict[str, torch.Tensor]:
     """Of encoders and heads after the last step of a training with defaults."""
     train(table, Config(epochs=2, batch_size=16, **config), run, resume=False, say=lambda line: None)
-    state = torch.load(run / "checkpoints" / "joint" / "last.ckpt", weights_only=False)["state_dict"]
+    state = torch.load(run / "checkpoints" / "joint" / "last.ckpt", weights_only=True)["state_dict"]
     learnt = ("network.encoders.", "network.heads.")
     return {name: value for name, value in state.items() if name.startswith(learnt)}
 

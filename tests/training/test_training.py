@@ -173,7 +173,7 @@ def test_which_epoch_is_kept(balance: str, table: Path, tmp_path: Path) -> None:
     if balance == "apart":  # the latest that is as good as the best so far, as far as 9 rows can tell
         close = score >= np.maximum.accumulate(score) - np.sqrt(f1 * (1 - f1) / 9)
         best = int(np.flatnonzero(close)[-1])
-    kept = torch.load(tmp_path / "run" / "checkpoints" / "joint" / "best.ckpt", weights_only=False)
+    kept = torch.load(tmp_path / "run" / "checkpoints" / "joint" / "best.ckpt", weights_only=True)
     assert kept["epoch"] == best
 
 

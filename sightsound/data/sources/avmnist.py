@@ -42,8 +42,9 @@ CHUNK = 250
 def build(options: SourceOptions, folder: Path) -> None:
     """Writes PNG, WAV, `table.csv`, `pairs.csv`, the `.npy` files of earlier code, and `SHA256SUMS`.
 
-    Layout of the arrays: image/{train,test}_data.npy (n, 784), audio/{train,test}_data.npy (n, 112, 112), both uint8,
-    {train,test}_labels.npy (n,) int64; the last 5,000 of the 60,000 train rows validate.
+    Layout of the arrays: image/{train,test}_data.npy (n, 784) float32 with values from 0 to 255, which earlier code
+    divides in place; audio/{train,test}_data.npy (n, 112, 112) uint8; {train,test}_labels.npy (n,) int64; the last
+    5,000 of the 60,000 train rows validate.
 
     Raises:
         SourceError: MNIST or FSDD is missing or incomplete.
@@ -55,21 +56,24 @@ def build(options: SourceOptions, folder: Path) -> None:
     for name in ("image", "audio", "images", "sounds"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
-    spectra = np.zeros((len(pairs), FRAMES, BINS), np.uint8)
+    places = pairs.groupby("part").cumcount().to_numpy()
+    counts = pairs["part"].value_counts()
+    arrays = {p: _arrays(folder, p, int(counts[p])) for p in mnist.PARTS}
     with progress_bar("rendering avmnist", len(pairs), "pair") as bar:
         for start, waves in rendered(pairs, options.seed, SNR_DB):
             for i, wave in enumerate(waves, start):
                 write_wav(folder / "sounds" / f"{names[i]}.wav", wave, RATE)
-                small = pixels[parts[i]][numbers[i]].reshape(28, 28)
-                Image.fromarray(small).save(folder / "images" / f"{names[i]}.png", compress_level=1)
+                small = pixels[parts[i]][numbers[i]]
+                arrays[parts[i]][0][places[i]] = small
+                Image.fromarray(small.reshape(28, 28)).save(folder / "images" / f"{names[i]}.png", compress_level=1)
                 digest.update(wave.tobytes())
-            spectra[start : start + len(waves)] = spectrograms(waves)
+            for i, frames in enumerate(spectrograms(waves), start):
+                arrays[parts[i]][1][places[i]] = frames
             bar.update(len(waves))
     for part in mnist.PARTS:
-        rows = pairs[pairs["part"] == part]
-        np.save(folder / "image" / f"{part}_data.npy", pixels[part][rows["mnist_index"].to_numpy()])
-        np.save(folder / "audio" / f"{part}_data.npy", spectra[rows.index])
-        np.save(folder / f"{part}_labels.npy", rows["label"].to_numpy(np.int64))
+        for array in arrays[part]:
+            array.flush()
+        np.save(folder / f"{part}_labels.npy", pairs["label"][pairs["part"] == part].to_numpy(np.int64))
     facts = {"snr_db": SNR_DB, "seed": options.seed, "split_by": options.split_by, "sounds_sha256": digest.hexdigest()}
     (folder / "facts.json").write_text(json.dumps(facts, indent=1))
     pairs.drop(columns=["audio"]).to_csv(folder / "pairs.csv", index=False)
@@ -78,6 +82,15 @@ def build(options: SourceOptions, folder: Path) -> None:
     table.insert(0, "image", [f"images/{name}.png" for name in names])
     table.insert(1, "audio", [f"sounds/{name}.wav" for name in names])
     table.to_csv(folder / "table.csv", index=False)
+
+
+def _arrays(folder: Path, part: str, rows: int) -> tuple[Any, Any]:
+    """New files for images (n, 784) and spectrograms (n, 112, 112), on disk and not in memory."""
+    image, audio = (folder / modality / f"{part}_data.npy" for modality in ("image", "audio"))
+    return (
+        np.lib.format.open_memmap(image, "w+", np.float32, (rows, 784)),
+        np.lib.format.open_memmap(audio, "w+", np.uint8, (rows, FRAMES, BINS)),
+    )
 
 
 def pair(options: SourceOptions) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,6 +12,9 @@ from sightsound.errors import SourceError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+SHOWN = 5  # of what is in a folder where something else was looked for
 
 
 @dataclass(frozen=True)
@@ -83,13 +86,37 @@ def find(root: str | None, fetched: Path, name: str, places: tuple[str, ...], fi
     for folder in [Path(root) / place for place in places] if root else [fetched / place for place in places]:
         if any(folder.glob(file)):
             return folder
-    if root:
-        looked = ", ".join(str(Path(root) / place) for place in places)
-        raise SourceError(f"{name}: there is no {file} in {looked}. Give the folder that has it: --root FOLDER")
+    if root or any((fetched / place).is_dir() for place in places):
+        raise not_found(name, file, [Path(root or fetched) / place for place in places])
     raise SourceError(
         f"{name} is not on this computer. Fetch it: `sightsound data fetch {name}`; "
         f"or give the folder that has its files: --root FOLDER (looked for {file})"
     )
+
+
+def not_found(name: str, wanted: str, folders: Sequence[Path]) -> SourceError:
+    """Says what of a source was looked for, where, and what is there instead.
+
+    Args:
+        name: of the source.
+        wanted: a name or pattern.
+        folders: where it could have been.
+    """
+    there = [f"{folder} has {_listed(folder)}" for folder in folders if folder.is_dir()]
+    absent = [str(folder) for folder in folders if not folder.is_dir()]
+    there += [f"there is no folder {' or '.join(absent)}"] if absent else []
+    return SourceError(
+        f"{name}: looked for {wanted}, and did not find it; {'; '.join(there)}. Give the folder that has it: --root "
+        f"FOLDER, or fetch it: `sightsound data fetch {name}`."
+    )
+
+
+def _listed(folder: Path) -> str:
+    """The first things in a folder, in words."""
+    names = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir())
+    if not names:
+        return "nothing in it"
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
 def write_wav(path: Path, samples: NDArray[Any], rate_hz: int) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sightsound.data.cache import cache_folder
-from sightsound.data.sources.base import Download, Source, SourceOptions, find
+from sightsound.data.sources.base import Download, Source, SourceOptions, find, not_found
 from sightsound.errors import SourceError
 from sightsound.progress import progress_bar
 
@@ -46,7 +46,7 @@ def read_idx(folder: Path, name: str) -> NDArray[np.uint8]:
     """An array of bytes in the idx format, from NAME or NAME.gz. Raises SourceError."""
     path = next((p for p in (folder / f"{name}.gz", folder / name) if p.exists()), None)
     if path is None:
-        raise SourceError(f"{folder / name}: there is no such file, with or without .gz")
+        raise not_found("mnist", f"{name} (or {name}.gz)", [folder])
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         if content[:3] != b"\0\0\x08":

@@ -7,8 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from sightsound.data.cache import cache_folder
-from sightsound.data.sources.base import Download, Source, SourceOptions, find
-from sightsound.errors import SourceError
+from sightsound.data.sources.base import Download, Source, SourceOptions, find, not_found
 
 PLACES = (".", "speech-commands", "speech_commands_v0.02", "SpeechCommands/speech_commands_v0.02")
 LISTS = {"val": "validation_list.txt", "test": "testing_list.txt"}
@@ -31,11 +30,11 @@ def read(options: SourceOptions) -> pd.DataFrame:
     words = DIGITS if options.words == "digits" else sorted(p.name for p in root.iterdir() if p.is_dir())
     files = [file for word in words if word[0] not in "_." for file in sorted((root / word).glob("*.wav"))]
     if not files:
-        raise SourceError(f"{root}: no recordings WORD/NAME.wav there. Is the archive unpacked as a whole?")
+        raise not_found("speech-commands", "WORD/NAME.wav", [root])
     split_of: dict[str, str] = {}
     for split, name in LISTS.items():
         if not (root / name).exists():
-            raise SourceError(f"{root / name}: there is no such file; it comes with the archive and makes the splits.")
+            raise not_found("speech-commands", f"{name} (it comes with the archive and makes the splits)", [root])
         split_of |= dict.fromkeys((root / name).read_text().split(), split)
     return pd.DataFrame(
         {

@@ -180,3 +180,32 @@ def test_the_real_files_are_read() -> None:
     pixels = avmnist.blurred(SourceOptions(root=str(REAL)))["test"]
     digest = hashlib.sha256(pixels.tobytes()).hexdigest()
     assert digest == "faef7ac46fca455ee53c9918af2047ea02819830691b613d61a3679bb5d0b3da"  # on every computer
+
+
+def test_avmnist_is_what_earlier_loaders_take(digits_root: Path, small_avmnist: None) -> None:
+    folder = Path(built("avmnist", digits_root)["folder"][0])
+    for part, count in (("train", 110), ("test", 20)):
+        image = np.load(folder / "image" / f"{part}_data.npy")
+        audio = np.load(folder / "audio" / f"{part}_data.npy")
+        labels = np.load(folder / f"{part}_labels.npy").astype(int)
+        assert image.dtype == np.float32 and 1 < image.max() <= 255 and image.min() >= 0
+        image /= 255.0  # in place, as they do
+        audio = audio / 255.0
+        image, audio = image.reshape(count, 28, 28), np.expand_dims(audio, 1)
+        assert image.max() <= 1 and audio.shape == (count, 1, 112, 112) and audio.max() == 1
+        rows = [[x[i] for x in (image, audio, labels)] for i in range(count)]
+        if part == "train":
+            assert len(rows[:100]) == 100 and len(rows[100:]) == 10  # 55,000 and 5,000 of all
+            frame = built("avmnist", digits_root)
+            assert [row[2] for row in rows] == frame["label"][frame["split"] != "test"].tolist()
+
+
+@pytest.mark.parametrize("name", ["mnist", "fsdd", "speech-commands"])
+def test_a_folder_with_other_files_is_told_what_was_looked_for_and_what_is_there(tmp_path: Path, name: str) -> None:
+    for i in range(7):
+        (tmp_path / f"holiday-{i}.jpg").touch()
+    with pytest.raises(SourceError) as caught:
+        dataset(name, SourceOptions(root=str(tmp_path)))
+    wanted = {"mnist": "train-images-idx3-ubyte", "fsdd": ".wav", "speech-commands": "testing_list.txt"}[name]
+    said = str(caught.value)
+    assert wanted in said and str(tmp_path) in said and "holiday-0.jpg" in said and "and 2 more" in said

@@ -1,0 +1,199 @@
+"""The folder of a run: whose it is, who is at work in it, what it was asked for, and whether it can be gone on with."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError
+
+from sightsound.data.batches import Rows
+from sightsound.data.table import Table
+from sightsound.errors import RunError
+
+BUNDLE = "bundle"
+REQUEST = "request.json"
+LOCK = ".lock"  # held by the process at work; the system lets go of it when that ends, however it does
+ENOUGH_BYTES = 200_000_000  # free space below which a run is not begun
+
+
+@contextmanager
+def opened(run: Path, request: dict[str, Any], resume: bool) -> Iterator[None]:
+    """Makes the run folder, or checks that it is the one to go on with; within, no other process may do so.
+
+    Args:
+        run: a new folder; or, with `resume`, that of a run with the same request.
+        request: what `request_of` gives.
+        resume: go on with what is there.
+
+    Raises:
+        RunError: it cannot be written, is another run's or another process is at work in it.
+    """
+    if not (run / LOCK).exists():
+        _check(run, request, resume)  # before a lock is written into a folder that is not ours
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(run).free
+    except OSError as error:
+        raise RunError(f"{run}: the run folder cannot be written: {error}. Give another --out.") from error
+    if free < ENOUGH_BYTES:
+        raise RunError(f"{run}: only {free / 1e6:.0f} MB are free there; a run needs {ENOUGH_BYTES / 1e6:.0f} MB.")
+    with alone_in(run):
+        _check(run, request, resume)
+        yield
+
+
+@contextmanager
+def alone_in(run: Path) -> Iterator[None]:
+    """Within, no other process is at work in a folder. Raises RunError if one is, or if it cannot be written."""
+    lock = FileLock(run / LOCK)
+    try:
+        lock.acquire(timeout=0)
+        mine = {"process": os.getpid(), "machine": socket.gethostname(), "since": f"{datetime.now():%Y-%m-%d %H:%M:%S}"}
+        (run / LOCK).write_text(json.dumps(mine), encoding="utf-8")
+    except Timeout as error:
+        raise RunError(
+            f"{run}: {_holder(run)} is at work in this folder. Wait until it has ended, or give another --out."
+        ) from error
+    except OSError as error:
+        raise RunError(f"{run}: the run folder cannot be written: {error}. Give another --out.") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _holder(run: Path) -> str:
+    """Who holds the lock, in words."""
+    try:
+        known = json.loads((run / LOCK).read_text(encoding="utf-8"))
+        return f"process {known['process']} on {known['machine']}, since {known['since']},"
+    except (OSError, ValueError, KeyError, TypeError):  # it is just being written, or cannot be read
+        return "another process"
+
+
+@contextmanager
+def writing(run: Path) -> Iterator[None]:
+    """Turns what the system says about disk and permission into a RunError."""
+    try:
+        yield
+    except BrokenPipeError:  # whoever read our output has left: nothing is wrong with the folder
+        raise
+    except (OSError, SafetensorError) as error:
+        raise RunError(f"{run}: cannot be written: {error}. Mend that, then go on with --resume.") from error
+
+
+def claim(run: Path, config: Any, request: dict[str, Any]) -> None:
+    """Writes `config.yaml` (of a dataclass) and `request.json`; from here on the folder is this run's."""
+    (run / "config.yaml").write_text(yaml.safe_dump(plain(config), sort_keys=False), encoding="utf-8")
+    ask(run, request)
+
+
+def ask(run: Path, request: dict[str, Any]) -> None:
+    """Writes `request.json`, whole or not at all."""
+    partial = run / f"{REQUEST}.partial"
+    partial.write_text(json.dumps(request, indent=1), encoding="utf-8")
+    partial.replace(run / REQUEST)
+
+
+def plain(config: Any) -> dict[str, Any]:
+    """A dataclass of options as dicts, lists and scalars."""
+    values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
+    return values
+
+
+def request_of(table: Table, config: Any) -> dict[str, Any]:
+    """What makes two calls the same run: the table's content and a dataclass of options."""
+    content = pd.util.hash_pandas_object(table.frame).to_numpy().tobytes()
+    return {"table": table.name, "content": hashlib.sha256(content).hexdigest(), "config": plain(config)}
+
+
+def content_of(rows: Rows) -> dict[str, str]:
+    """Modality -> SHA-256 over what was read from its files, the same for files that were copied or only touched."""
+    return {m: hashlib.sha256(store.checksums().tobytes()).hexdigest() for m, store in rows.stores.items()}
+
+
+def with_files(run: Path, request: dict[str, Any], files: dict[str, str]) -> dict[str, Any]:
+    """The request together with what the files hold.
+
+    Args:
+        run: the folder, which may be one to go on with.
+        request: what `request_of` gives.
+        files: what `content_of` gives.
+
+    Raises:
+        RunError: the run was begun with files of other content.
+    """
+    if (run / REQUEST).exists():
+        before = _known(run).get("files", files)  # not noted by earlier versions
+        changed = [m for m in files if before.get(m) != files[m]]
+        if changed:
+            raise RunError(
+                f"{run}: the {' and '.join(changed)} files hold something else than when this run was begun. Put the "
+                "earlier files back, or begin a new run with another --out."
+            )
+    return {**request, "files": files}
+
+
+def _known(run: Path) -> dict[str, Any]:
+    """The request of the run in a folder. Raises RunError if it is damaged."""
+    try:
+        known = json.loads((run / REQUEST).read_text(encoding="utf-8"))
+        if not isinstance(known, dict) or not isinstance(known.get("config"), dict) or "content" not in known:
+            raise ValueError("it does not say what was asked for")
+        if not isinstance(known.get("files", {}), dict):
+            raise ValueError("it does not say what the files held")
+    except (OSError, ValueError, RecursionError) as error:
+        raise RunError(
+            f"{run / REQUEST}: damaged ({error}), so it cannot be told what this run was. Begin a new one with another "
+            "--out."
+        ) from error
+    return known
+
+
+def _check(run: Path, request: dict[str, Any], resume: bool) -> None:
+    """Raises RunError for a folder that is another run's, or something else."""
+    if resume and (run / REQUEST).exists():
+        before = _known(run)
+        names = {**before["config"], **request["config"]}
+        differing = [name for name in names if before["config"].get(name) != request["config"].get(name)]
+        differing += ["the table's content"] if before["content"] != request["content"] else []
+        if differing:
+            raise RunError(
+                f"{run} is a run with other settings ({', '.join(differing)} differ). Repeat the command it was "
+                f"begun with, or give another --out. Its settings: {run / REQUEST}"
+            )
+    elif not is_free(run):
+        how = "Give another --out." if resume else "Give another --out, or --resume to go on with the run in it."
+        raise RunError(f"{run} is there already{', and is not the folder of a run' if resume else ''}. {how}")
+
+
+def is_free(run: Path) -> bool:
+    """Whether a folder is not there, or holds no more than a run leaves that stopped before its training began."""
+    return not run.exists() or (run.is_dir() and all(_is_left_over(path) for path in run.iterdir()))
+
+
+def _is_left_over(path: Path) -> bool:
+    return path.suffix == ".partial" or path.name in (LOCK, "rejected.csv", "splits.csv", "config.yaml")
+
+
+def new_folder(table: str | Path | pd.DataFrame) -> Path:
+    """runs/NAME, or the first of runs/NAME-2, runs/NAME-3, ... that is free."""
+    name = "dataframe" if isinstance(table, pd.DataFrame) else Path(table).stem.replace(":", "_") or "run"
+    number, folder = 1, Path("runs") / name
+    while folder.exists():
+        number += 1
+        folder = Path("runs") / f"{name}-{number}"
+    return folder
