@@ -41,6 +41,8 @@ TIERS = {
     "translator": 5,
     "translations": 4,
     "predictions": 5,
+    "answer_table": 5,
+    "asked": 5,
     "pipeline": 6,
     "prediction_file": 7,
     "translation": 6,

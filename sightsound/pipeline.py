@@ -6,16 +6,17 @@ Training and use read files through the same functions, so what was tested is wh
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
-from sightsound.answers import all_answers, answer_rows, joined, measure_answers
+from sightsound.answer_table import flat_frame
+from sightsound.answers import all_answers, joined, measure_answers
+from sightsound.asked import rows_to_measure, rows_to_predict
 from sightsound.build import restored
 from sightsound.bundle import Bundle, read_bundle, write_bundle
 from sightsound.bundle_files import reading
@@ -27,15 +28,14 @@ from sightsound.config import (
     filling_policies,
     missing_config,
 )
-from sightsound.data.batches import Rows
 from sightsound.data.files import name_of
-from sightsound.data.table import PREDICTED, Rejected, Table, dropped_rows, incomplete_rows, read_table
+from sightsound.data.table import Rejected, Table, dropped_rows
 from sightsound.errors import ConfigError, NothingLeftError, TableError
-from sightsound.inference import GIVEN, chunks, clips, damages, given_rows, over_time, prepare_rows, summary
+from sightsound.inference import GIVEN, chunks, given_rows, over_time, summary
 from sightsound.missing import FEWEST_COMPLETE, Fill, Imputers, filler
 from sightsound.model import ClassifierNetwork
-from sightsound.predictions import check_share, flat_frame, prediction, withheld
-from sightsound.progress import notice, progress_bar
+from sightsound.predictions import answered_rows, answered_to_measure, check_share, prediction, withheld
+from sightsound.progress import progress_bar
 from sightsound.types import Prediction
 
 Array = NDArray[Any]
@@ -161,7 +161,7 @@ class Classifier:
             missing: as in `predict`.
 
         Returns:
-            the table's own columns, then `predicted`, `probability` and the others of `predictions.flat_columns`. A row
+            the table's own columns, then `predicted`, `probability` and the rest of `answer_table.flat_columns`. A row
             that cannot be used has the reason in `error`, one of which a part cannot be used in MODALITY_error.
         """
         if missing is not None:
@@ -174,15 +174,7 @@ class Classifier:
 
     def rows_to_predict(self, table: str | Path | pd.DataFrame, columns: Columns = None) -> Table:
         """A table as it is read for predicting; says what was noticed in it, and which modality it lacks."""
-        named = self.columns(columns)
-        rows = read_table(table, named, labelled=False, roles=PREDICTED, assumed=self.config.columns)
-        for note in rows.notes:
-            notice(f"Note: {rows.name}: {note}")
-        for m in self.config.modalities:
-            if (rows.frame[m] == "").all():
-                column = getattr(named, m)
-                notice(f"Note: {rows.name}: no row has {m} (column {column!r}); --columns.{m} names another column")
-        return rows
+        return rows_to_predict(table, self.columns(columns), self.config)
 
     def predict_parts(
         self, rows: Table, abstain_below: float = 0.0, skip: int = 0
@@ -203,7 +195,7 @@ class Classifier:
         done = sum(len(part.frame) for part in parts[:skip])
         with progress_bar("predicting", len(rows.frame), "row", done=done) as bar:
             for part in parts[skip:]:
-                answered = self._predict_chunk(part, fill)
+                answered = answered_rows(self.network, self.config, self.labels, part, fill)
                 bar.update(len(part.frame))
                 yield {
                     row: one if isinstance(one, Rejected) else withheld(one, abstain_below)
@@ -239,13 +231,9 @@ class Classifier:
         parts, fill = [], self.fill()
         with progress_bar("evaluating", len(rows.frame), "row") as bar:
             for chunk in chunks(rows, whole_groups=over_time(rows, self.config) is not None):
-                cut = clips(chunk, self.config)
-                prepared, unreadable = prepare_rows(cut, self.config, None)
+                answered_chunk, unreadable = answered_to_measure(self.network, self.config, chunk, fill)
                 rejected += unreadable
-                if len(prepared):
-                    numbers = cut.frame["row"].to_numpy()[prepared.rows.numpy()]
-                    between = over_time(cut.with_frame(cut.frame.iloc[prepared.rows.numpy()]), self.config)
-                    parts.append(answer_rows(self.network, prepared, numbers, between, fill))
+                parts += [answered_chunk] if answered_chunk else []
                 bar.update(len(chunk.frame))
         if rejected and not (skip_bad_files and parts):
             raise TableError(summary(rows.name, rejected))
@@ -262,27 +250,7 @@ class Classifier:
         self, table: str | Path | pd.DataFrame, columns: Columns = None
     ) -> tuple[Table, str, list[Rejected]]:
         """The rows to measure on, their split ("test" or "all"), and the rows without a known label or any modality."""
-        rows = read_table(table, self.columns(columns), assumed=self.config.columns)
-        for note in rows.notes:
-            notice(f"Note: {rows.name}: {note}")
-        counts = rows.frame["split"].value_counts()
-        split = "test" if "test" in counts else "all"
-        if split == "test" and counts["test"] < len(rows.frame):
-            notice(f"The {counts['test']} test rows of {len(rows.frame)} count.")
-        elif split == "all" and "train" in counts:
-            notice(
-                f"Note: {rows.name}: it has a split and no test rows, so that all {len(rows.frame)} rows count. The "
-                f"{counts['train']} training rows among them make the numbers too good if it was trained on these."
-            )
-        rows = rows.part("test") if split == "test" else rows
-        rejected = incomplete_rows(rows, self.config.modalities)
-        strange = rows.frame["label"][~rows.frame["label"].isin([*self.labels, ""])]
-        known = ", ".join(self.labels)
-        rejected += [
-            Rejected(row, "", f"the class {label!r} is not one of {known}")
-            for row, label in zip(strange.index.tolist(), strange.tolist(), strict=True)
-        ]
-        return rows.without({bad.row for bad in rejected}), split, rejected
+        return rows_to_measure(table, self.columns(columns), self.config, self.labels)
 
     def columns(self, given: Columns) -> ColumnsConfig:
         """What a table calls its columns: as the training's did, but for those that are given."""
@@ -296,43 +264,6 @@ class Classifier:
         weights = dict(self.network.state_dict())
         imputers = {policy: dict(of.state_dict()) for policy, of in self.imputers.items()}
         write_bundle(Path(folder), Bundle(weights, self.config, self.labels, self.metrics, imputers))
-
-    def _predict_chunk(self, table: Table, fill: Fill | None) -> dict[int, Prediction | Rejected]:
-        results: dict[int, Prediction | Rejected] = {}
-        results |= {bad.row: bad for bad in dropped_rows(table, self.config.modalities, self.config.missing)}
-        results |= {bad.row: bad for bad in incomplete_rows(table, self.config.modalities, labelled=False)}
-        cut = clips(table.without(set(results)), self.config)
-        prepared, unreadable = prepare_rows(cut, self.config, None, partly=True)
-        kept = set(cut.frame["row"].to_numpy()[prepared.rows.numpy()])
-        errors: dict[int, dict[str, str]] = {}
-        for bad in unreadable:
-            if bad.row in kept and getattr(self.config.missing, bad.modality) != "drop":
-                errors.setdefault(bad.row, {})[bad.modality] = f"{bad.file}: {bad.reason}"
-            else:
-                results[bad.row] = bad
-        prepared = Rows(prepared.stores, None, prepared.rows[~_in(cut, prepared, results)])
-        if not len(prepared):
-            return results
-        frame = cut.frame.iloc[prepared.rows.numpy()]
-        said = all_answers(self.network, prepared, over_time(cut.with_frame(frame), self.config), fill)
-        damage = damages(cut.with_frame(frame), self.config)
-        there = {m: (store.entry[prepared.rows] > 0).numpy() for m, store in prepared.stores.items()}
-        numbers = frame["row"].to_numpy()
-        starts = frame["start_seconds"].to_numpy() if "start_seconds" in frame else np.zeros(len(frame))
-        for row in np.unique(numbers).tolist():
-            places = np.flatnonzero(numbers == row)
-            source = {m: table.shown(frame[m].iloc[places[0]]) for m in there if there[m][places].all()}
-            of_row = {subset: answer.at(places) for subset, answer in said.items()}
-            of_files = {m: found[places] for m, found in damage.items() if m in source}
-            results[row] = prediction(
-                of_row, starts[places].tolist(), source, of_files, self.labels, self.config, errors.get(row)
-            )
-        return results
-
-
-def _in(table: Table, rows: Rows, numbers: Collection[int]) -> torch.Tensor:
-    """(n,) bool: whether the row's number is among these."""
-    return torch.from_numpy(np.isin(table.frame["row"].to_numpy()[rows.rows.numpy()], list(numbers)))
 
 
 def load(folder: str | Path, *, trust: bool = False) -> Classifier:

@@ -14,12 +14,13 @@ from typing import Any
 
 import pandas as pd
 
+from sightsound.answer_table import flat_frame
 from sightsound.data.cells import is_empty
 from sightsound.data.table import Rejected, Table
 from sightsound.errors import RunError
 from sightsound.pipeline import Classifier
-from sightsound.predictions import flat_frame
 from sightsound.progress import notice
+from sightsound.run_folder import LOCK, alone_in
 from sightsound.text import without_formulas
 from sightsound.types import Prediction
 
@@ -58,15 +59,15 @@ def predict_to_file(
     content = hashlib.sha256(pd.util.hash_pandas_object(rows.frame).to_numpy().tobytes()).hexdigest()
     request = {"table": rows.name, "content": content, "form": form, "abstain_below": abstain_below, **(about or {})}
     try:
-        done = _begin(parts, request, resume)
-        bad: list[Rejected] = [Rejected(**one) for part in done for one in json.loads(_reasons(part).read_text())]
-        for number, answers in enumerate(classifier.predict_parts(rows, abstain_below, len(done)), start=len(done)):
-            part, found = parts / f"{number:06d}", list(rejected(answers))
-            _write(classifier, rows, answers, part, form)
-            _reasons(part).write_text(json.dumps([vars(one) for one in found]))
-            part.with_suffix(".done").touch()
-            bad += found
-        _join(sorted(parts.glob("*.done")), out, form)
+        if parts.exists() and not (parts / MARK).exists() and any(path.name != LOCK for path in parts.iterdir()):
+            raise RunError(f"{parts}: something else is there already. Give another --out.")
+        parts.mkdir(exist_ok=True)
+        with alone_in(parts):
+            done = _begin(parts, request, resume)
+            bad = [Rejected(**one) for part in done for one in json.loads(_reasons(part).read_text())]
+            for number, answers in enumerate(classifier.predict_parts(rows, abstain_below, len(done)), start=len(done)):
+                bad += _write(classifier, rows, answers, parts / f"{number:06d}", form)
+            _join(sorted(parts.glob("*.done")), out, form)
     except OSError as error:
         raise RunError(f"{out}: cannot be written: {error}. What was answered goes on with --resume.") from error
     shutil.rmtree(parts, ignore_errors=True)
@@ -74,21 +75,18 @@ def predict_to_file(
 
 
 def _begin(parts: Path, request: Mapping[str, Any], resume: bool) -> list[Path]:
-    """The parts that are done already; a new folder for them where there is nothing to go on with."""
+    """The parts that are done already; without any of another call where there is nothing to go on with."""
     mark = parts / MARK
-    known = mark.exists() and json.loads(mark.read_text()) == request
-    if parts.exists() and not mark.exists() and any(parts.iterdir()):
-        raise RunError(f"{parts}: something else is there already. Give another --out.")
-    if mark.exists() and resume and not known:
+    known = json.loads(mark.read_text()) if mark.exists() else None
+    if resume and known not in (None, request):
         raise RunError(
             f"{parts} belongs to a call with another table or other options. Delete it, or repeat that call."
         )
-    if not resume or not known:
-        if mark.exists():
-            notice(f"{parts} is left of a call that was stopped. It is begun anew; --resume would have gone on.")
-            shutil.rmtree(parts)
-        parts.mkdir(parents=True, exist_ok=True)
-        mark.write_text(json.dumps(request))
+    if known and not resume:
+        notice(f"{parts} is left of a call that was stopped. It is begun anew; --resume would have gone on.")
+        for left in parts.glob("[0-9]*"):
+            left.unlink()
+    mark.write_text(json.dumps(request))
     done = sorted(parts.glob("*.done"))
     if done:
         notice(f"Going on after {len(done)} part(s) that are answered already.")
@@ -110,17 +108,22 @@ def rejected(answers: Answers) -> Iterable[Rejected]:
                 yield Rejected(row, file, f"{why}; answered without it", m)
 
 
-def _write(classifier: Classifier, rows: Table, answers: Answers, part: Path, form: str) -> None:
+def _write(classifier: Classifier, rows: Table, answers: Answers, part: Path, form: str) -> list[Rejected]:
+    """Writes a part, and last the file that says so; what could not be used."""
+    bad = list(rejected(answers))
     if form == "json":
         part.with_suffix(".json").write_text(json_lines(answers, rows.given), encoding="utf-8")
-        return
-    frame = flat_frame(answers, classifier.config, classifier.labels, rows.given)
-    if form == "parquet":
-        for column in frame.select_dtypes(object):  # of any types; a column of Parquet has one
-            frame[column] = [None if is_empty(value) else str(value) for value in frame[column]]
-        frame.to_parquet(part.with_suffix(".parquet"), index=False)
     else:
-        without_formulas(frame).to_csv(part.with_suffix(".csv"), index=False)
+        frame = flat_frame(answers, classifier.config, classifier.labels, rows.given)
+        if form == "parquet":
+            for column in frame.select_dtypes(object):  # of any types; a column of Parquet has one
+                frame[column] = [None if is_empty(value) else str(value) for value in frame[column]]
+            frame.to_parquet(part.with_suffix(".parquet"), index=False)
+        else:
+            without_formulas(frame).to_csv(part.with_suffix(".csv"), index=False)
+    _reasons(part).write_text(json.dumps([vars(one) for one in bad]))
+    part.with_suffix(".done").touch()
+    return bad
 
 
 def _join(done: list[Path], out: Path, form: str) -> None:

@@ -1,20 +1,24 @@
-"""What the classifier says of one row, for people: from the answers of each subset of the senses to a `Prediction`."""
+"""What the classifier says of rows, for people: from the answers of each subset of the modalities to `Prediction`s."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection
+from typing import Any, cast
 
-import pandas as pd
+import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sightsound.answers import Answer
+from sightsound.answers import Answer, Answered, all_answers, answer_rows
 from sightsound.config import Config, MissingConfig, clip_seconds
-from sightsound.data.table import Rejected
+from sightsound.data.batches import Rows
+from sightsound.data.table import Rejected, Table, dropped_rows, incomplete_rows
 from sightsound.errors import ConfigError
+from sightsound.inference import clips, damages, over_time, prepare_rows
 from sightsound.metrics import disagreement
+from sightsound.missing import Fill
+from sightsound.model import ClassifierNetwork
 from sightsound.types import Clip, Filled, Prediction, Repair
 
 Array = NDArray[Any]
@@ -104,84 +108,70 @@ def _known(uncertainty: float) -> float | None:
     return None if math.isnan(uncertainty) else float(uncertainty)
 
 
-def flat_columns(config: Config, labels: list[str]) -> list[str]:
-    """The columns of a table of answers, which depend on the classifier and not on the answers."""
-    modalities = config.modalities
-    several, cut = len(modalities) > 1, config.audio.step_seconds and "audio" in modalities
-    policies = [m for m in modalities if getattr(config.missing, m) not in ("mask", "drop")]
-    return [
-        "row",
-        "predicted",
-        "probability",
-        *(["conflict"] if several else []),
-        *(["start_seconds", "end_seconds"] if cut else []),
-        *[f"{m}_alone" for m in modalities if several],
-        *[f"{m}_alone_probability" for m in modalities if several],
-        *[f"{m}_strangeness" for m in modalities],
-        *[f"{m}_{what}" for what in ("repaired", "uncertainty", "policy") for m in policies],
-        *modalities,
-        *[f"p_{label}" for label in labels],
-        *[f"{m}_error" for m in modalities if several],
-        "error",
-    ]
-
-
-def flat(row: int, result: Prediction | Rejected) -> list[dict[str, Any]]:
-    """One answer as rows of `flat_columns`: the whole, then each clip; what is not there is left out."""
-    if isinstance(result, Rejected):
-        return [{"row": row, "error": f"{result.file + ': ' if result.file else ''}{result.reason}"}]
-    alone = {m: max(said, key=lambda label: said[label]) for m, said in result.per_modality.items()}
-    whole = {
-        "row": row,
-        "predicted": result.label,
-        "probability": max(result.probabilities.values()),
-        "conflict": result.conflict,
-        **{f"{m}_alone": label for m, label in alone.items()},
-        **{f"{m}_alone_probability": result.per_modality[m][label] for m, label in alone.items()},
-        **{f"{m}_strangeness": strange for m, strange in result.strangeness.items()},
-        **{f"{m}_repaired": repair.share for m, repair in result.repaired.items()},
-        **{f"{m}_uncertainty": repair.uncertainty for m, repair in result.repaired.items()},
-        **{f"{m}_policy": repair.policy for m, repair in result.repaired.items()},
-        **result.source,
-        **{f"p_{label}": p for label, p in result.probabilities.items()},
-        **{f"{m}_error": reason for m, reason in result.errors.items()},
-    }
-    clips = [
-        {
-            "row": row,
-            "predicted": clip.label,
-            "probability": clip.probabilities[clip.label],
-            "start_seconds": clip.start_seconds,
-            "end_seconds": clip.end_seconds,
-            **{f"p_{label}": p for label, p in clip.probabilities.items()},
-        }
-        for clip in result.clips
-    ]
-    return [whole, *clips]
-
-
-TEXTS = ("predicted", "_alone", "_policy", "_error", "error")
-
-
-def flat_frame(
-    results: Mapping[int, Prediction | Rejected], config: Config, labels: list[str], given: pd.DataFrame
-) -> pd.DataFrame:
-    """Answers as a table: the user's own columns, then those of `flat_columns`, of the same types whatever is in them.
+def answered_rows(
+    network: ClassifierNetwork, config: Config, labels: list[str], table: Table, fill: Fill | None
+) -> dict[int, Prediction | Rejected]:
+    """The answers to some rows of a table, by row number; a row that cannot be used gives the reason.
 
     Args:
-        results: by row number.
-        config: the classifier's.
+        network: in eval mode; it is not changed.
+        config: with all sizes filled in.
         labels: class names.
-        given: the user's own columns by row number. One of ours that has the name of one of theirs is called
-            sightsound_NAME; paths, which are theirs already, are not repeated.
+        table: so many rows as are to be held in memory.
+        fill: what stands in for a missing modality, if anything.
     """
-    columns = flat_columns(config, labels)
-    frame = pd.DataFrame([line for row, result in results.items() for line in flat(row, result)], columns=columns)
-    texts = [c for c in columns if c in config.modalities or (c.endswith(TEXTS) and not c.startswith("p_"))]
-    frame[texts] = frame[texts].astype(object).where(frame[texts].notna(), "")
-    numbers = [c for c in columns if c not in texts and c != "row"]
-    frame[numbers] = frame[numbers].astype(float)
-    theirs = given.loc[frame["row"]].reset_index(drop=True)
-    frame = frame.drop(columns=[m for m in config.modalities if m in theirs])
-    ours = frame.rename(columns={c: f"sightsound_{c}" for c in frame if c in theirs})
-    return pd.concat([theirs, ours], axis=1)
+    results: dict[int, Prediction | Rejected] = {}
+    results |= {bad.row: bad for bad in dropped_rows(table, config.modalities, config.missing)}
+    results |= {bad.row: bad for bad in incomplete_rows(table, config.modalities, labelled=False)}
+    cut = clips(table.without(set(results)), config)
+    prepared, unreadable = prepare_rows(cut, config, None, partly=True)
+    all_numbers = cut.frame["row"].to_numpy()
+    rejected, errors = _by_row(unreadable, set(all_numbers[prepared.rows.numpy()]), config.missing)
+    results |= rejected
+    usable = ~np.isin(all_numbers[prepared.rows.numpy()], list(rejected))
+    prepared = Rows(prepared.stores, None, prepared.rows[torch.from_numpy(usable)])
+    if not len(prepared):
+        return results
+    answered = cut.with_frame(cut.frame.iloc[prepared.rows.numpy()])
+    said, damage = all_answers(network, prepared, over_time(answered, config), fill), damages(answered, config)
+    there = {m: (store.entry[prepared.rows] > 0).numpy() for m, store in prepared.stores.items()}
+    frame = answered.frame
+    starts = frame["start_seconds"].to_numpy() if "start_seconds" in frame else np.zeros(len(frame))
+    of_rows = frame.reset_index(drop=True).groupby("row").indices
+    for row, places in {int(cast(int, row)): np.asarray(places) for row, places in of_rows.items()}.items():
+        source = {m: table.shown(frame[m].iloc[places[0]]) for m in there if there[m][places].all()}
+        of_row = {subset: answer.at(places) for subset, answer in said.items()}
+        of_files = {m: found[places] for m, found in damage.items() if m in source}
+        reasons = errors.get(row)
+        results[row] = prediction(of_row, starts[places].tolist(), source, of_files, labels, config, reasons)
+    return results
+
+
+def answered_to_measure(
+    network: ClassifierNetwork, config: Config, table: Table, fill: Fill | None
+) -> tuple[Answered | None, list[Rejected]]:
+    """What each subset of the modalities says of some rows of a table, None if none can be read; and those that cannot.
+
+    Arguments as in `answered_rows`.
+    """
+    cut = clips(table, config)
+    prepared, unreadable = prepare_rows(cut, config, None)
+    if not len(prepared):
+        return None, unreadable
+    answered = cut.with_frame(cut.frame.iloc[prepared.rows.numpy()])
+    numbers = answered.frame["row"].to_numpy()
+    return answer_rows(network, prepared, numbers, over_time(answered, config), fill), unreadable
+
+
+def _by_row(
+    unreadable: list[Rejected], partly: Collection[int], missing: MissingConfig
+) -> tuple[dict[int, Rejected], dict[int, dict[str, str]]]:
+    """The rows that give no answer, and modality -> reason for those of which a part can be read."""
+    rejected: dict[int, Rejected] = {}
+    errors: dict[int, dict[str, str]] = {}
+    for bad in unreadable:
+        if bad.row in partly and getattr(missing, bad.modality) != "drop":
+            errors.setdefault(bad.row, {})[bad.modality] = f"{bad.file}: {bad.reason}"
+        else:
+            rejected[bad.row] = bad
+    return rejected, errors

@@ -94,8 +94,8 @@ def one(classifier: Classifier, given: Namespace, form: str, out: Path | None) -
     """An image, a sound, or a pair."""
     import pandas as pd
 
+    from sightsound.answer_table import flat_frame
     from sightsound.prediction_file import json_lines
-    from sightsound.predictions import flat_frame
     from sightsound.text import without_formulas
 
     answers = {1: classifier.predict(given.image, given.audio, given.abstain_below)}
@@ -141,8 +141,8 @@ def to_screen(classifier: Classifier, rows: Table, form: str, abstain_below: flo
     """Prints the answers as they come; as text when all are there, since columns are as wide as their widest cell."""
     import pandas as pd
 
+    from sightsound.answer_table import flat_frame
     from sightsound.prediction_file import json_lines, rejected
-    from sightsound.predictions import flat_frame
     from sightsound.text import without_formulas
 
     bad: list[Rejected] = []

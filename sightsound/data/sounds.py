@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 from contextlib import AbstractContextManager
 from typing import Any, BinaryIO, NamedTuple
 
@@ -204,7 +205,9 @@ def _opened(source: Source) -> Sound:
         return TrackSound(name, binary(opened), kind)
     file_like = Spliced(claim.head, binary(opened), claim.skip) if claim.head else opened
     try:
-        sound = soundfile.SoundFile(file_like)
+        # as bytes, since soundfile knows no names that the system's encoding lacks
+        named = os.fsencode(file_like) if isinstance(file_like, str) and os.name == "posix" else file_like
+        sound = soundfile.SoundFile(named)
     except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
         kinds = "WAV, FLAC, OGG or MP3; MP4, M4A, AAC, WebM or AMR with the extra `video`"
         raise FileError(name, f"this is no sound ({kinds}); it {looks_like(head)}") from error

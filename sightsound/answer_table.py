@@ -1,0 +1,95 @@
+"""Answers as a table: a row for each answer and each clip, beside the user's own columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from sightsound.config import Config
+from sightsound.data.table import Rejected
+from sightsound.types import Prediction
+
+
+def flat_columns(config: Config, labels: list[str]) -> list[str]:
+    """The columns of a table of answers, which depend on the classifier and not on the answers."""
+    modalities = config.modalities
+    several, cut = len(modalities) > 1, config.audio.step_seconds and "audio" in modalities
+    policies = [m for m in modalities if getattr(config.missing, m) not in ("mask", "drop")]
+    return [
+        "row",
+        "predicted",
+        "probability",
+        *(["conflict"] if several else []),
+        *(["start_seconds", "end_seconds"] if cut else []),
+        *[f"{m}_alone" for m in modalities if several],
+        *[f"{m}_alone_probability" for m in modalities if several],
+        *[f"{m}_strangeness" for m in modalities],
+        *[f"{m}_{what}" for what in ("repaired", "uncertainty", "policy") for m in policies],
+        *modalities,
+        *[f"p_{label}" for label in labels],
+        *[f"{m}_error" for m in modalities if several],
+        "error",
+    ]
+
+
+def flat(row: int, result: Prediction | Rejected) -> list[dict[str, Any]]:
+    """One answer as rows of `flat_columns`: the whole, then each clip; what is not there is left out."""
+    if isinstance(result, Rejected):
+        return [{"row": row, "error": f"{result.file + ': ' if result.file else ''}{result.reason}"}]
+    alone = {m: max(said, key=lambda label: said[label]) for m, said in result.per_modality.items()}
+    whole = {
+        "row": row,
+        "predicted": result.label,
+        "probability": max(result.probabilities.values()),
+        "conflict": result.conflict,
+        **{f"{m}_alone": label for m, label in alone.items()},
+        **{f"{m}_alone_probability": result.per_modality[m][label] for m, label in alone.items()},
+        **{f"{m}_strangeness": strange for m, strange in result.strangeness.items()},
+        **{f"{m}_repaired": repair.share for m, repair in result.repaired.items()},
+        **{f"{m}_uncertainty": repair.uncertainty for m, repair in result.repaired.items()},
+        **{f"{m}_policy": repair.policy for m, repair in result.repaired.items()},
+        **result.source,
+        **{f"p_{label}": p for label, p in result.probabilities.items()},
+        **{f"{m}_error": reason for m, reason in result.errors.items()},
+    }
+    clips = [
+        {
+            "row": row,
+            "predicted": clip.label,
+            "probability": clip.probabilities[clip.label],
+            "start_seconds": clip.start_seconds,
+            "end_seconds": clip.end_seconds,
+            **{f"p_{label}": p for label, p in clip.probabilities.items()},
+        }
+        for clip in result.clips
+    ]
+    return [whole, *clips]
+
+
+TEXTS = ("predicted", "_alone", "_policy", "_error", "error")
+
+
+def flat_frame(
+    results: Mapping[int, Prediction | Rejected], config: Config, labels: list[str], given: pd.DataFrame
+) -> pd.DataFrame:
+    """Answers as a table: the user's own columns, then those of `flat_columns`, of the same types whatever is in them.
+
+    Args:
+        results: by row number.
+        config: the classifier's.
+        labels: class names.
+        given: the user's own columns by row number. One of ours that has the name of one of theirs is called
+            sightsound_NAME; paths, which are theirs already, are not repeated.
+    """
+    columns = flat_columns(config, labels)
+    frame = pd.DataFrame([line for row, result in results.items() for line in flat(row, result)], columns=columns)
+    texts = [c for c in columns if c in config.modalities or (c.endswith(TEXTS) and not c.startswith("p_"))]
+    frame[texts] = frame[texts].astype(object).where(frame[texts].notna(), "")
+    numbers = [c for c in columns if c not in texts and c != "row"]
+    frame[numbers] = frame[numbers].astype(float)
+    theirs = given.loc[frame["row"]].reset_index(drop=True)
+    frame = frame.drop(columns=[m for m in config.modalities if m in theirs])
+    ours = frame.rename(columns={c: f"sightsound_{c}" for c in frame if c in theirs})
+    return pd.concat([theirs, ours], axis=1)

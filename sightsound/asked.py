@@ -1,0 +1,66 @@
+"""The rows of a table that a classifier is asked about, to predict or to measure; what has to be said of them first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from sightsound.config import ColumnsConfig, Config
+from sightsound.data.table import PREDICTED, Rejected, Table, incomplete_rows, read_table
+from sightsound.progress import notice
+
+
+def rows_to_predict(source: str | Path | pd.DataFrame, columns: ColumnsConfig, config: Config) -> Table:
+    """All rows of a table, whose labels and split do not matter.
+
+    Args:
+        source: the table.
+        columns: what it calls its columns.
+        config: the classifier's.
+
+    Raises:
+        TableError: as `read_table` does.
+    """
+    rows = read_table(source, columns, labelled=False, roles=PREDICTED, assumed=config.columns)
+    _say(rows)
+    for m in config.modalities:
+        if (rows.frame[m] == "").all():
+            column = getattr(columns, m)
+            notice(f"Note: {rows.name}: no row has {m} (column {column!r}); --columns.{m} names another column")
+    return rows
+
+
+def rows_to_measure(
+    source: str | Path | pd.DataFrame, columns: ColumnsConfig, config: Config, labels: list[str]
+) -> tuple[Table, str, list[Rejected]]:
+    """The test rows of a table, or all rows where it has none; other arguments as above.
+
+    Returns:
+        the rows, their split ("test" or "all"), and the rows without a label of `labels` or without any modality.
+    """
+    rows = read_table(source, columns, assumed=config.columns)
+    _say(rows)
+    counts = rows.frame["split"].value_counts()
+    split = "test" if "test" in counts else "all"
+    if split == "test" and counts["test"] < len(rows.frame):
+        notice(f"The {counts['test']} test rows of {len(rows.frame)} count.")
+    elif split == "all" and "train" in counts:
+        notice(
+            f"Note: {rows.name}: it has a split and no test rows, so that all {len(rows.frame)} rows count. The "
+            f"{counts['train']} training rows among them make the numbers too good if it was trained on these."
+        )
+    rows = rows.part("test") if split == "test" else rows
+    rejected = incomplete_rows(rows, config.modalities)
+    strange = rows.frame["label"][~rows.frame["label"].isin([*labels, ""])]
+    known = ", ".join(labels)
+    rejected += [
+        Rejected(row, "", f"the class {label!r} is not one of {known}")
+        for row, label in zip(strange.index.tolist(), strange.tolist(), strict=True)
+    ]
+    return rows.without({bad.row for bad in rejected}), split, rejected
+
+
+def _say(rows: Table) -> None:
+    for note in rows.notes:
+        notice(f"Note: {rows.name}: {note}")
