@@ -88,8 +88,13 @@ def train_anew(given: Namespace) -> None:
 
 def measure(given: Namespace) -> None:
     """The numbers of the classifier as it is."""
+    from sightsound.errors import RunError
     from sightsound.pipeline import load
 
+    out = Path(given.out) if given.out else None
+    if out and (out.is_dir() or not out.parent.is_dir()):  # before the work, not after it
+        wrong = "it is a folder" if out.is_dir() else f"there is no folder {out.parent}"
+        raise RunError(f"--out is {out}, and {wrong}. Give the name of a JSON file in a folder that is there.")
     classifier, skip = load(given.bundle, trust=given.trust).under(missing_of(given)), given.on_bad_file == "skip"
     metrics = classifier.evaluate(given.table, columns_of(given), skip, given.abstain_below)
     print(metrics_table(metrics))
@@ -100,6 +105,9 @@ def measure(given: Namespace) -> None:
             left = numbers["abstaining"]
             of_these = "" if left["accuracy"] is None else f", of which {left['accuracy']:.4f} are right"
             print(f"{name}: {left['coverage']:.4f} of the rows are answered{of_these}")
-    if given.out:
-        Path(given.out).write_text(json.dumps(metrics, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        print(f"Everything: {given.out}")
+    if out:
+        try:
+            out.write_text(json.dumps(metrics, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise RunError(f"{out}: cannot be written: {error}. Give another --out.") from error
+        print(f"Everything: {out}")

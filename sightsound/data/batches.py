@@ -64,4 +64,6 @@ class BatchOrder(Sampler[list[int]]):
 
 def loader(rows: Rows, batch_size: int, seed: int | None = None) -> DataLoader[Batch]:
     """Batches of all rows; shuffled if a seed is given."""
-    return DataLoader(rows, batch_size=None, sampler=BatchOrder(len(rows), batch_size, seed))
+    # a generator of its own, or each pass would draw a number from that of whoever calls us
+    order = BatchOrder(len(rows), batch_size, seed)
+    return DataLoader(rows, batch_size=None, sampler=order, generator=torch.Generator())

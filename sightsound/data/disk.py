@@ -53,6 +53,8 @@ class DiskStore:
         self.dtype = np.dtype(dtype)
         self.row_bytes = self.dtype.itemsize * int(np.prod(shape))
         self.rows_file, self.index_file = folder / "rows.bin", folder / "index.bin"
+        if self.rows_file.exists() and len(self.keys()) and not os.access(folder, os.W_OK):
+            return  # on a disk that can only be read: what is there is used as it is
         with self.said():
             folder.mkdir(parents=True, exist_ok=True)
             with self.writing():

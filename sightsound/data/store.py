@@ -166,7 +166,7 @@ def _on_disk(
     failures: dict[int, str] = {}
     found = store.find(keys)
     if not found.all():
-        with store.writing(), store.said():
+        with store.said(), store.writing():
             missing = np.flatnonzero(store.find(keys) == 0)  # another run may just have read some
             first = len(store.keys())
             calls = (

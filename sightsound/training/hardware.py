@@ -1,13 +1,16 @@
 """What the machine allows: bfloat16 where it is computed in hardware, and a process that trains faster."""
 
 import ctypes
+import logging
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 
+SMALL = 1e-40  # below what float32 holds in full
 MMAP_THRESHOLD, TRIM_THRESHOLD, TOP_PAD = -3, -1, -2  # constants of glibc's malloc.h
 
 
@@ -49,9 +52,18 @@ def tune_process() -> None:
 
 @contextmanager
 def tuned_process() -> Iterator[None]:
-    """Within, the process is tuned; afterwards small numbers count again, for whoever goes on in it."""
-    tune_process()
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(False)
+    """Within, the process is tuned and Lightning is quiet; whoever goes on in it finds it as it was.
+
+    Restored are small numbers, torch's random numbers, the filters of warnings and the levels of Lightning's loggers.
+    """
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    flushed = not (torch.full((1,), SMALL) * 1).item()
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+        tune_process()
+        try:
+            yield
+        finally:
+            torch.set_flush_denormal(flushed)
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
