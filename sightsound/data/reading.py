@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
+import os
+import threading
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sightsound.data.files import FULL_SCALE, Source, open_sound, probe_audio, probe_image
+from sightsound.data.files import FULL_SCALE, Sound, Source, open_sound, probe_audio, probe_image
 from sightsound.data.remarks import noted, packed
 from sightsound.errors import FileError, NothingLeftError
 
@@ -62,22 +63,72 @@ def read_chunk(reading: Reading, items: list[Item]) -> Chunk:
     scale = FULL_SCALE if reading.dtype == "int16" else 1
     i = 0
     for source, clips in itertools.groupby(items, key=lambda item: item[0]):
-        with contextlib.ExitStack() as closing:
-            given: Any = source
-            for _, *more in clips:
-                try:
-                    with noted() as remarks:
-                        if START in reading.columns and given is source:
-                            given = closing.enter_context(open_sound(source))
-                        found = reading.read(given, **dict(zip(reading.columns[1:], more, strict=True)))
-                    np.multiply(found, scale, out=chunk.rows[i], casting="unsafe")
-                    chunk.flags[i] = packed(remarks)
-                except NothingLeftError:
-                    chunk.reasons[i] = MISSING
-                except FileError as error:
-                    chunk.reasons[i] = error.reason
-                i += 1
+        given: Any = source
+        for _, *more in clips:
+            try:
+                with noted() as remarks:
+                    if START in reading.columns and given is source:
+                        given = OPEN.take(source)
+                    found = reading.read(given, **dict(zip(reading.columns[1:], more, strict=True)))
+                np.multiply(found, scale, out=chunk.rows[i], casting="unsafe")
+                chunk.flags[i] = packed(remarks)
+            except NothingLeftError:
+                chunk.reasons[i] = MISSING
+            except FileError as error:
+                chunk.reasons[i] = error.reason
+            i += 1
+        if given is not source:
+            OPEN.leave(source, given, i == len(items) and not chunk.reasons)
     return chunk
+
+
+class OpenSounds:
+    """Sounds that stay open from one chunk of clips to the next, so that even one without an index is read in one pass.
+
+    A sound is with one reader at a time; another one that wants it opens it again.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.lock = threading.Lock()
+        self.left: dict[tuple[str, int, int], Sound] = {}  # by path, size and time of writing; the oldest first
+
+    def take(self, source: Source) -> Sound:
+        """Of a path or of bytes; to be handed back by `leave`. Raises FileError."""
+        with self.lock:
+            found = self.left.pop(self._key(source), None)
+        return found or open_sound(source).__enter__()
+
+    def leave(self, source: Source, sound: Sound, goes_on: bool) -> None:
+        """Closes a sound, unless the next chunk may go on with it."""
+        closed = [sound]
+        if goes_on and not isinstance(source, bytes):
+            with self.lock:
+                key, closed = self._key(source), []
+                if key in self.left:
+                    closed.append(self.left.pop(key))
+                while len(self.left) >= self.most:
+                    closed.append(self.left.pop(next(iter(self.left))))
+                self.left[key] = sound
+        for one in closed:
+            one.close()
+
+    def close(self) -> None:
+        """All that nobody is reading."""
+        with self.lock:
+            closed = [self.left.pop(key) for key in [*self.left]]
+        for one in closed:
+            one.close()
+
+    def _key(self, source: Source) -> tuple[str, int, int]:
+        try:
+            status = os.stat("" if isinstance(source, bytes) else source)
+        except (OSError, ValueError):
+            return "", 0, 0  # the reader says what is wrong with it
+        return str(source), status.st_size, status.st_mtime_ns
+
+
+OPEN = OpenSounds(most=4)
 
 
 def write_chunk(reading: Reading, items: list[Item], file: Path, row: int) -> tuple[list[int], Chunk]:
