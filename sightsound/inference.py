@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 from collections import Counter
@@ -18,7 +19,7 @@ from sightsound.config import Config, clip_seconds, image_shape
 from sightsound.data.batches import Rows
 from sightsound.data.cache import prepared_folder
 from sightsound.data.files import Sound, given_audio, given_image, open_sound, read_audio, read_image
-from sightsound.data.reading import Reading, audio_header, image_header
+from sightsound.data.reading import Reading, audio_header, audio_look, image_header, image_look
 from sightsound.data.repaired import (
     Mended,
     audio_damage,
@@ -203,6 +204,13 @@ def header_reading(modality: str) -> Reading:
 
 
 HEADERS = {"image": image_header, "audio": audio_header}
+LOOKS = {"image": image_look, "audio": audio_look}
+
+
+def look_reading(modality: str) -> Reading:
+    """Same as `header_reading`, of files that are decoded too: the store then has remarks (`data.remarks`)."""
+    how = header_reading(modality)
+    return dataclasses.replace(how, read=LOOKS[modality], name=f"{modality} looked at (reader {READER})")
 
 
 def clips(table: Table, config: Config, keep: bool = False) -> Table:

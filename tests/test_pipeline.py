@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+import torch
 from PIL import Image
 
 import sightsound as ss
@@ -36,6 +37,22 @@ def test_path_bytes_and_array_agree(classifier: ss.Classifier, files: tuple[Path
     assert sum(by_path.probabilities.values()) == pytest.approx(1)
     assert by_path.source == {"image": str(image), "audio": str(audio)}
     assert by_bytes.source == {"image": "bytes", "audio": "bytes"}
+
+
+def test_what_python_holds_is_answered_as_its_file(classifier: ss.Classifier, files: tuple[Path, Path]) -> None:
+    image, audio = files
+    by_path = classifier.predict(image=image, audio=audio)
+    samples, rate = soundfile.read(audio, dtype="int16")
+    pixels = torch.from_numpy(np.asarray(Image.open(image)).copy())
+    for picture, sound in (
+        (Image.open(image), (samples, rate)),
+        (image.open("rb"), audio.open("rb")),
+        (pixels[None].float() / 255, (torch.from_numpy(samples)[None].float() / 32768, rate)),
+        ({"bytes": image.read_bytes(), "path": None}, {"array": samples / 32768, "sampling_rate": rate}),
+    ):
+        assert classifier.predict(image=picture, audio=sound).probabilities == by_path.probabilities
+    with pytest.raises(FileError, match=r"give \(samples, rate_hz\)"):
+        classifier.predict(audio=samples)
 
 
 def test_each_sense_alone(classifier: ss.Classifier, files: tuple[Path, Path]) -> None:

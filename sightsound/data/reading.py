@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
+import os
+import threading
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,12 +14,22 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sightsound.data.files import FULL_SCALE, Source, open_sound, probe_audio, probe_image
-from sightsound.data.remarks import noted, packed
+from sightsound.data.files import (
+    FULL_SCALE,
+    Sound,
+    Source,
+    open_sound,
+    probe_audio,
+    probe_image,
+    read_audio,
+    read_image,
+)
+from sightsound.data.remarks import Remark, noted, packed, remark
 from sightsound.errors import FileError, NothingLeftError
 
 MISSING = ""  # the reason for a file of which nothing is left: as if it were not there
 START = "start_seconds"  # the column that tells the clips of a sound apart
+LOOK_SIDE, LOOK_SECONDS = 64, 30  # pixels and seconds at once, of a file that is only looked at
 Item = tuple[Any, ...]  # a file as the table names it, and what else tells its rows apart
 
 
@@ -62,22 +73,72 @@ def read_chunk(reading: Reading, items: list[Item]) -> Chunk:
     scale = FULL_SCALE if reading.dtype == "int16" else 1
     i = 0
     for source, clips in itertools.groupby(items, key=lambda item: item[0]):
-        with contextlib.ExitStack() as closing:
-            given: Any = source
-            for _, *more in clips:
-                try:
-                    with noted() as remarks:
-                        if START in reading.columns and given is source:
-                            given = closing.enter_context(open_sound(source))
-                        found = reading.read(given, **dict(zip(reading.columns[1:], more, strict=True)))
-                    np.multiply(found, scale, out=chunk.rows[i], casting="unsafe")
-                    chunk.flags[i] = packed(remarks)
-                except NothingLeftError:
-                    chunk.reasons[i] = MISSING
-                except FileError as error:
-                    chunk.reasons[i] = error.reason
-                i += 1
+        given: Any = source
+        for _, *more in clips:
+            try:
+                with noted() as remarks:
+                    if START in reading.columns and given is source:
+                        given = OPEN.take(source)
+                    found = reading.read(given, **dict(zip(reading.columns[1:], more, strict=True)))
+                np.multiply(found, scale, out=chunk.rows[i], casting="unsafe")
+                chunk.flags[i] = packed(remarks)
+            except NothingLeftError:
+                chunk.reasons[i] = MISSING
+            except FileError as error:
+                chunk.reasons[i] = error.reason
+            i += 1
+        if given is not source:
+            OPEN.leave(source, given, i == len(items) and not chunk.reasons)
     return chunk
+
+
+class OpenSounds:
+    """Sounds that stay open from one chunk of clips to the next, so that even one without an index is read in one pass.
+
+    A sound is with one reader at a time; another one that wants it opens it again.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.lock = threading.Lock()
+        self.left: dict[tuple[str, int, int], Sound] = {}  # by path, size and time of writing; the oldest first
+
+    def take(self, source: Source) -> Sound:
+        """Of a path or of bytes; to be handed back by `leave`. Raises FileError."""
+        with self.lock:
+            found = self.left.pop(self._key(source), None)
+        return found or open_sound(source).__enter__()
+
+    def leave(self, source: Source, sound: Sound, goes_on: bool) -> None:
+        """Closes a sound, unless the next chunk may go on with it."""
+        closed = [sound]
+        if goes_on and not isinstance(source, bytes):
+            with self.lock:
+                key, closed = self._key(source), []
+                if key in self.left:
+                    closed.append(self.left.pop(key))
+                while len(self.left) >= self.most:
+                    closed.append(self.left.pop(next(iter(self.left))))
+                self.left[key] = sound
+        for one in closed:
+            one.close()
+
+    def close(self) -> None:
+        """All that nobody is reading."""
+        with self.lock:
+            closed = [self.left.pop(key) for key in [*self.left]]
+        for one in closed:
+            one.close()
+
+    def _key(self, source: Source) -> tuple[str, int, int]:
+        try:
+            status = os.stat("" if isinstance(source, bytes) else source)
+        except (OSError, ValueError):
+            return "", 0, 0  # the reader says what is wrong with it
+        return str(source), status.st_size, status.st_mtime_ns
+
+
+OPEN = OpenSounds(most=4)
 
 
 def write_chunk(reading: Reading, items: list[Item], file: Path, row: int) -> tuple[list[int], Chunk]:
@@ -110,3 +171,25 @@ def image_header(source: Source) -> NDArray[np.float64]:
 def audio_header(source: Source) -> NDArray[np.float64]:
     """(seconds,) from the header, where that can be trusted. Raises FileError."""
     return np.array([probe_audio(source)])
+
+
+def image_look(source: Source) -> NDArray[np.float64]:
+    """Same as `image_header`, of a file that is decoded too, so that it is known to be whole, with its remarks."""
+    found = probe_image(source)
+    read_image(source, LOOK_SIDE, LOOK_SIDE, 3 if found.colour else 1)
+    return np.array(found, np.float64)
+
+
+def audio_look(source: Source) -> NDArray[np.float64]:
+    """Same as `audio_header`, of a file that is decoded too, part by part, with its remarks."""
+    with open_sound(source) as sound:
+        silent = True
+        for start in range(0, max(int(sound.seconds), 1), LOOK_SECONDS):
+            with noted() as found:
+                read_audio(sound, round(sound.rate_hz), LOOK_SECONDS, start_seconds=start)
+            silent &= Remark.CONSTANT in found
+            if Remark.CANCELLED in found:
+                remark(Remark.CANCELLED)
+        if silent:
+            remark(Remark.CONSTANT)
+        return np.array([sound.seconds])

@@ -23,7 +23,7 @@ from torch import Tensor
 from sightsound.data.cache import cache_folder
 from sightsound.data.disk import DiskStore, StoredRows, TemporaryRows
 from sightsound.data.files import FULL_SCALE
-from sightsound.data.reading import MISSING, Chunk, Item, Reading, read_chunk, write_chunk
+from sightsound.data.reading import MISSING, OPEN, Chunk, Item, Reading, read_chunk, write_chunk
 from sightsound.data.table import Rejected, Table
 from sightsound.progress import notice, progress_bar
 
@@ -263,7 +263,10 @@ def _parallel(calls: Iterator[Any], files: int, title: str) -> Iterator[tuple[in
         workers = Parallel(os.cpu_count() or 1, return_as="generator", pre_dispatch="2*n_jobs", idle_worker_timeout=10)
     else:
         workers = Parallel(os.cpu_count() or 1, "threading", return_as="generator", pre_dispatch="2*n_jobs")
-    with progress_bar(title, files) as bar:
-        for number, result in enumerate(workers(calls)):
-            bar.update(min(CHUNK, files - CHUNK * number))
-            yield CHUNK * number, result
+    try:
+        with progress_bar(title, files) as bar:
+            for number, result in enumerate(workers(calls)):
+                bar.update(min(CHUNK, files - CHUNK * number))
+                yield CHUNK * number, result
+    finally:
+        OPEN.close()
