@@ -50,7 +50,7 @@ def flat(row: int, result: Prediction | Rejected) -> list[dict[str, Any]]:
         **{f"{m}_repaired": repair.share for m, repair in result.repaired.items()},
         **{f"{m}_uncertainty": repair.uncertainty for m, repair in result.repaired.items()},
         **{f"{m}_policy": repair.policy for m, repair in result.repaired.items()},
-        **result.source,
+        **{m: name.encode("utf-8", "backslashreplace").decode() for m, name in result.source.items()},
         **{f"p_{label}": p for label, p in result.probabilities.items()},
         **{f"{m}_error": reason for m, reason in result.errors.items()},
     }

@@ -60,13 +60,14 @@ def is_empty(value: Any) -> bool:
     return value is None or (pd.api.types.is_scalar(value) and bool(pd.isna(value)))
 
 
-def paths(column: Iterable[Any], root: Path, contents: dict[str, bytes]) -> list[str]:
+def paths(column: Iterable[Any], root: Path, contents: dict[str, bytes | Path]) -> list[str]:
     """Where files lie, as this system writes it, "" where there is none.
 
     Args:
         root: where relative paths start.
         column: paths; or bytes, or dicts with "bytes" and "path" as Hugging Face writes them.
-        contents: gets what is given as bytes, under the name that stands in its cell; equal content has one name.
+        contents: gets what is given as bytes, and paths that cannot be written as text, under the name that stands in
+            the cell; equal bytes have one name.
 
     Raises:
         CellError: a cell holds anything else.
@@ -74,9 +75,9 @@ def paths(column: Iterable[Any], root: Path, contents: dict[str, bytes]) -> list
     return [_path(value, place, root, contents) for place, value in enumerate(column)]
 
 
-def _path(value: Any, place: int, root: Path, contents: dict[str, bytes]) -> str:
+def _path(value: Any, place: int, root: Path, contents: dict[str, bytes | Path]) -> str:
     if isinstance(value, str):
-        return _written(value.strip(), root)
+        return _written(value.strip(), root, contents)
     if is_empty(value):
         return ""
     name = ""
@@ -84,7 +85,7 @@ def _path(value: Any, place: int, root: Path, contents: dict[str, bytes]) -> str
         name = str(value.get("path") or "")
         value = value.get("bytes")
         if not value:
-            return _written(name, root)
+            return _written(name, root, contents)
     if isinstance(value, bytes | bytearray | memoryview):
         if not len(value):
             return ""
@@ -97,6 +98,11 @@ def _path(value: Any, place: int, root: Path, contents: dict[str, bytes]) -> str
     raise CellError(place, f'a {kind} is given; it takes a path, bytes, or {{"bytes": ..., "path": ...}}')
 
 
-def _written(text: str, root: Path) -> str:
+def _written(text: str, root: Path, contents: dict[str, bytes | Path]) -> str:
     """A path as this system writes it; one that is written as another system would, absolute."""
+    if not text.isascii():
+        shown = text.encode("utf-8", "backslashreplace").decode()
+        if shown != text:  # bytes that are no letters in the system's encoding
+            contents[shown] = root / text
+            return shown
     return str(as_path(text, root).absolute()) if text.startswith(("~", "file:")) or "\\" in text else text

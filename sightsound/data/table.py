@@ -45,7 +45,7 @@ class Table:
             number from 1; the index is unique, and the same as row until long sounds are cut into clips
             (`data.windows`). A split is train, val, test or "".
         given: the user's own columns, whatever they are called, by row number.
-        contents: files that stand in the table itself, by the name that stands in their cell.
+        contents: files that stand in the table itself, and paths that are no text, by the name that stands in the cell.
         notes: sentences about what was detected, guessed or left out in reading it.
     """
 
@@ -53,25 +53,27 @@ class Table:
     root: Path
     frame: pd.DataFrame
     given: pd.DataFrame = field(default_factory=pd.DataFrame)
-    contents: Mapping[str, bytes] = field(default_factory=dict)
+    contents: Mapping[str, bytes | Path] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     def path(self, value: str) -> Path:
         """Where the file named in the table lies."""
-        return self.root / value
+        known = self.contents.get(value)
+        return known if isinstance(known, Path) else self.root / value
 
     def source(self, value: str) -> Path | bytes:
         """The file named in the table: its path, or what stands in the table itself."""
-        return self.contents[value] if value in self.contents else self.path(value)
+        return self.contents.get(value) or self.path(value)
 
     def shown(self, value: str) -> str:
         """What to call the file named in the table, in a message."""
-        return value if value in self.contents else str(self.path(value))
+        return value if value in self.contents else str(self.root / value)
 
     def cell(self, value: str) -> str | dict[str, object]:
         """The same file in a cell of a table that lies elsewhere."""
-        if value in self.contents:
-            return {"bytes": self.contents[value], "path": value.rpartition("#")[0]}
+        content = self.contents.get(value)
+        if isinstance(content, bytes):
+            return {"bytes": content, "path": value.rpartition("#")[0]}
         return value and str(self.path(value).absolute())
 
     def with_frame(self, frame: pd.DataFrame) -> Table:
@@ -119,7 +121,7 @@ def read_table(
     if len(raw) == 0:
         raise TableError(f"{name}: the table has no rows.")
     raw = raw.set_axis([str(column).strip() for column in raw.columns], axis=1)
-    contents: dict[str, bytes] = {}
+    contents: dict[str, bytes | Path] = {}
     frame = _frame(name, root, raw, found, contents)
     given = raw.set_axis(frame.index, axis=0)
     for role, place in found.position.items():
@@ -134,7 +136,7 @@ def _with_index(raw: pd.DataFrame) -> pd.DataFrame:
     return raw.reset_index(level=named) if named else raw
 
 
-def _frame(name: str, root: Path, raw: pd.DataFrame, found: Columns, contents: dict[str, bytes]) -> pd.DataFrame:
+def _frame(name: str, root: Path, raw: pd.DataFrame, found: Columns, contents: dict[str, bytes | Path]) -> pd.DataFrame:
     """The columns of a `Table`'s frame. `contents` gets what stands in the cells."""
     values: dict[str, list[str]] = {}
     for role in ROLES:

@@ -56,7 +56,7 @@ def read(root: Path, labelled: bool = True) -> Cells:
                 f"{root / file}: {row[modality]} is the {modality} of the same row; rename one of the two."
             )
         row[modality] = str(file)
-    frame = pd.DataFrame(list(rows.values()))
+    frame = pd.DataFrame(list(rows.values()), dtype=object)  # names may be no text
     return Cells(frame if split else frame.drop(columns="split"), _passed_over(files, used))
 
 
