@@ -1,4 +1,4 @@
-"""Answers as a table: a row for each answer and each clip, beside the user's own columns."""
+"""Answers as a table: a row for each answer and each clip, beside the user's own columns; a classifier in words."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import pandas as pd
 from sightsound.config import Config
 from sightsound.data.table import Rejected
 from sightsound.types import Prediction
+
+MOST_SHOWN = 10  # class names in a sentence
 
 
 def flat_columns(config: Config, labels: list[str]) -> list[str]:
@@ -93,3 +95,15 @@ def flat_frame(
     frame = frame.drop(columns=[m for m in config.modalities if m in theirs])
     ours = frame.rename(columns={c: f"sightsound_{c}" for c in frame if c in theirs})
     return pd.concat([theirs, ours], axis=1)
+
+
+def description(config: Config, labels: list[str], metrics: Mapping[str, Any]) -> list[str]:
+    """A classifier in a few sentences without a full stop: classes, how it is built, what it reached."""
+    shown = ", ".join(labels[:MOST_SHOWN]) + (", ..." if len(labels) > MOST_SHOWN else "")
+    encoders = " and ".join(f"{m} ({getattr(config, m).encoder})" for m in config.modalities)
+    fusion = f"{config.fusion} fusion of {encoders}" if len(config.modalities) > 1 else f"{encoders} only"
+    found = [f"{len(labels)} classes: {shown}", fusion]
+    if metrics:
+        reached = ", ".join(f"{name} {numbers['accuracy']:.4f}" for name, numbers in metrics["subsets"].items())
+        found.append(f"Accuracy on {metrics['rows']} rows of the split {metrics['split']!r}: {reached}")
+    return found

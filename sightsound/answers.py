@@ -80,7 +80,7 @@ def all_answers(
         over_time: imputes modalities from other rows; those that it cannot are left to `fill`.
         fill: as in `answers`.
     """
-    between = over_time(*_embedded(network, rows)) if over_time else None
+    between = over_time(*embedded(network, rows)) if over_time else None
     said = []
     for number, batch in enumerate(loader(rows, BATCH_ROWS)):
         of_batch = fill if between is None else _Between(between, number * BATCH_ROWS, fill)
@@ -88,8 +88,9 @@ def all_answers(
     return {subset: _joined_answers([batch[subset] for batch in said]) for subset in said[0]}
 
 
-def _embedded(network: ClassifierNetwork, rows: Rows) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Own embeddings (n, D) and presence (n,) of each modality."""
+@torch.inference_mode()
+def embedded(network: ClassifierNetwork, rows: Rows) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Unimodal embeddings (n, D) and presence (n,) of each modality, for n decoded rows."""
     own, present = [], []
     for batch in loader(rows, BATCH_ROWS):
         batch = network.featurize(batch)

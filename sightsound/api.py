@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,9 @@ def compare(
     *,
     source: SourceOptions | None = None,
     compare: CompareOptions | None = None,
+    strategies: str | Sequence[str] | None = None,
+    seeds: int | None = None,
+    budget: float | None = None,
     out: str | Path | None = None,
     resume: bool = False,
     config: Config | None = None,
@@ -79,7 +82,10 @@ def compare(
     Args:
         table: CSV, TSV, Parquet or JSON Lines file, folder of classes, DataFrame, or the name of a data set.
         source: of a data set by name: where its files are, and how it is made.
-        compare: which strategies, how many seeds, how long.
+        compare: which strategies, how many seeds, how long, how many at the same time.
+        strategies: their names; or "all". This and the next two in place of those in `compare`.
+        seeds: how often everything is trained.
+        budget: minutes after which nothing new is begun.
         out: run folder; default: a new one, runs/NAME_OF_TABLE.
         resume: go on with the comparison in `out`.
         config: all options at once.
@@ -92,7 +98,10 @@ def compare(
     Raises:
         SightsoundError: something that you can mend; the message says how.
     """
-    chosen, filled = compare or CompareOptions(), _filled(config, options)
+    named = strategies if strategies is None or isinstance(strategies, str) else ",".join(strategies)
+    given: dict[str, Any] = {"strategies": named, "seeds": seeds, "budget": budget}
+    typed = {name: value for name, value in given.items() if value is not None}
+    chosen, filled = dataclasses.replace(compare or CompareOptions(), **typed), _filled(config, options)
     run = Path(out) if out else new_folder(table)
     done = run_comparison(table_for(table, source), filled, chosen, run, resume, say)
     report = write_comparison(done.study, done.rows, done.found, done.classifier.labels, chosen, run)
@@ -104,6 +113,7 @@ def robustness(
     bundle: str | Path,
     table: str | Path | pd.DataFrame,
     *,
+    source: SourceOptions | None = None,
     robustness: RobustnessOptions | None = None,
     out: str | Path | None = None,
     resume: bool = False,
@@ -115,7 +125,8 @@ def robustness(
 
     Args:
         bundle: folder of the classifier.
-        table: with labels; its test rows count, or all rows if it has no test split.
+        table: as of `train`, with labels; its test rows count, or all rows if it has no test split.
+        source: of a data set by name; its seed is that of the classifier's training, so that the splits are the same.
         robustness: how many rows, and the seed.
         out: folder; default: a new one, runs/NAME_OF_TABLE.
         resume: go on with the study in `out`.
@@ -131,7 +142,9 @@ def robustness(
     """
     run = Path(out) if out else new_folder(table)
     options = robustness or RobustnessOptions()
-    done = run_robustness(load(bundle, trust=trust), Path(bundle), table, options, run, resume, say, skip_bad_files)
+    classifier = load(bundle, trust=trust)
+    known = table_for(table, seeded(source, classifier))
+    done = run_robustness(classifier, Path(bundle), known, options, run, resume, say, skip_bad_files)
     say(f"Report: {write_robustness(done, run)}")
     return done
 
@@ -140,6 +153,7 @@ def generalization(
     bundle: str | Path,
     table: str | Path | pd.DataFrame,
     *,
+    source: SourceOptions | None = None,
     by_group: bool,
     columns: Columns = None,
     missing: Missing = None,
@@ -153,7 +167,8 @@ def generalization(
 
     Args:
         bundle: folder of the classifier.
-        table: with labels.
+        table: as of `train`, with labels.
+        source: of a data set by name; its seed is that of the classifier's training, so that the splits are the same.
         by_group: leave each group out in turn, and test on it; else train on more and more rows (a learning curve).
         columns: what the table calls its columns; default: as the classifier's did.
         missing: the policy for what is missing or damaged, or one for each sense; default: the classifier's.
@@ -171,9 +186,16 @@ def generalization(
     """
     run = Path(out) if out else new_folder(table)
     study = leave_one_group_out if by_group else learning_curve
-    folds = study(load(bundle, trust=trust).under(missing), table, run, resume, say, columns, skip_bad_files)
+    classifier = load(bundle, trust=trust).under(missing)
+    known = table_for(table, seeded(source, classifier))
+    folds = study(classifier, known, run, resume, say, columns, skip_bad_files)
     say(f"Report: {write_generalization(folds, by_group, run)}")
     return folds
+
+
+def seeded(source: SourceOptions | None, classifier: Classifier) -> SourceOptions:
+    """How a data set by name is made, as it was made for the classifier's training."""
+    return dataclasses.replace(source or SourceOptions(), seed=classifier.config.seed)
 
 
 def _filled(config: Config | None, options: dict[str, Any]) -> Config:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sightsound.answer_table import flat_frame
+from sightsound.answer_table import description, flat_frame
 from sightsound.answers import all_answers, joined, measure_answers
 from sightsound.asked import rows_to_measure, rows_to_predict
 from sightsound.build import restored
@@ -34,7 +35,7 @@ from sightsound.errors import ConfigError, NothingLeftError, TableError
 from sightsound.inference import GIVEN, chunks, given_rows, over_time, summary
 from sightsound.missing import FEWEST_COMPLETE, Fill, Imputers, filler
 from sightsound.model import ClassifierNetwork
-from sightsound.predictions import answered_rows, answered_to_measure, check_share, prediction, withheld
+from sightsound.predictions import answered_rows, answered_to_measure, check_share, embedded_rows, prediction, withheld
 from sightsound.progress import progress_bar
 from sightsound.types import Prediction
 
@@ -67,6 +68,13 @@ class Classifier:
         self.labels = labels
         self.metrics = metrics or {}
         self.imputers = dict(imputers or {})
+
+    def __repr__(self) -> str:
+        return f"<Classifier: {'. '.join(description(self.config, self.labels, self.metrics))}>"
+
+    def _repr_html_(self) -> str:
+        """What notebooks show."""
+        return "<br>".join(map(escape, description(self.config, self.labels, self.metrics)))
 
     def under(self, missing: Missing) -> Classifier:
         """The same classifier with other policies for what is missing or damaged; None: as it is.
@@ -201,6 +209,15 @@ class Classifier:
                     row: one if isinstance(one, Rejected) else withheld(one, abstain_below)
                     for row, one in sorted(answered.items())
                 }
+
+    def embed(self, table: str | Path | pd.DataFrame, columns: Columns = None) -> dict[str, Array]:
+        """Per modality (rows, D) unimodal embeddings of each row of a table, in its order; arguments as above.
+
+        NaN where a file is missing or cannot be read; which these are, `predict_table` says.
+        """
+        rows = self.rows_to_predict(table, columns)
+        parts = [embedded_rows(self.network, self.config, part) for part in chunks(rows)]
+        return {m: np.concatenate([part[m] for part in parts]) for m in self.config.modalities}
 
     def evaluate(
         self,

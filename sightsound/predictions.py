@@ -7,10 +7,11 @@ from collections.abc import Collection
 from typing import Any, cast
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from sightsound.answers import Answer, Answered, all_answers, answer_rows
+from sightsound.answers import Answer, Answered, all_answers, answer_rows, embedded
 from sightsound.config import Config, MissingConfig, clip_seconds
 from sightsound.data.batches import Rows
 from sightsound.data.table import Rejected, Table, dropped_rows, incomplete_rows
@@ -161,6 +162,22 @@ def answered_to_measure(
     answered = cut.with_frame(cut.frame.iloc[prepared.rows.numpy()])
     numbers = answered.frame["row"].to_numpy()
     return answer_rows(network, prepared, numbers, over_time(answered, config), fill), unreadable
+
+
+def embedded_rows(network: ClassifierNetwork, config: Config, table: Table) -> dict[str, Array]:
+    """Per modality (rows, D) unimodal embeddings of some rows of a table, NaN where its file is missing or unreadable.
+
+    Of a sound cut into clips the mean. Arguments as in `answered_rows`.
+    """
+    cut = clips(table, config)
+    prepared, _ = prepare_rows(cut, config, None, partly=True)
+    numbers = cut.frame["row"].to_numpy()[prepared.rows.numpy()]
+    found = {}
+    values, there = embedded(network, prepared)
+    for m in network.modalities:
+        of_rows = pd.DataFrame(values[m].numpy()).where(there[m].numpy()[:, None]).groupby(numbers).mean()
+        found[m] = of_rows.reindex(table.frame["row"]).to_numpy(np.float32)
+    return found
 
 
 def _by_row(

@@ -76,6 +76,16 @@ def missing_of(given: Namespace) -> dict[str, str] | None:
     return typed or None
 
 
+def source_arguments(parser: Parser) -> None:
+    """Adds what says how a data set known by name is made; its seed is that of the classifier's training."""
+    parser.add_class_arguments(SourceOptions, nested_key=None, skip=SHARED)
+
+
+def source_of(given: Namespace) -> SourceOptions:
+    """What was typed of it."""
+    return SourceOptions(**{f.name: given[f.name] for f in fields(SourceOptions) if f.name not in SHARED})
+
+
 def columns_of(given: Namespace) -> dict[str, str]:
     """The column names that the user gave, by role; all others are those that the classifier was trained with."""
     usual = vars(ColumnsConfig())
@@ -112,6 +122,9 @@ def output_path(out: str, inputs: Iterable[str | Path], endings: Iterable[str] |
     return path
 
 
+SHARED = {"seed", "on_bad_file"}  # options of a data set by name that are those of what is done with it
+
+
 class Given(NamedTuple):
     """What was typed for a run: where (table, source, out, resume), and all other options."""
 
@@ -132,15 +145,14 @@ def run_options(parser: Parser, arguments: Sequence[str], without: frozenset[str
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
     parser.add_argument("--config", action="config", help="YAML file with any of the options below")
     parser.add_class_arguments(Config, nested_key=None, skip=set(without))
-    shared = {"seed", "on_bad_file"}
-    parser.add_class_arguments(SourceOptions, nested_key=None, skip=shared)
+    parser.add_class_arguments(SourceOptions, nested_key=None, skip=SHARED)
     given = parser.given(arguments).as_dict()
     given.pop("config", None)
     where = {name: given.pop(name) for name in ("table", "out", "resume")}
     if where["resume"] and not where["out"]:
         parser.error("--resume needs --out RUN_FOLDER, the run to go on with")
-    own = {f.name: given.pop(f.name) for f in fields(SourceOptions) if f.name not in shared}
-    where["source"] = SourceOptions(**own, **{name: given[name] for name in shared})
+    own = {f.name: given.pop(f.name) for f in fields(SourceOptions) if f.name not in SHARED}
+    where["source"] = SourceOptions(**own, **{name: given[name] for name in SHARED})
     return Given(where, given)
 
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 
 from jsonargparse import Namespace
 
@@ -12,6 +11,9 @@ from sightsound.cli.common import (
     metrics_table,
     missing_arguments,
     missing_of,
+    output_path,
+    source_arguments,
+    source_of,
     text_table,
     trust_argument,
 )
@@ -36,7 +38,7 @@ def run(arguments: Sequence[str]) -> None:
     """Parses, measures and prints."""
     parser = Parser("evaluate", "BUNDLE TABLE", EXAMPLE)
     parser.add_argument("bundle", help="folder written by train")
-    parser.add_argument("table", help="CSV, TSV, Parquet or JSON Lines file, or a folder of classes")
+    parser.add_argument("table", help="CSV, TSV, Excel, Parquet or JSON file, a folder of classes, or a name")
     parser.add_argument("--on_bad_file", choices=["stop", "skip"], default="stop", help="what to do about bad rows")
     parser.add_argument("--abstain_below", type=float, default=0.0, help="count only answers that are as probable")
     parser.add_argument("--leave_one_group_out", action="store_true", help="train without each group, test on it")
@@ -44,6 +46,7 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--out", help="JSON file for all numbers; of the two trainings: a folder, new or with --resume")
     parser.add_argument("--resume", action="store_true", help="go on with the trainings in --out")
     missing_arguments(parser)
+    source_arguments(parser)
     trust_argument(parser)
     parser.add_class_arguments(ColumnsConfig, "columns")
     given = parser.given(arguments)
@@ -64,6 +67,7 @@ def train_anew(given: Namespace) -> None:
     folds = generalization(
         given.bundle,
         given.table,
+        source=source_of(given),
         by_group=given.leave_one_group_out,
         columns=columns_of(given),
         missing=missing_of(given),
@@ -88,15 +92,15 @@ def train_anew(given: Namespace) -> None:
 
 def measure(given: Namespace) -> None:
     """The numbers of the classifier as it is."""
+    from sightsound.api import seeded
+    from sightsound.data.named import table_for
     from sightsound.errors import RunError
     from sightsound.pipeline import load
 
-    out = Path(given.out) if given.out else None
-    if out and (out.is_dir() or not out.parent.is_dir()):  # before the work, not after it
-        wrong = "it is a folder" if out.is_dir() else f"there is no folder {out.parent}"
-        raise RunError(f"--out is {out}, and {wrong}. Give the name of a JSON file in a folder that is there.")
+    out = output_path(given.out, [given.bundle, given.table], [".json"]) if given.out else None  # before the work
     classifier, skip = load(given.bundle, trust=given.trust).under(missing_of(given)), given.on_bad_file == "skip"
-    metrics = classifier.evaluate(given.table, columns_of(given), skip, given.abstain_below)
+    table = table_for(given.table, seeded(source_of(given), classifier))
+    metrics = classifier.evaluate(table, columns_of(given), skip, given.abstain_below)
     print(metrics_table(metrics))
     if "left_out" in metrics:
         print(f"{metrics['left_out']} row(s) without all senses are left out, as the policy drop says.")

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sightsound.cli.common import Parser, metrics_table, text_table, trust_argument
 from sightsound.config import ColumnsConfig
+from sightsound.data.sources.base import SourceOptions
 
-EXAMPLE = """Of a table: rows, classes, splits, missing senses, sizes and lengths, and every file that cannot be read.
+if TYPE_CHECKING:
+    import pandas as pd
+
+EXAMPLE = """Of a table: rows, classes, splits, missing modalities, sizes and lengths, every file that cannot be read,
+and what a training on it would make of it. All files are read; a training starts at once afterwards.
 Of a bundle: what it knows, how it is built and what it reached.
 
   sightsound inspect table.csv
@@ -19,17 +26,20 @@ Of a bundle: what it knows, how it is built and what it reached.
 def run(arguments: Sequence[str]) -> None:
     """Parses, looks and prints."""
     parser = Parser("inspect", "TABLE_OR_BUNDLE", EXAMPLE)
-    parser.add_argument("what", help="a table, a folder of classes, or a bundle")
+    parser.add_argument("what", help="a table, a folder of classes, the name of a data set, or a bundle")
     parser.add_class_arguments(ColumnsConfig, "columns")
+    parser.add_class_arguments(SourceOptions, nested_key=None)
     trust_argument(parser)
     given = parser.given(arguments)
     from sightsound.bundle_files import CONFIG
+    from sightsound.data.named import table_for
 
     what = Path(given.what)
     if (what / CONFIG).exists() or (what / "bundle" / CONFIG).exists():
         inspect_bundle(given.what, given.trust)
     else:
-        inspect_table(given.what, ColumnsConfig(**given.columns.as_dict()))
+        source = SourceOptions(**{f.name: given[f.name] for f in fields(SourceOptions)})
+        inspect_table(table_for(given.what, source), ColumnsConfig(**given.columns.as_dict()))
 
 
 def inspect_bundle(folder: str, trust: bool) -> None:
@@ -52,7 +62,7 @@ def inspect_bundle(folder: str, trust: bool) -> None:
         print(metrics_table(classifier.metrics))
 
 
-def inspect_table(source: str, columns: ColumnsConfig) -> None:
+def inspect_table(source: str | Path | pd.DataFrame, columns: ColumnsConfig) -> None:
     """Prints counts, sizes, bad rows, and what a training would say of a table."""
     import pandas as pd
 

@@ -17,6 +17,8 @@ from sightsound.cli.common import (
     missing_arguments,
     missing_of,
     output_path,
+    source_arguments,
+    source_of,
     text_table,
     trust_argument,
 )
@@ -62,6 +64,7 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--out", help=".csv, .parquet, .json or .jsonl file to write to, in place of the screen")
     parser.add_argument("--resume", action="store_true", help="go on with --out where a stopped call left off")
     parser.add_class_arguments(ColumnsConfig, "columns")
+    source_arguments(parser)
     given = parser.given(arguments)
     if (given.table is None) == (given.image is None and given.audio is None):
         parser.error("give either a table, or --image and/or --audio")
@@ -116,12 +119,15 @@ def one(classifier: Classifier, given: Namespace, form: str, out: Path | None) -
 
 def table(classifier: Classifier, given: Namespace, form: str, out: Path | None) -> None:
     """Every row of a table; says at the end which have no answer."""
+    from sightsound.api import seeded
     from sightsound.bundle_files import SUMS
+    from sightsound.data.named import table_for
     from sightsound.inference import summary
     from sightsound.prediction_file import predict_to_file
     from sightsound.progress import notice
 
-    rows = classifier.rows_to_predict(given.table, columns_of(given))
+    source = table_for(given.table, seeded(source_of(given), classifier))
+    rows = classifier.rows_to_predict(source, columns_of(given))
     if out is None:
         bad = to_screen(classifier, rows, form, given.abstain_below)
     elif form == "text":

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sightsound.cli.common import Parser, text_table, trust_argument
+from sightsound.cli.common import Parser, source_arguments, source_of, text_table, trust_argument
 
 EXAMPLE = """Takes files away and damages them, more and more, and measures what is still right: missing
 senses in tenths of the rows under each policy, lost pixels and frames, 8 corruptions of images and 11 of sounds in five
@@ -18,12 +18,13 @@ def run(arguments: Sequence[str]) -> None:
     """Parses, measures and prints."""
     parser = Parser("robustness", "BUNDLE TABLE", EXAMPLE)
     parser.add_argument("bundle", help="folder written by train or compare")
-    parser.add_argument("table", help="CSV, TSV, Parquet or JSON Lines file, or a folder of classes")
+    parser.add_argument("table", help="CSV, TSV, Excel, Parquet or JSON file, a folder of classes, or a name")
     parser.add_argument("--rows", type=int, default=2000, help="at most so many rows, drawn by chance")
     parser.add_argument("--seed", type=int, default=0, help="of the rows and of everything that is drawn")
     parser.add_argument("--on_bad_file", choices=["stop", "skip"], default="stop", help="what to do about bad rows")
     parser.add_argument("--out", help="folder; default: a new one under runs/")
     parser.add_argument("--resume", action="store_true", help="go on with the study in --out")
+    source_arguments(parser)
     trust_argument(parser)
     given = parser.given(arguments)
     if given.resume and not given.out:
@@ -36,6 +37,7 @@ def run(arguments: Sequence[str]) -> None:
     done = robustness(
         given.bundle,
         given.table,
+        source=source_of(given),
         robustness=options,
         out=given.out,
         resume=given.resume,

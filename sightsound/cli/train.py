@@ -16,8 +16,11 @@ means that this sense is missing), on a folder of class/name.png and class/name.
   sightsound train mnist+fsdd --root data/ --pairs 20000
 """
 
-HINT = """Neither sense alone is better than chance. If only both together tell the class, encoders have to learn from
-the fused answer: --schedule fusion+joint --balance none. `sightsound compare` finds out."""
+TOGETHER = """Neither modality alone is better than chance. If only both together tell the class, encoders have to learn
+from the fused answer: --schedule fusion+joint --balance none. `sightsound compare` finds out."""
+
+NEVER_FOUND = """None of the {rows} test row(s) of {labels} was recognised. Where a class is rare, accuracy hides that:
+more rows of it help most; the recall of each class is in the report."""
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -28,15 +31,25 @@ def run(arguments: Sequence[str]) -> None:
 
     classifier = train(**given.where, config=from_dict(given.options))
     print(f"\n{metrics_table(classifier.metrics)}")
-    if classifier.config.balance == "apart" and _nothing_alone(classifier.metrics):
-        print(f"\n{HINT}")
+    if hint := _hint(classifier.metrics, classifier.config.balance):
+        print(f"\n{hint}")
 
 
-def _nothing_alone(metrics: dict[str, Any]) -> bool:
-    """Whether two senses were there and neither alone says anything about the class."""
+def _hint(metrics: dict[str, Any], balance: str) -> str:
+    """What to try next, where the numbers say so; else nothing."""
     import numpy as np
 
+    from sightsound.data.cautions import FEWEST_ROWS
     from sightsound.metrics import at_chance
 
-    tables = [np.array(metrics["subsets"][m]["confusion"]) for m in MODALITIES if m in metrics["subsets"]]
-    return len(tables) > 1 and all(at_chance(int(np.trace(table)), table.sum(axis=1)) for table in tables)
+    tables = {name: np.array(numbers["confusion"]) for name, numbers in metrics["subsets"].items()}  # true, predicted
+    alone = [tables[m] for m in MODALITIES if m in tables]
+    judged = len(alone) > 1 and min(table.sum(axis=1).min() for table in alone) >= FEWEST_ROWS
+    if balance == "apart" and judged and all(at_chance(int(np.trace(t)), t.sum(axis=1)) for t in alone):
+        return TOGETHER
+    name, whole = next(iter(tables.items()))
+    never = np.flatnonzero((np.diag(whole) == 0) & (whole.sum(axis=1) > 0))
+    labels = list(metrics["subsets"][name]["per_class"])
+    if not len(never):
+        return ""
+    return NEVER_FOUND.format(rows=whole[never].sum(), labels=", ".join(repr(labels[i]) for i in never[:3]))

@@ -8,7 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from sightsound.cli.common import Parser, text_table, trust_argument
+from sightsound.cli.common import SHARED, Parser, text_table, trust_argument
 from sightsound.config import ColumnsConfig
 from sightsound.data.sources.base import SourceOptions
 from sightsound.errors import did_you_mean
@@ -116,15 +116,14 @@ def fit(arguments: Sequence[str]) -> None:
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
     parser.add_argument("--config", action="config", help="YAML file with any of the options below")
     parser.add_class_arguments(TranslatorConfig, nested_key=None)
-    shared = {"seed", "on_bad_file"}
-    parser.add_class_arguments(SourceOptions, nested_key=None, skip=shared)
+    parser.add_class_arguments(SourceOptions, nested_key=None, skip=SHARED)
     given = parser.given(arguments).as_dict()
     given.pop("config", None)
     table, out, resume = (given.pop(name) for name in ("table", "out", "resume"))
     if resume and not out:
         parser.error("--resume needs --out RUN_FOLDER, the run to go on with")
-    own = {f.name: given.pop(f.name) for f in fields(SourceOptions) if f.name not in shared}
-    source = SourceOptions(**own, **{name: given[name] for name in shared})
+    own = {f.name: given.pop(f.name) for f in fields(SourceOptions) if f.name not in SHARED}
+    source = SourceOptions(**own, **{name: given[name] for name in SHARED})
     from sightsound.translator_api import train_translator
 
     train_translator(table, source=source, out=out, resume=resume, config=translator_from_dict(given))

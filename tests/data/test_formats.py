@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sightsound.config import ColumnsConfig
-from sightsound.data.formats import COMPRESSED, read_cells
+from sightsound.data.encodings import COMPRESSED
+from sightsound.data.formats import read_cells
 from sightsound.data.table import read_table
 from sightsound.errors import TableError
 

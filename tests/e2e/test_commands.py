@@ -25,7 +25,7 @@ def test_train_in_a_process_of_its_own(table: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "3 classes; rows: 42 train, 9 val, 9 test." in done.stdout
     assert "image+audio" in done.stdout and "calibration error" in done.stdout
-    assert "Neither sense alone" not in done.stdout
+    assert "Neither modality alone" not in done.stdout
     assert f"Report: {tmp_path / 'run' / 'report.html'}" in done.stdout
     assert "epoch 12" in done.stderr and "100%" in done.stderr  # the bar
     assert "Warning" not in done.stderr and "Traceback" not in done.stderr
@@ -52,7 +52,8 @@ def test_train_says_so_where_only_both_senses_can_tell(typed, table: Path, tmp_p
     pairs[["image", "audio", "label"]].sample(300, random_state=0).to_csv(table, index=False)
     done = typed("train", table, "--epochs", 1, "--out", tmp_path / "run")
     assert (
-        "Neither sense alone is better than chance" in done.out and "--schedule fusion+joint --balance none" in done.out
+        "Neither modality alone is better than chance" in done.out
+        and "--schedule fusion+joint --balance none" in done.out
     )
 
 

@@ -1,0 +1,98 @@
+"""The bytes of a table's file as text: unpacked, and in the encoding that a mark, the text itself or its files tell."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from sightsound.errors import TableError
+
+COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zip": "zip"}
+MOST_BYTES = 2_000_000_000  # of a table's text; a compressed one says nothing of what it unpacks to
+# what programs write that don't write Unicode; a text that is ASCII but for its names is too little for a statistic
+LEGACY = ("cp1252", "gb18030", "shift_jis", "euc_kr", "big5", "cp1251", "cp1250")
+BYTE_ORDER_MARKS = {
+    b"\xef\xbb\xbf": "utf-8-sig",
+    b"\xff\xfe\x00\x00": "utf-32",
+    b"\x00\x00\xfe\xff": "utf-32",
+    b"\xff\xfe": "utf-16",
+    b"\xfe\xff": "utf-16",
+}
+OVERRULE = "--columns.{} overrules it"
+
+
+def content_of(path: Path) -> bytes:
+    """The bytes of a file, unpacked; of a ZIP those of the one file in it."""
+    kind = COMPRESSED.get(path.suffix.lower())
+    try:
+        content = _unpacked(path, kind)
+    except Exception as error:  # every decompressor has a kind of its own
+        if kind is None or isinstance(error, OSError | ValueError):
+            raise
+        raise ValueError(f"it is damaged, or not compressed as its ending says ({error})") from error
+    if len(content) > MOST_BYTES:
+        raise ValueError(f"it has more than {MOST_BYTES / 1e9:.0f} GB of text; write it as Parquet")
+    return content
+
+
+def _unpacked(path: Path, kind: str | None) -> bytes:
+    import fsspec
+
+    if kind == "zip":
+        import zipfile
+
+        with zipfile.ZipFile(path) as archive:
+            files = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX")]
+        if len(files) != 1:
+            raise ValueError(f"the archive has {len(files)} files, and a table is one; unpack it")
+    with fsspec.open(str(path), "rb", compression=kind) as file:
+        content: bytes = file.read(MOST_BYTES + 1)
+    return content
+
+
+def decoded(path: Path, encoding: str | None) -> tuple[str, list[str]]:
+    """The text of a file, and what had to be said of its encoding."""
+    content = content_of(path)
+    mark = next((name for start, name in BYTE_ORDER_MARKS.items() if content.startswith(start)), None)
+    if encoding:
+        try:
+            return content.decode(mark if mark and encoding.lower().startswith(mark[:6]) else encoding), []
+        except LookupError as error:
+            raise TableError(f"{path}: there is no encoding {encoding!r} (--columns.encoding).") from error
+    try:
+        text = content.decode(mark or "utf-8")
+        return text, [f"read as {mark}"] if mark and mark != "utf-8-sig" else []
+    except UnicodeDecodeError:
+        found = _guessed_encoding(content, path.parent)
+    return content.decode(found), [f"read as {found}, which is a guess; {OVERRULE.format('encoding')}"]
+
+
+def _guessed_encoding(content: bytes, root: Path) -> str:
+    """Of text that is not Unicode: the encoding in which most of the files that it names are there, else a statistic's.
+
+    Raises:
+        ValueError: none fits.
+    """
+    from charset_normalizer import from_bytes
+
+    there: dict[str, int] = {}
+    for name in LEGACY:
+        try:
+            text = content.decode(name)
+        except UnicodeDecodeError:
+            continue
+        words = {word.strip() for word in re.split(r'[,;\t|\r\n"]+', text) if not word.isascii()}
+        there[name] = sum(_is_file(root / word) for word in sorted(words)[:200])
+    if any(there.values()):
+        return max(there, key=lambda name: there[name])
+    best = from_bytes(content, cp_isolation=[*LEGACY, "utf_16_le", "utf_16_be"]).best()
+    if best is None or "\x00" in content[:1000].decode(best.encoding, "replace"):
+        raise ValueError("it is text in no known encoding; name it with --columns.encoding NAME")
+    return best.encoding
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a word that is no path
+        return False
