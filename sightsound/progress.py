@@ -25,9 +25,14 @@ class Lines(tqdm):  # type: ignore[type-arg]
             self._printed = now
             self.fp.write(f"{self}\n")
 
+    def clear(self, nolock: bool = False) -> None:
+        """Lines stay where they are when something else is written."""
+
     def close(self) -> None:
         """Prints how far it came."""
-        if not self.disable and self.leave and self.n:
+        if self.disable:
+            return
+        if self.leave and self.n:
             self._closing = True
             self.display()
         self.disable = True
