@@ -11,9 +11,10 @@ from torch import Tensor
 from sightsound.bundle_files import CLASSIFIER, CONFIG, Saved, reading, write_files
 from sightsound.config import Config, from_dict
 from sightsound.errors import ConfigError
+from sightsound.missing import IMPUTERS
 
 FORMAT = 4
-WEIGHTS, IMPUTERS, LABELS, METRICS = "model.safetensors", "missing.safetensors", "labels.json", "metrics.json"
+WEIGHTS, IMPUTER_WEIGHTS, LABELS, METRICS = "model.safetensors", "missing.safetensors", "labels.json", "metrics.json"
 SHOWN = ("accuracy", "macro_f1", "macro_recall", "calibration_error")  # of each subset, wherever metrics are shown
 
 
@@ -38,17 +39,17 @@ def write_bundle(folder: Path, bundle: Bundle) -> None:
         LABELS: bundle.labels,
         METRICS: bundle.metrics,
     }
-    write_files(folder, {WEIGHTS: bundle.weights, IMPUTERS: imputers}, texts, model_card(bundle))
+    write_files(folder, {WEIGHTS: bundle.weights, IMPUTER_WEIGHTS: imputers}, texts, model_card(bundle))
 
 
 def read_bundle(folder: Path) -> Bundle:
     """Reads a classifier's bundle. Raises BundleError."""
-    saved = Saved(folder, CLASSIFIER, FORMAT, [WEIGHTS, IMPUTERS, CONFIG, LABELS, METRICS])
+    saved = Saved(folder, CLASSIFIER, FORMAT, [WEIGHTS, IMPUTER_WEIGHTS, CONFIG, LABELS, METRICS])
     with reading(folder):
         labels, metrics = saved.json(LABELS), saved.json(METRICS)
         _check(labels, metrics)
         config = from_dict(saved.json(CONFIG)["config"])
-        return Bundle(saved.tensors(WEIGHTS), config, labels, metrics, _by_policy(saved.tensors(IMPUTERS)))
+        return Bundle(saved.tensors(WEIGHTS), config, labels, metrics, _by_policy(saved.tensors(IMPUTER_WEIGHTS)))
 
 
 def _check(labels: Any, metrics: Any) -> None:
@@ -81,7 +82,8 @@ def _by_policy(weights: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
     for name, tensor in weights.items():
         policy, _, rest = name.partition("/")
         found.setdefault(policy, {})[rest] = tensor
-    return found
+    known = [policy for policy in IMPUTERS if policy in found]  # a file of tensors has no order
+    return {policy: found[policy] for policy in [*known, *sorted(set(found) - set(known))]}
 
 
 def model_card(bundle: Bundle) -> str:

@@ -112,7 +112,9 @@ def _write(classifier: Classifier, rows: Table, answers: Answers, part: Path, fo
     """Writes a part, and last the file that says so; what could not be used."""
     bad = list(rejected(answers))
     if form == "json":
-        part.with_suffix(".json").write_text(json_lines(answers, rows.given), encoding="utf-8")
+        part.with_suffix(".json").write_text(
+            json_lines(answers, rows.given), encoding="utf-8", errors="backslashreplace"
+        )
     else:
         frame = flat_frame(answers, classifier.config, classifier.labels, rows.given)
         if form == "parquet":

@@ -112,7 +112,7 @@ def one(classifier: Classifier, given: Namespace, form: str, out: Path | None) -
         "text": lambda: readable(frame) + "\n",
     }
     if out:
-        out.write_text(texts[form](), encoding="utf-8")
+        out.write_text(texts[form](), encoding="utf-8", errors="backslashreplace")
     else:
         sys.stdout.write(texts[form]())
 
@@ -131,7 +131,7 @@ def table(classifier: Classifier, given: Namespace, form: str, out: Path | None)
     if out is None:
         bad = to_screen(classifier, rows, form, given.abstain_below)
     elif form == "text":
-        with out.open("w", encoding="utf-8") as file, redirect_stdout(file):
+        with out.open("w", encoding="utf-8", errors="backslashreplace") as file, redirect_stdout(file):
             bad = to_screen(classifier, rows, form, given.abstain_below)
     else:
         output_path(given.out, files_of(rows), None)

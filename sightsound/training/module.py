@@ -40,6 +40,11 @@ class Optimization(NamedTuple):
     warm_up: float
     weight_decay: float
 
+    @property
+    def peak(self) -> float:
+        """The largest learning rate of all groups."""
+        return max((float(group["lr"]) for group in self.trained), default=0.0)
+
 
 class Stage(LightningModule):
     """Trains some parameters of the network on some of the modalities.
@@ -113,7 +118,7 @@ class Stage(LightningModule):
     def on_validation_epoch_start(self) -> None:
         """The mean loss, and the seconds that the epoch's training took, without validation and checkpoints."""
         self.log("train_seconds", time.perf_counter() - self.began)
-        check_losses(self.losses, self.current_epoch, max(group["lr"] for group in self.optimization.trained))
+        check_losses(self.losses, self.current_epoch, self.optimization.peak)
         self.log("train_loss", torch.stack(self.losses).mean())
         self.losses = []
 
@@ -150,7 +155,7 @@ class Stage(LightningModule):
         check_losses(
             [torch.tensor(sum(val.values()))],
             self.current_epoch,
-            max(group["lr"] for group in self.optimization.trained),
+            self.optimization.peak,
             "validation",
         )
         self.log("val_loss", sum(val.values()))

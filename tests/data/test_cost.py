@@ -113,7 +113,10 @@ def test_a_sound_of_many_batches_is_answered_as_in_a_table(
     (tmp_path / "a.flac").write_bytes(sound(noise(8, RATE), RATE, "FLAC"))
     one = classifier.predict(audio=tmp_path / "a.flac")
     monkeypatch.setattr("sightsound.data.store.MEMORY_BYTES", 1)
-    (row,) = classifier.predict_table(pd.DataFrame({"audio": [str(tmp_path / "a.flac")]}))
+    [answers] = classifier.predict_parts(
+        classifier.rows_to_predict(pd.DataFrame({"audio": [str(tmp_path / "a.flac")]}))
+    )
+    row = answers[1]
     assert len(one.clips) == len(row.clips) == 386
     assert one.probabilities == pytest.approx(row.probabilities, abs=1e-5)
     assert [clip.label for clip in one.clips] == [clip.label for clip in row.clips]

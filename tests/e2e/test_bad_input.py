@@ -13,7 +13,7 @@ import pytest
 import soundfile
 from PIL import Image
 
-from sightsound.training import run as training_run
+from sightsound import run_folder
 
 
 def spoil(table: Path, row: int, column: str, name: str, content: bytes | None = None) -> Path:
@@ -185,7 +185,7 @@ def test_a_full_disk(kilobytes: int, table: Path, tmp_path: Path, typed, monkeyp
         command = ("train", table, "--out", small / "run", "--epochs", 1)
         done = typed(*command)
         assert done.code == 1 and "MB are free there" in done.err
-        monkeypatch.setattr(training_run, "ENOUGH_BYTES", 0)
+        monkeypatch.setattr(run_folder, "ENOUGH_BYTES", 0)
         done = typed(*command)
         assert done.code == 1 and os.strerror(errno.ENOSPC) in done.err and str(small) in done.err
         assert not (small / "run" / "bundle").exists()

@@ -9,11 +9,18 @@ import pytest
 
 @pytest.mark.parametrize(
     ("out", "said"),
-    [("gone/numbers.json", "there is no folder"), ("", "it is a folder"), ("/dev/full", "No space left")],
+    [
+        ("gone/numbers.json", "there is no folder"),
+        ("folder.json", "which is a folder"),
+        ("numbers.txt", "files of type .txt are not written"),
+        ("full.json", "which is a device"),
+    ],
 )
 def test_numbers_that_cannot_be_written_are_said(
     trained: tuple[Path, Path], tmp_path: Path, typed, out: str, said: str
 ) -> None:
+    (tmp_path / "folder.json").mkdir()
+    (tmp_path / "full.json").symlink_to("/dev/full")
     done = typed("evaluate", trained[1] / "bundle", trained[0], "--out", tmp_path / out)
     assert done.code == 1 and said in done.err and "--out" in done.err
 
