@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from sightsound.config import Config
+from sightsound.data.cells import writable
 from sightsound.data.table import Rejected
 from sightsound.types import Prediction
 
@@ -31,6 +32,7 @@ def flat_columns(config: Config, labels: list[str]) -> list[str]:
         *[f"{m}_{what}" for what in ("repaired", "uncertainty", "policy") for m in policies],
         *modalities,
         *[f"p_{label}" for label in labels],
+        *[f"{m}_note" for m in modalities],
         *[f"{m}_error" for m in modalities if several],
         "error",
     ]
@@ -52,8 +54,9 @@ def flat(row: int, result: Prediction | Rejected) -> list[dict[str, Any]]:
         **{f"{m}_repaired": repair.share for m, repair in result.repaired.items()},
         **{f"{m}_uncertainty": repair.uncertainty for m, repair in result.repaired.items()},
         **{f"{m}_policy": repair.policy for m, repair in result.repaired.items()},
-        **{m: name.encode("utf-8", "backslashreplace").decode() for m, name in result.source.items()},
+        **{m: writable(name) for m, name in result.source.items()},
         **{f"p_{label}": p for label, p in result.probabilities.items()},
+        **{f"{m}_note": note for m, note in result.notes.items()},
         **{f"{m}_error": reason for m, reason in result.errors.items()},
     }
     clips = [
@@ -70,7 +73,7 @@ def flat(row: int, result: Prediction | Rejected) -> list[dict[str, Any]]:
     return [whole, *clips]
 
 
-TEXTS = ("predicted", "_alone", "_policy", "_error", "error")
+TEXTS = ("predicted", "_alone", "_policy", "_note", "_error", "error")
 
 
 def flat_frame(
@@ -83,7 +86,7 @@ def flat_frame(
         config: the classifier's.
         labels: class names.
         given: the user's own columns by row number. One of ours that has the name of one of theirs is called
-            sightsound_NAME; paths, which are theirs already, are not repeated.
+            sightsound_NAME (or sightsound_sightsound_NAME); paths, which are theirs already, are not repeated.
     """
     columns = flat_columns(config, labels)
     frame = pd.DataFrame([line for row, result in results.items() for line in flat(row, result)], columns=columns)
@@ -93,8 +96,12 @@ def flat_frame(
     frame[numbers] = frame[numbers].astype(float)
     theirs = given.loc[frame["row"]].reset_index(drop=True)
     frame = frame.drop(columns=[m for m in config.modalities if m in theirs])
-    ours = frame.rename(columns={c: f"sightsound_{c}" for c in frame if c in theirs})
-    return pd.concat([theirs, ours], axis=1)
+    names = {}
+    for column in frame:
+        names[column] = str(column)
+        while names[column] in theirs:
+            names[column] = f"sightsound_{names[column]}"
+    return pd.concat([theirs, frame.rename(columns=names)], axis=1)
 
 
 def description(config: Config, labels: list[str], metrics: Mapping[str, Any]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pandas as pd
@@ -32,9 +33,20 @@ def rows_to_predict(source: str | Path | pd.DataFrame, columns: ColumnsConfig, c
 
 
 def rows_to_measure(
-    source: str | Path | pd.DataFrame, columns: ColumnsConfig, config: Config, labels: list[str]
+    source: str | Path | pd.DataFrame,
+    columns: ColumnsConfig,
+    config: Config,
+    labels: list[str],
+    trained_on: object = None,
 ) -> tuple[Table, str, list[Rejected]]:
-    """The test rows of a table, or all rows where it has none; other arguments as above.
+    """The test rows of a table, or all rows where it has none.
+
+    Args:
+        source: the table.
+        columns: what it calls its columns.
+        config: the classifier's.
+        labels: class names.
+        trained_on: the `digest` of the table that the classifier was trained on, if it is known.
 
     Returns:
         the rows, their split ("test" or "all"), and the rows without a label of `labels` or without any modality.
@@ -45,6 +57,14 @@ def rows_to_measure(
     split = "test" if "test" in counts else "all"
     if split == "test" and counts["test"] < len(rows.frame):
         notice(f"The {counts['test']} test rows of {len(rows.frame)} count.")
+    elif split == "all" and (rows.frame["split"] == "").all() and trained_on == digest(rows):
+        notice(
+            f"Note: {rows.name}: this is the table that the classifier was trained on. It has no split, so that all "
+            f"{len(rows.frame)} rows count; most of them are training rows, which make the numbers too good. The "
+            "report of the training has those of its test rows."
+        )
+    elif split == "all" and (rows.frame["split"] == "").all():
+        notice(f"All {len(rows.frame)} rows count, since the table has no split.")
     elif split == "all" and "train" in counts:
         notice(
             f"Note: {rows.name}: it has a split and no test rows, so that all {len(rows.frame)} rows count. The "
@@ -59,6 +79,12 @@ def rows_to_measure(
         for row, label in zip(strange.index.tolist(), strange.tolist(), strict=True)
     ]
     return rows.without({bad.row for bad in rejected}), split, rejected
+
+
+def digest(table: Table) -> str:
+    """The same for tables of the same files and labels, in whatever order of columns, and wherever they lie."""
+    content = pd.util.hash_pandas_object(table.frame[["image", "audio", "label"]], index=False)
+    return hashlib.sha256(content.to_numpy().tobytes()).hexdigest()[:16]
 
 
 def _say(rows: Table) -> None:

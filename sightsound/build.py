@@ -85,6 +85,9 @@ def restored(bundle: Bundle, trust: bool) -> tuple[ClassifierNetwork, dict[str, 
         ConfigError: the weights are not those that the configuration describes; TrustError.
     """
     check_weights(bundle.config, len(bundle.labels), bundle.weights, trust)
+    for name, weight in bundle.weights.items():
+        if weight.is_floating_point() and not weight.isfinite().all():
+            raise ConfigError(f"{name} has numbers that are not finite; this is no trained classifier")
     network = build_network(bundle.config, len(bundle.labels), trust)
     with torch.random.fork_rng(devices=[]):  # fresh weights, which the saved ones then replace
         imputers = {policy: new_imputers(network, policy, trust) for policy in bundle.imputers}

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from sightsound.bundle_files import CLASSIFIER, CONFIG, Saved, reading, write_files
 from sightsound.config import Config, from_dict
+from sightsound.data.cells import writable
 from sightsound.errors import ConfigError
 from sightsound.missing import IMPUTERS
 
@@ -54,7 +55,7 @@ def read_bundle(folder: Path) -> Bundle:
 
 def _check(labels: Any, metrics: Any) -> None:
     """Raises ConfigError for labels and metrics that cannot be a classifier's."""
-    if not isinstance(labels, list) or not labels or not all(isinstance(label, str) and label for label in labels):
+    if not isinstance(labels, list) or not labels or not all(map(_is_name, labels)):
         raise ConfigError(f"{LABELS} is no list of class names")
     if len(set(labels)) < len(labels):
         raise ConfigError(f"{LABELS} names a class twice")
@@ -71,6 +72,10 @@ def _check(labels: Any, metrics: Any) -> None:
         named = all(_number(known.get(what)) for what in ("rows", *SHOWN))
         if not named or not isinstance(interval, list) or len(interval) != 2 or not all(map(_number, interval)):
             raise ConfigError(f"{METRICS} does not say {', '.join(SHOWN)} and an interval for {name!r:.100}")
+
+
+def _is_name(label: Any) -> bool:
+    return isinstance(label, str) and label != "" and label == writable(label)
 
 
 def _number(value: Any) -> bool:

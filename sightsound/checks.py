@@ -20,6 +20,7 @@ LARGEST: dict[str, float] = {
     "learning_rate": 1e30,
     "image.height": 16_384,
     "image.width": 16_384,
+    "image.white": 1e30,
     "audio.sample_rate_hz": 768_000,
     "audio.clip_seconds": 3600,
     "audio.step_seconds": 10**6,

@@ -58,6 +58,8 @@ class ImageConfig:
     """Pixels; default: those of the typical image, at most 64."""
     channels: Literal[1, 3] | None = None
     """1 grey, 3 colour; default: 3 if any image has colour."""
+    white: float | None = None
+    """Value that is white in images of more than 8 bits that do not say it; default: from the range of all of them."""
     pretrained: dict[str, Any] | None = None
     """How a pretrained encoder is built; filled in from its checkpoint."""
 

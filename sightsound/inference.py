@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import math
 from collections import Counter
@@ -19,7 +18,8 @@ from sightsound.config import Config, clip_seconds, image_shape
 from sightsound.data.batches import Rows
 from sightsound.data.cache import prepared_folder
 from sightsound.data.files import Sound, given_audio, given_image, open_sound, read_audio, read_image
-from sightsound.data.reading import Reading, audio_header, audio_look, image_header, image_look
+from sightsound.data.reading import Reading, audio_header, image_header
+from sightsound.data.remarks import Remark, noted, packed
 from sightsound.data.repaired import (
     Mended,
     audio_damage,
@@ -45,7 +45,7 @@ READERS: dict[tuple[str, bool], Callable[..., NDArray[Any]]] = {  # modality, wh
 DAMAGE: dict[str, Callable[..., NDArray[Any]]] = {"image": image_damage, "audio": audio_damage}
 MENDING: dict[str, Callable[..., Mended]] = {"image": mended_image, "audio": mended_audio}
 GIVEN: dict[str, Callable[[Any], Any]] = {"image": given_image, "audio": given_audio}
-READER = 2  # raised when files are read differently, so that what was kept before is not taken
+READER = 3  # raised when files are read differently, so that what was kept before is not taken
 NAMED_IN_SUMMARY = 10
 
 
@@ -61,7 +61,8 @@ def reader_options(config: Config, modality: str) -> dict[str, Any]:
     repair = {"repair": policy} if policy in REPAIRS else {}
     if modality == "image":
         height, width, channels = image_shape(config)
-        return {"height": height, "width": width, "channels": channels, **repair}
+        white = {} if config.image.white is None else {"white": config.image.white}
+        return {"height": height, "width": width, "channels": channels, **white, **repair}
     audio = config.audio
     crop = "start" if audio.step_seconds else audio.crop
     return {"sample_rate_hz": audio.sample_rate_hz, "clip_seconds": clip_seconds(config), "crop": crop, **repair}
@@ -92,6 +93,7 @@ class GivenRows(Rows):
         starts: of the clips, in seconds; one at 0 where the sound is not cut, or there is none.
         reading: the modality that was read last: the one at fault where an error was raised.
         damage: per modality (rows, 2) the share that was repaired, and its uncertainty.
+        flags: per modality, what is remarkable about all rows that were read (`data.remarks`).
     """
 
     def __init__(self, config: Config, image: Any, sound: Sound | None) -> None:
@@ -105,14 +107,19 @@ class GivenRows(Rows):
         super().__init__(stores, None, torch.arange(len(self.starts)))
         self.config, self.given, self.reading = config, given, ""
         self.damage = {m: np.zeros((len(self.starts), 2)) for m in config.modalities if given[m] is not None}
+        self.flags = dict.fromkeys(self.damage, int(~Remark(0)))  # of all rows
         self._picture: Mended | None = None
 
     def __getitem__(self, positions: list[int]) -> Batch:
         """As of any rows. Raises FileError."""
         inputs = {m: store.read(torch.zeros(len(positions), dtype=torch.long)) for m, store in self.stores.items()}
         for m in self.damage:
-            self.reading = m
-            parts = [self._read(m, position) for position in positions]
+            self.reading, parts = m, []
+            for position in positions:
+                with noted() as found:
+                    parts.append(self._read(m, position))
+                if found or m == "audio" or position == 0:  # an image is read once
+                    self.flags[m] &= packed(found)
             self.damage[m][positions] = [(part.share, part.uncertainty) for part in parts]
             inputs[m] = torch.from_numpy(np.stack([part.values for part in parts]))
         return Batch(inputs, {m: store.entry[positions] > 0 for m, store in self.stores.items()})
@@ -198,19 +205,12 @@ def _columns(config: Config, modality: str) -> list[str]:
 
 
 def header_reading(modality: str) -> Reading:
-    """How a table's files become rows (height, width, colour) or (seconds,), from their headers alone."""
-    size = {"image": 3, "audio": 1}[modality]
+    """How a table's files become rows as `probe_image` gives them, or (seconds,)."""
+    size = {"image": 4, "audio": 1}[modality]
     return Reading(HEADERS[modality], (size,), "float64", f"{modality} headers (reader {READER})", [modality])
 
 
 HEADERS = {"image": image_header, "audio": audio_header}
-LOOKS = {"image": image_look, "audio": audio_look}
-
-
-def look_reading(modality: str) -> Reading:
-    """Same as `header_reading`, of files that are decoded too: the store then has remarks (`data.remarks`)."""
-    how = header_reading(modality)
-    return dataclasses.replace(how, read=LOOKS[modality], name=f"{modality} looked at (reader {READER})")
 
 
 def clips(table: Table, config: Config, keep: bool = False) -> Table:

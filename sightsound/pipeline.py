@@ -140,9 +140,7 @@ class Classifier:
         while said is None:
             absent = [m for m in self.config.modalities if m not in given and getattr(self.config.missing, m) == "drop"]
             if absent:
-                raise ConfigError(
-                    f"{absent[0]} is missing, and the policy is drop. Give it, or another policy: --missing"
-                )
+                raise ConfigError(f"{absent[0]} is missing, and the policy is drop. Give it, or another: --missing")
             with given_rows(self.config, given) as rows:
                 try:
                     said = all_answers(self.network, rows, fill=self.fill())
@@ -151,7 +149,9 @@ class Classifier:
                         raise
                     del given[rows.reading]
         source = {m: name_of(x) for m, x in given.items()}
-        return withheld(prediction(said, rows.starts, source, rows.damage, self.labels, self.config), abstain_below)
+        flags = {m: rows.flags[m] for m in given}
+        found = prediction(said, rows.starts, source, rows.damage, self.labels, self.config, flags=flags)
+        return withheld(found, abstain_below)
 
     def predict_table(
         self,
@@ -267,7 +267,7 @@ class Classifier:
         self, table: str | Path | pd.DataFrame, columns: Columns = None
     ) -> tuple[Table, str, list[Rejected]]:
         """The rows to measure on, their split ("test" or "all"), and the rows without a known label or any modality."""
-        return rows_to_measure(table, self.columns(columns), self.config, self.labels)
+        return rows_to_measure(table, self.columns(columns), self.config, self.labels, self.metrics.get("table"))
 
     def columns(self, given: Columns) -> ColumnsConfig:
         """What a table calls its columns: as the training's did, but for those that are given."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ def predict_to_file(
         parts.mkdir(exist_ok=True)
         with alone_in(parts):
             done = _begin(parts, request, resume)
-            bad = [Rejected(**one) for part in done for one in json.loads(_reasons(part).read_text())]
+            bad = [one for part in done for one in _known(part)]
             for number, answers in enumerate(classifier.predict_parts(rows, abstain_below, len(done)), start=len(done)):
                 bad += _write(classifier, rows, answers, parts / f"{number:06d}", form)
             _join(sorted(parts.glob("*.done")), out, form)
@@ -77,7 +78,7 @@ def predict_to_file(
 def _begin(parts: Path, request: Mapping[str, Any], resume: bool) -> list[Path]:
     """The parts that are done already; without any of another call where there is nothing to go on with."""
     mark = parts / MARK
-    known = json.loads(mark.read_text()) if mark.exists() else None
+    known = _request(mark)
     if resume and known not in (None, request):
         raise RunError(
             f"{parts} belongs to a call with another table or other options. Delete it, or repeat that call."
@@ -86,11 +87,31 @@ def _begin(parts: Path, request: Mapping[str, Any], resume: bool) -> list[Path]:
         notice(f"{parts} is left of a call that was stopped. It is begun anew; --resume would have gone on.")
         for left in parts.glob("[0-9]*"):
             left.unlink()
-    mark.write_text(json.dumps(request))
+    partial = mark.with_suffix(".partial")
+    partial.write_text(json.dumps(request))
+    partial.replace(mark)
     done = sorted(parts.glob("*.done"))
     if done:
         notice(f"Going on after {len(done)} part(s) that are answered already.")
     return done
+
+
+def _request(mark: Path) -> Any:
+    """Whose the parts are; None where nothing was begun."""
+    try:
+        return json.loads(mark.read_text()) if mark.exists() else None
+    except ValueError:
+        return "damaged"
+
+
+def _known(part: Path) -> list[Rejected]:
+    """What could not be used in a part that is answered. Raises RunError if it was changed since."""
+    try:
+        return [Rejected(**one) for one in json.loads(_reasons(part).read_text())]
+    except (OSError, ValueError, TypeError) as error:
+        raise RunError(
+            f"{part.parent}: part {part.stem} is damaged ({error}). Begin anew, without --resume."
+        ) from error
 
 
 def _reasons(part: Path) -> Path:
@@ -128,10 +149,26 @@ def _write(classifier: Classifier, rows: Table, answers: Answers, part: Path, fo
     return bad
 
 
-def _join(done: list[Path], out: Path, form: str) -> None:
-    """All parts in one file, written beside its place."""
+@contextmanager
+def written(out: Path) -> Iterator[Path]:
+    """A place beside a file to write to, which at the end becomes the file. Raises RunError: that cannot be done."""
     partial = out.with_name(f".{out.name}.partial")
-    files = [mark.with_suffix(f".{form}") for mark in done]
+    try:
+        yield partial
+        partial.replace(out)
+    except OSError as error:
+        raise RunError(f"{out}: cannot be written: {error}.") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _join(done: list[Path], out: Path, form: str) -> None:
+    """All parts in one file."""
+    with written(out) as partial:
+        _joined([mark.with_suffix(f".{form}") for mark in done], partial, form)
+
+
+def _joined(files: list[Path], partial: Path, form: str) -> None:
     if form == "parquet":
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -147,7 +184,6 @@ def _join(done: list[Path], out: Path, form: str) -> None:
                     if form == "csv" and number:
                         content.readline()
                     shutil.copyfileobj(content, joined)
-    partial.replace(out)
 
 
 def json_lines(answers: Answers, given: pd.DataFrame | None = None) -> str:

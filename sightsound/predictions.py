@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from sightsound.answers import Answer, Answered, all_answers, answer_rows, embedded
 from sightsound.config import Config, MissingConfig, clip_seconds
 from sightsound.data.batches import Rows
+from sightsound.data.remarks import Remark, words
 from sightsound.data.table import Rejected, Table, dropped_rows, incomplete_rows
 from sightsound.errors import ConfigError
 from sightsound.inference import clips, damages, over_time, prepare_rows
@@ -33,6 +35,7 @@ def prediction(
     labels: list[str],
     config: Config,
     errors: dict[str, str] | None = None,
+    flags: Mapping[str, int] | None = None,
 ) -> Prediction:
     """One row's.
 
@@ -44,6 +47,7 @@ def prediction(
         labels: class names.
         config: with all sizes filled in.
         errors: for each modality whose file could not be used, why.
+        flags: for each modality, what is remarkable about its file (`data.remarks`).
     """
     modalities, there = config.modalities, tuple(source)
     fused = said[modalities]
@@ -54,6 +58,7 @@ def prediction(
         named = _named(each, labels)
         of_clips.append(Clip(float(start), float(start) + length, max(named, key=lambda label: named[label]), named))
     weights = fused.weights
+    kept = ~Remark.CUT if config.audio.step_seconds else ~Remark(0)  # clips are cut on purpose
     alone = {m: said[(m,)].probabilities.mean(0) for m in there}
     return Prediction(
         label=max(probabilities, key=lambda label: probabilities[label]),
@@ -66,6 +71,7 @@ def prediction(
         strangeness={m: float(said[(m,)].strangeness[m].mean()) for m in there},
         repaired=repairs(config.missing, damage, fused.filled),
         errors=errors or {},
+        notes={m: note for m, of_file in (flags or {}).items() if (note := words(m, of_file & kept))},
         clips=tuple(of_clips) if config.audio.step_seconds and "audio" in there else (),
     )
 
@@ -137,14 +143,17 @@ def answered_rows(
     said, damage = all_answers(network, prepared, over_time(answered, config), fill), damages(answered, config)
     there = {m: (store.entry[prepared.rows] > 0).numpy() for m, store in prepared.stores.items()}
     frame = answered.frame
+    flags = {m: store.flags()[prepared.rows.numpy()] for m, store in prepared.stores.items()}
     starts = frame["start_seconds"].to_numpy() if "start_seconds" in frame else np.zeros(len(frame))
     of_rows = frame.reset_index(drop=True).groupby("row").indices
     for row, places in {int(cast(int, row)): np.asarray(places) for row, places in of_rows.items()}.items():
         source = {m: table.shown(frame[m].iloc[places[0]]) for m in there if there[m][places].all()}
         of_row = {subset: answer.at(places) for subset, answer in said.items()}
         of_files = {m: found[places] for m, found in damage.items() if m in source}
-        reasons = errors.get(row)
-        results[row] = prediction(of_row, starts[places].tolist(), source, of_files, labels, config, reasons)
+        remarkable = {m: int(np.bitwise_and.reduce(flags[m][places])) for m in source}  # of all clips
+        results[row] = prediction(
+            of_row, starts[places].tolist(), source, of_files, labels, config, errors.get(row), remarkable
+        )
     return results
 
 
@@ -175,7 +184,7 @@ def embedded_rows(network: ClassifierNetwork, config: Config, table: Table) -> d
     found = {}
     values, there = embedded(network, prepared)
     for m in network.modalities:
-        of_rows = pd.DataFrame(values[m].numpy()).where(there[m].numpy()[:, None]).groupby(numbers).mean()
+        of_rows = pd.DataFrame(np.where(there[m].numpy()[:, None], values[m].numpy(), np.nan)).groupby(numbers).mean()
         found[m] = of_rows.reindex(table.frame["row"]).to_numpy(np.float32)
     return found
 
@@ -189,6 +198,9 @@ def _by_row(
     for bad in unreadable:
         if bad.row in partly and getattr(missing, bad.modality) != "drop":
             errors.setdefault(bad.row, {})[bad.modality] = f"{bad.file}: {bad.reason}"
+        elif bad.row in rejected:  # neither file can be used
+            reason = f"{rejected[bad.row].reason}; {bad.file}: {bad.reason}"
+            rejected[bad.row] = dataclasses.replace(rejected[bad.row], reason=reason)
         else:
             rejected[bad.row] = bad
     return rejected, errors

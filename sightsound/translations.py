@@ -70,7 +70,7 @@ def played(image: Source | NDArray[Any]) -> list[Translation]:
     if isinstance(image, np.ndarray):
         height, width = image.shape[:2]
     else:
-        height, width, _ = probe_image(image)
+        height, width, *_ = probe_image(image)
     size = SONIFIED_ROWS, min(max(round(width * SONIFIED_ROWS / height), 1), MOST_COLUMNS)
     pixels = image_from_array(image, *size, 1) if isinstance(image, np.ndarray) else read_image(image, *size, 1)
     wave = sonify(pixels[..., 0], SONIFIED_RATE_HZ)

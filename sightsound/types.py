@@ -116,6 +116,7 @@ class Prediction(NamedTuple):
             Jensen-Shannon divergence of `per_modality` in bits; None where there is one sense.
         strangeness: for each modality that was there, the share of validation rows that are less strange, by the energy
             of its own scores: at 1 nothing like it has been seen, and the answer means little.
+        notes: modality -> what is remarkable about its file, where something is.
         errors: modality -> why its file could not be used, where the answer is made from the others.
         repaired: modality -> what was filled in of it, by a policy for what is missing or damaged.
         clips: the answers to the clips of the sound, where it was cut into clips.
@@ -132,3 +133,4 @@ class Prediction(NamedTuple):
     repaired: dict[str, Repair] = {}
     clips: tuple[Clip, ...] = ()
     errors: dict[str, str] = {}
+    notes: dict[str, str] = {}

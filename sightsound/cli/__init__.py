@@ -52,25 +52,12 @@ def main() -> None:
 def _run(arguments: Sequence[str]) -> int:
     """Does what was typed; the exit code."""
     from sightsound import progress
-    from sightsound.errors import SightsoundError, did_you_mean
+    from sightsound.errors import SightsoundError
 
     verbose = "--verbose" in arguments
     progress.quiet = "--quiet" in arguments
-    arguments = [argument for argument in arguments if argument not in ("--quiet", "--verbose")]
-    if not arguments or arguments[0] in ("-h", "--help") or arguments == ["help"]:
-        print(HELP, end="")
-        return 0 if arguments else 2
-    if arguments[0] in ("-V", "--version", "version"):
-        print(__version__)
-        return 0
-    if arguments[0] == "help":
-        arguments = [*arguments[1:], "--help"]
-    verb = arguments[0]
-    if verb not in VERBS:
-        print(f"sightsound: there is no verb {verb!r}. {did_you_mean(verb, VERBS)}", file=sys.stderr)
-        return 2
     try:
-        import_module(f"sightsound.cli.{verb}").run(arguments[1:])
+        code = _verb([argument for argument in arguments if argument not in ("--quiet", "--verbose")])
         sys.stdout.flush()
     except SightsoundError as error:
         if verbose:
@@ -88,4 +75,24 @@ def _run(arguments: Sequence[str]) -> int:
             raise
         print(f"error: what was to be printed cannot be written: {error.strerror}", file=sys.stderr)
         return 1
+    return code
+
+
+def _verb(arguments: Sequence[str]) -> int:
+    """Does what was typed, less what all verbs share; the exit code of a call that brought no error."""
+    from sightsound.errors import did_you_mean
+
+    if not arguments or arguments[0] in ("-h", "--help") or arguments == ["help"]:
+        print(HELP, end="")
+        return 0 if arguments else 2
+    if arguments[0] in ("-V", "--version", "version"):
+        print(__version__)
+        return 0
+    if arguments[0] == "help":
+        arguments = [*arguments[1:], "--help"]
+    verb = arguments[0]
+    if verb not in VERBS:
+        print(f"sightsound: there is no verb {verb!r}. {did_you_mean(verb, VERBS)}", file=sys.stderr)
+        return 2
+    import_module(f"sightsound.cli.{verb}").run(arguments[1:])
     return 0

@@ -43,7 +43,9 @@ class Parser(ArgumentParser):
 
     def format_help(self, formatter: Any = None) -> str:
         """The help text with hyphens in the names of options."""
-        return re.sub(r"--[\w.]+", lambda match: match[0].replace("_", "-"), super().format_help(formatter))
+        return re.sub(r"--[\w.]+", lambda match: match[0].replace("_", "-"), super().format_help(formatter)).replace(
+            "\b", ""
+        )
 
     def given(self, arguments: Sequence[str]) -> Namespace:
         """The parsed arguments; a wrong call ends the process with a usage message."""
@@ -113,12 +115,12 @@ def output_path(out: str, inputs: Iterable[str | Path], endings: Iterable[str] |
         raise ConfigError(f"--out is {out}, which is a folder; give the name of a file in it.")
     if not path.parent.is_dir():
         raise ConfigError(f"--out is {out}, and there is no folder {path.parent}. Make it, or give another place.")
-    if path.exists():
-        if not path.is_file():
-            raise ConfigError(f"--out is {out}, which is a device or a pipe; leave --out away to write to the screen.")
-        for given in inputs:
-            if Path(given).exists() and path.samefile(given):
-                raise ConfigError(f"--out is {out}, which is read here too and would be lost. Give another name.")
+    if path.exists() and not path.is_file():
+        raise ConfigError(f"--out is {out}, which is a device or a pipe; leave --out away to write to the screen.")
+    for given in map(Path, inputs):
+        below = given.is_dir() and path.resolve().is_relative_to(given.resolve())
+        if below or (path.exists() and given.exists() and path.samefile(given)):
+            raise ConfigError(f"--out is {out}, which is read here too and would be lost. Give another name.")
     return path
 
 

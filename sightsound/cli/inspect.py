@@ -69,12 +69,19 @@ def inspect_table(source: str | Path | pd.DataFrame, columns: ColumnsConfig) -> 
     from sightsound.config import Config
     from sightsound.data.cautions import cautions
     from sightsound.data.remarks import sentences
+    from sightsound.data.splits import split
     from sightsound.data.table import incomplete_rows, read_table
+    from sightsound.errors import TableError
     from sightsound.inference import prepare_rows, summary
-    from sightsound.training.prepare import cuts, fill_in, probe
+    from sightsound.training.cuts import cuts
+    from sightsound.training.prepare import fill_in, probe
     from sightsound.types import MODALITIES
 
-    table = read_table(source, columns, labelled=False)
+    refused = ""
+    try:
+        table = read_table(source, columns)
+    except TableError as error:
+        table, refused = read_table(source, columns, labelled=False), str(error)
     frame = table.frame
     present = tuple(m for m in MODALITIES if (frame[m] != "").any())
     print(f"{len(frame)} rows; " + "; ".join(f"{(frame[m] != '').sum()} with {m}" for m in MODALITIES))
@@ -86,9 +93,11 @@ def inspect_table(source: str | Path | pd.DataFrame, columns: ColumnsConfig) -> 
         print(f"{frame['group'].nunique()} groups")
     infos, rejected = probe(table, present)
     for modality, found in infos.items():
-        sizes = pd.DataFrame(found, columns=["height", "width", "colour"] if modality == "image" else ["seconds"])
+        sizes = pd.DataFrame(
+            found, columns=["height", "width", "colour", "white"] if modality == "image" else ["seconds"]
+        )
         low, middle, high = (sizes.astype(float).quantile(q) for q in (0, 0.5, 1))
-        for name in sizes.columns.difference(["colour"]):
+        for name in sizes.columns.difference(["colour", "white"]):
             print(f"{modality} {name}: {low[name]:.4g} to {high[name]:.4g}, median {middle[name]:.4g}")
     splits = frame["split"].where(frame["split"] != "", "(none)")
     counts = pd.crosstab(frame["label"].where(frame["label"] != "", "(empty)"), splits)
@@ -102,7 +111,13 @@ def inspect_table(source: str | Path | pd.DataFrame, columns: ColumnsConfig) -> 
         rows, undecodable = prepare_rows(table, config, None, keep=True)  # kept, so that a training starts at once
         rejected += undecodable
         read = table.with_frame(table.frame.iloc[rows.rows.numpy()])
+        try:
+            split(read, 0)
+        except TableError as error:
+            refused = refused or str(error)
         notes += [*cautions(read, rows.stores, rows.rows), *cuts(asked, config, infos), *sentences(rows.stores, table)]
     for note in notes:
         print(f"\nNote: {note}")
     print("\n" + (summary(table.name, rejected) if rejected else "Every file can be read."))
+    if refused:
+        print(f"\nA training would refuse it: {refused}")

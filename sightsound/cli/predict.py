@@ -98,13 +98,14 @@ def one(classifier: Classifier, given: Namespace, form: str, out: Path | None) -
     import pandas as pd
 
     from sightsound.answer_table import flat_frame
-    from sightsound.prediction_file import json_lines
+    from sightsound.prediction_file import json_lines, written
     from sightsound.text import without_formulas
 
     answers = {1: classifier.predict(given.image, given.audio, given.abstain_below)}
     frame = flat_frame(answers, classifier.config, classifier.labels, pd.DataFrame(index=[1]))
-    if form == "parquet":
-        frame.to_parquet(out, index=False)
+    if form == "parquet" and out:
+        with written(out) as partial:
+            frame.to_parquet(partial, index=False)
         return
     texts = {
         "json": lambda: json_lines(answers),
@@ -112,7 +113,8 @@ def one(classifier: Classifier, given: Namespace, form: str, out: Path | None) -
         "text": lambda: readable(frame) + "\n",
     }
     if out:
-        out.write_text(texts[form](), encoding="utf-8", errors="backslashreplace")
+        with written(out) as partial:
+            partial.write_text(texts[form](), encoding="utf-8", errors="backslashreplace")
     else:
         sys.stdout.write(texts[form]())
 
@@ -123,18 +125,23 @@ def table(classifier: Classifier, given: Namespace, form: str, out: Path | None)
     from sightsound.bundle_files import SUMS
     from sightsound.data.named import table_for
     from sightsound.inference import summary
-    from sightsound.prediction_file import predict_to_file
+    from sightsound.prediction_file import predict_to_file, written
     from sightsound.progress import notice
 
     source = table_for(given.table, seeded(source_of(given), classifier))
     rows = classifier.rows_to_predict(source, columns_of(given))
+    if out:
+        output_path(given.out, files_of(rows), None)
     if out is None:
         bad = to_screen(classifier, rows, form, given.abstain_below)
     elif form == "text":
-        with out.open("w", encoding="utf-8", errors="backslashreplace") as file, redirect_stdout(file):
+        with (
+            written(out) as partial,
+            partial.open("w", encoding="utf-8", errors="backslashreplace") as file,
+            redirect_stdout(file),
+        ):
             bad = to_screen(classifier, rows, form, given.abstain_below)
     else:
-        output_path(given.out, files_of(rows), None)
         sums = hashlib.sha256((Path(given.bundle) / SUMS).read_bytes()).hexdigest()
         about = {"bundle": sums, "missing": vars(classifier.config.missing)}
         bad = predict_to_file(classifier, rows, out, form, given.abstain_below, given.resume, about)

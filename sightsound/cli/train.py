@@ -19,8 +19,9 @@ means that this sense is missing), on a folder of class/name.png and class/name.
 TOGETHER = """Neither modality alone is better than chance. If only both together tell the class, encoders have to learn
 from the fused answer: --schedule fusion+joint --balance none. `sightsound compare` finds out."""
 
-NEVER_FOUND = """None of the {rows} test row(s) of {labels} was recognised. Where a class is rare, accuracy hides that:
-more rows of it help most; the recall of each class is in the report."""
+RARE = 0.5  # of the rows of the mean class
+NEVER_FOUND = """None of the {rows} {split} row(s) of {labels} was recognised. Where a class is rare, accuracy
+hides that: more rows of it help most; the recall of each class is in the report."""
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -30,8 +31,11 @@ def run(arguments: Sequence[str]) -> None:
     from sightsound.api import train
 
     classifier = train(**given.where, config=from_dict(given.options))
-    print(f"\n{metrics_table(classifier.metrics)}")
-    if hint := _hint(classifier.metrics, classifier.config.balance):
+    metrics = classifier.metrics
+    if metrics["split"] != "test":
+        print("\nThere are no test rows. These are the validation rows, which chose the epoch: too good.")
+    print(f"\n{metrics_table(metrics)}")
+    if hint := _hint(metrics, classifier.config.balance):
         print(f"\n{hint}")
 
 
@@ -48,8 +52,11 @@ def _hint(metrics: dict[str, Any], balance: str) -> str:
     if balance == "apart" and judged and all(at_chance(int(np.trace(t)), t.sum(axis=1)) for t in alone):
         return TOGETHER
     name, whole = next(iter(tables.items()))
-    never = np.flatnonzero((np.diag(whole) == 0) & (whole.sum(axis=1) > 0))
+    rows = whole.sum(axis=1)
+    never = np.flatnonzero((np.diag(whole) == 0) & (rows > 0) & (rows < RARE * rows.mean()))
     labels = list(metrics["subsets"][name]["per_class"])
     if not len(never):
         return ""
-    return NEVER_FOUND.format(rows=whole[never].sum(), labels=", ".join(repr(labels[i]) for i in never[:3]))
+    return NEVER_FOUND.format(
+        rows=rows[never].sum(), split=metrics["split"], labels=", ".join(repr(labels[i]) for i in never[:3])
+    )

@@ -32,11 +32,12 @@ def cautions(table: Table, stores: Mapping[str, Store] | None = None, rows: torc
     """
     given = stores or {}
     positions = np.arange(len(table.frame)) if rows is None else rows.numpy()
+    splits = table.frame["split"].to_numpy(object)
     shared: dict[Hashable, NDArray[np.int64]] = {}
     for m in MODALITIES:
         found = _by_content(given[m], positions) if m in given else _by_file(table, m)
-        shared |= {(m, key): places for key, places in found if _splits(table, places) > 1}
-    return [*_shared(table, shared), *_cut_groups(table), *_few(table)]
+        shared |= {(m, key): places for key, places in found if len(places) > 1 and len({*splits[places]} - {""}) > 1}
+    return [*_shared(table, shared), *_cut_groups(table), *_contradictions(table), *_few(table)]
 
 
 def _by_file(table: Table, modality: str) -> Iterator[tuple[Hashable, NDArray[np.int64]]]:
@@ -50,8 +51,12 @@ def _by_file(table: Table, modality: str) -> Iterator[tuple[Hashable, NDArray[np
                 identity[name] = (status.st_dev, status.st_ino)
             except (OSError, ValueError):  # not there, or in the table itself, where equal contents have one name
                 identity[name] = name
-    keys = pd.Series([identity[name] for name in names], dtype=object)
-    yield from ((key, np.asarray(places)) for key, places in keys.groupby(keys).indices.items())
+    codes, _ = pd.factorize(pd.Series([identity[name] for name in names], dtype=object))
+    repeated = np.flatnonzero(pd.Series(codes).duplicated(keep=False) & (codes >= 0))
+    order = repeated[np.argsort(codes[repeated], kind="stable")]
+    for places in np.split(order, np.flatnonzero(np.diff(codes[order])) + 1):
+        if len(places):
+            yield int(codes[places[0]]), places
 
 
 def _by_content(store: Store, positions: NDArray[np.int64]) -> Iterator[tuple[Hashable, NDArray[np.int64]]]:
@@ -67,10 +72,6 @@ def _by_content(store: Store, positions: NDArray[np.int64]) -> Iterator[tuple[Ha
             continue
         same = (content == content[0]).all(1)[which].numpy()  # equal checksums are not always equal contents
         yield key, places[same]
-
-
-def _splits(table: Table, places: NDArray[np.int64]) -> int:
-    return len(set(table.frame["split"].to_numpy()[places]) - {""})
 
 
 def _shared(table: Table, shared: Mapping[Any, NDArray[np.int64]]) -> list[str]:
@@ -106,6 +107,21 @@ def _cut_groups(table: Table) -> list[str]:
     return [
         f"{len(cut)} of {len(splits)} groups have rows in more than one split, for instance {cut[0]!r} in rows "
         f"{of_first['row'].iloc[0]} and {other['row']}: {too_good}. --group-split draws the split by whole groups."
+    ]
+
+
+def _contradictions(table: Table) -> list[str]:
+    """A sentence for rows of the same files with different labels."""
+    frame = table.frame[(table.frame["label"] != "")].drop_duplicates("row")
+    files = frame.groupby(list(MODALITIES), sort=False)["label"].nunique()
+    twice = files.index[files > 1]
+    if not len(twice):
+        return []
+    first = frame[(frame[list(MODALITIES)] == list(twice[0])).all(axis=1)]
+    rows, labels = first["row"].tolist()[:2], first["label"].drop_duplicates().tolist()[:2]
+    return [
+        f"{len(twice)} file(s) or pairs have more than one label, for instance rows {rows[0]} and {rows[1]}: "
+        f"{labels[0]!r} and {labels[1]!r}. At most one of them can be right"
     ]
 
 

@@ -43,16 +43,21 @@ def texts(column: Iterable[Any]) -> list[str]:
 
 def _text(value: Any, place: int) -> str:
     if isinstance(value, str):
-        return unicodedata.normalize("NFC", value).strip()
+        return writable(unicodedata.normalize("NFC", value).strip())
     if is_empty(value):
         return ""
     if isinstance(value, bytes):
-        return value.decode("utf-8", "replace").strip()
+        return value.decode("utf-8", "backslashreplace").strip()
     if isinstance(value, dict | list | tuple | set) or np.ndim(value):
         raise CellError(place, f"{str(value)[:60]} is a {type(value).__name__}, and one value is needed")
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value).strip()
+
+
+def writable(text: str) -> str:
+    """The text as it can be written to files: what is no letter is written out."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def is_empty(value: Any) -> bool:
@@ -82,7 +87,9 @@ def _path(value: Any, place: int, root: Path, contents: dict[str, bytes | Path])
         return ""
     name = ""
     if isinstance(value, dict) and {"bytes", "path"} & set(value):
-        name = str(value.get("path") or "")
+        name = value.get("path") or ""
+        if not isinstance(name, str):
+            raise CellError(place, f"its path is a {type(name).__name__}, and a text is needed")
         value = value.get("bytes")
         if not value:
             return _written(name, root, contents)
@@ -101,7 +108,7 @@ def _path(value: Any, place: int, root: Path, contents: dict[str, bytes | Path])
 def _written(text: str, root: Path, contents: dict[str, bytes | Path]) -> str:
     """A path as this system writes it; one that is written as another system would, absolute."""
     if not text.isascii():
-        shown = text.encode("utf-8", "backslashreplace").decode()
+        shown = writable(text)
         if shown != text:  # bytes that are no letters in the system's encoding
             contents[shown] = root / text
             return shown

@@ -10,6 +10,13 @@ from sightsound.config import ColumnsConfig
 from sightsound.errors import TableError, did_you_mean
 from sightsound.types import MODALITIES
 
+OTHERS = {  # what people call them too
+    "image": {"picture", "photo", "img", "file_image", "image_path", "image_file"},
+    "audio": {"sound", "wav", "audio_path", "audio_file"},
+    "label": {"class", "species", "category", "target"},
+    "group": {"speaker", "subject", "site", "patient", "location", "session", "recording", "recorder"},
+    "split": {"set", "subset", "partition", "fold"},
+}
 NEAR = 0.8  # likeness above which an unused name may be a misspelt one
 
 
@@ -76,7 +83,10 @@ def _near_misses(
     notes = []
     free = {_plain(name): name for place, name in enumerate(names) if place not in position.values()}
     for role in roles:
-        near = [] if role in position else difflib.get_close_matches(_plain(getattr(columns, role)), free, 1, NEAR)
+        if role in position:
+            continue
+        near = difflib.get_close_matches(_plain(getattr(columns, role)), free, 1, NEAR)
+        near = near or [name for name in free if name in OTHERS.get(role, ())]
         if near:
             name = free.pop(near[0])
             notes.append(f"the column {name!r} is not used; if it is the {role}, name it: --columns.{role} {name!r}")
@@ -84,4 +94,6 @@ def _near_misses(
 
 
 def _nowhere(table: str, what: str, name: str, role: str, names: Sequence[str]) -> str:
-    return f"{table}: there is {what}. {did_you_mean(name, names)} Name it with --columns.{role} NAME."
+    option = f"--columns.{role} NAME" + (" and --columns.audio NAME" if role == "image" else "")
+    alone = " There is one column only: is it divided by something else? --columns.separator" if len(names) == 1 else ""
+    return f"{table}: there is {what}. {did_you_mean(name, names)} Name it with {option}.{alone}"

@@ -36,7 +36,7 @@ class Track:
         self.file, self.kind, self.name = file, kind, name
         self.av = _av(name)
         with self._opened() as (_, stream):
-            self.rate_hz = int(stream.rate or 0)
+            self.rate_hz = int(getattr(stream, "rate", 0) or 0)  # a stream of an unknown codec has none
         self.frames = self._counted() if self.rate_hz else 0
 
     @contextlib.contextmanager

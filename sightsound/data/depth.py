@@ -5,7 +5,9 @@
    with a sign, the smallest of 8, 12, 13, 16, 24 or 32 bits, with 0 in the middle.
 3. Floats: 0 to 1, 0 to 255 or 0 to 65535, whichever is the first that holds all values; with negative ones -1 to 1,
    -255 to 255 or -65535 to 65535; beyond, from the image's own smallest value to its largest.
-2 and 3 are remarked as guessed: images of one table may fall under different ranges. NaN is black.
+2 and 3 are remarked as guessed. Since the images of one table would fall under different ranges, a training takes the
+largest of them for all images without a sign, and keeps it (`image.white`); what is above is white, and remarked.
+NaN is black.
 """
 
 from __future__ import annotations
@@ -45,8 +47,8 @@ def bands(height: int, width: int, multiple: int = 1) -> Iterator[tuple[int, int
         yield top, min(top + rows, height)
 
 
-def scale_of(image: Image.Image) -> Scale:
-    """Of a deep image; remarks where it is guessed."""
+def scale_of(image: Image.Image, white: float | None = None) -> Scale:
+    """Of a deep image; remarks where it is guessed, or where it goes beyond the `white` that is given for such."""
     parts = (image.crop((0, top, image.width, bottom)) for top, bottom in bands(image.height, image.width))
     extremes = [_extremes(np.asarray(part)) for part in parts]
     tags: Any = getattr(image, "tag_v2", {})
@@ -54,8 +56,13 @@ def scale_of(image: Image.Image) -> Scale:
     said = [value[0] if isinstance(value, tuple) else value for value in said]
     if said[0] is not None and said[1] is not None and said[1] > said[0]:
         return Scale(float(said[0]), float(said[1]))
+    low, high = min(low for low, _ in extremes), max(high for _, high in extremes)
+    if white is not None and low >= 0:
+        if high > white:
+            remark(Remark.BEYOND)
+        return Scale(0.0, white)
     bits = tags.get(BITS, (16 if image.format == "PNG" or image.mode.startswith("I;16") else 32,))[0]
-    return guessed(min(low for low, _ in extremes), max(high for _, high in extremes), image.mode != "F", bits)
+    return guessed(low, high, image.mode != "F", bits)
 
 
 def guessed(low: float, high: float, whole: bool, bits: int) -> Scale:

@@ -21,6 +21,14 @@ BYTE_ORDER_MARKS = {
 OVERRULE = "--columns.{} overrules it"
 
 
+def zipped(path: Path) -> list[str]:
+    """The files in a ZIP archive, less what macOS adds."""
+    import zipfile
+
+    with zipfile.ZipFile(path) as archive:
+        return [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX")]
+
+
 def content_of(path: Path) -> bytes:
     """The bytes of a file, unpacked; of a ZIP those of the one file in it."""
     kind = COMPRESSED.get(path.suffix.lower())
@@ -38,16 +46,17 @@ def content_of(path: Path) -> bytes:
 def _unpacked(path: Path, kind: str | None) -> bytes:
     import fsspec
 
-    if kind == "zip":
-        import zipfile
+    if kind != "zip":
+        with fsspec.open(str(path), "rb", compression=kind) as file:
+            content: bytes = file.read(MOST_BYTES + 1)
+        return content
+    import zipfile
 
-        with zipfile.ZipFile(path) as archive:
-            files = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX")]
-        if len(files) != 1:
-            raise ValueError(f"the archive has {len(files)} files, and a table is one; unpack it")
-    with fsspec.open(str(path), "rb", compression=kind) as file:
-        content: bytes = file.read(MOST_BYTES + 1)
-    return content
+    files = zipped(path)
+    if len(files) != 1:
+        raise ValueError(f"the archive has {len(files)} files, and a table is one; unpack it")
+    with zipfile.ZipFile(path) as archive, archive.open(files[0]) as inside:
+        return inside.read(MOST_BYTES + 1)
 
 
 def decoded(path: Path, encoding: str | None) -> tuple[str, list[str]]:
@@ -64,7 +73,9 @@ def decoded(path: Path, encoding: str | None) -> tuple[str, list[str]]:
         return text, [f"read as {mark}"] if mark and mark != "utf-8-sig" else []
     except UnicodeDecodeError:
         found = _guessed_encoding(content, path.parent)
-    return content.decode(found), [f"read as {found}, which is a guess; {OVERRULE.format('encoding')}"]
+    text = content.decode(found)
+    example = next(word for word in re.split(r"[,;\t|\s\"]+", text) if not word.isascii())
+    return text, [f"read as {found}, which is a guess and gives {example!r}; {OVERRULE.format('encoding')}"]
 
 
 def _guessed_encoding(content: bytes, root: Path) -> str:
@@ -85,7 +96,8 @@ def _guessed_encoding(content: bytes, root: Path) -> str:
         there[name] = sum(_is_file(root / word) for word in sorted(words)[:200])
     if any(there.values()):
         return max(there, key=lambda name: there[name])
-    best = from_bytes(content, cp_isolation=[*LEGACY, "utf_16_le", "utf_16_be"]).best()
+    usual = [name for name in LEGACY if name != "cp1250"]  # which short texts are taken for, though few are
+    best = from_bytes(content, cp_isolation=[*usual, "utf_16_le", "utf_16_be"]).best()
     if best is None or "\x00" in content[:1000].decode(best.encoding, "replace"):
         raise ValueError("it is text in no known encoding; name it with --columns.encoding NAME")
     return best.encoding

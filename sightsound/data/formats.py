@@ -11,13 +11,16 @@ import io
 import json
 import re
 import stat
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from sightsound.data.encodings import COMPRESSED, MOST_BYTES, OVERRULE, content_of, decoded
+from sightsound.data import cells
+from sightsound.data.encodings import COMPRESSED, MOST_BYTES, OVERRULE, content_of, decoded, zipped
+from sightsound.data.endings import MODALITY_OF
 from sightsound.errors import TableError
 
 SEPARATORS = ",;\t|"
@@ -48,16 +51,21 @@ def read_cells(path: Path, separator: str | None = None, encoding: str | None = 
         raise TableError(f"{path}: this is no file but a pipe or a device. Write the table to a file first.")
     ending = kind_of(path)
     if ending not in READERS:
-        raise TableError(f"{path}: tables of type {ending or '(no ending)'} are not known. It can be {FORMATS}.")
+        hint = " A single image or sound is given with --image or --audio." if ending in MODALITY_OF else ""
+        raise TableError(f"{path}: tables of type {ending or '(no ending)'} are not known. It can be {FORMATS}.{hint}")
     try:
         return READERS[ending](path, separator, encoding)
-    except (ValueError, OSError, EOFError) as error:  # pandas, pyarrow and the decompressors raise these families
+    except TableError:
+        raise
+    except Exception as error:  # damaged content: pandas, pyarrow, json and openpyxl raise a dozen kinds
         raise TableError(f"{path}: cannot be read as a {ending[1:].upper()} table: {error}") from error
 
 
 def kind_of(path: Path) -> str:
     """The ending that says the format, in lower case: .csv of table.CSV.gz."""
     named = path.with_suffix("") if path.suffix.lower() in COMPRESSED else path
+    if path.suffix.lower() == ".zip" and not named.suffix and zipfile.is_zipfile(path):
+        named = Path(next(iter(zipped(path)), ""))
     return named.suffix.lower()
 
 
@@ -161,15 +169,50 @@ def _excel(path: Path, separator: str | None, encoding: str | None) -> Cells:
     except Exception as error:  # openpyxl lets whatever the XML and ZIP parsers raise through
         raise ValueError(f"this is no Excel workbook ({error})") from error
     name, sheet = next(iter(sheets.items()))
-    notes = [f"the sheet {name!r} is read, the first of {len(sheets)}"] if len(sheets) > 1 else []
-    rows = sheet.dropna(how="all").astype(object).where(lambda cells: cells.notna(), "").to_numpy().tolist()
+    others = ", ".join(repr(other) for other in list(sheets)[1:])
+    notes = [f"the sheet {name!r} is read, the first of {len(sheets)}; not {others}"] if others else []
+    _check_formulas(path, str(name), sheet)
+    rows = sheet.dropna(how="all").astype(object).where(lambda sheet_cells: sheet_cells.notna(), "").to_numpy().tolist()
     if not rows:
         raise TableError(f"{path}: the table is empty.")
     return _framed(path, rows, notes)
 
 
+def _check_formulas(path: Path, name: str, sheet: pd.DataFrame) -> None:
+    """Raises TableError where a cell holds a formula and not what it gives: programs other than Excel write such."""
+    import openpyxl
+
+    book = openpyxl.load_workbook(io.BytesIO(content_of(path)), read_only=True)
+    for row in book[name].iter_rows():
+        for cell in row:
+            if isinstance(cell.value, str) and cell.value.startswith("=") and cell.data_type == "f":
+                place = (cell.row - 1, cell.column - 1)
+                if place[0] >= sheet.shape[0] or place[1] >= sheet.shape[1] or cells.is_empty(sheet.iat[place]):
+                    raise TableError(
+                        f"{path}, cell {cell.coordinate}: it holds the formula {cell.value[:40]!r} without the value "
+                        "that it gives. Open the file in a spreadsheet program and save it, or save it as CSV."
+                    )
+
+
 def _parquet(path: Path, separator: str | None, encoding: str | None) -> Cells:
-    return Cells(pd.read_parquet(path), [])
+    frame = pd.read_parquet(path)
+    for column in frame.columns[frame.dtypes == "string"]:
+        frame[column].astype(object).tolist()  # raises here, and not later, for bytes that are no text
+    return Cells(_named_classes(path, frame), [])
+
+
+def _named_classes(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
+    """With names in place of numbers in the columns of classes of a Hugging Face data set, which says them aside."""
+    import pyarrow.parquet as pq
+
+    said = json.loads((pq.read_schema(path).metadata or {}).get(b"huggingface", b"{}"))
+    for column, feature in said.get("info", {}).get("features", {}).items():
+        names = feature.get("names") if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" else None
+        if names and column in frame:
+            known = dict(enumerate(map(str, names)))
+            frame[column] = [known.get(value, value) for value in frame[column]]  # -1 where there is none
+            frame[column] = frame[column].where(frame[column] != -1, "")
+    return frame
 
 
 def _json_lines(path: Path, separator: str | None, encoding: str | None) -> Cells:
@@ -183,7 +226,7 @@ def _json_lines(path: Path, separator: str | None, encoding: str | None) -> Cell
                 raise TableError(f"{path}, line {number}: cannot be read as JSON: {error}.") from error
             if not isinstance(rows[-1], dict):
                 raise TableError(f"{path}, line {number}: {line.strip()[:40]!r} is no JSON object {{...}}.")
-    return Cells(pd.DataFrame(rows, dtype=object), notes)
+    return Cells(_of_json(rows), notes)
 
 
 def _json(path: Path, separator: str | None, encoding: str | None) -> Cells:
@@ -196,11 +239,28 @@ def _json(path: Path, separator: str | None, encoding: str | None) -> Cells:
             return _json_lines(path, separator, encoding)
         raise
     if isinstance(content, list) and all(isinstance(row, dict) for row in content):
-        return Cells(pd.DataFrame(content, dtype=object), notes)
-    if isinstance(content, dict) and all(isinstance(column, list | dict) for column in content.values()):
-        columns = {k: list(column.values()) if isinstance(column, dict) else column for k, column in content.items()}
-        return Cells(pd.DataFrame(columns, dtype=object), notes)
-    raise ValueError("it is neither a list of objects, one a row, nor an object of columns")
+        return Cells(_of_json(content), notes)
+    if isinstance(content, dict):
+        if set(content) >= {"columns", "data"}:  # as pandas writes it with orient="split"
+            return Cells(_of_json([dict(zip(content["columns"], row, strict=True)) for row in content["data"]]), notes)
+        lists = {k: v for k, v in content.items() if isinstance(v, list) and v and all(isinstance(x, dict) for x in v)}
+        if len(lists) == 1:
+            name, rows = next(iter(lists.items()))
+            return Cells(_of_json(rows), [*notes, f"the rows are taken to be those under {name!r}"])
+        if all(isinstance(column, list | dict) for column in content.values()):
+            columns = {k: list(x.values()) if isinstance(x, dict) else x for k, x in content.items()}
+            return Cells(_of_json(columns), notes)
+    raise ValueError(
+        "it is neither a list of objects, one a row, nor an object of columns. Write one flat object a row, with "
+        "image, audio and label"
+    )
+
+
+def _of_json(rows: Any) -> pd.DataFrame:
+    """Rows or columns as a frame of whatever values they have; in texts, what is no letter is written out."""
+    return pd.DataFrame(rows, dtype=object).map(
+        lambda value: cells.writable(value) if isinstance(value, str) else value
+    )
 
 
 READERS: dict[str, Callable[[Path, str | None, str | None], Cells]] = {

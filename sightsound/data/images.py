@@ -42,23 +42,34 @@ GREY_MODES = {"1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"}
 
 
 class ImageInfo(NamedTuple):
-    """Size in pixels as a person sees it, and whether there is colour in it."""
+    """Size in pixels as a person sees it, whether there is colour in it, and which value is white.
+
+    `white` is 0 where the image says it, or has 8 bits; else the end of the range that its values suggest.
+    """
 
     height: int
     width: int
     colour: bool
+    white: float = 0.0
 
 
 def probe_image(given: GivenImage) -> ImageInfo:
-    """Size and colour from the header alone. Raises FileError."""
+    """Size and colour from the header alone; a deep image is decoded for its white. Raises FileError."""
     with open_image(given) as image, decoding(given, "image"):
         width, height = image.size
         if orientation_of(image) >= 5:  # those that swap the sides
             width, height = height, width
-        return ImageInfo(height, width, image.mode not in GREY_MODES)
+        return ImageInfo(height, width, image.mode not in GREY_MODES, _white(image) if is_deep(image) else 0.0)
 
 
-def read_image(given: GivenImage, height: int, width: int, channels: int) -> Pixels:
+def _white(image: Image.Image) -> float:
+    """Of a deep image; 0 where it says so itself, or has values below 0."""
+    with remarks.noted() as found:
+        scale = scale_of(image)
+    return scale.white if remarks.Remark.GUESSED in found and scale.black == 0 else 0.0
+
+
+def read_image(given: GivenImage, height: int, width: int, channels: int, white: float | None = None) -> Pixels:
     """Decodes, turns upright (EXIF) and resizes an image.
 
     GIF and TIFF give their first frame, transparency lies on white, more than 8 bits become 8 (`data.depth`).
@@ -69,6 +80,7 @@ def read_image(given: GivenImage, height: int, width: int, channels: int) -> Pix
         height: of the result, in pixels.
         width: of the result, in pixels.
         channels: 1 grey, 3 colour.
+        white: of images of more than 8 bits that do not say it; None: guessed.
 
     Returns:
         (height, width, channels) uint8.
@@ -81,7 +93,7 @@ def read_image(given: GivenImage, height: int, width: int, channels: int) -> Pix
             image.draft("L" if channels == 1 else "RGB", (2 * width, 2 * height))
         image.load()
         orientation = orientation_of(image)
-        flat = turned(_flat(image, *((width, height) if orientation >= 5 else (height, width))), orientation)
+        flat = turned(_flat(image, *((width, height) if orientation >= 5 else (height, width)), white), orientation)
         return fitted(flat, height, width, channels)
 
 
@@ -159,9 +171,9 @@ def shrinking(image: Image.Image, height: int, width: int) -> int:
     return max(min(image.width // (FINER * width), image.height // (FINER * height)), 1)
 
 
-def _flat(image: Image.Image, height: int, width: int) -> Image.Image:
+def _flat(image: Image.Image, height: int, width: int, white: float | None) -> Image.Image:
     """Any mode as 8 bits without transparency, and large ones smaller."""
-    scale = scale_of(image) if is_deep(image) else None
+    scale = scale_of(image, white) if is_deep(image) else None
     factor = shrinking(image, height, width)
     if factor == 1:
         return eight_bits(image, scale)

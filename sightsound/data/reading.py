@@ -21,15 +21,12 @@ from sightsound.data.files import (
     open_sound,
     probe_audio,
     probe_image,
-    read_audio,
-    read_image,
 )
-from sightsound.data.remarks import Remark, noted, packed, remark
+from sightsound.data.remarks import noted, packed
 from sightsound.errors import FileError, NothingLeftError
 
 MISSING = ""  # the reason for a file of which nothing is left: as if it were not there
 START = "start_seconds"  # the column that tells the clips of a sound apart
-LOOK_SIDE, LOOK_SECONDS = 64, 30  # pixels and seconds at once, of a file that is only looked at
 Item = tuple[Any, ...]  # a file as the table names it, and what else tells its rows apart
 
 
@@ -164,32 +161,10 @@ def write_chunk(reading: Reading, items: list[Item], file: Path, row: int) -> tu
 
 
 def image_header(source: Source) -> NDArray[np.float64]:
-    """(height, width, whether there is colour) from the header alone. Raises FileError."""
+    """(height, width, whether there is colour, white) as `probe_image` gives them. Raises FileError."""
     return np.array(probe_image(source), np.float64)
 
 
 def audio_header(source: Source) -> NDArray[np.float64]:
     """(seconds,) from the header, where that can be trusted. Raises FileError."""
     return np.array([probe_audio(source)])
-
-
-def image_look(source: Source) -> NDArray[np.float64]:
-    """Same as `image_header`, of a file that is decoded too, so that it is known to be whole, with its remarks."""
-    found = probe_image(source)
-    read_image(source, LOOK_SIDE, LOOK_SIDE, 3 if found.colour else 1)
-    return np.array(found, np.float64)
-
-
-def audio_look(source: Source) -> NDArray[np.float64]:
-    """Same as `audio_header`, of a file that is decoded too, part by part, with its remarks."""
-    with open_sound(source) as sound:
-        silent = True
-        for start in range(0, max(int(sound.seconds), 1), LOOK_SECONDS):
-            with noted() as found:
-                read_audio(sound, round(sound.rate_hz), LOOK_SECONDS, start_seconds=start)
-            silent &= Remark.CONSTANT in found
-            if Remark.CANCELLED in found:
-                remark(Remark.CANCELLED)
-        if silent:
-            remark(Remark.CONSTANT)
-        return np.array([sound.seconds])

@@ -24,13 +24,24 @@ class Remark(enum.IntFlag):
     CONSTANT = 1  # all pixels of an image are alike, or a sound is silent
     CANCELLED = 2  # the channels of a sound cancel each other; the louder one was taken
     GUESSED = 4  # an image does not say which values are black and white (see `data.depth`)
+    BEYOND = 8  # an image has values above the white that holds for all
+    CUT = 16  # a sound is longer than what is kept of it
 
 
 WORDS = {
     ("image", Remark.CONSTANT): "hold one single colour",
     ("audio", Remark.CONSTANT): "are silent",
     ("audio", Remark.CANCELLED): "have channels that cancel each other, so the louder one was taken",
+    ("image", Remark.BEYOND): "have values above image.white, which are cut to it",
     ("image", Remark.GUESSED): "do not say which values are black and white, so that was guessed from their range",
+}
+OF_ONE = {  # the same of one file, beside its answer
+    ("image", Remark.CONSTANT): "one single colour",
+    ("audio", Remark.CONSTANT): "silent",
+    ("audio", Remark.CANCELLED): "channels that cancel each other; the louder one was taken",
+    ("audio", Remark.CUT): "longer than a clip; the rest was not used",
+    ("image", Remark.BEYOND): "values above image.white, cut to it",
+    ("image", Remark.GUESSED): "which values are black and white was guessed",
 }
 _collected: ContextVar[list[Remark] | None] = ContextVar("collected", default=None)
 
@@ -85,3 +96,8 @@ def sentences(stores: Mapping[str, Store], table: Table) -> list[str]:
 def packed(found: list[Remark]) -> int:
     """Remarks as one byte."""
     return int(np.bitwise_or.reduce(np.array(found, np.uint8))) if found else 0
+
+
+def words(modality: str, flags: int) -> str:
+    """The remarks on one file, "" for none."""
+    return "; ".join(text for (of, kind), text in OF_ONE.items() if of == modality and flags & kind)

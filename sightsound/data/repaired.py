@@ -46,31 +46,49 @@ class Mended(NamedTuple):
 
 
 def read_repaired_image(
-    given: GivenImage, height: int, width: int, channels: int, repair: str, image_mask: str = ""
+    given: GivenImage,
+    height: int,
+    width: int,
+    channels: int,
+    repair: str,
+    image_mask: str = "",
+    white: float | None = None,
 ) -> Pixels:
     """Same as `files.read_image`, repaired by the method `repair`. Raises FileError, of masks too."""
-    return mended_image(given, height, width, channels, repair, image_mask).values
+    return mended_image(given, height, width, channels, repair, image_mask, white).values
 
 
 def image_damage(
-    given: GivenImage, height: int, width: int, channels: int, repair: str, image_mask: str = ""
+    given: GivenImage,
+    height: int,
+    width: int,
+    channels: int,
+    repair: str,
+    image_mask: str = "",
+    white: float | None = None,
 ) -> NDArray[np.float64]:
     """(share, uncertainty) of what `read_repaired_image` fills in."""
-    whole = _image(given, height, width, repair, image_mask)
+    whole = _image(given, height, width, repair, image_mask, white)
     return np.array([whole.share, whole.uncertainty])
 
 
 def mended_image(
-    given: GivenImage, height: int, width: int, channels: int, repair: str, image_mask: str = ""
+    given: GivenImage,
+    height: int,
+    width: int,
+    channels: int,
+    repair: str,
+    image_mask: str = "",
+    white: float | None = None,
 ) -> Mended:
     """Both at once."""
-    whole = _image(given, height, width, repair, image_mask)
+    whole = _image(given, height, width, repair, image_mask, white)
     return Mended(fitted(picture_of(whole.values), height, width, channels), whole.share, whole.uncertainty)
 
 
-def _image(given: GivenImage, height: int, width: int, repair: str, mask: str) -> Repaired:
+def _image(given: GivenImage, height: int, width: int, repair: str, mask: str, white: float | None) -> Repaired:
     name = name_of(given)
-    pixels, gaps, share = _small(given, height, width, mask)
+    pixels, gaps, share = _small(given, height, width, mask, white)
     found = image_gaps(pixels) & ~gaps
     gaps |= found
     if gaps.all():
@@ -83,14 +101,14 @@ def _image(given: GivenImage, height: int, width: int, repair: str, mask: str) -
     return repair_image(small, left, repair)._replace(share=share + float(found.mean()))
 
 
-def _small(given: GivenImage, height: int, width: int, mask: str) -> tuple[Pixels, Gaps, float]:
+def _small(given: GivenImage, height: int, width: int, mask: str, white: float | None) -> tuple[Pixels, Gaps, float]:
     """An upright image that is not large: pixels (H, W, channels); where all of a block is unseen or masked; share."""
     with contextlib.ExitStack() as opened:
         image = opened.enter_context(open_image(given))
         with decoding(given, "image"):
             image.load()
             orientation = orientation_of(image)
-            scale = scale_of(image) if is_deep(image) else None
+            scale = scale_of(image, white) if is_deep(image) else None
         masked = _masked(mask, image, orientation, name_of(given)) if mask else None
         turn = (width, height) if orientation >= 5 else (height, width)
         factor = shrinking(image, *turn)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from sightsound.data.claims import Claim, Spliced, checked
 from sightsound.data.containers import Track
 from sightsound.data.opened import Source, binary, decoding, name_of, stream
+from sightsound.data.remarks import Remark, remark
 from sightsound.data.signatures import HEAD, container, looks_like
 from sightsound.data.waveforms import Waveform, check_length, mixed, skipped, waveform
 from sightsound.errors import FileError
@@ -29,6 +30,7 @@ MOST_HZ = 10_000_000
 MOST_VALUES = 2**29  # samples times channels in memory at once, 2 GiB
 LONG_SECONDS = 60.0  # from which on the last sample is looked for, before a length is believed
 LOST_SECONDS = 0.1  # of an MP3 that its decoder may swallow, for its delay or a first frame that is not whole
+LEAST_CUT_SECONDS = 0.05  # that a sound is longer than a clip, to be remarked
 
 
 class Sound:
@@ -243,7 +245,10 @@ def excerpt(given: GivenSound, clip_seconds: float, crop: str, start_seconds: fl
         wanted = int(np.ceil(clip_seconds * rate))
         before = round(start_seconds * rate)
         check_length(sound.frames, rate, sound.name)
-        start = before + skipped(sound.frames - before - wanted, crop)
+        spare = sound.frames - before - wanted
+        if spare > LEAST_CUT_SECONDS * rate:
+            remark(Remark.CUT)
+        start = before + skipped(spare, crop)
         samples = sound.read(start, wanted)
         whole = max(min(wanted, sound.frames - start), 0)
         if fault := sound.lost(len(samples), whole):

@@ -110,6 +110,8 @@ def read_table(
             that cannot stand in its column.
     """
     columns, assumed = columns or ColumnsConfig(), assumed or ColumnsConfig()
+    if isinstance(source, list | dict):
+        source = pd.DataFrame(source)
     if isinstance(source, pd.DataFrame):
         name, root, read = "DataFrame", Path(), Cells(source, [])
     else:
@@ -117,10 +119,13 @@ def read_table(
         name, root = str(source), path if path.is_dir() else path.parent
         read = folder.read(path, labelled) if path.is_dir() else read_cells(path, columns.separator, columns.encoding)
     raw = _with_index(read.frame)
-    found = match(name, [str(column) for column in raw.columns], columns, assumed, roles, labelled)
+    try:
+        found = match(name, [str(column) for column in raw.columns], columns, assumed, roles, labelled)
+    except TableError as error:
+        raise TableError(f"{error} ({'; '.join(read.notes)})" if read.notes else str(error)) from error
     if len(raw) == 0:
         raise TableError(f"{name}: the table has no rows.")
-    raw = raw.set_axis([str(column).strip() for column in raw.columns], axis=1)
+    raw = raw.set_axis(_once([str(column).strip() for column in raw.columns]), axis=1)
     contents: dict[str, bytes | Path] = {}
     frame = _frame(name, root, raw, found, contents)
     given = raw.set_axis(frame.index, axis=0)
@@ -128,6 +133,16 @@ def read_table(
         if contents and role in MODALITIES:  # the names of what stands in the cells, and not the bytes
             given = given.assign(**{given.columns[place]: frame[role]})
     return Table(name, root, frame, given, contents, (*read.notes, *found.notes, *_alike(frame["label"])))
+
+
+def _once(names: list[str]) -> list[str]:
+    """The names of all columns, each once: a later one of the same name gets a number."""
+    seen: dict[str, int] = {}
+    found = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        found.append(f"{name} ({seen[name]})" if seen[name] > 1 else name)
+    return found
 
 
 def _with_index(raw: pd.DataFrame) -> pd.DataFrame:

@@ -21,6 +21,7 @@ from sightsound.data.sounds import GivenSound, Sound
 from sightsound.errors import FileError
 
 CHANNELS = (1, 3, 4)  # of an image
+MOST_KILOHERTZ = 384  # a smaller number of Hz was meant as one of kHz
 MOST_CHANNELS, LONGER = 8, 32  # of a sound; by so much it has more samples than channels
 FULL = {"int16": 2.0**15, "int32": 2.0**31}
 IMAGES = (
@@ -74,7 +75,10 @@ def _source(value: Any) -> Source | None:
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value)
     if hasattr(value, "read"):
-        content = value.read()
+        try:
+            content = value.read()
+        except UnicodeDecodeError:
+            content = ""
         if not isinstance(content, bytes):
             raise FileError(str(getattr(value, "name", "file")), 'the file is open as text: open(path, "rb")')
         return content
@@ -169,6 +173,8 @@ def _rate(value: Any) -> float:
         rate = float(value)
     except (TypeError, ValueError):
         rate = math.nan
-    if not (math.isfinite(rate) and rate > 0):
-        raise FileError("array", f"the rate of the samples is {value!r}; it is a positive number of Hz, as in 16000")
+    if not (math.isfinite(rate) and rate > MOST_KILOHERTZ):
+        raise FileError(
+            "array", f"the rate of the samples is {value!r}; it is a positive number of Hz, and not of kHz: 16000"
+        )
     return int(rate) if rate.is_integer() else rate

@@ -151,7 +151,7 @@ def shown_file(source: Source, modality: str) -> Shown:
     name = Path(source).name if isinstance(source, str | Path) else "bytes"
     if modality == "audio":
         return _shown(read_audio(source, SONIFIED_RATE_HZ, probe_audio(source), "start"), SONIFIED_RATE_HZ, name)
-    height, width, colour = probe_image(source)
+    height, width, colour, _ = probe_image(source)
     shrink = min(1.0, LONGEST_SIDE / max(height, width))
     size = max(round(height * shrink), 1), max(round(width * shrink), 1)
     return _shown(read_image(source, *size, 3 if colour else 1).squeeze(), None, name)

@@ -118,7 +118,11 @@ def _winner(prepared: Prepared, study: Study, name: str) -> Classifier:
     best = int(np.argmax(right))
     network = study.seeds[best].calibrated(one.trial)
     config = dataclasses.replace(study.seeds[best].config_of(one.trial), joins=network.joins)
-    metrics = {"split": "test", **measure_answers(one.test[best], study.target["test"], prepared.labels)}
+    metrics = {
+        "split": "test",
+        "table": prepared.given,
+        **measure_answers(one.test[best], study.target["test"], prepared.labels),
+    }
     with shortened(network, prepared.kept):
         imputers = learnt(network, prepared.rows["train"], IMPUTERS)
     return Classifier(network, config, prepared.labels, metrics, imputers)

@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from sightsound.asked import digest
 from sightsound.build import build_network, new_imputers
 from sightsound.config import Config, filling_policies
 from sightsound.data.batches import Rows
@@ -31,11 +32,11 @@ from sightsound.missing import FEWEST_COMPLETE
 from sightsound.model import ClassifierNetwork
 from sightsound.run_folder import content_of
 from sightsound.text import without_formulas
+from sightsound.training.cuts import LARGEST_SIDE, cuts
 from sightsound.training.hardware import resolve_precision
 from sightsound.training.impute import complete_rows
 from sightsound.training.kept import keep_features
 
-LARGEST_SIDE = 64  # pixels, unless the user asks for more
 LONGEST_CLIP = 10.0  # seconds, unless the user asks for more
 STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 1000, 10, 100
 TYPICAL_FILES = 2_000  # enough for the size of the images and the length of the sounds
@@ -55,6 +56,7 @@ class Prepared:
         kept: modality -> "features" or "embedding" where the rows hold these and not decoded files (`training.kept`).
         warnings: sentences for the user.
         files: modality -> a digest of what all its files hold.
+        given: the `digest` of the table as it was given.
     """
 
     table: Table
@@ -65,6 +67,7 @@ class Prepared:
     kept: dict[str, str]
     warnings: list[str]
     files: dict[str, str]
+    given: str
 
 
 class Checked(NamedTuple):
@@ -93,7 +96,16 @@ def check(table: Table, config: Config, run: Path, labelled: bool = True) -> Che
     if not modalities:
         raise TableError(f"{table.name}: no row has {' or '.join(config.modalities)}.")
     warnings = [*table.notes]
-    warnings += [f"no row has {m}; training goes on without it" for m in config.modalities if m not in modalities]
+    warnings += [
+        f"no row has {m} (column {getattr(config.columns, m)!r}; --columns.{m} names another); it is trained without"
+        for m in config.modalities
+        if m not in modalities
+    ]
+    if len(modalities) > 1 and not (table.frame[list(modalities)] != "").all(axis=1).any():
+        warnings.append(
+            f"no row has {' and '.join(modalities)}, so that nothing is learnt from pairs. In a folder, files of a "
+            "pair have the same name"
+        )
     config = dataclasses.replace(config, modalities=modalities)
     rejected = incomplete_rows(table, modalities, labelled)
     table = table.without({bad.row for bad in rejected})
@@ -127,6 +139,7 @@ def prepare(table: Table, config: Config, run: Path) -> Prepared:
     Raises:
         TableError: rows cannot be used and the configuration says stop; or too little is left.
     """
+    given = digest(table)
     table, config, every, warnings = check(table, config, run)
     table = split(_regrouped(table) if config.group_split else table, config.seed)
     warnings += cautions(table, every.stores, every.rows)
@@ -152,7 +165,7 @@ def prepare(table: Table, config: Config, run: Path) -> Prepared:
         new_imputers(network, policy)  # one that cannot be made is not found out after the training
     config = dataclasses.replace(config, epochs=epochs)
     rows, kept = keep_features(network, config, table, rows)
-    return Prepared(table, config, labels, network, rows, kept, warnings, content_of(every))
+    return Prepared(table, config, labels, network, rows, kept, warnings, content_of(every), given)
 
 
 def _regrouped(table: Table) -> Table:
@@ -194,47 +207,20 @@ def fill_in(config: Config, infos: dict[str, NDArray[np.float64]]) -> Config:
     config = _with_checkpoints(config)
     image, audio = config.image, config.audio
     if len(infos.get("image", ())):
-        heights, widths, colour = infos["image"].T
+        heights, widths, colour, whites = infos["image"].T
         shrink = min(1.0, LARGEST_SIDE / max(np.median(heights), np.median(widths)))
         image = dataclasses.replace(
             image,
             height=image.height or max(round(float(np.median(heights)) * shrink), 8),
             width=image.width or max(round(float(np.median(widths)) * shrink), 8),
             channels=image.channels or (3 if colour.any() else 1),
+            white=image.white or float(whites.max()) or None,
         )
     if len(infos.get("audio", ())) and audio.clip_seconds is None:
         usual = math.ceil(10 * float(np.percentile(infos["audio"], 95))) / 10
         audio = dataclasses.replace(audio, clip_seconds=min(usual, LONGEST_CLIP))
     precision = resolve_precision(config.precision, config.accelerator)
     return dataclasses.replace(config, image=image, audio=audio, precision=precision)
-
-
-def cuts(asked: Config, config: Config, infos: dict[str, NDArray[np.float64]]) -> list[str]:
-    """What the sizes that nobody asked for leave out of the files, in sentences.
-
-    Args:
-        asked: as the user wrote it.
-        config: with all sizes filled in.
-        infos: as `probe` gives them.
-    """
-    found = []
-    if len(infos.get("image", ())) and not (asked.image.height or asked.image.width or config.image.pretrained):
-        height, width = np.median(infos["image"][:, :2], axis=0)
-        if max(height, width) > LARGEST_SIDE:
-            found.append(
-                f"images of {height:.0f} x {width:.0f} pixels (the median) are reduced to {config.image.height} x "
-                f"{config.image.width}. Small things may vanish: --image.height and --image.width keep more"
-            )
-    seconds = infos.get("audio", np.zeros((0, 1)))[:, 0]
-    longer = seconds > (config.audio.clip_seconds or math.inf) + 0.05
-    if longer.any() and not (asked.audio.clip_seconds or asked.audio.step_seconds):
-        kept = {"start": "first", "center": "middle", "end": "last"}[config.audio.crop]
-        found.append(
-            f"{longer.sum()} of {len(seconds)} sounds are longer than {config.audio.clip_seconds:g} s, the longest "
-            f"{seconds.max():.4g} s; of these the {kept} {config.audio.clip_seconds:g} s are kept. "
-            "--audio.clip-seconds keeps more, --audio.step-seconds cuts them into clips that all count"
-        )
-    return found
 
 
 def _with_checkpoints(config: Config) -> Config:

@@ -115,6 +115,6 @@ def _tested(prepared: Prepared, imputers: dict[str, Imputers], run: Path) -> Cla
         run / "predictions.csv", index=False
     )
     target = np.searchsorted(labels, frame["label"].to_numpy(dtype=str))  # labels are sorted
-    metrics = {"split": split, **measure_answers(answered, target, prepared.labels)}
+    metrics = {"split": split, "table": prepared.given, **measure_answers(answered, target, prepared.labels)}
     config = dataclasses.replace(prepared.config, joins=network.joins)
     return Classifier(network, config, prepared.labels, metrics, imputers)

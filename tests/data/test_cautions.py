@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -113,3 +114,23 @@ def test_rare_classes_and_few_groups_in_the_test_are_said() -> None:
     [note] = cautions(read_table(grouped.assign(group=[f"g{i % 4}" if i >= 50 else f"t{i}" for i in range(60)])))
     assert "the test split has 4 group(s)" in note
     assert cautions(read_table(grouped.assign(group=[f"g{i}" for i in range(60)]))) == []
+
+
+def test_files_with_two_labels_are_said() -> None:
+    frame = pd.DataFrame({"image": ["a", "b", "a"], "audio": ["x", "x", "x"], "label": ["cat", "cat", "dog"]})
+    [note] = cautions(read_table(frame))
+    assert "1 file(s) or pairs have more than one label, for instance rows 1 and 3: 'cat' and 'dog'" in note
+    assert cautions(read_table(frame.assign(label="cat"))) == []
+
+
+def test_many_files_take_no_longer_each_than_few() -> None:
+    def seconds(rows: int) -> float:
+        splits = np.resize(["train", "test"], rows)
+        names = [f"{i // 2}.png" for i in range(rows)]
+        table = read_table(pd.DataFrame({"image": names, "audio": names, "label": "a", "split": splits}))
+        begin = time.perf_counter()
+        assert f"{rows // 2 * 2} file(s)" in cautions(table)[0]
+        return time.perf_counter() - begin
+
+    seconds(100)
+    assert seconds(16_000) < 8 * 4 * min(seconds(2_000) for _ in range(3))  # quadratic would be 64 times

@@ -33,7 +33,7 @@ def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF"])
 def test_image_formats(kind: str) -> None:
     content = encoded(Image.fromarray(COLOUR), kind)
-    assert probe_image(content) == (20, 30, True)
+    assert probe_image(content)[:3] == (20, 30, True)
     pixels = read_image(content, 20, 30, 3)
     assert pixels.shape == (20, 30, 3) and pixels.dtype == np.uint8
     assert np.abs(pixels[:, 2:12].astype(int) - (200, 30, 30)).mean() < 12

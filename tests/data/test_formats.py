@@ -208,3 +208,87 @@ def test_what_a_program_writes_is_read_back(
     path = tmp_path_factory.mktemp("written") / "t.csv"
     frame.to_csv(path, index=False, sep=separator)
     assert read_cells(path).frame.to_dict("list") == frame.to_dict("list")
+
+
+WESTERN = {
+    "French": "Bergère,Fauvette à tête noire,Pêche,Forêt,Rivière",
+    "Portuguese": "Não,Maçã,Coração",
+    "Swedish": "Blåmes,Näktergal",
+    "German": "Mücke,Straße,Höhe",
+}
+
+
+@pytest.mark.parametrize("language", WESTERN)
+def test_western_text_without_unicode_is_read_as_it_was_written(language: str, tmp_path: Path) -> None:
+    labels = WESTERN[language].split(",")
+    text = "image;label\n" + "".join(f"{i}.png;{label}\n" for i, label in enumerate(labels * 5))
+    (tmp_path / "t.csv").write_bytes(text.encode("cp1252"))
+    found = read_cells(tmp_path / "t.csv")
+    assert found.frame["label"].tolist() == labels * 5
+    assert any("cp1252, which is a guess and gives" in note for note in found.notes)
+
+
+def test_an_archive_whose_name_does_not_say_what_is_in_it(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "export.zip", "w") as archive:
+        archive.writestr("__MACOSX/._t.csv", b"rubbish")
+        archive.writestr("export/t.csv", "image,label\na,b\n")
+    assert read_cells(tmp_path / "export.zip").frame["label"].tolist() == ["b"]
+
+
+def test_other_shapes_of_json(tmp_path: Path) -> None:
+    rows = [{"image": "a", "label": "x"}, {"image": "b", "label": "y"}]
+    for content in ({"data": rows, "version": "1.0"}, pd.DataFrame(rows).to_dict("split")):
+        (tmp_path / "t.json").write_text(json.dumps(content))
+        assert read_table(tmp_path / "t.json").frame["label"].tolist() == ["x", "y"]
+    (tmp_path / "t.jsonl").write_text('{"image": "a", "label": "x\\ud800", "note": "\\udfff"}\n')
+    table = read_table(tmp_path / "t.jsonl")
+    assert table.frame["label"][1] == "x\\ud800" and table.given["note"][1] == "\\udfff"
+
+
+@pytest.mark.parametrize("name", ["t.json", "t.jsonl"])
+@pytest.mark.parametrize("content", ["[" * 200_000, '{"a":' * 100_000])
+def test_nested_beyond_all_measure(name: str, content: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(TableError, match="cannot be read as a JSON"):
+        read_cells(tmp_path / name)
+
+
+def test_a_formula_without_its_value_is_not_taken_for_nothing(tmp_path: Path) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in (["image", "label"], ["a.png", "x"], ['="b"&".png"', "y"]):
+        book.active.append(row)
+    book.save(tmp_path / "t.xlsx")
+    with pytest.raises(TableError, match=r"cell A3: it holds the formula .* without the value"):
+        read_cells(tmp_path / "t.xlsx")
+
+
+def test_the_other_sheets_are_named_where_the_first_is_no_table(tmp_path: Path) -> None:
+    pytest.importorskip("openpyxl")
+    with pd.ExcelWriter(tmp_path / "t.xlsx") as book:
+        pd.DataFrame({"Notes": ["x"]}).to_excel(book, sheet_name="Info", index=False)
+        FRAME.to_excel(book, sheet_name="Data", index=False)
+    with pytest.raises(TableError, match="neither an image nor an audio column.*'Info' is read.*not 'Data'"):
+        read_table(tmp_path / "t.xlsx", labelled=False)
+
+
+def test_parquet_of_hugging_face_and_of_damaged_text(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    features = {"label": {"names": ["cat", "dog"], "_type": "ClassLabel"}, "image": {"_type": "Image"}}
+    said = {b"huggingface": json.dumps({"info": {"features": features}}).encode()}
+    rows = pa.table({"image": ["a", "b", "c"], "label": [1, 0, -1]}).replace_schema_metadata(said)
+    pq.write_table(rows, tmp_path / "t.parquet")
+    assert read_table(tmp_path / "t.parquet").frame["label"].tolist() == ["dog", "cat", ""]
+    binary = pa.array([b"a", b"\xff"], pa.binary())
+    text = pa.Array.from_buffers(pa.string(), 2, binary.buffers())  # bytes that claim to be text
+    pq.write_table(pa.table({"image": text, "label": ["x", "y"]}), tmp_path / "t.parquet")
+    with pytest.raises(TableError, match="PARQUET"):
+        read_table(tmp_path / "t.parquet")
+
+
+def test_a_table_divided_by_blanks_says_so(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text('"image" "label"\n"a" "b"\n')
+    with pytest.raises(TableError, match="one column only.*--columns.separator"):
+        read_table(tmp_path / "t.csv")

@@ -14,7 +14,7 @@ from sightsound.data import store
 from sightsound.data.batches import Rows
 from sightsound.data.remarks import sentences
 from sightsound.data.table import Table, read_table
-from sightsound.inference import clips, look_reading, prepare_rows
+from sightsound.inference import clips, prepare_rows
 
 
 @pytest.fixture
@@ -80,12 +80,6 @@ def test_rows_in_a_file_are_those_in_memory(
         assert (one.read(one.entry) == other.read(other.entry)).all()
         np.testing.assert_array_equal(one.checksums(), other.checksums())
         np.testing.assert_array_equal(one.flags(), other.flags())
-
-
-def test_looking_at_files_finds_the_same(remarkable: Table, own_cache: Path) -> None:
-    stores = {m: store.read_store(remarkable, look_reading(m), "looking")[0] for m in ("image", "audio")}
-    assert sentences(stores, remarkable) == sentences(prepared(remarkable, keep=False).stores, remarkable)
-    assert stores["audio"].read(stores["audio"].entry)[0].item() == 0.5
 
 
 def test_a_cache_of_an_older_layout_is_made_anew_without_complaint(

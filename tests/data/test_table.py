@@ -260,3 +260,22 @@ def test_a_folder_to_predict_needs_no_classes(tmp_path: Path) -> None:
         read_table(tmp_path)
     table = read_table(tmp_path, labelled=False, roles=PREDICTED)
     assert table.frame[["image", "audio"]].to_numpy().tolist() == [["1.png", "1.wav"], ["deep/er/2.png", ""]]
+
+
+def test_columns_of_one_name_that_nobody_needs_are_kept_apart(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("image,label,foo,foo,foo\na,b,1,2,3\n")
+    assert list(read_table(tmp_path / "t.csv").given) == ["image", "label", "foo", "foo (2)", "foo (3)"]
+
+
+def test_rows_in_python_are_a_table_too() -> None:
+    rows = [{"image": "a", "label": "x"}, {"image": "b", "label": "y"}]
+    assert read_table(rows).frame["label"].tolist() == ["x", "y"]
+    assert read_table({"image": ["a"], "label": ["x"]}).frame["image"].tolist() == ["a"]
+
+
+@pytest.mark.parametrize(("role", "name"), [("group", "Speaker"), ("split", "subset"), ("audio", "sound")])
+def test_other_names_of_a_role_are_said(role: str, name: str) -> None:
+    [note] = read_table(pd.DataFrame({"image": ["a"], "label": ["b"], name: ["c"]})).notes
+    assert f"if it is the {role}, name it: --columns.{role} '{name}'" in note
+    none = read_table(pd.DataFrame({"image": ["a"], "label": ["b"], role: ["train"], name: ["c"]}))
+    assert none.notes == ()

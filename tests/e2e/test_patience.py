@@ -109,13 +109,13 @@ def numbers(confusions: dict[str, list[list[int]]]) -> dict:
         pairs = [(i, j) for i, row in enumerate(confusion) for j, count in enumerate(row) for _ in range(count)]
         target, said = np.array(pairs).T
         found[name] = measure(np.eye(len(confusion))[said], target, ["good", "defect"])
-    return {"subsets": found}
+    return {"split": "test", "subsets": found}
 
 
 def test_hints_fit_the_numbers() -> None:
     rare = [[28, 0], [2, 0]]  # 4 defects among 200 parts, none found
     hint = _hint(numbers(dict.fromkeys(("image+audio", "image", "audio"), rare)), "apart")
-    assert hint == NEVER_FOUND.format(rows=2, labels="'defect'")
+    assert hint == NEVER_FOUND.format(rows=2, split="test", labels="'defect'")
     chance = [[15, 15], [15, 15]]
     assert _hint(numbers(dict.fromkeys(("image+audio", "image", "audio"), chance)), "apart") == TOGETHER
     good = [[29, 1], [1, 29]]

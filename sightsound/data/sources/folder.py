@@ -11,16 +11,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from sightsound.data.endings import ENDINGS, MODALITY_OF
 from sightsound.data.formats import Cells
 from sightsound.data.sources.base import Source, SourceOptions
 from sightsound.errors import SourceError, TableError
 from sightsound.types import SPLIT_OF
 
-ENDINGS = {
-    "image": {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"},
-    "audio": {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aac", ".amr", ".weba"},
-}
-MODALITY_OF = {ending: m for m, endings in ENDINGS.items() for ending in endings}
 KNOWN = " ".join(sorted(MODALITY_OF))
 NAMED = 3  # kinds of files in a sentence
 
