@@ -250,12 +250,15 @@ def prepare_rows(
         folder = prepared_folder(table, how.name) if keep else None
         stores[modality], bad = read_store(table, how, f"reading {modality}", folder)
         rejected += bad
+    numbers = table.frame["row"].to_numpy()
+    for m, store in stores.items():  # what cannot be read of one clip cannot be trusted in the others
+        broken = np.isin(numbers, [bad.row for bad in rejected if bad.modality == m])
+        stores[m] = store._replace(entry=torch.where(torch.from_numpy(broken), 0, store.entry))
     nothing = torch.stack([store.entry for store in stores.values()]).eq(0).all(0).numpy()
-    known = {bad.row for bad in rejected}
-    empty = table.frame["row"][nothing]
+    known, left = {bad.row for bad in rejected}, set(numbers[~nothing])
+    empty = [row for row in dict.fromkeys(numbers[nothing].tolist()) if not (partly and row in left)]
     rejected += [Rejected(row, "", "nothing is left of its files") for row in empty if row not in known]
-    bad_rows = set(empty) if partly else {bad.row for bad in rejected}
-    good = ~table.frame["row"].isin(bad_rows)
+    good = ~nothing & ~np.isin(numbers, empty if partly else [bad.row for bad in rejected])
     target = None if labels is None else class_indices(table, labels)
     return Rows(stores, target, torch.from_numpy(np.flatnonzero(good))), rejected
 

@@ -149,8 +149,7 @@ class Classifier:
                         raise
                     del given[rows.reading]
         source = {m: name_of(x) for m, x in given.items()}
-        flags = {m: rows.flags[m] for m in given}
-        found = prediction(said, rows.starts, source, rows.damage, self.labels, self.config, flags=flags)
+        found = prediction(said, rows.starts, source, rows.damage, self.labels, self.config, flags=rows.flags)
         return withheld(found, abstain_below)
 
     def predict_table(
@@ -271,10 +270,11 @@ class Classifier:
 
     def columns(self, given: Columns) -> ColumnsConfig:
         """What a table calls its columns: as the training's did, but for those that are given."""
-        if given is None or isinstance(given, ColumnsConfig):
-            return given or self.config.columns
-        check_names(ColumnsConfig, dict(given), "columns.")
-        return dataclasses.replace(self.config.columns, **given)
+        if isinstance(given, ColumnsConfig):
+            return given
+        check_names(ColumnsConfig, dict(given or {}), "columns.")
+        known: dict[str, Any] = {"separator": None, "encoding": None, **(given or {})}  # another file may be written otherwise
+        return dataclasses.replace(self.config.columns, **known)
 
     def save(self, folder: str | Path) -> None:
         """Writes a bundle. Raises BundleError if that cannot be done."""

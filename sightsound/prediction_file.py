@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from sightsound.answer_table import flat_frame
@@ -21,12 +22,12 @@ from sightsound.data.table import Rejected, Table
 from sightsound.errors import RunError
 from sightsound.pipeline import Classifier
 from sightsound.progress import notice
-from sightsound.run_folder import LOCK, alone_in
+from sightsound.run_folder import REQUEST, alone_in, ask, is_free
 from sightsound.text import without_formulas
 from sightsound.types import Prediction
 
 FORMS = {".csv": "csv", ".parquet": "parquet", ".json": "json", ".jsonl": "json"}  # ending -> format
-MARK = "request.json"
+FIRST = "000000"  # the name of the first part
 Answers = Mapping[int, Prediction | Rejected]
 
 
@@ -60,7 +61,7 @@ def predict_to_file(
     content = hashlib.sha256(pd.util.hash_pandas_object(rows.frame).to_numpy().tobytes()).hexdigest()
     request = {"table": rows.name, "content": content, "form": form, "abstain_below": abstain_below, **(about or {})}
     try:
-        if parts.exists() and not (parts / MARK).exists() and any(path.name != LOCK for path in parts.iterdir()):
+        if parts.exists() and not (parts / REQUEST).exists() and not is_free(parts):
             raise RunError(f"{parts}: something else is there already. Give another --out.")
         parts.mkdir(exist_ok=True)
         with alone_in(parts):
@@ -77,19 +78,16 @@ def predict_to_file(
 
 def _begin(parts: Path, request: Mapping[str, Any], resume: bool) -> list[Path]:
     """The parts that are done already; without any of another call where there is nothing to go on with."""
-    mark = parts / MARK
-    known = _request(mark)
+    known = _request(parts / REQUEST)
     if resume and known not in (None, request):
         raise RunError(
             f"{parts} belongs to a call with another table or other options. Delete it, or repeat that call."
         )
     if known and not resume:
         notice(f"{parts} is left of a call that was stopped. It is begun anew; --resume would have gone on.")
-        for left in parts.glob("[0-9]*"):
+        for left in sorted(parts.glob("[0-9]*"), reverse=True):  # so that what stays, if this is stopped, has no gap
             left.unlink()
-    partial = mark.with_suffix(".partial")
-    partial.write_text(json.dumps(request))
-    partial.replace(mark)
+    ask(parts, dict(request))
     done = sorted(parts.glob("*.done"))
     if done:
         notice(f"Going on after {len(done)} part(s) that are answered already.")
@@ -125,8 +123,7 @@ def rejected(answers: Answers) -> Iterable[Rejected]:
             yield one
         else:
             for m, reason in one.errors.items():
-                file, _, why = reason.partition(": ")
-                yield Rejected(row, file, f"{why}; answered without it", m)
+                yield Rejected(row, "", f"{reason}; answered without it", m)
 
 
 def _write(classifier: Classifier, rows: Table, answers: Answers, part: Path, form: str) -> list[Rejected]:
@@ -143,7 +140,7 @@ def _write(classifier: Classifier, rows: Table, answers: Answers, part: Path, fo
                 frame[column] = [None if is_empty(value) else str(value) for value in frame[column]]
             frame.to_parquet(part.with_suffix(".parquet"), index=False)
         else:
-            without_formulas(frame).to_csv(part.with_suffix(".csv"), index=False)
+            without_formulas(frame).to_csv(part.with_suffix(".csv"), index=False, header=part.name == FIRST)
     _reasons(part).write_text(json.dumps([vars(one) for one in bad]))
     part.with_suffix(".done").touch()
     return bad
@@ -179,10 +176,8 @@ def _joined(files: list[Path], partial: Path, form: str) -> None:
                 writer.write_table(pq.read_table(file).cast(schema))
     else:
         with partial.open("wb") as joined:
-            for number, file in enumerate(files):
+            for file in files:
                 with file.open("rb") as content:
-                    if form == "csv" and number:
-                        content.readline()
                     shutil.copyfileobj(content, joined)
 
 
@@ -190,9 +185,17 @@ def json_lines(answers: Answers, given: pd.DataFrame | None = None) -> str:
     """A line of JSON for each answer, with its structure and, under `given`, the table's own columns."""
     lines = []
     for row, one in answers.items():
-        theirs = {} if given is None else {"given": json.loads(given.loc[row].to_json(default_handler=str))}
+        theirs = {} if given is None else {"given": {str(k): _plain(v) for k, v in given.loc[row].items()}}
         lines.append(json.dumps({"row": row, **record(one), **theirs}, ensure_ascii=False) + "\n")
     return "".join(lines)
+
+
+def _plain(value: Any) -> Any:
+    """A cell of the user's table as JSON has it."""
+    if is_empty(value):
+        return None
+    value = value.item() if isinstance(value, np.generic) else value
+    return value if isinstance(value, bool | int | float | str) else str(value)
 
 
 def record(result: Prediction | Rejected) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from sightsound.config import Config, MissingConfig, clip_seconds
 from sightsound.data.batches import Rows
 from sightsound.data.remarks import Remark, words
 from sightsound.data.table import Rejected, Table, dropped_rows, incomplete_rows
+from sightsound.encoders.base import Encoder
 from sightsound.errors import ConfigError
 from sightsound.inference import clips, damages, over_time, prepare_rows
 from sightsound.metrics import disagreement
@@ -147,7 +148,7 @@ def answered_rows(
     starts = frame["start_seconds"].to_numpy() if "start_seconds" in frame else np.zeros(len(frame))
     of_rows = frame.reset_index(drop=True).groupby("row").indices
     for row, places in {int(cast(int, row)): np.asarray(places) for row, places in of_rows.items()}.items():
-        source = {m: table.shown(frame[m].iloc[places[0]]) for m in there if there[m][places].all()}
+        source = {m: table.shown(frame[m].iloc[places[0]]) for m in there if there[m][places].any()}
         of_row = {subset: answer.at(places) for subset, answer in said.items()}
         of_files = {m: found[places] for m, found in damage.items() if m in source}
         remarkable = {m: int(np.bitwise_and.reduce(flags[m][places])) for m in source}  # of all clips
@@ -181,6 +182,9 @@ def embedded_rows(network: ClassifierNetwork, config: Config, table: Table) -> d
     cut = clips(table, config)
     prepared, _ = prepare_rows(cut, config, None, partly=True)
     numbers = cut.frame["row"].to_numpy()[prepared.rows.numpy()]
+    if not len(prepared):
+        sizes = {m: cast(Encoder, network.encoders[m]).embedding_size for m in network.modalities}
+        return {m: np.full((len(table.frame), size), np.nan, np.float32) for m, size in sizes.items()}
     found = {}
     values, there = embedded(network, prepared)
     for m in network.modalities:

@@ -191,7 +191,7 @@ def _is_left_over(path: Path) -> bool:
 
 def new_folder(table: str | Path | pd.DataFrame) -> Path:
     """runs/NAME, or the first of runs/NAME-2, runs/NAME-3, ... that is free."""
-    name = "dataframe" if isinstance(table, pd.DataFrame) else Path(table).stem.replace(":", "_") or "run"
+    name = "dataframe" if not isinstance(table, str | Path) else Path(table).stem.replace(":", "_") or "run"
     number, folder = 1, Path("runs") / name
     while folder.exists():
         number += 1

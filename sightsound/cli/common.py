@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from argparse import RawDescriptionHelpFormatter
 from collections.abc import Iterable, Sequence, Set
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace, set_parsing_settings
 
-from sightsound.config import ColumnsConfig, Config
+from sightsound.config import Config
 from sightsound.data.sources.base import SourceOptions
 from sightsound.errors import ConfigError
 from sightsound.types import MODALITIES, POLICIES
@@ -51,7 +52,11 @@ class Parser(ArgumentParser):
         """The parsed arguments; a wrong call ends the process with a usage message."""
         settings = [action for action in self._actions if isinstance(action.default, bool) and action.nargs is None]
         flags = {name for action in settings for name in action.option_strings}
-        return self.parse_args(_rewritten([_underscored(argument) for argument in arguments], flags))
+        typed = _rewritten([_underscored(argument) for argument in arguments], flags)
+        parsed = self.parse_args(typed)
+        if "columns" in parsed and "seed" not in parsed:  # of a table for what was trained with names of its own
+            parsed["typed"] = [argument[2:].partition("=")[0] for argument in typed if argument.startswith("--")]
+        return parsed
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Ends the process with the usage and a message in words."""
@@ -89,9 +94,12 @@ def source_of(given: Namespace) -> SourceOptions:
 
 
 def columns_of(given: Namespace) -> dict[str, str]:
-    """The column names that the user gave, by role; all others are those that the classifier was trained with."""
-    usual = vars(ColumnsConfig())
-    return {role: name for role, name in given.columns.as_dict().items() if name != usual[role]}
+    """The column names that were typed, by role; all others are those that the classifier was trained with."""
+    typed = {name.removeprefix("columns.") for name in given.typed if name.startswith("columns.")}
+    return {role: name for role, name in given.columns.as_dict().items() if role in typed}
+
+
+BUNDLE_MARK = "SHA256SUMS"  # in each bundle, of which no file may be replaced
 
 
 def output_path(out: str, inputs: Iterable[str | Path], endings: Iterable[str] | None) -> Path:
@@ -118,8 +126,10 @@ def output_path(out: str, inputs: Iterable[str | Path], endings: Iterable[str] |
     if path.exists() and not path.is_file():
         raise ConfigError(f"--out is {out}, which is a device or a pipe; leave --out away to write to the screen.")
     for given in map(Path, inputs):
-        below = given.is_dir() and path.resolve().is_relative_to(given.resolve())
-        if below or (path.exists() and given.exists() and path.samefile(given)):
+        below = (
+            os.path.isdir(given) and (given / BUNDLE_MARK).exists() and path.resolve().is_relative_to(given.resolve())
+        )
+        if below or (path.exists() and os.path.exists(given) and path.samefile(given)):
             raise ConfigError(f"--out is {out}, which is read here too and would be lost. Give another name.")
     return path
 

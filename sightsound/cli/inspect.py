@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sightsound.cli.common import Parser, metrics_table, text_table, trust_argument
-from sightsound.config import ColumnsConfig
+from sightsound.config import ROLES, ColumnsConfig
 from sightsound.data.sources.base import SourceOptions
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def inspect_table(source: str | Path | pd.DataFrame, columns: ColumnsConfig) -> 
     frame = table.frame
     present = tuple(m for m in MODALITIES if (frame[m] != "").any())
     print(f"{len(frame)} rows; " + "; ".join(f"{(frame[m] != '').sum()} with {m}" for m in MODALITIES))
-    used = {str(getattr(columns, role)).casefold() for role in vars(columns)}
+    used = {str(getattr(columns, role)).casefold() for role in ROLES}
     others = [str(name) for name in table.given if str(name).casefold() not in used]
     if others:
         print(f"columns that are not used: {', '.join(others)}")

@@ -130,7 +130,7 @@ def table(classifier: Classifier, given: Namespace, form: str, out: Path | None)
 
     source = table_for(given.table, seeded(source_of(given), classifier))
     rows = classifier.rows_to_predict(source, columns_of(given))
-    if out:
+    if out and out.exists():
         output_path(given.out, files_of(rows), None)
     if out is None:
         bad = to_screen(classifier, rows, form, given.abstain_below)
@@ -178,7 +178,7 @@ def to_screen(classifier: Classifier, rows: Table, form: str, abstain_below: flo
 def files_of(rows: Table) -> list[Path]:
     """Every file that a table names."""
     names = [name for m in ("image", "audio", "image_mask", "audio_mask") for name in rows.frame[m].unique() if name]
-    return [rows.path(name) for name in names if name not in rows.contents]
+    return [path for name in names if isinstance(path := rows.source(name), Path)]
 
 
 def readable(frame: pd.DataFrame) -> str:

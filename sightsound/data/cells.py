@@ -6,6 +6,7 @@ Whatever a program wrote into the cells (numbers, None, paths, dicts with bytes)
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -96,11 +97,11 @@ def _path(value: Any, place: int, root: Path, contents: dict[str, bytes | Path])
     if isinstance(value, bytes | bytearray | memoryview):
         if not len(value):
             return ""
-        known = f"{name or 'bytes'}#{hashlib.sha256(value).hexdigest()[:12]}"
+        known = f"{writable(name) or 'bytes'}#{hashlib.sha256(value).hexdigest()[:12]}"
         contents[known] = bytes(value)
         return known
-    if hasattr(value, "__fspath__"):
-        return str(value)
+    if isinstance(value, os.PathLike):
+        return _written(str(os.fspath(value)), root, contents)
     kind = type(value).__name__
     raise CellError(place, f'a {kind} is given; it takes a path, bytes, or {{"bytes": ..., "path": ...}}')
 

@@ -65,7 +65,7 @@ def decoded(path: Path, encoding: str | None) -> tuple[str, list[str]]:
     mark = next((name for start, name in BYTE_ORDER_MARKS.items() if content.startswith(start)), None)
     if encoding:
         try:
-            return content.decode(mark if mark and encoding.lower().startswith(mark[:6]) else encoding), []
+            return content.decode(encoding).removeprefix("\ufeff"), []
         except LookupError as error:
             raise TableError(f"{path}: there is no encoding {encoding!r} (--columns.encoding).") from error
     try:

@@ -85,6 +85,8 @@ def _csv(path: Path, separator: str | None, encoding: str | None) -> Cells:
         name = NAMED_SEPARATORS[chosen]
         notes.append(f"the separator is taken to be the {name}; {OVERRULE.format('separator')}")
     rows, said = _records(text, chosen)
+    if not rows:
+        raise TableError(f"{path}: the table is empty.")
     return _framed(path, rows, notes + said)
 
 
@@ -100,6 +102,8 @@ def _records(text: str, separator: str) -> tuple[list[list[str]], list[str]]:
     A lone quotation mark in free text would otherwise swallow all lines up to the next one.
     """
     quoted = _parsed(text, separator, csv.QUOTE_MINIMAL)
+    if quoted == []:
+        return [], []
     swallowed = quoted is None or any("\n" in field for row in quoted for field in row) or not _even(quoted)
     if quoted is not None and ('"' not in text or not swallowed):
         return quoted, []
@@ -179,19 +183,18 @@ def _excel(path: Path, separator: str | None, encoding: str | None) -> Cells:
 
 
 def _check_formulas(path: Path, name: str, sheet: pd.DataFrame) -> None:
-    """Raises TableError where a cell holds a formula and not what it gives: programs other than Excel write such."""
+    """Raises TableError where no formula stands with what it gives: programs other than Excel may write such."""
     import openpyxl
 
     book = openpyxl.load_workbook(io.BytesIO(content_of(path)), read_only=True)
-    for row in book[name].iter_rows():
-        for cell in row:
-            if isinstance(cell.value, str) and cell.value.startswith("=") and cell.data_type == "f":
-                place = (cell.row - 1, cell.column - 1)
-                if place[0] >= sheet.shape[0] or place[1] >= sheet.shape[1] or cells.is_empty(sheet.iat[place]):
-                    raise TableError(
-                        f"{path}, cell {cell.coordinate}: it holds the formula {cell.value[:40]!r} without the value "
-                        "that it gives. Open the file in a spreadsheet program and save it, or save it as CSV."
-                    )
+    formulas = [cell for row in book[name].iter_rows() for cell in row if getattr(cell, "data_type", "") == "f"]
+    places = [(cell.row - 1, cell.column - 1) for cell in formulas]
+    inside = [place for place in places if place[0] < sheet.shape[0] and place[1] < sheet.shape[1]]
+    if formulas and all(cells.is_empty(sheet.iat[place]) for place in inside):  # one alone may give an empty text
+        raise TableError(
+            f"{path}, cell {formulas[0].coordinate}: it holds the formula {str(formulas[0].value)[:40]!r} without the "
+            "value that it gives. Open the file in a spreadsheet program and save it, or save it as CSV."
+        )
 
 
 def _parquet(path: Path, separator: str | None, encoding: str | None) -> Cells:
@@ -218,7 +221,7 @@ def _named_classes(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
 def _json_lines(path: Path, separator: str | None, encoding: str | None) -> Cells:
     text, notes = decoded(path, encoding)
     rows = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             try:
                 rows.append(json.loads(line))

@@ -128,7 +128,9 @@ def _unpack(archive: Path) -> None:
 
 
 def table_for(table: str | Path | pd.DataFrame, source: SourceOptions | None) -> str | Path | pd.DataFrame:
-    """The table that a name stands for; anything else as it is."""
+    """The table that a name stands for; rows and columns in Python as a DataFrame; anything else as it is."""
+    if isinstance(table, list | dict):
+        return pd.DataFrame(table)
     if isinstance(table, str) and not Path(table).exists() and (table in SOURCES or table.startswith("hub:")):
         return dataset(table, source)
     return table

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -67,7 +68,7 @@ class Table:
 
     def shown(self, value: str) -> str:
         """What to call the file named in the table, in a message."""
-        return value if value in self.contents else str(self.root / value)
+        return value if value in self.contents else cells.writable(str(self.root / value))
 
     def cell(self, value: str) -> str | dict[str, object]:
         """The same file in a cell of a table that lies elsewhere."""
@@ -90,7 +91,7 @@ class Table:
 
 
 def read_table(
-    source: str | Path | pd.DataFrame,
+    source: str | Path | pd.DataFrame | list[Any] | dict[str, Any],
     columns: ColumnsConfig | None = None,
     labelled: bool = True,
     roles: Sequence[str] = ROLES,
@@ -99,7 +100,8 @@ def read_table(
     """Reads a table and checks its columns.
 
     Args:
-        source: a file, a folder, or a DataFrame (whose relative paths start from the working directory).
+        source: a file, a folder, or a DataFrame (whose relative paths start from the working directory); a list of rows
+            or a dictionary of columns will do as well.
         columns: what the user calls the columns.
         labelled: whether the label column must be there.
         roles: which columns count; the others are as if they were not there.
@@ -128,7 +130,7 @@ def read_table(
     raw = raw.set_axis(_once([str(column).strip() for column in raw.columns]), axis=1)
     contents: dict[str, bytes | Path] = {}
     frame = _frame(name, root, raw, found, contents)
-    given = raw.set_axis(frame.index, axis=0)
+    given = raw.set_axis(frame.index, axis=0).map(lambda value: cells.writable(value) if type(value) is str else value)
     for role, place in found.position.items():
         if contents and role in MODALITIES:  # the names of what stands in the cells, and not the bytes
             given = given.assign(**{given.columns[place]: frame[role]})
@@ -164,6 +166,9 @@ def _frame(name: str, root: Path, raw: pd.DataFrame, found: Columns, contents: d
                 values[role] = cells.paths(column, root, contents)
             else:
                 values[role] = cells.texts(column)
+            if role in MASKS.values() and (named := set(values[role]) & set(contents)):
+                place = next(i for i, value in enumerate(values[role]) if value in named)
+                raise cells.CellError(place, "a mask is the path of a file, and nothing else")
         except cells.CellError as error:
             raise TableError(f"{name}, row {error.place + 1}, column {column.name!r} ({role}): {error}.") from error
     for mask in MASKS.values():
@@ -235,6 +240,8 @@ def times_of(table: Table) -> NDArray[np.float64]:
             )
     twice = there & frame.assign(time=times).duplicated(["group", "time"], keep=False)
     if twice.any():
-        first, second = frame.loc[twice & (frame["group"] == frame.loc[twice, "group"].iloc[0]), "row"].iloc[:2]
+        one = frame[twice].iloc[0]
+        same = (frame["group"] == one["group"]) & (times == float(one["time"]))
+        first, second = frame.loc[same, "row"].iloc[:2]
         raise TableError(f"{table.name}, rows {first} and {second}: the same time stands twice in one group.")
     return times.to_numpy(np.float64)

@@ -31,7 +31,8 @@ def cuts(asked: Config, config: Config, infos: dict[str, NDArray[np.float64]]) -
     if config.image.white and not asked.image.white:
         deep = int((infos["image"][:, 3] > 0).sum())
         found.append(
-            f"{deep} of {len(infos['image'])} images have more than 8 bits and do not say which value is white; "
+            f"{deep} of the {len(infos['image'])} images that were looked at have more than 8 bits and do "
+            f"not say which value is white; "
             f"{config.image.white:g} is taken for all, from the largest. --image.white overrules it"
         )
     seconds = infos.get("audio", np.zeros((0, 1)))[:, 0]
@@ -39,7 +40,8 @@ def cuts(asked: Config, config: Config, infos: dict[str, NDArray[np.float64]]) -
     if longer.any() and not (asked.audio.clip_seconds or asked.audio.step_seconds):
         kept = {"start": "first", "center": "middle", "end": "last"}[config.audio.crop]
         found.append(
-            f"{longer.sum()} of {len(seconds)} sounds are longer than {config.audio.clip_seconds:g} s, the longest "
+            f"{longer.sum()} of the {len(seconds)} sounds that were looked at are longer than "
+            f"{config.audio.clip_seconds:g} s, the longest "
             f"{seconds.max():.4g} s; of these the {kept} {config.audio.clip_seconds:g} s are kept. "
             "--audio.clip-seconds keeps more, --audio.step-seconds cuts them into clips that all count"
         )

@@ -286,9 +286,3 @@ def test_parquet_of_hugging_face_and_of_damaged_text(tmp_path: Path) -> None:
     pq.write_table(pa.table({"image": text, "label": ["x", "y"]}), tmp_path / "t.parquet")
     with pytest.raises(TableError, match="PARQUET"):
         read_table(tmp_path / "t.parquet")
-
-
-def test_a_table_divided_by_blanks_says_so(tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_text('"image" "label"\n"a" "b"\n')
-    with pytest.raises(TableError, match="one column only.*--columns.separator"):
-        read_table(tmp_path / "t.csv")

@@ -1,5 +1,6 @@
 """What stands beside answers and numbers: which rows they are of, what was remarkable; where they are not written."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -40,7 +41,10 @@ def test_one_white_holds_for_all_images_of_a_table(typed, table: Path, tmp_path:
     frame["image"] = [f"deep{i}.png" for i in range(60)]
     frame[["image", "label"]].to_csv(table, index=False)
     done = typed("train", table, "--epochs", 20, "--batch-size", 16, "--out", tmp_path / "run")
-    assert "60 of 60 images have more than 8 bits" in done.out and "4095 is taken for all" in done.out, done.out
+    assert (
+        "60 of the 60 images that were looked at have more than 8 bits" in done.out
+        and "4095 is taken for all" in done.out
+    ), done.out
     classifier = ss.load(tmp_path / "run" / "bundle")
     assert classifier.config.image.white == 4095
     Image.fromarray(np.full((16, 16), 4300, np.uint16) + rng.integers(0, 9, (16, 16)).astype(np.uint16)).save(
@@ -140,3 +144,43 @@ def test_inspect_says_what_a_training_would_refuse(typed, table: Path, tmp_path:
     shutil.copy(table.parent / "low-0.png", tmp_path / "flat")
     done = typed("inspect", tmp_path / "flat")
     assert done.code == 0 and "A training would refuse it" in done.out and "CLASS/name.png" in done.out
+
+
+def test_a_name_that_is_typed_counts_though_it_is_the_usual_one(typed, table: Path, tmp_path: Path) -> None:
+    frame = pd.read_csv(table).rename(columns={"image": "photo"})
+    frame.to_csv(table, index=False, encoding="utf-16")
+    named = ["--columns.image", "photo", "--columns.encoding", "utf-16"]
+    assert typed("train", table, *named, "--epochs", 1, "--out", tmp_path / "run").code == 0
+    frame.rename(columns={"photo": "image"}).to_csv(table.parent / "other.csv", index=False)
+    done = typed("predict", tmp_path / "run" / "bundle", table.parent / "other.csv", "--columns.image", "image")
+    assert done.code == 0 and "no row has image" not in done.err, done.err
+    done = typed("predict", tmp_path / "run" / "bundle", table.parent / "other.csv")
+    assert "no row has image (column 'photo'); --columns.image names another" in done.err
+
+
+def test_the_users_cells_are_not_changed(typed, bundle: Path, own: Path, tmp_path: Path) -> None:
+    frame = pd.read_csv(own).assign(number=0.123456789012345, when=pd.Timestamp("2026-01-02"), raw=[b"\xff"] * 15)
+    frame["two\nlines"] = "x\ny"
+    frame.to_parquet(tmp_path / "t.parquet")
+    assert typed("predict", bundle, tmp_path / "t.parquet", "--out", tmp_path / "a.jsonl").code == 0
+    given = json.loads((tmp_path / "a.jsonl").read_text().splitlines()[0])["given"]
+    assert given["number"] == 0.123456789012345 and given["when"].startswith("2026-01-02")
+    done = typed("predict", bundle, tmp_path / "t.parquet", "--out", tmp_path / "a.csv")
+    assert done.code == 0, done.err
+    assert pd.read_csv(tmp_path / "a.csv")["two\nlines"].tolist() == ["x\ny"] * 15
+
+
+def test_parts_join_whatever_the_columns_are_called(
+    bundle: Path, own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sightsound.inference.CHUNK_ROWS", 4)
+    pd.read_csv(own).rename(columns={"note": "note\n(of ours)"}).to_csv(own, index=False)
+    classifier = ss.load(bundle)
+    predict_to_file(classifier, classifier.rows_to_predict(own), tmp_path / "a.csv", "csv")
+    answers = pd.read_csv(tmp_path / "a.csv")
+    assert answers["row"].tolist() == list(range(1, 16)) and "note\n(of ours)" in answers
+
+
+def test_embeddings_of_files_that_are_not_there(bundle: Path) -> None:
+    found = ss.load(bundle).embed(pd.DataFrame({"image": ["gone.png"], "audio": [""]}))
+    assert all(values.shape[0] == 1 and np.isnan(values).all() for values in found.values())
