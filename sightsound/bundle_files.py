@@ -154,8 +154,7 @@ class Saved:
     def __init__(self, folder: Path, kind: str, newest: int, names: list[str]) -> None:
         self.folder = folder
         with reading(folder):
-            place = _place(folder)
-            if not (place / CONFIG).is_file():
+            if _place(folder) is None:
                 raise BundleError(_no_bundle(folder, kind))
             self.contents = _contents(folder, [CONFIG])
             _check_kind(folder, self.json(CONFIG), kind, newest)
@@ -211,7 +210,7 @@ def _contents(folder: Path, names: list[str]) -> dict[str, bytes]:
     """The content of files that were in one folder at one moment. Raises OSError if some are not there."""
     until = time.monotonic() + PATIENCE_SECONDS
     while True:
-        place = _place(folder)
+        place = _place(folder) or folder
         before = _identity(place)
         try:
             with ExitStack() as stack:
@@ -223,13 +222,15 @@ def _contents(folder: Path, names: list[str]) -> dict[str, bytes]:
                 raise
 
 
-def _place(folder: Path) -> Path:
-    """The folder; or, if it stays away while it is being replaced (the saver was killed), the old one set aside."""
+def _place(folder: Path) -> Path | None:
+    """Where the bundle is: in its folder; or, if it stays away since its saver was killed, set aside; None: nowhere."""
     until = time.monotonic() + PATIENCE_SECONDS
-    while not folder.exists() and (_beside(folder, "partial") or _beside(folder, "old")):
+    while not (folder / CONFIG).is_file():
+        if not _beside(folder, "partial") and not _beside(folder, "old"):
+            return folder if (folder / CONFIG).is_file() else None  # it may have come back while we looked beside it
         if time.monotonic() > until:
             kept = [path for path in _beside(folder, "old") if (path / CONFIG).is_file()]
-            return max(kept, key=lambda path: path.stat().st_mtime, default=folder)
+            return max(kept, key=lambda path: path.stat().st_mtime, default=None)
         time.sleep(0.01)
     return folder
 

@@ -26,6 +26,9 @@ def blocks(language: str) -> list[str]:
 def workplace(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the files that the README speaks of."""
     shutil.copytree(table.parent, tmp_path / "work")
+    for name in ("low-0.png", "low-0.wav", "high-1.wav"):
+        (tmp_path / "work" / "photos_and_sounds").mkdir(exist_ok=True)
+        shutil.copy(table.parent / name, tmp_path / "work" / "photos_and_sounds" / name)
     for name, source in (("7.png", "low-0.png"), ("seven.wav", "low-0.wav")):
         shutil.copy(table.parent / source, tmp_path / "work" / name)
     monkeypatch.chdir(tmp_path / "work")
