@@ -16,9 +16,10 @@ def network_with(fusion: str, seed: int = 0, **encoders: str) -> ClassifierNetwo
 
     sections = {m: dataclasses.replace(SIZES[m], encoder=encoders.get(m, SIZES[m].encoder)) for m in SIZES}
     network = build_network(Config(fusion=fusion, seed=seed, **sections), CLASSES)
+    generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in network.fusion.parameters():  # some begin at zero, where nothing could be seen to go wrong
-            parameter += 0.05 * torch.randn(parameter.shape)
+            parameter += 0.05 * torch.randn(parameter.shape, generator=generator)
     return network
 
 
