@@ -273,7 +273,7 @@ class Classifier:
         if isinstance(given, ColumnsConfig):
             return given
         check_names(ColumnsConfig, dict(given or {}), "columns.")
-        known: dict[str, Any] = {"separator": None, "encoding": None, **(given or {})}  # another file may be written otherwise
+        known: dict[str, Any] = {"separator": None, "encoding": None, **(given or {})}  # of that file alone
         return dataclasses.replace(self.config.columns, **known)
 
     def save(self, folder: str | Path) -> None:
