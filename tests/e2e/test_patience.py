@@ -191,7 +191,6 @@ def test_strategies_to_compare_are_a_list_in_python(table: Path, tmp_path: Path)
 
 def test_no_reader_or_disk_of_ours_ends_in_a_traceback(bundle: Path, trained: tuple[Path, Path]) -> None:
     for verb in (
-        ["inspect", trained[0]],
         ["predict", bundle, trained[0], "--format", "csv"],
         ["data", "list"],
         ["help"],

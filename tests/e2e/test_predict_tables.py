@@ -212,17 +212,15 @@ def test_a_console_that_knows_few_letters(
         command = [sys.executable, "-m", "sightsound", *map(str, arguments)]
         return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, errors="replace")
 
-    for form in ("text", "json", "csv"):
-        done = run("predict", bundle, "--audio", name, "--format", form)
-        assert done.returncode == 0 and "low" in done.stdout, done.stderr
-        done = run("predict", bundle, "--audio", name, "--format", form, "--out", f"{form}.csv")
-        assert done.returncode == 0, done.stderr
+    out = ["--out", "a.csv"] if encoding == "cp1252" else []  # a process each: text, JSON, and CSV to a file
+    form = {"ascii": "text", "cp1252": "csv"}.get(encoding, "json")
+    done = run("predict", bundle, "--audio", name, "--format", form, *out)
+    assert done.returncode == 0 and (out or "low" in done.stdout), done.stderr
     done = run("predict", bundle, "--audio", "\udcff нет.wav")
     assert done.returncode == 1 and "there is no such file" in done.stderr
     done = run("inspect", "пустая")
     assert done.returncode == 1 and "Traceback" not in done.stderr
-    for verb in ("train", "predict", "compare", "translate"):
-        assert run(verb, "--help").returncode == 0
+    assert run("train", "--help").returncode == 0
 
 
 def test_predictions_in_python_are_a_frame(bundle: Path, own: Path) -> None:
