@@ -119,7 +119,7 @@ def test_a_budget_that_is_used_up_is_said(compared: tuple[Path, Path], tmp_path:
         (["--strategies", "concta"], "Did you mean 'concat'?"),
         (["--seeds", "0"], "at least 1"),
         (["--modalities", "image"], "needs both senses"),
-        (["--columns.image", "foto"], "no row has anything in the column 'foto'"),
+        (["--columns.image", "foto"], "there is no column 'foto' (--columns.image)"),
     ],
 )
 def test_wrong_calls_say_what_to_do(table: Path, tmp_path: Path, typed, arguments: list[str], message: str) -> None:
