@@ -14,7 +14,7 @@ from sightsound.config import Config, clip_seconds, filling_policies, image_shap
 from sightsound.encoders import ENCODERS, pretrained
 from sightsound.encoders.base import Encoder
 from sightsound.errors import ConfigError
-from sightsound.features.audio import LogMel
+from sightsound.features.audio import LogMel, frames
 from sightsound.features.image import ChannelsFirst, Standardize
 from sightsound.features.pretrained import CheckpointFeatures
 from sightsound.fusion import STRATEGIES, Fusion
@@ -142,8 +142,8 @@ def _feature_shape(config: Config, modality: str) -> tuple[int, ...]:
     if modality == "image":
         height, width, channels = image_shape(config)
         return channels, height, width
-    with torch.device("meta"):
-        return log_mel(config).shape
+    audio = config.audio
+    return frames(audio.sample_rate_hz, clip_seconds(config), audio.hop_ms), audio.mel_bins
 
 
 def new_imputers(network: ClassifierNetwork, policy: str, trust: bool = True) -> Imputers:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
 RESAMPLES = 1000
 CALIBRATION_BINS = 15
@@ -59,6 +58,8 @@ def abstaining(probabilities: NDArray[Any], target: NDArray[Any], below: float) 
 
 def at_chance(right: int, counts: NDArray[Any]) -> bool:
     """Whether so many right answers are no more than naming the most frequent class brings; (C,) rows of each class."""
+    from scipy.stats import binomtest  # here, since its 0.5 s of import are nothing that an answer needs
+
     return bool(binomtest(right, int(counts.sum()), counts.max() / counts.sum(), "greater").pvalue > 0.001)
 
 

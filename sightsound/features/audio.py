@@ -29,9 +29,9 @@ class LogMel(nn.Module):
     ) -> None:
         super().__init__()
         self.size = max(round(sample_rate_hz * window_ms / 1000), 2)
-        self.hop = max(round(sample_rate_hz * hop_ms / 1000), 1)
+        self.hop = hop_samples(sample_rate_hz, hop_ms)
         self.samples = round(sample_rate_hz * clip_seconds)
-        self.frames = max(round(self.samples / self.hop), 1)
+        self.frames = frames(sample_rate_hz, clip_seconds, hop_ms)
         self.register_buffer("window", torch.hann_window(self.size), persistent=False)
         self.register_buffer("mel", mel_matrix(sample_rate_hz, self.size, mel_bins), persistent=False)
 
@@ -53,6 +53,16 @@ class LogMel(nn.Module):
         )
         power = spectrum.real.square() + spectrum.imag.square()  # (B, size // 2 + 1, T)
         return torch.log((power.transpose(1, 2) @ self.mel).clamp_min(FLOOR))
+
+
+def hop_samples(sample_rate_hz: int, hop_ms: float) -> int:
+    """The step between frames, in samples."""
+    return max(round(sample_rate_hz * hop_ms / 1000), 1)
+
+
+def frames(sample_rate_hz: int, clip_seconds: float, hop_ms: float) -> int:
+    """T of a clip, known before anything is allocated for it."""
+    return max(round(round(sample_rate_hz * clip_seconds) / hop_samples(sample_rate_hz, hop_ms)), 1)
 
 
 def mel_matrix(sample_rate_hz: int, window: int, bins: int) -> Tensor:

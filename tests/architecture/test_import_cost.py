@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 
 def test_import_brings_no_torch() -> None:
@@ -30,3 +31,14 @@ def test_help_of_each_verb_brings_no_torch() -> None:
         out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
         assert out.endswith("False\n"), (verb, out)
         assert f"sightsound {verb} " in out  # an example
+
+
+def test_an_answer_brings_only_what_it_needs(trained: tuple[Path, Path]) -> None:
+    """Each of these costs half a second or more; a service and a command pay for it at every start."""
+    table, run = trained
+    code = (
+        f"import sys, sightsound as ss\nss.load({str(run / 'bundle')!r}).predict(image={str(table.parent / 'low-0.png')!r})\n"
+        "print([m for m in ('torch._dynamo', 'scipy.stats', 'lightning', 'matplotlib', 'sklearn') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
