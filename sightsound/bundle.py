@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from sightsound.bundle_files import CLASSIFIER, CONFIG, Saved, reading, write_files
+from sightsound.clusters import resampled_over
 from sightsound.config import Config, from_dict
 from sightsound.data.cells import writable
 from sightsound.errors import ConfigError
@@ -63,7 +64,9 @@ def _check(labels: Any, metrics: Any) -> None:
         raise ConfigError(f"{METRICS} holds no numbers by name")
     if not metrics:
         return
-    subsets = metrics.get("subsets")
+    subsets, clusters = metrics.get("subsets"), metrics.get("clusters", {"by": "row", "count": 0})
+    if not isinstance(clusters, dict) or not _number(clusters.get("count")) or not isinstance(clusters.get("by"), str):
+        raise ConfigError(f"{METRICS} does not say what its intervals were resampled over")
     if not _number(metrics.get("rows")) or not isinstance(metrics.get("split"), str) or not isinstance(subsets, dict):
         raise ConfigError(f"{METRICS} does not say rows, split and the numbers of each subset")
     for name, numbers in subsets.items():
@@ -103,7 +106,8 @@ def model_card(bundle: Bundle) -> str:
     ]
     if metrics:
         lines += [
-            f"Measured on {metrics['rows']} rows of the split `{metrics['split']}`, with 95 % bootstrap intervals:",
+            f"Measured on {metrics['rows']} rows of the split `{metrics['split']}`, with 95 % bootstrap intervals over "
+            f"{resampled_over(metrics.get('clusters'))}:",
             "",
             "| senses | rows | accuracy | macro F1 | calibration error |",
             "|---|---|---|---|---|",

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 from sightsound.answers import Answered, answer_rows
@@ -266,6 +267,13 @@ class Seed:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             path.write_text(json.dumps({"seconds": seconds}))
+
+
+def targets(prepared: Prepared, split: str, answered: Answered) -> NDArray[np.int64]:
+    """(n,) class indices of the answered rows of a split."""
+    by_row = prepared.table.part(split).frame.drop_duplicates("row").set_index("row")["label"]
+    result: NDArray[np.int64] = np.searchsorted(prepared.labels, by_row.loc[answered.row.tolist()].to_numpy(dtype=str))
+    return result
 
 
 def _write(path: Path, answered: Answered) -> None:

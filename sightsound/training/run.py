@@ -13,6 +13,7 @@ import pandas as pd
 from sightsound.answers import answer_rows, measure_answers
 from sightsound.build import import_own
 from sightsound.config import Config, filling_policies
+from sightsound.data.clusters import clusters_of
 from sightsound.data.table import read_table
 from sightsound.inference import over_time
 from sightsound.missing import IMPUTERS, Imputers, filler
@@ -115,6 +116,8 @@ def _tested(prepared: Prepared, imputers: dict[str, Imputers], run: Path) -> Cla
         run / "predictions.csv", index=False
     )
     target = np.searchsorted(labels, frame["label"].to_numpy(dtype=str))  # labels are sorted
-    metrics = {"split": split, "table": prepared.given, **measure_answers(answered, target, prepared.labels)}
+    clusters = clusters_of(prepared.table, network.modalities, answered.row)
+    measured = measure_answers(answered, target, prepared.labels, clusters)
+    metrics = {"split": split, "table": prepared.given, **measured}
     config = dataclasses.replace(prepared.config, joins=network.joins)
     return Classifier(network, config, prepared.labels, metrics, imputers)
