@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from sightsound.missing.filled import completed_presence
 from sightsound.types import Output
 
 FUSED = "fused"
@@ -14,8 +15,10 @@ def losses(
 ) -> dict[str, Tensor]:
     """Mean cross-entropies: of the fused logits where there is something to fuse, of each head where it is present.
 
+    What was imputed is fused too; a head learns from what was there.
+
     Args:
-        output: logits and scores (B, C).
+        output: logits and scores (B, C), and what was imputed.
         present: per modality (B,) bool.
         target: (B,) class indices.
         weight: (B,) of each row.
@@ -23,7 +26,7 @@ def losses(
     Returns:
         scalars: "fused", and one by the name of each modality.
     """
-    several = torch.stack(list(present.values())).sum(0) > 1
+    several = torch.stack(list(completed_presence(output.filled, present).values())).sum(0) > 1
     own = {m: _mean_over(present[m], scores, target, weight) for m, scores in output.scores.items()}
     return {FUSED: _mean_over(several, output.logits, target, weight), **own}
 
