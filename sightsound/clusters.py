@@ -58,6 +58,13 @@ class Clusters(NamedTuple):
         return {"by": self.by, "count": self.number}
 
 
+def lowest_mean(values: NDArray[np.float64], clusters: Clusters, share: float = 0.05, resamples: int = 1000) -> float:
+    """The mean of values (n,) that a share of all cluster resamples fall below."""
+    rng = np.random.default_rng(0)
+    drawn = [clusters.draw(rng) for _ in range(resamples)]
+    return float(np.quantile([times @ values / times.sum() for times in drawn], share))
+
+
 def resampled_over(described: dict[str, Any] | None) -> str:
     """What intervals were resampled over, in words, from `Clusters.described`; None: of an older version."""
     if not described or described["by"] == "row":
