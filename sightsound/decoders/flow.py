@@ -103,7 +103,9 @@ class LatentFlow(nn.Module):
             way = self(found, time, meaning, given)
             if guidance != 1:
                 free = self(found, time, meaning, nothing)
-                way = {m: free[m] + guidance * (way[m] - free[m]) for m in way}
+                # a modality that is given is generated beside the others here, since the pass without anything given
+                # reads its latent too; the other pass has learnt no velocity for it
+                way = {m: torch.where(given[m][:, None], free[m], free[m] + guidance * (way[m] - free[m])) for m in way}
             found = {m: found[m] + way[m] / steps for m in found}
         return found
 

@@ -129,3 +129,21 @@ def test_the_flow_learns_what_belongs_to_a_meaning() -> None:
     both = network.generate(noise, {m: x[:40] for m, x in meaning.items()}, nothing, steps=16, guidance=1.0)
     agree = both["image"].mean(1).sign() == both["audio"].mean(1).sign()
     assert agree.float().mean() > 0.85  # what is made together belongs together
+
+
+def test_with_guidance_nothing_is_read_that_no_velocity_was_learnt_for() -> None:
+    read = []
+
+    class Watched(LatentFlow):
+        def forward(self, noisy, time, meaning, given):
+            if not given["image"].any():
+                read.append(noisy["image"].clone())
+            never_learnt = given["image"][:, None] * torch.full_like(noisy["image"], 1e6)
+            return {"image": torch.full_like(noisy["image"], 0.5) + never_learnt, "audio": noisy["image"] * 0 + 1.0}
+
+    network, noise = Watched({"image": 3, "audio": 3}, 4), {m: torch.randn(2, 3) for m in ("image", "audio")}
+    given = {"image": torch.tensor([True, True]), "audio": torch.tensor([False, False])}
+    found = network.generate(noise, {m: torch.zeros(2, 4) for m in noise}, given, steps=4, guidance=2.0)
+    for step, seen in enumerate(read):
+        torch.testing.assert_close(seen, noise["image"] + 0.5 * step / 4)
+    torch.testing.assert_close(found["audio"], noise["audio"] + 1.0)
