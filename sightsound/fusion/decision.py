@@ -121,8 +121,10 @@ class Stacking(Fusion):
 
 
 class Confidence(Fusion):
-    """Each row listens more to the surer modality (after QMF, Zhang et al., 2023).
+    """Each row listens more to the surer modality; the idea of QMF (Zhang et al., 2023) without its means.
 
+    QMF weighs by energies, which a rank loss on the history of each training row's losses keeps in order; neither is
+    here.
     The weight of a modality is its calibrated confidence: its largest probability at a trained temperature (Guo et al.,
     2017). Weighted are the log probabilities; a trained factor makes up for their sum being a mean.
     """

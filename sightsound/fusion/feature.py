@@ -46,7 +46,11 @@ class Projected(Fusion):
 
 
 class Average(Projected):
-    """The mean of the projected embeddings that are there."""
+    """The mean of the projected embeddings that are there.
+
+    Where all modalities are there it is `sum`, at a scale that the layer after it can undo; where one is absent, what
+    is left of the mean keeps its size.
+    """
 
     def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """Per modality (B, D) -> logits (B, C); weights are the shares in the mean."""
@@ -55,7 +59,10 @@ class Average(Projected):
 
 
 class Sum(Projected):
-    """The sum of the projected embeddings that are there."""
+    """The sum of the projected embeddings that are there.
+
+    It is what `concat` computes before its ReLU, in a layer as wide as the largest embedding in place of 64.
+    """
 
     def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """Per modality (B, D) -> logits (B, C); no weights."""

@@ -75,8 +75,10 @@ class Mmtm(Exchanging):
 class Central(Fusion):
     """A network of its own between the encoders (CentralNet, Vielzeuf et al., 2018).
 
-    Its state after each stage is a dense layer of the weighted sum of its state before and every modality's channel
-    means, with trained weights; it takes from the encoders and gives them nothing.
+    Its state after each stage is the weighted sum of what a dense layer makes of its state before and of every
+    modality's channel means, with trained weights; it takes from the encoders and gives them nothing. Two deviations:
+    the paper sums first and has its layer and ReLU after the sum, here they stand before it, since the encoders' maps
+    have other sizes than the state; and it reads channel means where the paper reads whole maps.
     """
 
     def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):

@@ -23,9 +23,12 @@ def share(right: NDArray[np.bool_]) -> dict[str, Any]:
 
 
 def frechet(one: Tensor, other: Tensor) -> float:
-    """Between the normal distributions of two sets of embeddings (n, D), (m, D) (Heusel et al., FID, 2017)."""
+    """Between the normal distributions of two sets of embeddings (n, D), (m, D) (Heusel et al., FID, 2017).
+
+    With unbiased covariances, as the authors' own numbers have them; each set has two rows or more.
+    """
     one, other = one.double(), other.double()
-    a, b = one.T.cov(correction=0), other.T.cov(correction=0)
+    a, b = one.T.cov(), other.T.cov()
     # the trace of the root of a product of two covariances: its eigenvalues are real and not negative
     root = torch.linalg.eigvals(a @ b).real.clamp_min(0).sqrt().sum()
     distance = (one.mean(0) - other.mean(0)).square().sum() + a.trace() + b.trace() - 2 * root

@@ -56,8 +56,9 @@ class Stage(LightningModule):
         augment: chance changes to the training rows.
         balance: of the losses.
         seed: of what is drawn in each epoch.
-        late: whether the latest epoch is kept that is within a standard error of the best (Breiman et al., 1984), in
-            place of the best: where parts learn apart, one's luck on validation rows must not choose for the others.
+        late: whether the latest epoch is kept that is within a standard error of the best, in place of the best: where
+            parts learn apart, one's luck on validation rows must not choose for the others. (The rule of Breiman et
+            al., 1984, keeps the simplest model within that error.)
     """
 
     def __init__(
