@@ -9,8 +9,11 @@ import pytest
 
 from sightsound.answers import Answered
 from sightsound.config import Config
-from sightsound.studies.compare import Field, _compared
+from sightsound.studies.compare import Compared, Field, Study, _compared, family
+from sightsound.studies.cost import Cost
+from sightsound.studies.recommend import Recommendation, recommend
 from sightsound.studies.run import _winner
+from sightsound.studies.table import rows
 from sightsound.studies.trials import Trial
 from tests.contract.batches import SIZES, network_with
 from tests.training.test_calibrate import rows_of
@@ -79,3 +82,31 @@ def test_the_winner_is_of_the_seed_that_is_best_on_validation_rows(tmp_path: Pat
     winner = _winner(prepared, study, "concat")
     assert winner.network is seeds[1].network
     assert winner.metrics["split"] == "test" and winner.metrics["subsets"]["image+audio"]["accuracy"] == 0.25
+
+
+def test_test_rows_recommend_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sightsound.studies.table.F1_RESAMPLES", 5)
+    truth = np.arange(120) % 4
+
+    def said(both: float, image: float, audio: float) -> Answered:
+        shares = {("image", "audio"): both, ("image",): image, ("audio",): audio}
+        right = {s: np.arange(120) < share * 120 for s, share in shares.items()}
+        probabilities = {s: np.eye(4)[np.where(right[s], truth, (truth + 1) % 4)] for s in shares}
+        return Answered(np.arange(120), probabilities, dict.fromkeys(("image", "audio"), np.ones(120, bool)))
+
+    def found(spoilt: bool) -> Recommendation:
+        compared = {}
+        for name, val, other in (
+            ("concat", said(0.9, 0.6, 0.5), said(0.1, 0.1, 0.1)),
+            ("mmtm", said(0.9, 0.5, 0.4), said(0.2, 0.2, 0.9)),
+            ("vote", said(0.5, 0.6, 0.5), said(1.0, 0.1, 0.9)),
+        ):
+            trial = Trial(name, "frozen")
+            compared[name] = Compared(name, family(name), trial, 0.5, [val], [other if spoilt else val], 1.0)
+        costs = {name: Cost(9, 9, 1.0, 10.0 + i, 1.0) for i, name in enumerate((*compared, "image", "audio"))}
+        target = {"val": truth, "test": truth}
+        study = Study([], compared, compared["vote"], costs, target, 1.0, None, "", [])
+        return recommend(study, rows(study, 4))._replace(lines=[])
+
+    assert found(spoilt=True) == found(spoilt=False)
+    assert (found(True).accuracy, found(True).sense, found(True).worth) == ("concat", "image alone", True)
