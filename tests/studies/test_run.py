@@ -86,6 +86,7 @@ def test_the_winner_is_of_the_seed_that_is_best_on_validation_rows(tmp_path: Pat
 
 def test_test_rows_recommend_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sightsound.studies.table.F1_RESAMPLES", 5)
+    monkeypatch.setattr("sightsound.studies.significance.RESAMPLES", 200, raising=False)
     truth = np.arange(120) % 4
 
     def said(both: float, image: float, audio: float) -> Answered:
