@@ -37,7 +37,8 @@ def test_an_answer_brings_only_what_it_needs(trained: tuple[Path, Path]) -> None
     """Each of these costs half a second or more; a service and a command pay for it at every start."""
     table, run = trained
     code = (
-        f"import sys, sightsound as ss\nss.load({str(run / 'bundle')!r}).predict(image={str(table.parent / 'low-0.png')!r})\n"
+        "import sys, sightsound as ss\n"
+        f"ss.load({str(run / 'bundle')!r}).predict(image={str(table.parent / 'low-0.png')!r})\n"
         "print([m for m in ('torch._dynamo', 'scipy.stats', 'lightning', 'matplotlib', 'sklearn') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
