@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
-from sightsound.bundle_files import CLASSIFIER, CONFIG, Saved, write_files
+from sightsound.bundle_files import CLASSIFIER, CONFIG, Saved, save_tensors, write_files
 from sightsound.errors import BundleError
 
 SAVER = """
@@ -114,3 +115,20 @@ def test_the_umask_says_who_may_read(tmp_path: Path, mask: int) -> None:
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "bundle").iterdir()} == {0o666 & ~mask}
     assert (tmp_path / "bundle").stat().st_mode & 0o777 == 0o777 & ~mask
     assert json.loads((tmp_path / "bundle" / CONFIG).read_text())["format"] == 1
+
+
+def test_tensors_that_cannot_be_written_whole_leave_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "stage.safetensors"
+    save_tensors({"x": torch.ones(9)}, file)
+    whole = Path.write_bytes
+
+    def half(path: Path, content: bytes) -> int:
+        whole(path, content[: len(content) // 2])
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(Path, "write_bytes", half)
+    with pytest.raises(OSError, match="full"):
+        save_tensors({"x": torch.zeros(9)}, file)
+    assert torch.equal(load_file(file)["x"], torch.ones(9))

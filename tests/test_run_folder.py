@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import sightsound as ss
@@ -142,6 +143,8 @@ def test_files_that_hold_something_else_are_not_gone_on_with(
     os.utime(file, (time.time(), time.time() + 9))  # the same again, with another time
     ss.train(table, out=run, resume=True, **{**QUICK, "epochs": 3})
     assert (run / "bundle").exists()
+    trained = pd.read_csv(run / "logs" / "joint" / "version_1" / "metrics.csv")["epoch"].dropna()
+    assert set(trained) == {1, 2}  # the first, which had ended, is not trained again
 
 
 class Touch:

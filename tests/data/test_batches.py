@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 import torch
 
 from sightsound.data.batches import BatchOrder, Rows, loader
@@ -64,3 +65,14 @@ def test_the_order_depends_on_seed_and_epoch_alone() -> None:
     assert order(0, 3) != order(1, 3)
     assert sorted(sum(order(0, 3), [])) == list(range(10))
     assert order(None, 5) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+
+
+@pytest.mark.parametrize("where", ["memory", "file for now", "store"])
+def test_a_bad_file_of_a_later_chunk_is_named(where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sightsound.data.store.CHUNK", 2)
+    if where == "file for now":
+        monkeypatch.setattr("sightsound.data.store.MEMORY_BYTES", 1)
+    given = read_table(pd.DataFrame({"image": ["1", "2", "3", "bad", "5"], "label": list("abcde")}))
+    store, rejected = numbers(given, tmp_path / "store" if where == "store" else None)
+    assert [(bad.row, bad.file) for bad in rejected] == [(4, "bad")]
+    assert store.read(store.entry)[:, 0].tolist() == [1, 2, 3, 0, 5]

@@ -73,10 +73,11 @@ def test_a_file_is_read_once_and_again_when_it_changes(tmp_path: Path) -> None:
     assert content(numbers(table, tmp_path / "store")) == list(range(10))
     assert content(numbers(table, tmp_path / "store")) == list(range(10))
     assert len(COUNTED) == 10
-    (tmp_path / "files" / "4.txt").write_text("444")
-    os.utime(tmp_path / "files" / "4.txt", ns=(1, 1))
-    assert content(numbers(table, tmp_path / "store"))[4] == 444
-    assert len(COUNTED) == 11
+    for name, text in (("4.txt", "444"), ("5.txt", "7")):  # of another size; of the same, at another time
+        (tmp_path / "files" / name).write_text(text)
+        os.utime(tmp_path / "files" / name, ns=(1, 1))
+    assert content(numbers(table, tmp_path / "store"))[4:6] == [444, 7]
+    assert len(COUNTED) == 12
 
 
 @pytest.mark.parametrize(("file", "left"), [("rows.bin", 12 * 6 + 5), ("index.bin", RECORD.itemsize * 4 + 3)])

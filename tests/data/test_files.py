@@ -130,6 +130,8 @@ def test_a_short_sound_is_padded_with_silence_at_its_end() -> None:
 
 def test_louder_than_full_scale_is_scaled_down() -> None:
     assert np.abs(waveform_from_array(4 * tone(8000), 8000, 8000, 0.5)).max() == pytest.approx(1.0)
+    quiet = waveform_from_array(tone(8000) / np.abs(tone(8000)).max(), 8000, 8000, 0.5)
+    np.testing.assert_allclose(waveform_from_array(4 * tone(8000), 8000, 8000, 0.5), quiet, atol=1e-4)
 
 
 IMAGE_FAULTS = {

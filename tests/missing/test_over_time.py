@@ -26,3 +26,8 @@ def test_gaussian_says_how_unsure_it_is() -> None:
     audio = filled("gaussian")["audio"]
     assert 0 <= float(audio.uncertainty[2]) <= 1
     assert audio.values[2, 0].tolist() == pytest.approx([1.0, 6.0], abs=2.0)
+
+
+@pytest.mark.parametrize("method", ["linear", "gaussian"])
+def test_after_the_last_time_that_is_known_it_is_as_it_was_then(method: str) -> None:
+    assert filled(method)["audio"].values[3, 0].tolist() == pytest.approx([4.0, 0.0], abs=0.01)

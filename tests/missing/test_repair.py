@@ -52,7 +52,8 @@ def test_a_gap_at_either_end_and_one_that_leaves_little(method: str) -> None:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_dead_pixels_are_filled(method: str, channels: int) -> None:
     rows, columns = np.mgrid[:28, :28]
-    clean = (127 + 100 * np.sin(rows / 5) * np.cos(columns / 4)).astype(np.uint8)[..., None].repeat(channels, 2)
+    wave = np.sin(rows / 5) * np.cos(columns / 4)
+    clean = np.stack([127 + contrast * wave for contrast in (100, -60, 20)[:channels]], 2).astype(np.uint8)
     gaps = np.random.default_rng(0).random((28, 28)) < 0.3
     done = repair_image(np.where(gaps[..., None], 0, clean).astype(np.uint8), gaps, method)
     np.testing.assert_array_equal(done.values[~gaps], clean[~gaps])

@@ -1,12 +1,17 @@
 """Trained anew without each group, and on more and more rows: as typed, and what the splits hold."""
 
+import dataclasses
+from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from sightsound.studies.generalization import mean_of
+import sightsound as ss
+from sightsound.data.table import Table, read_table
+from sightsound.studies.generalization import SIZES, Fold, _fold, learning_curve, leave_one_group_out, mean_of
 from tests.conftest import write_table
 
 SHORT = ("--epochs", 2, "--batch-size", 16)
@@ -110,3 +115,71 @@ def test_the_mean_over_groups_by_hand() -> None:
     mean = mean_of([0.8, 0.9])
     assert mean.value == pytest.approx(0.85)
     assert (mean.low, mean.high) == (pytest.approx(0.85 - 12.706 * 0.05, abs=1e-3), 1.0)
+
+
+@pytest.mark.parametrize("study", [learning_curve, leave_one_group_out])
+def test_the_seed_of_the_classifier_draws_the_rows(
+    study: Callable[..., list[Fold]], begun: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifier, drawn = ss.load(begun[1]), {}
+
+    def noted(name: str, table: Table, *_: object) -> Fold:
+        splits = table.frame.set_index("row")["split"]
+        drawn[number, name] = {split: frozenset(splits.index[splits == split]) for split in ("train", "val", "test")}
+        return Fold(name, 0, 0, {}, {})
+
+    monkeypatch.setattr("sightsound.studies.generalization._fold", noted)
+    for number, seed in enumerate((0, 0, 1)):
+        classifier.config = dataclasses.replace(classifier.config, seed=seed)
+        folds = study(classifier, begun[0], tmp_path / f"{number}", False, lambda line: None)
+    for name in (fold.name for fold in folds):
+        first, again, other = (drawn[number, name] for number in range(3))
+        assert first == again and first["val"] != other["val"]
+        assert (first["test"] != other["test"]) == (study is learning_curve)
+    if study is learning_curve:
+        shares = [drawn[0, f"{share:g}"]["train"] for share in SIZES]
+        assert all(small < large for small, large in pairwise(shares))
+
+
+def test_the_seed_draws_which_training_rows_come_first(
+    begun: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the table has splits of its own, too."""
+    classifier, drawn = ss.load(begun[1]), []
+    frame = pd.read_csv(begun[0]).assign(split=["train", "train", "val"] * 14 + ["test"] * 12)
+    for m in ("image", "audio"):
+        frame[m] = [str(begun[0].parent / name) for name in frame[m]]
+
+    def noted(name: str, table: Table, *_: object) -> Fold:
+        drawn.append(set(table.frame["row"][table.frame["split"] == "train"]))
+        return Fold(name, 0, 0, {}, {})
+
+    monkeypatch.setattr("sightsound.studies.generalization._fold", noted)
+    monkeypatch.setattr("sightsound.studies.generalization.SIZES", (0.2,))
+    for number, seed in enumerate((0, 0, 1)):
+        classifier.config = dataclasses.replace(classifier.config, seed=seed)
+        learning_curve(classifier, frame, tmp_path / f"{number}", False, lambda line: None)
+    assert drawn[0] == drawn[1] != drawn[2] and len(drawn[0]) == len(drawn[2]) == 6  # of 28
+
+
+def test_a_fold_that_cannot_be_written_whole_is_not_there(
+    begun: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifier, table = ss.load(begun[1]), read_table(begun[0])
+    classifier.metrics = {"rows": 3, "subsets": {}}
+    monkeypatch.setattr("sightsound.studies.generalization.train", lambda *_, **__: classifier)
+    monkeypatch.setattr(type(classifier), "evaluate", lambda *_, **__: {"subsets": {}})
+    whole = Path.write_text
+
+    def half(path: Path, content: str) -> int:
+        whole(path, content[: len(content) // 2])
+        raise OSError("the disk is full")
+
+    run = tmp_path / "run"
+    run.mkdir()
+    with monkeypatch.context() as patched, pytest.raises(OSError, match="full"):
+        patched.setattr(Path, "write_text", half)
+        _fold("a", table, classifier.config, run, lambda line: None)
+    assert not (run / "fold.json").exists()
+    fold = _fold("a", table, classifier.config, run, lambda line: None)
+    assert _fold("a", table, classifier.config, run, lambda line: None) == fold

@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from sightsound.answers import Answered, answer_rows
+from sightsound.data.batches import Rows
 from sightsound.missing import IMPUTERS
 from sightsound.studies.corruptions import AUDIO, IMAGE
 from sightsound.studies.curves import curves
-from sightsound.studies.damage import EITHER, TORN, Condition, bursts, torn, with_missing
+from sightsound.studies.damage import EITHER, TORN, Condition, Decoded, bursts, torn, with_missing
 from sightsound.studies.measured import Measured
-from sightsound.studies.robustness import TORN_SHARES, RobustnessOptions, decoded_rows
+from sightsound.studies.robustness import TORN_SHARES, RobustnessOptions, decoded_rows, run_robustness
 
 
 @pytest.fixture(scope="module")
@@ -187,3 +188,26 @@ def test_late_fusion_is_the_mean_of_the_senses(studied: tuple[pd.DataFrame, Path
     assert lost["late"] == pytest.approx((said[("audio",)].argmax(1) == decoded.target).mean())
     half = of(studied[0], "missing", "image", 0.5, "mask")
     assert min(clean["late"], lost["late"]) <= half["late"] <= max(clean["late"], lost["late"])
+
+
+def test_the_seed_draws_the_rows_and_the_damage(
+    trained: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sightsound as ss
+    from sightsound.studies import measured
+
+    found: list[tuple[list[int], float]] = []
+
+    def noted(decoded: Decoded, condition: Condition, rate_hz: int, rng: np.random.Generator) -> Rows:
+        found.append((decoded.numbers.tolist(), float(rng.random())))
+        return decoded.rows
+
+    wanted = [Condition("clean"), Condition("white-noise", "audio", 3)]
+    monkeypatch.setattr("sightsound.studies.robustness.conditions", lambda *_: wanted)
+    monkeypatch.setattr(measured, "corrupted", noted)
+    classifier = ss.load(trained[1] / "bundle")
+    for number, seed in enumerate((0, 0, 1)):
+        options, run = RobustnessOptions(rows=8, seed=seed), tmp_path / f"{number}"
+        run_robustness(classifier, trained[1] / "bundle", trained[0], options, run, False, lambda line: None)
+    first, again, other = found
+    assert first == again and first[0] != other[0] and first[1] != other[1]

@@ -87,3 +87,18 @@ def test_a_trained_bundle_keeps_its_temperatures(tmp_path: Path) -> None:
     loaded = ss.load(tmp_path / "run" / "bundle")
     assert (trained.network.temperature[1:] != 1).all()
     assert torch.equal(trained.network.temperature, loaded.network.temperature)
+
+
+def test_logits_are_divided_by_the_temperature_of_what_a_row_has() -> None:
+    network, batch = network_with("concat").eval(), batch_of(3, missing=True)  # both, image only, audio only
+    before = network(batch).logits
+    network.temperature.copy_(torch.tensor([1.0, 2.0, 3.0, 4.0]))  # of nothing, image, audio, both
+    torch.testing.assert_close(network(batch).logits, before / torch.tensor([[4.0], [2.0], [3.0]]))
+
+
+def test_the_temperature_of_a_subset_is_fitted_on_its_own_answers() -> None:
+    network, rows = network_with("concat").eval(), rows_of(90)
+    told_by_image = network(rows[list(range(90))]).scores["image"].argmax(1)
+    calibrate(network, Rows(rows.stores, told_by_image, rows.rows))
+    _, image, audio, _ = network.temperature.tolist()
+    assert image < 0.5 < 2 < audio  # one is always right, the other knows nothing

@@ -1,0 +1,66 @@
+"""Stages as they are run: the order of the rows, learning rates, and which weights stay."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+from lightning.pytorch import Callback
+
+import sightsound as ss
+from sightsound.config import Config
+from sightsound.fusion.hierarchical import Exchanging
+from sightsound.training.fit import _groups, fit
+from tests.contract.batches import SIZES, network_with
+from tests.training.test_calibrate import rows_of
+
+CONFIG = Config(**SIZES, epochs=1, batch_size=8, precision="32-true", accelerator="cpu", weight_decay=0.125)
+
+
+class Watcher(Callback):
+    """Remembers the classes of the rows in their order, and the weight decay."""
+
+    def __init__(self) -> None:
+        self.order: list[int] = []
+        self.decay: set[float] = set()
+
+    def on_train_batch_start(self, trainer, stage, batch, index) -> None:
+        self.order += batch.target.tolist()
+        self.decay = {group["weight_decay"] for group in trainer.optimizers[0].param_groups}
+
+
+def test_the_seed_orders_the_rows_and_weights_decay_as_configured(tmp_path: Path) -> None:
+    orders = []
+    for number, seed in enumerate((0, 0, 1)):
+        watcher, rows = Watcher(), rows_of(24)
+        run = tmp_path / f"{number}"
+        fit(
+            network_with("concat"), dataclasses.replace(CONFIG, seed=seed), {"train": rows, "val": rows}, run, [watcher]
+        )
+        assert watcher.decay == {0.125}
+        orders.append(watcher.order)
+    assert orders[0] == orders[1] != orders[2]
+
+
+def test_what_encoders_exchange_learns_more_slowly() -> None:
+    config = dataclasses.replace(CONFIG, fusion="mmtm", learning_rate=1.0)
+    network = network_with("mmtm")
+    assert isinstance(network.fusion, Exchanging)
+    rates = {id(p): group["lr"] for group in _groups(network, config, 1.0) for p in group["params"]}
+    for name, parameter in network.named_parameters():
+        exchanged = name.startswith("fusion.") and ".classify." not in name
+        assert rates[id(parameter)] == pytest.approx(0.1 if exchanged else 1.0), name
+
+
+def test_the_weights_of_the_best_epoch_stay(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = iter(torch.tensor([0.9, 0.1, 0.1, 0.1]))
+    monkeypatch.setattr("sightsound.training.module.multiclass_f1_score", lambda *_, **__: next(scores))
+    options = {"modalities": ["image"], "epochs": 4, "patience": 1, "batch_size": 16, "say": lambda line: None}
+    classifier = ss.train(table, out=tmp_path / "run", **options)
+    folder = tmp_path / "run" / "checkpoints" / "joint"
+    best, last = (torch.load(folder / name, weights_only=True) for name in ("best.ckpt", "last.ckpt"))
+    assert (best["epoch"], last["epoch"]) == (0, 1)  # the patience for more is over
+    encoder = classifier.network.encoders["image"].state_dict()
+    for name, value in encoder.items():
+        assert torch.equal(value, best["state_dict"][f"network.encoders.image.{name}"])
+    assert any(not torch.equal(x, last["state_dict"][f"network.encoders.image.{n}"]) for n, x in encoder.items())

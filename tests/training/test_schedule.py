@@ -1,0 +1,27 @@
+"""The stages of each schedule: what each shows and trains, and how fast."""
+
+import pytest
+
+from sightsound.config import Config
+from sightsound.training.schedule import parts
+
+BOTH = ("image", "audio")
+SENSES = [("image", ("image",), ("encoders.image.", "heads.image."), 1.0)]
+SENSES += [("audio", ("audio",), ("encoders.audio.", "heads.audio."), 1.0)]
+FUSION = ("fusion", BOTH, ("fusion.",), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        ({}, [("joint", BOTH, ("",), 1.0)]),
+        ({"modalities": ("audio",), "schedule": "staged"}, [("joint", ("audio",), ("",), 1.0)]),
+        ({"schedule": "staged"}, [*SENSES, FUSION]),
+        ({"schedule": "staged+finetune"}, [*SENSES, FUSION, ("finetune", BOTH, ("",), 0.1)]),
+        ({"balance": "unimodal-teacher"}, [*SENSES, ("joint", BOTH, ("",), 1.0)]),
+        ({"fusion": "search"}, [*SENSES, ("joint", BOTH, ("",), 1.0)]),
+        ({"fusion": "search", "joins": "0-0-relu"}, [("joint", BOTH, ("",), 1.0)]),
+    ],
+)
+def test_stages_by_hand(options: dict[str, object], wanted: list[tuple[object, ...]]) -> None:
+    assert [(part.name, part.shown, part.trains, part.rate) for part in parts(Config(**options))] == wanted
