@@ -17,7 +17,7 @@ from sightsound.losses import FUSED, losses
 from sightsound.missing import Fill
 from sightsound.model import ClassifierNetwork
 from sightsound.training.augment import Augment
-from sightsound.training.balance import Heads
+from sightsound.training.balances import Heads
 from sightsound.types import Batch
 
 F1, SCORE, CHOICE = "val_f1", "val_score", "val_choice"  # shown; how good an epoch is; the highest is kept

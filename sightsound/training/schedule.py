@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from sightsound.config import Config
-from sightsound.training.balance import BALANCES
+from sightsound.training.balances import BALANCES
 
 UNTAUGHT_SHARE = 0.25  # of the epochs, for a fusion alone, on encoders without training or taught by the stand-in
 TAUGHT_SHARE, TAUGHT_RATE = 0.5, 0.3  # of the epochs and of the learning rate, for all after the stand-in

@@ -9,7 +9,7 @@ import torch
 from sightsound.config import Config
 from sightsound.fusion import DECISION, FEATURE, HIERARCHICAL, STRATEGIES
 from sightsound.model import ClassifierNetwork
-from sightsound.training.balance import BALANCES, Apart, GradientBlend, Heads, OgmGe
+from sightsound.training.balances import BALANCES, Apart, GradientBlend, Heads, OgmGe
 from tests.contract.batches import batch_of, network_with
 
 ONE_EACH = [next(iter(family)) for family in (FEATURE, DECISION, HIERARCHICAL)]

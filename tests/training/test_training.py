@@ -16,7 +16,7 @@ import sightsound as ss
 from sightsound.config import Config, from_dict
 from sightsound.errors import ConfigError, RunError, TableError
 from sightsound.training.augment import Augment, hide_some
-from sightsound.training.balance import BALANCES, Apart
+from sightsound.training.balances import BALANCES, Apart
 from sightsound.training.module import Optimization, Stage
 from sightsound.training.schedule import parts
 from tests.conftest import TRAINED, write_table

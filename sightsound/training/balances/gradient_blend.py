@@ -1,0 +1,44 @@
+"""Gradient blending: a loss counts as much as its modality still generalises."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from sightsound.model import ClassifierNetwork
+from sightsound.training.balances.base import Heads
+
+
+class GradientBlend(Heads):
+    """Losses weighted by what their last epoch won on validation rows over what it overfitted, squared.
+
+    Online gradient blending (Wang, Tran & Feiszli, CVPR 2020), with an epoch as its super-epoch.
+    """
+
+    def __init__(self, network: ClassifierNetwork) -> None:
+        super().__init__(network)
+        self.steps: list[dict[str, Tensor]] = []
+        self.before: dict[str, dict[str, float]] | None = None
+
+    def after_losses(self, each: dict[str, Tensor]) -> None:
+        """Remembers them."""
+        self.steps.append(each)
+
+    def after_epoch(self, val: Mapping[str, float]) -> None:
+        """Sets the weights of the next epoch; they sum to the number of losses."""
+        train = {name: float(torch.stack([step[name] for step in self.steps]).mean()) for name in val}
+        gap = {name: val[name] - train[name] for name in val}
+        if self.before is not None:
+            gain = {name: max(self.before["val"][name] - val[name], 1e-4) for name in val}
+            overfit = {name: max(gap[name] - self.before["gap"][name], 1e-2) for name in val}
+            ratio = {name: gain[name] / overfit[name] ** 2 for name in val}
+            total = sum(ratio.values())
+            # half of it is even, so that a loss that stood still for an epoch is not forgotten
+            self.weights = {name: 0.5 + 0.5 * len(ratio) * value / total for name, value in ratio.items()}
+        self.before, self.steps = {"val": dict(val), "gap": gap}, []
+
+    def state(self) -> dict[str, object]:
+        """Weights and the last losses."""
+        return {"weights": self.weights, "before": self.before}
