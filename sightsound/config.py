@@ -206,8 +206,6 @@ class Config:
         if not self.modalities or set(self.modalities) - set(MODALITIES):
             given = ", ".join(map(repr, self.modalities)) or "empty"
             raise ConfigError(f"modalities is {given}; it takes {' or '.join(MODALITIES)}, or both: image,audio.")
-        if self.schedule == "fusion+joint" and self.balance == "apart":
-            raise ConfigError("In fusion+joint the fused answer teaches the encoders: give --balance none or heads.")
         ordered = tuple(m for m in MODALITIES if m in self.modalities)  # YAML and JSON bring a list, in any order
         object.__setattr__(self, "modalities", ordered)
         wrong = out_of_range(self)
