@@ -8,8 +8,10 @@ import torch
 
 from sightsound.config import Config
 from sightsound.fusion import DECISION, FEATURE, HIERARCHICAL, STRATEGIES
+from sightsound.losses import losses
 from sightsound.model import ClassifierNetwork
-from sightsound.training.balances import BALANCES, Apart, GradientBlend, Heads, OgmGe
+from sightsound.training.balances import BALANCES, Apart, FusedOnly, GradientBlend, Heads, OgmGe
+from sightsound.types import Batch, Output
 from tests.contract.batches import batch_of, network_with
 
 ONE_EACH = [next(iter(family)) for family in (FEATURE, DECISION, HIERARCHICAL)]
@@ -81,24 +83,53 @@ def test_apart_no_strategy_touches_what_a_sense_learns(fusion: str) -> None:
         assert any(not torch.equal(together[name], alone[name]) for name in alone)
 
 
-def test_gradient_modulation_slows_the_sense_that_is_ahead() -> None:
+def test_gradient_modulation_compares_the_modalities_on_the_rows_that_have_both() -> None:
+    balance = OgmGe(network_with("concat"))
+    sure = {"image": torch.tensor([0.9, 0.7, 0.2, 0.5]), "audio": torch.tensor([0.2, 0.2, 0.6, 0.1])}  # of class 0
+    scores = {m: torch.stack([p, 1 - p], 1).log() for m, p in sure.items()}
+    present = {"image": torch.tensor([True, True, True, False]), "audio": torch.tensor([True, True, False, True])}
+    output, target = Output(torch.zeros(4, 2), scores, None, {}), torch.zeros(4, dtype=torch.long)
+    balance.loss(output, Batch({}, present, target), target)
+    assert balance.certainty == pytest.approx({"image": 0.9 + 0.7, "audio": 0.2 + 0.2})
+    balance.certainty = {}
+    share = torch.tensor([0.25, 1.0, 1.0, 1.0])  # two rows that are blended: each class counts by its share
+    balance.loss(output, Batch({}, present, target), target, share)
+    balance.loss(output, Batch({}, present, target), 1 - target, 1 - share)
+    assert balance.certainty["image"] == pytest.approx(0.25 * 0.9 + 0.75 * 0.1 + 0.7)
+
+
+def encoder_gradients(network: ClassifierNetwork) -> dict[str, list[torch.Tensor]]:
+    return {m: [p.grad.clone() for p in network.encoders[m].parameters()] for m in network.modalities}
+
+
+def test_gradient_modulation_slows_the_modality_that_is_ahead_and_gives_noise_to_both() -> None:
     network = network_with("concat")
-    plain = {m: [] for m in network.modalities}
-    stepped(Heads(network), network)
-    for m in plain:
-        plain[m] = [p.grad.clone() for p in network.encoders[m].parameters()]
+    stepped(FusedOnly(network), network)
+    plain = encoder_gradients(network)
     balance = OgmGe(network)
     balance.certainty = {"image": 0.9, "audio": 0.3}
     torch.manual_seed(0)
     balance.after_backward(network)
-    assert all(
-        torch.equal(a, p.grad) for a, p in zip(plain["audio"], network.encoders["audio"].parameters(), strict=True)
-    )
-    factor = 1 - math.tanh(OgmGe.ALPHA * 3)
     torch.manual_seed(0)
-    for before, p in zip(plain["image"], network.encoders["image"].parameters(), strict=True):
-        expected = before * factor + torch.randn_like(before) * before.std() if p.dim() > 1 else before
-        torch.testing.assert_close(p.grad, expected)
+    for m, factor in {"image": 1 - math.tanh(0.3 * 3), "audio": 1.0}.items():
+        for before, after in zip(plain[m], encoder_gradients(network)[m], strict=True):
+            noise = torch.randn_like(before) * before.std(correction=0) if before.dim() > 1 else 0
+            torch.testing.assert_close(after, (before * factor if before.dim() > 1 else before) + noise)
+    assert balance.certainty == {}  # the next step has its own
+
+
+@pytest.mark.parametrize("absent", ["image", "audio"])
+def test_without_a_row_that_has_both_no_gradient_is_modulated(absent: str) -> None:
+    network = network_with("concat")
+    batch = network.featurize(batch_of(6))
+    batch = batch._replace(present={**batch.present, absent: torch.zeros(6, dtype=torch.bool)})
+    balance = OgmGe(network)
+    sum(losses(network.fuse(batch), batch.present, batch.target).values()).backward()
+    plain = encoder_gradients(network)
+    balance.loss(network.fuse(batch), batch, batch.target)
+    balance.after_backward(network)
+    for m in plain:
+        assert all(torch.equal(a, b) for a, b in zip(plain[m], encoder_gradients(network)[m], strict=True))
 
 
 def test_gradient_blending_trusts_what_generalises() -> None:
