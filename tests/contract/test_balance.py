@@ -139,7 +139,9 @@ def test_gradient_blending_trusts_what_generalises() -> None:
         "val": {"fused": 1.0, "image": 1.0, "audio": 1.0},
         "gap": dict.fromkeys(("fused", "image", "audio"), 0.0),
     }
-    balance.steps = [{name: torch.tensor(0.4) for name in ("fused", "image", "audio")}]
+    for rows, loss in ((3, 0.2), (1, 1.0)):  # 0.4 over all rows
+        each = {name: torch.tensor(loss) for name in ("fused", "image", "audio")}
+        balance.after_losses(each, dict.fromkeys(each, torch.ones(rows, dtype=torch.bool)), 1.0)
     balance.after_epoch({"fused": 0.5, "image": 0.5, "audio": 0.9})  # the sound overfits
     gain, overfit = {"fused": 0.5, "image": 0.5, "audio": 0.1}, {"fused": 0.1, "image": 0.1, "audio": 0.5}
     ratio = {name: gain[name] / overfit[name] ** 2 for name in gain}

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from sightsound.losses import FUSED, losses
+from sightsound.losses import FUSED, judged_rows, losses
 from sightsound.model import ClassifierNetwork
 from sightsound.types import Batch, Output
 
@@ -34,11 +34,11 @@ class Heads:
     def loss(self, output: Output, batch: Batch, target: Tensor, weight: Tensor | float = 1.0) -> Tensor:
         """A scalar to minimise; `batch` holds features, `weight` (B,) is of each row."""
         each = losses(output, batch.present, target, weight)
-        self.after_losses({name: loss.detach() for name, loss in each.items()})
+        self.after_losses(each, judged_rows(output, batch.present), weight)
         return torch.stack([self.weights[name] * loss for name, loss in each.items()]).sum()
 
-    def after_losses(self, each: dict[str, Tensor]) -> None:
-        """The losses of some rows by name, scalars, not weighted."""
+    def after_losses(self, each: dict[str, Tensor], rows: dict[str, Tensor], weight: Tensor | float) -> None:
+        """The losses of a batch by name, scalars, as `RowMeans.add` takes them."""
 
     def after_backward(self, network: ClassifierNetwork) -> None:
         """Gradients are there."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 
+from sightsound.losses import RowMeans
 from sightsound.model import ClassifierNetwork
 from sightsound.training.balances.base import Heads
 
@@ -19,16 +19,16 @@ class GradientBlend(Heads):
 
     def __init__(self, network: ClassifierNetwork) -> None:
         super().__init__(network)
-        self.steps: list[dict[str, Tensor]] = []
+        self.train = RowMeans()
         self.before: dict[str, dict[str, float]] | None = None
 
-    def after_losses(self, each: dict[str, Tensor]) -> None:
+    def after_losses(self, each: dict[str, Tensor], rows: dict[str, Tensor], weight: Tensor | float) -> None:
         """Remembers them."""
-        self.steps.append(each)
+        self.train.add(each, rows, weight)
 
     def after_epoch(self, val: Mapping[str, float]) -> None:
         """Sets the weights of the next epoch; they sum to the number of losses."""
-        train = {name: float(torch.stack([step[name] for step in self.steps]).mean()) for name in val}
+        train = self.train.means()
         gap = {name: val[name] - train[name] for name in val}
         if self.before is not None:
             gain = {name: max(self.before["val"][name] - val[name], 1e-4) for name in val}
@@ -37,7 +37,7 @@ class GradientBlend(Heads):
             total = sum(ratio.values())
             # half of it is even, so that a loss that stood still for an epoch is not forgotten
             self.weights = {name: 0.5 + 0.5 * len(ratio) * value / total for name, value in ratio.items()}
-        self.before, self.steps = {"val": dict(val), "gap": gap}, []
+        self.before, self.train = {"val": dict(val), "gap": gap}, RowMeans()
 
     def state(self) -> dict[str, object]:
         """Weights and the last losses."""
