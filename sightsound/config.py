@@ -180,9 +180,11 @@ class Config:
     schedule: Literal["joint", "staged", "staged+finetune", "fusion+joint"] = "joint"
     """joint: all at once; staged: each sense first, then the fusion on the frozen encoders; +finetune: then all;
     fusion+joint: the encoders are taught together by another fusion first, for classes that only both senses tell."""
-    balance: Literal["apart", "heads", "none", "ogm-ge", "gradient-blend", "unimodal-teacher"] = "apart"
+    balance: Literal[
+        "apart", "heads", "none", "ogm-ge", "gradient-blend", "unimodal-teacher", "mmpareto", "agm", "mla"
+    ] = "apart"
     """What keeps one sense from starving the other. apart: each encoder learns from its own head alone; heads: from the
-    fused answer too; the others: so with a method more; none: from the fused answer alone."""
+    fused answer too; none: from the fused answer alone; the others are methods of the literature (docs/fusion.md)."""
     epochs: int | None = None
     """Most epochs (of each stage); default: 1,000 steps' worth, at least 10 and at most 100."""
     patience: int = 10

@@ -69,6 +69,12 @@ def check_balance(config: Config) -> None:
     if len(config.modalities) == 1 or not learning:
         return
     balance = BALANCES[config.balance]
+    if config.schedule != "joint" and balance.shares_head:
+        raise ConfigError(
+            f"--balance {config.balance} has one head for all modalities and trains them by turns from the first step "
+            f"on, and --schedule {config.schedule} trains their heads apart before, or all by the fused answer. Type "
+            "--schedule joint, or --balance heads."
+        )
     if config.schedule == "fusion+joint" and not balance.fusion_teaches:
         raise ConfigError(
             f"--balance {config.balance} keeps the fused answer's loss out of the encoders. In fusion+joint the fused "

@@ -27,6 +27,7 @@ class Heads:
     needs_single_senses = False  # whether each sense is trained alone before
     heads_teach = True  # whether the losses of the heads reach the encoders
     fusion_teaches = True  # whether the loss of the fused answer does
+    shares_head = False  # whether all modalities have one head, from the first step on
 
     def __init__(self, network: ClassifierNetwork) -> None:
         self.weights = dict.fromkeys((FUSED, *network.modalities), 1.0)
