@@ -15,6 +15,10 @@ class GradientBlend(Heads):
     """Losses weighted by what their last epoch won on validation rows over what it overfitted, squared.
 
     Online gradient blending (Wang, Tran & Feiszli, CVPR 2020), with an epoch as its super-epoch.
+
+    Deviations from the paper: gain and overfitting are those of the joint training's own losses, where the paper
+    trains a copy of each modality's network, and of the fused one, for every super-epoch. Gains are at least 1e-4 and
+    overfitting at least 0.01, half of the weights is even, and they sum to the number of losses and not to 1.
     """
 
     def __init__(self, network: ClassifierNetwork) -> None:

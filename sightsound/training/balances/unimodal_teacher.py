@@ -20,6 +20,9 @@ class UnimodalTeacher(Heads):
     """Each encoder is kept close to one that was trained alone (UMT, Du et al., ICML 2023).
 
     The mean squared distance of the embeddings is added to the loss.
+
+    Deviations from the paper: the heads' losses are kept beside the fused one; the distance counts once, where the
+    paper tunes its weight; and it is that of embeddings without the strategy's exchange.
     """
 
     needs_single_senses = True
