@@ -28,7 +28,8 @@ class Mla(Apart):
     h' P h, makes ALPHA smaller in the course of an epoch, and divides P by its norm after each step. The fusion by
     entropy at test time is left out: which strategy answers is what `--fusion` says, and it is trained on the fused
     answer at the same time, without reaching the encoders; `confidence` is nearest to the paper's. The optimizer is
-    AdamW and not SGD with momentum.
+    AdamW and not SGD with momentum: it scales each number of the projected gradient by itself, so that a step is not
+    quite orthogonal to what it is to spare.
     """
 
     shares_head = True

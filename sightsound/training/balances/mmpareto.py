@@ -22,10 +22,10 @@ class MMPareto(Heads):
     same way (their dot product is not negative) their sum is taken; where they conflict, twice the shortest vector
     between them, made as long as their sum if it is shorter. Either is multiplied by `GAMMA`.
 
-    Deviations from the paper: the optimizer is AdamW and not SGD with momentum, and divides most of a factor that
-    stays the same, such as `GAMMA`, out again. The length is taken over the whole encoder; the authors' code
-    takes it of each weight tensor. Where the strategy passes no gradient on (decision fusion) there is no conflict,
-    and what is left is the head's own gradient.
+    Deviations from the paper: the optimizer is AdamW and not SGD with momentum; it scales each number of a gradient by
+    itself, which turns the direction somewhat, and divides a factor that stays the same, such as `GAMMA`, out again.
+    The length is taken over the whole encoder; the authors' code takes it of each weight tensor. Where the strategy
+    passes no gradient on (decision fusion) there is no conflict, and what is left is the head's own gradient.
     """
 
     def __init__(self, network: ClassifierNetwork) -> None:
