@@ -25,8 +25,8 @@ class Agm(FusedOnly):
     the other, and not the fused network's with zeros for the other. The factor is applied to the encoder's gradient
     and not to that of its part of the logits; for strategies that add up what they make of each embedding this is the
     same but for the strategy's own weights, which are not modulated. s is taken over the rows that have both
-    modalities; a batch without any is left as it is. As in the authors' code t - r is at most 10, but gradients are
-    not clipped. ALPHA is tuned for each data set there, and fixed here.
+    modalities; a batch without any is left as it is. t - r is at most 10. The authors' code also clips the gradients,
+    which is left out. ALPHA is tuned for each data set there, and fixed here.
     """
 
     ALPHA = 0.3
