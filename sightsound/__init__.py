@@ -20,6 +20,7 @@ TIERS = {
     "checks": 0,
     "progress": 0,
     "text": 0,
+    "clusters": 0,
     "config": 1,
     "registry": 1,
     "missing": 1,

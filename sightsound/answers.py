@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sightsound.clusters import Clusters
 from sightsound.data.batches import Rows, loader
 from sightsound.metrics import abstaining, measure
 from sightsound.missing import Fill, OverTime
@@ -179,7 +180,7 @@ def joined(parts: list[Answered]) -> Answered:
 
 
 def measure_answers(
-    answered: Answered, target: NDArray[Any], labels: list[str], abstain_below: float = 0.0
+    answered: Answered, target: NDArray[Any], labels: list[str], clusters: Clusters, abstain_below: float = 0.0
 ) -> dict[str, Any]:
     """Metrics of each subset of the modalities, over the rows that have all of the subset.
 
@@ -189,19 +190,20 @@ def measure_answers(
         answered: n rows.
         target: (n,) class indices.
         labels: class names.
+        clusters: which rows belong together.
         abstain_below: with it, "abstaining" says for each subset what is left when less sure answers are withheld.
 
     Returns:
-        {"rows": n, "subsets": {name: numbers}}.
+        {"rows": n, "clusters": {"by": ..., "count": ...}, "subsets": {name: numbers}}.
     """
     result: dict[str, Any] = {}
     for subset, probabilities in answered.probabilities.items():
         complete = np.logical_and.reduce([answered.has[m] for m in subset])
         if complete.any():
-            numbers = measure(probabilities[complete], target[complete], labels)
+            numbers = measure(probabilities[complete], target[complete], labels, clusters.at(complete))
             if abstain_below:
                 numbers["abstaining"] = abstaining(probabilities[complete], target[complete], abstain_below)
             result["+".join(subset)] = numbers
         if len(subset) == len(answered.has) and not complete.all():
-            result["as given"] = measure(probabilities, target, labels)
-    return {"rows": len(target), "subsets": result}
+            result["as given"] = measure(probabilities, target, labels, clusters)
+    return {"rows": len(target), "clusters": clusters.described(), "subsets": result}

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from sightsound.config import Config, check_names, from_dict
-from sightsound.data.named import table_for
+from sightsound.data.named import seeded, table_for
 from sightsound.data.sources import SourceOptions
 from sightsound.data.table import read_table
 from sightsound.pipeline import Classifier, Columns, Missing, load
@@ -148,7 +148,7 @@ def robustness(
     run = Path(out) if out else new_folder(table)
     options = robustness or RobustnessOptions()
     classifier = load(bundle, trust=trust)
-    known = table_for(table, seeded(source, classifier))
+    known = table_for(table, seeded(source, classifier.config.seed))
     done = run_robustness(classifier, Path(bundle), known, options, run, resume, say, skip_bad_files)
     say(f"Report: {write_robustness(done, run)}")
     return done
@@ -192,15 +192,10 @@ def generalization(
     run = Path(out) if out else new_folder(table)
     study = leave_one_group_out if by_group else learning_curve
     classifier = load(bundle, trust=trust).under(missing)
-    known = table_for(table, seeded(source, classifier))
+    known = table_for(table, seeded(source, classifier.config.seed))
     folds = study(classifier, known, run, resume, say, columns, skip_bad_files)
     say(f"Report: {write_generalization(folds, by_group, run)}")
     return folds
-
-
-def seeded(source: SourceOptions | None, classifier: Classifier) -> SourceOptions:
-    """How a data set by name is made, as it was made for the classifier's training."""
-    return dataclasses.replace(source or SourceOptions(), seed=classifier.config.seed)
 
 
 def _filled(config: Config | None, options: dict[str, Any]) -> Config:

@@ -92,7 +92,7 @@ def restored(bundle: Bundle, trust: bool) -> tuple[ClassifierNetwork, dict[str, 
     with torch.random.fork_rng(devices=[]):  # fresh weights, which the saved ones then replace
         imputers = {policy: new_imputers(network, policy, trust) for policy in bundle.imputers}
     try:
-        network.load_state_dict(bundle.weights)
+        network.load_state_dict({"guard": network.guard, **bundle.weights})  # older ones have no guard
         for policy, weights in bundle.imputers.items():
             imputers[policy].load_state_dict(weights)
     except RuntimeError as error:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from sightsound.bundle_files import CLASSIFIER, CONFIG, Saved, reading, write_files
+from sightsound.clusters import resampled_over
 from sightsound.config import Config, from_dict
 from sightsound.data.cells import writable
 from sightsound.errors import ConfigError
@@ -63,7 +64,13 @@ def _check(labels: Any, metrics: Any) -> None:
         raise ConfigError(f"{METRICS} holds no numbers by name")
     if not metrics:
         return
-    subsets = metrics.get("subsets")
+    guard = metrics.get("guard", {})
+    of_shares = isinstance(guard, dict) and all(isinstance(shares, dict) for shares in guard.values())
+    if not of_shares or not all(_number(share) for shares in guard.values() for share in shares.values()):
+        raise ConfigError(f"{METRICS} does not say what the guard mixes")
+    subsets, clusters = metrics.get("subsets"), metrics.get("clusters", {"by": "row", "count": 0})
+    if not isinstance(clusters, dict) or not _number(clusters.get("count")) or not isinstance(clusters.get("by"), str):
+        raise ConfigError(f"{METRICS} does not say what its intervals were resampled over")
     if not _number(metrics.get("rows")) or not isinstance(metrics.get("split"), str) or not isinstance(subsets, dict):
         raise ConfigError(f"{METRICS} does not say rows, split and the numbers of each subset")
     for name, numbers in subsets.items():
@@ -72,6 +79,18 @@ def _check(labels: Any, metrics: Any) -> None:
         named = all(_number(known.get(what)) for what in ("rows", *SHOWN))
         if not named or not isinstance(interval, list) or len(interval) != 2 or not all(map(_number, interval)):
             raise ConfigError(f"{METRICS} does not say {', '.join(SHOWN)} and an interval for {name!r:.100}")
+
+
+def guarded(guard: dict[str, dict[str, float]] | None) -> list[str]:
+    """Sentences about the guard of a classifier: for each subset it acts on, what its answers are mixed of."""
+    found = []
+    for subset, shares in (guard or {}).items():
+        parts = ", ".join(f"{share:.2f} {'of the fusion' if m == 'fused' else m}" for m, share in shares.items())
+        found.append(
+            f"Guard: on validation rows the fused answer to {subset.replace('+', ' and ')} was worse than a mixture "
+            f"of it and each sense alone, so that this mixture is what is answered: {parts}."
+        )
+    return found
 
 
 def _is_name(label: Any) -> bool:
@@ -103,7 +122,8 @@ def model_card(bundle: Bundle) -> str:
     ]
     if metrics:
         lines += [
-            f"Measured on {metrics['rows']} rows of the split `{metrics['split']}`, with 95 % bootstrap intervals:",
+            f"Measured on {metrics['rows']} rows of the split `{metrics['split']}`, with 95 % bootstrap intervals over "
+            f"{resampled_over(metrics.get('clusters'))}:",
             "",
             "| senses | rows | accuracy | macro F1 | calibration error |",
             "|---|---|---|---|---|",
@@ -115,6 +135,7 @@ def model_card(bundle: Bundle) -> str:
                 f"| {numbers['macro_f1']:.4f} | {numbers['calibration_error']:.4f} |"
             )
         lines.append("")
+    lines += [f"{text}\n" for text in guarded(metrics.get("guard"))]
     lines += [
         "Limits: it answers with one of its classes whatever it is given. The numbers hold for data like those it was",
         "tested on; rows that share a speaker, a place or a recording with training rows make them too good.",

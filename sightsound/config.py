@@ -185,6 +185,8 @@ class Config:
     ] = "apart"
     """What keeps one sense from starving the other. apart: each encoder learns from its own head alone; heads: from the
     fused answer too; none: from the fused answer alone; the others are methods of the literature (docs/fusion.md)."""
+    guard: Literal["on", "off"] = "on"
+    """on: where a sense alone does better than the fused answer on validation rows, it is mixed in; off: never."""
     epochs: int | None = None
     """Most epochs (of each stage); default: 1,000 steps' worth, at least 10 and at most 100."""
     patience: int = 10

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from sightsound.missing.filled import completed_presence
 from sightsound.types import Output
 
 FUSED = "fused"
@@ -14,8 +15,10 @@ def losses(
 ) -> dict[str, Tensor]:
     """Mean cross-entropies: of the fused logits where there is something to fuse, of each head where it is present.
 
+    What was imputed is fused too; a head learns from what was there.
+
     Args:
-        output: logits and scores (B, C).
+        output: logits and scores (B, C), and what was imputed.
         present: per modality (B,) bool.
         target: (B,) class indices.
         weight: (B,) of each row.
@@ -29,7 +32,7 @@ def losses(
 
 def judged_rows(output: Output, present: dict[str, Tensor]) -> dict[str, Tensor]:
     """By the name of each loss: (B,) bool, the rows that it is the mean over."""
-    several = torch.stack(list(present.values())).sum(0) > 1
+    several = torch.stack(list(completed_presence(output.filled, present).values())).sum(0) > 1
     return {FUSED: several, **{m: present[m] for m in output.scores}}
 
 

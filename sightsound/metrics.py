@@ -1,22 +1,31 @@
-"""Numbers about predicted probabilities (n, C) and true classes (n,), each with a 95 % bootstrap interval."""
+"""Numbers about predicted probabilities (n, C) and true classes (n,), with 95 % cluster bootstrap intervals."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sightsound.clusters import Clusters
+
 RESAMPLES = 1000
 CALIBRATION_BINS = 15
 
 
-def measure(probabilities: NDArray[Any], target: NDArray[Any], labels: list[str], seed: int = 0) -> dict[str, Any]:
+def measure(
+    probabilities: NDArray[Any],
+    target: NDArray[Any],
+    labels: list[str],
+    clusters: Clusters | None = None,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> dict[str, Any]:
     """All numbers of one subset of modalities, in the shape of `metrics.json`.
 
     Macro means go over the classes that occur among the true or the predicted ones, as in scikit-learn. The
-    calibration error is the expected one over 15 bins of equal width (Guo et al., 2017). "reliability" has for each
+    calibration error is the expected one over 15 bins of equal width (Guo et al., 2017); it has no interval, since it
+    is biased upwards by sampling and a bootstrap adds that bias once more. "reliability" has for each
     bin [mean confidence, share that is right, rows]; "coverage" for each tenth of the rows, the surest first,
     [share of the rows, accuracy over them, least confidence among them] (El-Yaniv & Wiener, 2010).
 
@@ -24,20 +33,17 @@ def measure(probabilities: NDArray[Any], target: NDArray[Any], labels: list[str]
         probabilities: (n, C), n at least 1.
         target: (n,) class indices.
         labels: C names.
-        seed: of the bootstrap over rows.
+        clusters: which rows belong together; None: each stands alone.
+        seed: of the bootstrap over clusters.
+        resamples: of the bootstrap.
     """
     pairs = target * len(labels) + probabilities.argmax(axis=1)
-    bins, gaps = _confidence(probabilities, target)
-
-    def numbers(rows: NDArray[Any]) -> dict[str, float]:
-        return {**macro_means(pairs[rows], len(labels)), "calibration_error": _off(bins[rows], gaps[rows])}
-
-    everything = np.arange(len(target))
     result: dict[str, Any] = {"rows": len(target)}
-    intervals = _bootstrap(numbers, len(target), seed)
-    for name, value in numbers(everything).items():
+    intervals = _bootstrap(pairs, len(labels), clusters or Clusters.of_rows(len(target)), seed, resamples)
+    for name, value in macro_means(pairs, len(labels)).items():
         result[name] = value
         result[f"{name}_ci"] = intervals[name]
+    result["calibration_error"] = calibration_error(probabilities, target)
     confusion = _confusion(pairs, len(labels))
     named = zip(labels, *_per_class(confusion), confusion.sum(axis=1).tolist(), strict=True)
     result["per_class"] = {
@@ -65,7 +71,8 @@ def at_chance(right: int, counts: NDArray[Any]) -> bool:
 
 def calibration_error(probabilities: NDArray[Any], target: NDArray[Any]) -> float:
     """The expected calibration error of probabilities (n, C) about classes (n,)."""
-    return _off(*_confidence(probabilities, target))
+    bins, gaps = _confidence(probabilities, target)
+    return float(np.abs(np.bincount(bins, weights=gaps, minlength=CALIBRATION_BINS)).sum() / len(bins))
 
 
 def _confidence(probabilities: NDArray[Any], target: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -102,13 +109,9 @@ def _coverage(probabilities: NDArray[Any], target: NDArray[Any]) -> list[tuple[f
     return [(float(n / len(target)), float(right[:n].mean()), float(confidence[order[n - 1]])) for n in counts]
 
 
-def _off(bins: NDArray[Any], gaps: NDArray[Any]) -> float:
-    return float(np.abs(np.bincount(bins, weights=gaps, minlength=CALIBRATION_BINS)).sum() / len(bins))
-
-
-def _confusion(pairs: NDArray[Any], classes: int) -> NDArray[Any]:
-    """(C, C) counts, true by row and predicted by column, of true * C + predicted."""
-    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+def _confusion(pairs: NDArray[Any], classes: int, times: NDArray[Any] | None = None) -> NDArray[Any]:
+    """(C, C) counts, true by row and predicted by column, of true * C + predicted (n,), each so many times (n,)."""
+    return np.bincount(pairs, times, minlength=classes**2).reshape(classes, classes)
 
 
 def _per_class(confusion: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
@@ -117,9 +120,9 @@ def _per_class(confusion: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDA
     return right / np.maximum(predicted, 1), right / np.maximum(true, 1), 2 * right / np.maximum(true + predicted, 1)
 
 
-def macro_means(pairs: NDArray[Any], classes: int) -> dict[str, float]:
-    """Accuracy and macro means of rows given as true * C + predicted (n,)."""
-    confusion = _confusion(pairs, classes)
+def macro_means(pairs: NDArray[Any], classes: int, times: NDArray[Any] | None = None) -> dict[str, float]:
+    """Accuracy and macro means of rows given as true * C + predicted (n,), each counted so many times (n,)."""
+    confusion = _confusion(pairs, classes, times)
     occurs = (confusion.sum(axis=0) + confusion.sum(axis=1)) > 0
     precision, recall, f1 = (values[occurs].mean() for values in _per_class(confusion))
     return {
@@ -131,11 +134,16 @@ def macro_means(pairs: NDArray[Any], classes: int) -> dict[str, float]:
 
 
 def _bootstrap(
-    numbers: Callable[[NDArray[Any]], dict[str, float]], rows: int, seed: int
+    pairs: NDArray[Any], classes: int, clusters: Clusters, seed: int, resamples: int
 ) -> dict[str, tuple[float, float]]:
-    """Percentile intervals of each number over resampled rows (Efron & Tibshirani, 1993)."""
+    """Percentile intervals of `macro_means` over resampled clusters (Efron & Tibshirani, 1993).
+
+    One cluster says nothing of others: the whole range.
+    """
+    if clusters.number < 2:
+        return dict.fromkeys(macro_means(pairs, classes), (0.0, 1.0))
     rng = np.random.default_rng(seed)
-    draws = [numbers(rng.integers(0, rows, rows)) for _ in range(RESAMPLES)]
+    draws = [macro_means(pairs, classes, clusters.draw(rng)) for _ in range(resamples)]
     return {
         name: (float(low), float(high))
         for name in draws[0]

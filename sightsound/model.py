@@ -75,6 +75,10 @@ class ClassifierNetwork(nn.Module):
         # what logits are divided by, for each subset of the modalities (bit i: the i-th is there); 1 until calibrated
         self.temperature: Tensor
         self.register_buffer("temperature", torch.ones(2 ** len(self.modalities)))
+        # for each subset, the shares of the fused answer and of each modality's own in what is answered (the guard);
+        # the fused one alone until it is fitted; (2 ** M, 1 + M)
+        self.guard: Tensor
+        self.register_buffer("guard", torch.eye(1, 1 + len(self.modalities)).repeat(2 ** len(self.modalities), 1))
         # percentiles of each head's energy over validation rows, by which `strangeness` judges; (M, 101)
         self.energies: Tensor
         self.register_buffer("energies", torch.zeros(len(self.modalities), 101))
@@ -157,7 +161,7 @@ class ClassifierNetwork(nn.Module):
         joined = own
         if encoded.joined is not encoded.own:
             joined = {m: _keep(present[m], encoded.joined[m]) for m in self.modalities}
-        logits, scores, weights = self._answer(own, joined, present, encoded.shared)
+        logits, weights, scores = self._answer(own, joined, present, encoded.shared)
         if fill is None or len(self.modalities) == 1:
             return Output(logits, scores, weights, own)
         filled = fill({m: z.detach() for m, z in own.items()}, present)
@@ -167,22 +171,36 @@ class ClassifierNetwork(nn.Module):
             for k in range(max(f.values.shape[1] for f in filled.values()))
         ]
         fused = weighed(logits, [guess for guess, _, _ in guesses], filled)
-        return Output(fused, scores, guesses[0][2], own, filled)
+        return Output(fused, scores, guesses[0][1], own, filled)
 
     def _answer(
         self, own: dict[str, Tensor], joined: dict[str, Tensor], present: dict[str, Tensor], shared: Tensor | None
-    ) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor] | None]:
-        """Embeddings (B, D), zeros where absent -> fused logits (B, C), each head's (B, C), weights (B,) or None."""
+    ) -> tuple[Tensor, dict[str, Tensor] | None, dict[str, Tensor]]:
+        """Embeddings (B, D), zeros where absent -> fused logits (B, C), weights (B,) or None, each head's (B, C)."""
         # heads and strategies are small: half precision would cost accuracy here and win no time
         with torch.autocast(own[self.modalities[0]].device.type, enabled=False):
             read = own if self.heads_teach else {m: z.detach() for m, z in own.items()}
             scores = {m: _keep(present[m], self.heads[m](read[m])) for m in self.modalities}
-            logits, weights = self.fusion.combine(joined, self._to_fuse(scores), present, shared)
-        single = torch.stack([scores[m] for m in self.modalities]).sum(0)
+            calibrated = {m: scores[m] / self.temperature[1 << i] for i, m in enumerate(self.modalities)}
+            logits, weights = self.fusion.combine(joined, self._to_fuse(calibrated), present, shared)
+        single = torch.stack([calibrated[m] for m in self.modalities]).sum(0)
         alone = torch.stack([present[m] for m in self.modalities]).sum(0) == 1
         subset = torch.stack([present[m].long() << i for i, m in enumerate(self.modalities)]).sum(0)
-        logits = torch.where(alone[:, None], single, logits) / self.temperature[subset][:, None]
-        return logits, scores, weights
+        logits = torch.where(alone[:, None], single, logits / self.temperature[subset][:, None])
+        return *self._guarded(subset, logits, calibrated, weights), scores
+
+    def _guarded(
+        self, subset: Tensor, logits: Tensor, calibrated: dict[str, Tensor], weights: dict[str, Tensor] | None
+    ) -> tuple[Tensor, dict[str, Tensor] | None]:
+        """Mixes the modalities' own probabilities into the fused ones as the guard says; logits (B, C) and weights."""
+        if self.training:
+            return logits, weights
+        shares = self.guard[subset]
+        every = torch.stack([logits, *(calibrated[m] for m in self.modalities)], dim=1).softmax(2)  # (B, 1 + M, C)
+        mixed = (shares[:, :, None] * every).sum(1).clamp_min(torch.finfo(every.dtype).tiny).log()
+        if weights is not None:
+            weights = {m: shares[:, 0] * weights[m] + shares[:, 1 + i] for i, m in enumerate(self.modalities)}
+        return torch.where(shares[:, :1] < 1, mixed, logits), weights
 
     def _both(
         self, modules: dict[str, nn.Module], own: dict[str, Tensor], joined: dict[str, Tensor]
@@ -203,6 +221,16 @@ class ClassifierNetwork(nn.Module):
         """Energies (B,) of a head -> the share (B,) of validation rows whose energy is lower."""
         percentiles = self.energies[self.modalities.index(modality)]
         return torch.searchsorted(percentiles, energy.contiguous()).clamp_max(100) / 100
+
+    def guard_shares(self) -> dict[str, dict[str, float]]:
+        """By subset of several modalities, such as "image+audio": what its answers are mixed of, where it is mixed."""
+        found = {}
+        for number, shares in enumerate(self.guard.tolist()):
+            if shares[0] < 1:
+                names = [m for i, m in enumerate(self.modalities) if number >> i & 1]
+                of_each = dict(zip(["fused", *self.modalities], shares, strict=True))
+                found["+".join(names)] = {name: round(of_each[name], 4) for name in ("fused", *names)}
+        return found
 
     def subset_number(self, subset: tuple[str, ...]) -> int:
         """Where `temperature` has the modalities of a subset."""

@@ -29,6 +29,7 @@ from sightsound.config import (
     filling_policies,
     missing_config,
 )
+from sightsound.data.clusters import clusters_of
 from sightsound.data.files import name_of
 from sightsound.data.table import Rejected, Table, dropped_rows
 from sightsound.errors import ConfigError, NothingLeftError, TableError
@@ -256,11 +257,10 @@ class Classifier:
         if not parts:
             raise TableError(f"{rows.name}: no row has all senses, and the policy is drop. Give another: --missing")
         answered = joined(parts)
-        number = {label: i for i, label in enumerate(self.labels)}
-        labels = rows.frame.set_index("row")["label"].loc[answered.row.tolist()]
-        target = np.array([number[label] for label in labels])
+        target = pd.Index(self.labels).get_indexer(rows.frame.set_index("row")["label"].loc[answered.row.tolist()])
         dropped = {"left_out": len(left_out)} if left_out else {}
-        return {"split": split, **dropped, **measure_answers(answered, target, self.labels, abstain_below)}
+        clusters = clusters_of(rows, self.config.modalities, answered.row)
+        return {"split": split, **dropped, **measure_answers(answered, target, self.labels, clusters, abstain_below)}
 
     def labelled_rows(
         self, table: str | Path | pd.DataFrame, columns: Columns = None

@@ -228,6 +228,8 @@ def text_table(rows: Sequence[Sequence[Any]]) -> str:
 
 def metrics_table(metrics: dict[str, Any]) -> str:
     """The numbers of each subset of the senses."""
+    from sightsound.clusters import resampled_over
+
     head = ["senses", "rows", "accuracy", "95 % interval", "macro F1", "macro recall", "calibration error"]
     rows = [
         [
@@ -241,4 +243,5 @@ def metrics_table(metrics: dict[str, Any]) -> str:
         ]
         for name, numbers in metrics["subsets"].items()
     ]
-    return text_table([head, *rows])
+    over = resampled_over(metrics.get("clusters"))
+    return text_table([head, *rows]) + ("" if over == "the rows" else f"\nIntervals: bootstrap over {over}.")

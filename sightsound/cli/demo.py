@@ -5,6 +5,7 @@ from pathlib import Path
 
 from sightsound.cli.common import Parser, metrics_table
 
+EPOCHS = 14  # as good as the 30 of the default on these data, in half the time
 EXAMPLE = """Writes real handwritten digits and spoken digits (both in noise) as files with a table, trains on them, and
 shows what the image alone, the sound alone and both together reach.
 
@@ -25,6 +26,8 @@ def run(arguments: Sequence[str]) -> None:
     out = Path(given.out)
     print(f"Writing the data to {out / 'data'}")
     table = digits.write(out / "data")
-    classifier = train(table, out=out / "run", resume=(out / "run" / "request.json").exists(), seed=given.seed)
+    classifier = train(
+        table, out=out / "run", resume=(out / "run" / "request.json").exists(), seed=given.seed, epochs=EPOCHS
+    )
     print(f"\n{metrics_table(classifier.metrics)}\n")
     print(f"Now try:\n  sightsound predict {out / 'run' / 'bundle'} --image {out / 'data' / 'images' / '0007.png'}")

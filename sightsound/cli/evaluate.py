@@ -92,14 +92,13 @@ def train_anew(given: Namespace) -> None:
 
 def measure(given: Namespace) -> None:
     """The numbers of the classifier as it is."""
-    from sightsound.api import seeded
-    from sightsound.data.named import table_for
+    from sightsound.data.named import seeded, table_for
     from sightsound.errors import RunError
     from sightsound.pipeline import load
 
     out = output_path(given.out, [given.bundle, given.table], [".json"]) if given.out else None  # before the work
     classifier, skip = load(given.bundle, trust=given.trust).under(missing_of(given)), given.on_bad_file == "skip"
-    table = table_for(given.table, seeded(source_of(given), classifier))
+    table = table_for(given.table, seeded(source_of(given), classifier.config.seed))
     metrics = classifier.evaluate(table, columns_of(given), skip, given.abstain_below)
     print(metrics_table(metrics))
     if "left_out" in metrics:

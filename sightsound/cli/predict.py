@@ -121,14 +121,13 @@ def one(classifier: Classifier, given: Namespace, form: str, out: Path | None) -
 
 def table(classifier: Classifier, given: Namespace, form: str, out: Path | None) -> None:
     """Every row of a table; says at the end which have no answer."""
-    from sightsound.api import seeded
     from sightsound.bundle_files import SUMS
-    from sightsound.data.named import table_for
+    from sightsound.data.named import seeded, table_for
     from sightsound.inference import summary
     from sightsound.prediction_file import predict_to_file, written
     from sightsound.progress import notice
 
-    source = table_for(given.table, seeded(source_of(given), classifier))
+    source = table_for(given.table, seeded(source_of(given), classifier.config.seed))
     rows = classifier.rows_to_predict(source, columns_of(given))
     if out and out.exists():
         output_path(given.out, files_of(rows), None)

@@ -5,7 +5,6 @@ Files, contents and groups on both sides of a split; classes and groups that are
 
 from __future__ import annotations
 
-import os
 from collections.abc import Hashable, Iterator, Mapping
 from typing import Any
 
@@ -14,6 +13,8 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from sightsound.clusters import codes_of
+from sightsound.data.clusters import file_identities
 from sightsound.data.store import Store
 from sightsound.data.table import Table
 from sightsound.types import MODALITIES
@@ -42,17 +43,8 @@ def cautions(table: Table, stores: Mapping[str, Store] | None = None, rows: torc
 
 def _by_file(table: Table, modality: str) -> Iterator[tuple[Hashable, NDArray[np.int64]]]:
     """Each file with the places of its rows; one file however its path is spelt or linked."""
-    names = table.frame[modality].to_numpy()
-    identity: dict[str, Hashable] = {"": None}
-    for name in pd.unique(names):
-        if name:
-            try:
-                status = os.stat(table.path(name))
-                identity[name] = (status.st_dev, status.st_ino)
-            except (OSError, ValueError):  # not there, or in the table itself, where equal contents have one name
-                identity[name] = name
-    codes, _ = pd.factorize(pd.Series([identity[name] for name in names], dtype=object))
-    repeated = np.flatnonzero(pd.Series(codes).duplicated(keep=False) & (codes >= 0))
+    codes = codes_of(file_identities(table, modality))
+    repeated = np.flatnonzero(pd.Series(codes).duplicated(keep=False))
     order = repeated[np.argsort(codes[repeated], kind="stable")]
     for places in np.split(order, np.flatnonzero(np.diff(codes[order])) + 1):
         if len(places):

@@ -19,6 +19,11 @@ from sightsound.data.sources.base import Download
 from sightsound.errors import SourceError
 
 
+def seeded(source: SourceOptions | None, seed: int) -> SourceOptions:
+    """How a data set by name is made, as it was made for a training of this seed."""
+    return dataclasses.replace(source or SourceOptions(), seed=seed)
+
+
 def dataset(name: str, options: SourceOptions | None = None) -> Path:
     """The table of a data set known by name; built if that was not done yet with these options.
 

@@ -1,8 +1,8 @@
 """What every fusion strategy is. The network calls `exchange` after each stage and `combine` at the end.
 
-A feature strategy reads the embeddings in `combine`, a decision strategy the scores; a hierarchical one overrides
-`exchange` as well. A row with a single modality is answered by that modality's own head, whatever the strategy says
-of it: there is nothing to fuse then, and the answer is as good as that of a model with one sense alone.
+A feature strategy reads the embeddings in `combine`, a decision strategy the calibrated scores; a hierarchical one
+overrides `exchange` as well. A row with a single modality is answered by that modality's own head, whatever the
+strategy says of it: there is nothing to fuse then, and the answer is as good as that of a model with one sense alone.
 """
 
 from collections.abc import Iterable, Mapping
@@ -32,6 +32,10 @@ class Fusion(nn.Module):
         classes: C.
     """
 
+    # Whether its parameters are fitted on validation rows once the encoders are trained (`training.held_out`), and not
+    # with them: a strategy that reads class scores learns whom to trust, which scores of training rows do not tell.
+    fitted_held_out = False
+
     def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
         super().__init__()
         self.modalities = sorted(embedding_sizes)  # so that the order of a dict never matters
@@ -48,8 +52,8 @@ class Fusion(nn.Module):
     def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """At the end: per modality embeddings (B, D), own logits (B, C) and presence (B,) -> `Combined`.
 
-        Embeddings (after the exchange) and scores (of each modality's head, without it) of an absent modality are
-        zeros; `shared` is what the last `exchange` returned.
+        Embeddings (after the exchange) and scores (of each modality's head, without it; divided by its temperature,
+        once that is fitted) of an absent modality are zeros; `shared` is what the last `exchange` returned.
         """
         shares = self.shares(present)
         return Combined(sum_of(shares[m][:, None] * scores[m] for m in self.modalities), shares)

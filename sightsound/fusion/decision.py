@@ -2,7 +2,8 @@
 
 The scores are taken as they are: what a strategy learns does not reach the classifiers, each of which learns from its
 own loss alone. The loss of the joint answer would let one slack where the other is right, and then it is worse when it
-is alone.
+is alone. What a strategy has to learn is fitted on validation rows: a classifier that has memorised its training rows
+is sure and right on these, and on no others.
 """
 
 from collections.abc import Mapping
@@ -29,6 +30,8 @@ class Vote(Fusion):
 class Weighted(Fusion):
     """The mean of the probabilities, weighted by a trained number for each modality."""
 
+    fitted_held_out = True
+
     def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
         super().__init__(embedding_sizes, stage_channels, classes)
         self.weight = nn.ParameterDict({m: nn.Parameter(torch.zeros(())) for m in self.modalities})
@@ -45,6 +48,8 @@ class Product(Fusion):
     The best answer there is where the senses have nothing in common but the class: the powers calibrate the
     classifiers, and a trained factor for each class takes out the prior that was multiplied in twice.
     """
+
+    fitted_held_out = True
 
     def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
         super().__init__(embedding_sizes, stage_channels, classes)
@@ -94,11 +99,20 @@ class Majority(Fusion):
 
 
 class Stacking(Fusion):
-    """A small learner on all log probabilities (stacked generalisation, Wolpert, 1992): dense 32, dense C."""
+    """A linear layer on all log probabilities (stacked generalisation, Wolpert, 1992; linear: Ting & Witten, 1999).
+
+    It begins as the product of the probabilities. Wolpert's learner sees scores of left-out folds; this one sees those
+    of validation rows, which the classifiers have not trained on either and which cost no further training.
+    """
+
+    fitted_held_out = True
 
     def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
         super().__init__(embedding_sizes, stage_channels, classes)
-        self.learn = nn.Sequential(nn.Linear(len(self.modalities) * classes, 32), nn.ReLU(), nn.Linear(32, classes))
+        self.learn = nn.Linear(len(self.modalities) * classes, classes)
+        with torch.no_grad():
+            self.learn.weight.copy_(torch.eye(classes).repeat(1, len(self.modalities)))
+            self.learn.bias.zero_()
 
     def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """Per modality logits (B, C) -> logits (B, C); an absent modality's are zeros."""
@@ -112,6 +126,8 @@ class Confidence(Fusion):
     The weight of a modality is its calibrated confidence: its largest probability at a trained temperature (Guo et al.,
     2017). Weighted are the log probabilities; a trained factor makes up for their sum being a mean.
     """
+
+    fitted_held_out = True
 
     def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
         super().__init__(embedding_sizes, stage_channels, classes)
@@ -137,6 +153,8 @@ class Evidential(Fusion):
     """
 
     MOST = 10.0  # of the evidence's logarithm
+
+    fitted_held_out = True
 
     def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
         super().__init__(embedding_sizes, stage_channels, classes)

@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from sightsound.clusters import resampled_over
 from sightsound.report.page import write_page
 from sightsound.report.pictures import short, svg
 from sightsound.studies.candidates import CompareOptions
@@ -77,6 +78,7 @@ def write_comparison(
         study=study,
         options=options,
         test_rows=len(study.target["test"]),
+        resampled_over=resampled_over(study.clusters["test"].described()),
         seeds=len(study.senses.test),
         costs=_costs(rows),
         missing=_missing(rows),

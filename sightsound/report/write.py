@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from sightsound.bundle import guarded
+from sightsound.clusters import resampled_over
 from sightsound.data.table import Table
 from sightsound.pipeline import Classifier
 from sightsound.report.page import write_page
@@ -48,6 +50,8 @@ def write_report(classifier: Classifier, table: Table, run: Path) -> Path:
         config=classifier.config,
         labels=classifier.labels,
         metrics=classifier.metrics,
+        guarded=guarded(classifier.metrics.get("guard")),
+        resampled_over=resampled_over(classifier.metrics.get("clusters")),
         columns=COLUMNS,
         per_class={name: pd.DataFrame(numbers["per_class"]).T for name, numbers in subsets.items()},
         curves=curves_figure(_history(run)),

@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 
 from sightsound.answers import Answered
 from sightsound.build import build_network
+from sightsound.clusters import Clusters
+from sightsound.data.clusters import clusters_of
 from sightsound.errors import ConfigError, RunError, TrainingError
 from sightsound.inference import blank
 from sightsound.metrics import at_chance, macro_means
@@ -30,7 +32,7 @@ from sightsound.progress import progress_bar
 from sightsound.studies.candidates import CompareOptions, Trial, chosen, family
 from sightsound.studies.cost import Cost, costs
 from sightsound.studies.dependence import Dependence, conditional_dependence
-from sightsound.studies.trials import SENSES, TOGETHER, Seed
+from sightsound.studies.trials import SENSES, TOGETHER, Seed, targets
 from sightsound.training.hardware import tune_process
 from sightsound.training.prepare import Prepared
 from sightsound.types import Batch
@@ -69,6 +71,7 @@ class Study(NamedTuple):
         senses: the same of both senses before anything is fused, of which the answers of one alone are of interest.
         costs: of each strategy in use, and of each modality's network alone.
         target: per split (n,), the classes of the validation and of the test rows.
+        clusters: per split, which of these rows belong together.
         senses_seconds: of training both senses, mean over the seeds.
         dependence: of the senses given the class, or None where it cannot be told.
         joint: whether everything was trained jointly, and why, or "".
@@ -81,6 +84,7 @@ class Study(NamedTuple):
     senses: Compared
     costs: dict[str, Cost]
     target: dict[str, NDArray[np.int64]]
+    clusters: dict[str, Clusters]
     senses_seconds: float
     dependence: Dependence | None
     joint: str
@@ -224,17 +228,19 @@ def _tested(field: Field, names: list[str], dependence: Dependence | None, joint
             compared[trial.name] = _compared(field, trial)
             bar.update()
     senses = _compared(field, SENSES_TRIAL)
-    target = {
-        "val": targets(prepared, "val", senses.val[0]),
-        "test": targets(prepared, "test", senses.test[0]),
-    }
+    said = {"val": senses.val[0], "test": senses.test[0]}
+    target = {split: targets(prepared, split, of_split) for split, of_split in said.items()}
+    modalities = prepared.config.modalities
+    clusters = {split: clusters_of(prepared.table, modalities, one.row) for split, one in said.items()}
     seconds = float(np.mean([seed.seconds(SENSES) for seed in field.seeds]))
     left_out = [name for name in names if name not in compared and name not in field.failed]
     networks = {name: field.seeds[0].network(one.trial) for name, one in compared.items()}
-    for m in prepared.config.modalities:
+    for m in modalities:
         networks[m] = build_network(dataclasses.replace(prepared.config, modalities=(m,)), len(prepared.labels))
     found = costs(networks, _example(prepared))
-    return Study(field.seeds, compared, senses, found, target, seconds, dependence, joint, left_out, field.failed)
+    return Study(
+        field.seeds, compared, senses, found, target, clusters, seconds, dependence, joint, left_out, field.failed
+    )
 
 
 def _compared(field: Field, trial: Trial) -> Compared:
@@ -253,13 +259,6 @@ def _own_seconds(seed: Seed, trial: Trial) -> float:
     """Of the trial and of what it goes on from, without that of the senses."""
     own = seed.seconds(trial.folder) + (seed.seconds(TOGETHER) if trial.way == "joint" else 0)
     return own + _own_seconds(seed, trial.before()) if trial.way == "finetuned" else own
-
-
-def targets(prepared: Prepared, split: str, answered: Answered) -> NDArray[np.int64]:
-    """(n,) class indices of the answered rows of a split."""
-    by_row = prepared.table.part(split).frame.drop_duplicates("row").set_index("row")["label"]
-    result: NDArray[np.int64] = np.searchsorted(prepared.labels, by_row.loc[answered.row.tolist()].to_numpy(dtype=str))
-    return result
 
 
 def _example(prepared: Prepared) -> Batch:

@@ -8,8 +8,9 @@ The rule, whose every step reads validation rows only:
 3. For speed: the tied one that answers 256 rows fastest.
 4. For a sense that may go missing: the tied one with the highest mean accuracy over the senses alone.
 5. Where the best is no better than naming the most frequent class, nothing is recommended.
-6. Fusion is worth it where the best strategy is really better than the best sense alone, by half a point or more. Where
-   it is ahead by as much but the tests do not call it real, that cannot be told yet; else it is not worth it.
+6. Fusion is worth it where the most accurate strategy is ahead of the best sense alone by half a point or more, and by
+   more than being the best of so many explains. Where it is ahead by as much but that may be chance, that cannot be
+   told yet; else it is not worth it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 
 from sightsound.metrics import at_chance
 from sightsound.studies.compare import Study
-from sightsound.studies.significance import Difference, compare_to
+from sightsound.studies.significance import Gain, best_of, compare_to
 from sightsound.studies.table import ALONE, Row, alone_accuracy, right_answers, right_senses
 
 WORTH = 0.005  # of accuracy
@@ -55,7 +56,8 @@ def recommend(study: Study, rows: list[Row]) -> Recommendation:
     """Applies the rule, then says it with the numbers of `studies.table.rows`."""
     best = next(iter(study.compared))
     right, senses = right_answers(study, "val"), right_senses(study, "val")
-    against = compare_to(best, right)
+    clusters = study.clusters["val"]
+    against = compare_to(best, right, clusters)
     tied = [best, *(name for name in right if name != best and not against[name].real)]
     independent = study.dependence is not None and not study.dependence.found and not study.joint
     accuracy = "product" if independent and "product" in tied else best
@@ -63,7 +65,7 @@ def recommend(study: Study, rows: list[Row]) -> Recommendation:
     speed = min(tied, key=lambda name: known[name].latency_256_ms)
     missing = max(tied, key=lambda name: (round(_alone(study, name), 4), name == accuracy))
     sense = max(senses, key=lambda name: float(senses[name].mean()))
-    gain = compare_to(sense, {sense: senses[sense], best: right[best]})[best]
+    gain = best_of(sense, {sense: senses[sense], **right}, clusters)
     worth = (True if gain.real else None) if gain.mean >= WORTH else False
     found = Recommendation(accuracy, speed, missing, tied, worth, sense, [])
     if _at_chance(study, right[best]):
@@ -81,7 +83,7 @@ def _alone(study: Study, name: str) -> float:
     return float(np.mean([alone_accuracy(said, m, study.target["val"]) for m in said[0].has]))
 
 
-def _doubt(study: Study, found: Recommendation, known: dict[str, Row], gain: Difference) -> list[str]:
+def _doubt(study: Study, found: Recommendation, known: dict[str, Row], gain: Gain) -> list[str]:
     """What speaks against fusing at all, if anything does."""
     if found.worth:
         return []

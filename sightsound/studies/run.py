@@ -123,7 +123,7 @@ def _winner(prepared: Prepared, study: Study, name: str) -> Classifier:
     metrics = {
         "split": "test",
         "table": prepared.given,
-        **measure_answers(one.test[best], study.target["test"], prepared.labels),
+        **measure_answers(one.test[best], study.target["test"], prepared.labels, study.clusters["test"]),
     }
     with shortened(network, prepared.kept):
         imputers = learnt(network, prepared.rows["train"], IMPUTERS)

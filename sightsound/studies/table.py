@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -56,14 +57,16 @@ def rows(study: Study, classes: int) -> list[Row]:
     """One for each strategy, best on validation first, then one for each sense."""
     modalities = _modalities(study)
     right = {**right_answers(study, "test"), **right_senses(study, "test")}
-    accuracy = {name: np.percentile(values, [2.5, 97.5]) for name, values in resampled(right).items()}
+    accuracy = {
+        name: np.percentile(values, [2.5, 97.5]) for name, values in resampled(right, study.clusters["test"]).items()
+    }
     result = []
     for name in right:
         sense = name.removesuffix(ALONE) if name.endswith(ALONE) else ""
         one = study.senses if sense else study.compared[name]
         subset = (sense,) if sense else modalities
         said = [answered.probabilities[subset] for answered in one.test]
-        f1, f1_low, f1_high = _macro_f1(said, study.target["test"], classes)
+        f1, f1_low, f1_high = _macro_f1(said, study, classes)
         result.append(
             Row(
                 name,
@@ -110,7 +113,8 @@ def right_senses(study: Study, split: str) -> dict[str, NDArray[np.bool_]]:
 
 def differences(study: Study, reference: str) -> dict[str, Difference]:
     """Every strategy's and every sense's test accuracy less that of one strategy, and which differences are real."""
-    return compare_to(reference, {**right_answers(study, "test"), **right_senses(study, "test")})
+    right = {**right_answers(study, "test"), **right_senses(study, "test")}
+    return compare_to(reference, right, study.clusters["test"])
 
 
 def alone_accuracy(said: list[Answered], modality: str, target: NDArray[np.int64]) -> float:
@@ -155,18 +159,14 @@ def _modalities(study: Study) -> tuple[str, ...]:
     return tuple(study.senses.test[0].has)
 
 
-def _macro_f1(said: list[NDArray[np.floating]], target: NDArray[np.int64], classes: int) -> tuple[float, float, float]:
-    """Mean over the seeds, and its 95 % bootstrap interval over seeds and rows."""
-    pairs = np.stack([target * classes + probabilities.argmax(1) for probabilities in said])
+def _macro_f1(said: list[NDArray[np.floating]], study: Study, classes: int) -> tuple[float, float, float]:
+    """Mean over the seeds, and its 95 % bootstrap interval over seeds and clusters of rows."""
+    pairs = [study.target["test"] * classes + probabilities.argmax(1) for probabilities in said]
     rng = np.random.default_rng(0)
 
-    def f1(seeds: NDArray[np.int64], rows: NDArray[np.int64]) -> float:
-        return float(np.mean([macro_means(pairs[s][rows], classes)["macro_f1"] for s in seeds]))
+    def f1(seeds: Iterable[int], times: NDArray[np.float64] | None) -> float:
+        return float(np.mean([macro_means(pairs[s], classes, times)["macro_f1"] for s in seeds]))
 
-    everything = np.arange(len(target))
-    drawn = [
-        f1(rng.integers(0, len(said), len(said)), rng.integers(0, len(target), len(target)))
-        for _ in range(F1_RESAMPLES)
-    ]
+    drawn = [f1(rng.integers(0, len(said), len(said)), study.clusters["test"].draw(rng)) for _ in range(F1_RESAMPLES)]
     low, high = np.percentile(drawn, [2.5, 97.5])
-    return f1(np.arange(len(said)), everything), float(low), float(high)
+    return f1(range(len(said)), None), float(low), float(high)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 from sightsound.answers import Answered, answer_rows
@@ -23,8 +24,9 @@ from sightsound.fusion.search import Search
 from sightsound.model import ClassifierNetwork
 from sightsound.studies.candidates import SCHEDULES, Trial
 from sightsound.studies.embeddings import embed
-from sightsound.training.calibrate import calibrate
+from sightsound.studies.said import read, replaced, write
 from sightsound.training.fit import JOINS, fit
+from sightsound.training.held_out import CrossFitted, fit_held_out, held_out
 from sightsound.training.kept import shortened
 from sightsound.training.prepare import Prepared
 from sightsound.training.schedule import FINETUNE_RATE, Part, check_balance, parts
@@ -134,8 +136,9 @@ class Seed:
             begin = time.perf_counter()
             network = self._trained(trial)
             self._seconds(trial.folder, time.perf_counter() - begin)
-            _write(self._result(trial), self._answered(self._calibrate(network, trial), trial, "val"))
-        return Tried(_read(self._result(trial)), self.seconds(trial.folder))
+            crossed = self._fit_held_out(network, trial)
+            write(self._result(trial), replaced(self._answered(network, trial, "val"), crossed))
+        return Tried(read(self._result(trial)), self.seconds(trial.folder))
 
     def finished(self, trial: Trial) -> bool:
         """Whether its result is on disk."""
@@ -158,12 +161,13 @@ class Seed:
 
     def calibrated(self, trial: Trial) -> ClassifierNetwork:
         """The same, with probabilities that mean what they say."""
-        return self._calibrate(self.network(trial), trial)
-
-    def _calibrate(self, network: ClassifierNetwork, trial: Trial) -> ClassifierNetwork:
-        with self._shortened(network, trial) as rows:
-            calibrate(network, rows["val"])
+        network = self.network(trial)
+        self._fit_held_out(network, trial)
         return network
+
+    def _fit_held_out(self, network: ClassifierNetwork, trial: Trial) -> CrossFitted:
+        with self._shortened(network, trial) as rows:
+            return fit_held_out(network, held_out(self.prepared, rows["val"]), self.config.guard == "on")
 
     def seconds(self, name: str) -> float:
         """What the training in a folder took."""
@@ -252,19 +256,8 @@ class Seed:
             path.write_text(json.dumps({"seconds": seconds}))
 
 
-def _write(path: Path, answered: Answered) -> None:
-    arrays: dict[str, Any] = {"row": answered.row}
-    arrays |= {f"p {'+'.join(subset)}": values for subset, values in answered.probabilities.items()}
-    arrays |= {f"has {m}": values for m, values in answered.has.items()}
-    partial = path.with_suffix(".partial.npz")
-    np.savez(partial, **arrays)
-    partial.replace(path)
-
-
-def _read(path: Path) -> Answered:
-    with np.load(path) as arrays:
-        return Answered(
-            arrays["row"],
-            {tuple(name[2:].split("+")): arrays[name] for name in arrays if name.startswith("p ")},
-            {name[4:]: arrays[name] for name in arrays if name.startswith("has ")},
-        )
+def targets(prepared: Prepared, split: str, answered: Answered) -> NDArray[np.int64]:
+    """(n,) class indices of the answered rows of a split."""
+    by_row = prepared.table.part(split).frame.drop_duplicates("row").set_index("row")["label"]
+    result: NDArray[np.int64] = np.searchsorted(prepared.labels, by_row.loc[answered.row.tolist()].to_numpy(dtype=str))
+    return result

@@ -30,7 +30,8 @@ from sightsound.model import ClassifierNetwork
 from sightsound.progress import progress_bar
 from sightsound.training.augment import Augment
 from sightsound.training.balances import BALANCES, Heads
-from sightsound.training.impute import FillIn, complete_rows
+from sightsound.training.fill_in import FillIn
+from sightsound.training.impute import complete_rows
 from sightsound.training.module import CHOICE, F1, SCORE, Optimization, Stage
 from sightsound.training.schedule import Part, parts
 from sightsound.training.search import search
@@ -227,8 +228,10 @@ def _order(network: ClassifierNetwork, memory_format: torch.memory_format) -> No
 
 
 def _unfreeze(network: ClassifierNetwork, prefixes: tuple[str, ...], config: Config) -> bool:
-    """Leaves only the named parameters to train, without those of frozen encoders; whether there are any."""
+    """Leaves only the named parameters to train, without frozen ones and those fitted later; whether there are any."""
     frozen = tuple(f"encoders.{m}." for m in config.modalities if getattr(config, m).frozen)
+    if network.fusion.fitted_held_out:
+        frozen += ("fusion.",)
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(name.startswith(prefixes) and not name.startswith(frozen))
     return any(parameter.requires_grad for parameter in network.parameters())

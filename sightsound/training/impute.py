@@ -1,21 +1,17 @@
-"""Learning to fill in a missing sense from complete rows: after training, and during it in every epoch anew."""
+"""Learning to fill in a missing sense from complete rows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import cast
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from sightsound.answers import BATCH_ROWS
 from sightsound.build import new_imputers
-from sightsound.config import Config, filling_policies
 from sightsound.data.batches import Rows, loader
-from sightsound.missing import FEWEST_COMPLETE, Imputers, filler
+from sightsound.missing import FEWEST_COMPLETE, Imputers
 from sightsound.model import ClassifierNetwork
-from sightsound.training.module import Stage
 
 MOST_ROWS = 4096  # complete rows that are learnt from; drawn by chance where there are more
 
@@ -58,22 +54,3 @@ def _embedded(network: ClassifierNetwork, rows: Rows) -> dict[str, Tensor]:
         parts.append(network.encode(batch.inputs, {m: p.to(device) for m, p in batch.present.items()}).own)
     network.train(training)
     return {m: torch.cat([part[m] for part in parts]) for m in network.modalities}
-
-
-class FillIn(Callback):
-    """Incomplete rows are trained on with what the policies make of them; these learn anew before each epoch.
-
-    Args:
-        network: that is trained.
-        config: with the policies.
-        rows: of the training split.
-    """
-
-    def __init__(self, network: ClassifierNetwork, config: Config, rows: Rows) -> None:
-        self.network, self.config, self.rows = network, config, rows
-
-    def on_train_epoch_start(self, trainer: Trainer, stage: LightningModule) -> None:
-        """From the embeddings as they are now."""
-        policies = filling_policies(self.config)
-        known = learnt(self.network, self.rows, set(policies.values()))
-        cast(Stage, stage).fill = filler(known, policies)

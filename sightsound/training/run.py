@@ -13,15 +13,16 @@ import pandas as pd
 from sightsound.answers import answer_rows, measure_answers
 from sightsound.build import import_own
 from sightsound.config import Config, filling_policies
+from sightsound.data.clusters import clusters_of
 from sightsound.data.table import read_table
 from sightsound.inference import over_time
 from sightsound.missing import IMPUTERS, Imputers, filler
 from sightsound.pipeline import Classifier, load
 from sightsound.run_folder import BUNDLE, claim, opened, request_of, with_files, writing
 from sightsound.text import without_formulas
-from sightsound.training.calibrate import calibrate
 from sightsound.training.fit import fit
 from sightsound.training.hardware import tuned_process
+from sightsound.training.held_out import fit_held_out, held_out
 from sightsound.training.impute import learnt
 from sightsound.training.kept import shortened
 from sightsound.training.prepare import Prepared, prepare
@@ -63,7 +64,7 @@ def _trained(prepared: Prepared, run: Path) -> Classifier:
     """Trains, tests and saves."""
     with shortened(prepared.network, prepared.kept):
         fit(prepared.network, prepared.config, prepared.rows, run)
-        calibrate(prepared.network, prepared.rows["val"])
+        fit_held_out(prepared.network, held_out(prepared), prepared.config.guard == "on")
         policies = [*IMPUTERS, *filling_policies(prepared.config).values()]
         imputers = learnt(prepared.network, prepared.rows["train"], dict.fromkeys(policies))
         classifier = _tested(prepared, imputers, run)
@@ -115,6 +116,8 @@ def _tested(prepared: Prepared, imputers: dict[str, Imputers], run: Path) -> Cla
         run / "predictions.csv", index=False
     )
     target = np.searchsorted(labels, frame["label"].to_numpy(dtype=str))  # labels are sorted
-    metrics = {"split": split, "table": prepared.given, **measure_answers(answered, target, prepared.labels)}
+    clusters = clusters_of(prepared.table, network.modalities, answered.row)
+    measured = measure_answers(answered, target, prepared.labels, clusters)
+    metrics = {"split": split, "table": prepared.given, "guard": network.guard_shares(), **measured}
     config = dataclasses.replace(prepared.config, joins=network.joins)
     return Classifier(network, config, prepared.labels, metrics, imputers)

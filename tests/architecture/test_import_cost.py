@@ -33,12 +33,16 @@ def test_help_of_each_verb_brings_no_torch() -> None:
         assert f"sightsound {verb} " in out  # an example
 
 
-def test_an_answer_brings_only_what_it_needs(trained: tuple[Path, Path]) -> None:
-    """Each of these costs half a second or more; a service and a command pay for it at every start."""
-    table, run = trained
+HEAVY = ("torch._dynamo", "scipy.stats", "lightning", "matplotlib", "sklearn")  # each costs half a second or more
+
+
+def test_answers_and_checks_bring_only_what_they_need(trained: tuple[Path, Path]) -> None:
+    """A service and a command pay for what they import at every start."""
+    table, bundle = str(trained[0]), str(trained[1] / "bundle")
     code = (
-        f"import sys, sightsound as ss\nss.load({str(run / 'bundle')!r}).predict(image={str(table.parent / 'low-0.png')!r})\n"
-        "print([m for m in ('torch._dynamo', 'scipy.stats', 'lightning', 'matplotlib', 'sklearn') if m in sys.modules])"
+        f"import sys\nfrom sightsound import cli\nfor words in {[['predict', bundle, table], ['inspect', table]]}:\n"
+        f"    sys.argv = ['sightsound', *words]\n    try:\n        cli.main()\n    except SystemExit as end:\n"
+        f"        print(end.code, [m for m in {HEAVY} if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stdout.strip() == "[]", done.stderr
+    assert [line for line in done.stdout.splitlines() if line.startswith("0 [")] == ["0 []"] * 2, done.stderr

@@ -19,7 +19,7 @@ SHORT = {
     "meaning_steps": 100,
     "batch_size": 21,
     "decoder_steps": 100,
-    "flow_steps": 130,
+    "flow_steps": 100,
     "image_latent": 8,
     "audio_latent": 8,
     "meaning_size": 8,
@@ -136,7 +136,8 @@ def test_a_picture_is_played_without_any_training(low, typed, tmp_path: Path) ->
 
 
 def test_a_run_goes_on_where_it_stopped(fitted: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = ss.TranslatorConfig(**{**SHORT, "meaning_steps": 1, "decoder_steps": 3, "flow_steps": 150})
+    monkeypatch.setattr("sightsound.training.lesson.EPOCH_STEPS", 3)
+    config = ss.TranslatorConfig(**{**SHORT, "meaning_steps": 1, "decoder_steps": 3, "flow_steps": 20})
     whole = ss.train_translator(fitted[0], out=tmp_path / "whole", config=config)
     epochs: list[int] = []
 

@@ -13,30 +13,23 @@ from sightsound.report.compare import pareto
 from sightsound.training.balances import BALANCES
 from tests.conftest import write_table
 
-SMALL = ["--epochs", "12", "--batch-size", "16"]
+EPOCHS = 8
+SMALL = ["--epochs", str(EPOCHS), "--batch-size", "16"]
+COMPARED = ["concat", "product", "majority", "mmtm"]  # of each family, one without anything to train
 
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("compared")
     table = write_table(folder / "data", rows_per_class=30)
-    options = ss.CompareOptions("concat,average,product,majority,mmtm,central", seeds=2)
-    ss.compare(table, compare=options, out=folder / "run", epochs=12, batch_size=16, say=lambda line: None)
+    options = ss.CompareOptions(",".join(COMPARED), seeds=2)
+    ss.compare(table, compare=options, out=folder / "run", epochs=EPOCHS, batch_size=16, say=lambda line: None)
     return table, folder / "run"
 
 
 def test_every_strategy_and_both_senses_have_all_numbers(compared: tuple[Path, Path]) -> None:
     frame = pd.read_csv(compared[1] / "compare.csv").set_index("name")
-    assert set(frame.index) == {
-        "concat",
-        "average",
-        "product",
-        "majority",
-        "mmtm",
-        "central",
-        "image alone",
-        "audio alone",
-    }
+    assert set(frame.index) == {*COMPARED, "image alone", "audio alone"}
     numbers = frame[["accuracy", "macro_f1", "calibration_error", "image_alone_accuracy", "multiply_adds", "memory_mb"]]
     assert numbers.drop(index="audio alone").notna().all(axis=None)
     assert ((frame["accuracy_low"] <= frame["accuracy"]) & (frame["accuracy"] <= frame["accuracy_high"])).all()
@@ -66,7 +59,7 @@ def test_the_report_shows_the_words_and_needs_no_network(compared: tuple[Path, P
 def test_going_on_trains_nothing_twice_and_can_add_strategies(compared: tuple[Path, Path], typed) -> None:
     table, run = compared
     before = {path: path.stat().st_mtime_ns for path in run.glob("seed-*/*/val.npz")}
-    names = "concat,average,product,majority,mmtm,central,vote"
+    names = ",".join([*COMPARED, "vote"])
     ran = typed("compare", table, "--strategies", names, "--seeds", 2, *SMALL, "--out", run, "--resume")
     assert ran.code == 0, ran.err
     assert "For accuracy: " in ran.out and "vote" in ran.out
@@ -80,11 +73,9 @@ def test_going_on_trains_nothing_twice_and_can_add_strategies(compared: tuple[Pa
 
 def test_the_same_seed_gives_the_same_table(compared: tuple[Path, Path], tmp_path: Path, typed) -> None:
     table, run = compared
-    ran = typed(
-        "compare", table, "--strategies", "concat,product,central", "--seeds", 1, *SMALL, "--out", tmp_path / "a"
-    )
+    ran = typed("compare", table, "--strategies", "product,mmtm", "--seeds", 1, *SMALL, "--out", tmp_path / "a")
     assert ran.code == 0, ran.err
-    for trial in ("concat-frozen", "product-frozen", "central-frozen"):
+    for trial in ("product-frozen", "mmtm-frozen"):
         one, other = (np.load(r / "seed-0" / trial / "val.npz") for r in (run, tmp_path / "a"))
         assert all(np.array_equal(one[name], other[name]) for name in one)
 
@@ -166,7 +157,8 @@ def test_tables_that_cannot_be_compared_on_leave_the_folder_free(
     pd.read_csv(table).assign(**change).to_csv(table.parent / "wrong.csv", index=False)
     ran = typed("compare", table.parent / "wrong.csv", "--out", tmp_path / "run")
     assert ran.code == 1 and message in ran.err
-    ran = typed("compare", table, "--budget", 1e-9, *SMALL, "--out", tmp_path / "run")  # one strategy, then it is over
+    quick = ["--budget", 1e-9, "--epochs", 1, "--out", tmp_path / "run"]  # one strategy, then it is over
+    ran = typed("compare", table, *quick)
     assert ran.code == 0, ran.err
 
 
@@ -179,7 +171,7 @@ def test_labels_without_meaning_are_said_to_teach_nothing(tmp_path: Path, typed)
     frame = pd.read_csv(table)
     frame["label"] = np.random.default_rng(0).permutation(frame["label"])
     frame.to_csv(table, index=False)
-    ran = typed("compare", table, "--strategies", "concat,vote", "--seeds", 1, *SMALL, "--out", tmp_path / "run")
+    ran = typed("compare", table, "--strategies", "concat,vote", "--seeds", 1, "--epochs", 3, "--out", tmp_path / "run")
     assert ran.code == 0, ran.err
     assert "Nothing was learnt" in ran.out and "everything is trained jointly" in ran.out
 
@@ -188,7 +180,7 @@ def test_what_only_both_senses_tell_is_learnt_by_strategies_that_see_both(tmp_pa
     table = write_table(tmp_path / "data", rows_per_class=40)
     frame = pd.read_csv(table)
     rng = np.random.default_rng(0)
-    seen, heard = rng.integers(len(frame), size=(2, 600))
+    seen, heard = rng.integers(len(frame), size=(2, 400))
     classes = frame["label"].astype("category").cat.codes.to_numpy()
     pairs = {"image": frame["image"][seen].to_numpy(), "audio": frame["audio"][heard].to_numpy()}
     pd.DataFrame({**pairs, "label": (classes[seen] + classes[heard]) % 3}).to_csv(table, index=False)

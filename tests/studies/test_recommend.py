@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from sightsound.answers import Answered
+from sightsound.clusters import Clusters
 from sightsound.studies.compare import Compared, Study
 from sightsound.studies.cost import Cost
 from sightsound.studies.recommend import recommend
@@ -31,8 +32,9 @@ def study(count: int, fused_right: float, image_right: float) -> Study:
     answered = [said(target, fused_right, image_right)]
     concat = Compared("concat", "feature", Trial("concat", "frozen"), fused_right, answered, answered, 1.0)
     senses = concat._replace(name="vote", family="decision", trial=Trial("vote", "frozen"))
+    clusters = dict.fromkeys(("val", "test"), Clusters.of_rows(count))
     costs = dict.fromkeys(("concat", "image", "audio"), COST)
-    return Study([], {"concat": concat}, senses, costs, {"val": target, "test": target}, 1.0, None, "", [])
+    return Study([], {"concat": concat}, senses, costs, {"val": target, "test": target}, clusters, 1.0, None, "", [])
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,17 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 import sightsound as ss
+from sightsound.clusters import Clusters
 from sightsound.data.batches import Rows
 from sightsound.data.store import Store
 from sightsound.model import energy_of
-from sightsound.training.calibrate import best_temperature, calibrate
+from sightsound.training.calibrate import best_temperature
+from sightsound.training.held_out import HeldOut, fit_held_out
 from tests.contract.batches import CLASSES, batch_of, network_with
 
 
@@ -32,6 +35,10 @@ def test_few_rows_without_a_mistake_make_nothing_certain() -> None:
     assert 0.9 < sure < 0.999
 
 
+def held(count: int) -> HeldOut:
+    return HeldOut(rows_of(count), np.arange(count), np.arange(count), Clusters.of_rows(count))
+
+
 def rows_of(count: int) -> Rows:
     batch = batch_of(count, missing=True)
     stores = {
@@ -44,7 +51,7 @@ def rows_of(count: int) -> Rows:
 def test_each_subset_has_its_own_and_no_answer_changes() -> None:
     network, batch = network_with("concat").eval(), batch_of(12, missing=True)
     before = network(batch).logits
-    calibrate(network, rows_of(90))
+    fit_held_out(network, held(90), guard=False)
     after = network(batch).logits
     assert network.temperature[0] == 1 and len(set(network.temperature.tolist())) == 4
     assert torch.equal(before.argmax(1), after.argmax(1))
@@ -56,7 +63,7 @@ def test_each_subset_has_its_own_and_no_answer_changes() -> None:
 
 def test_strangeness_is_the_share_of_validation_rows_with_less_energy() -> None:
     network, rows = network_with("concat"), rows_of(90)
-    calibrate(network, rows)
+    fit_held_out(network, held(90), guard=False)
     output = network(rows[list(range(90))])
     for m in ("image", "audio"):
         there = batch_of(90, missing=True).present[m]
@@ -69,7 +76,7 @@ def test_strangeness_is_the_share_of_validation_rows_with_less_energy() -> None:
 
 def test_too_few_rows_leave_it_at_one() -> None:
     network = network_with("concat")
-    calibrate(network, rows_of(9))
+    fit_held_out(network, held(9))
     assert network.temperature.tolist() == [1.0] * 4 and CLASSES == 4
 
 

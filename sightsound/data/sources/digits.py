@@ -75,11 +75,12 @@ def _pairs(
     split_of_image = _split(np.arange(len(digits.images)), rng)
     split_of_speaker = _split(words["speaker"].unique(), rng)
     word_split = words["speaker"].map(split_of_speaker)
+    of_word = words[["start_sample", "samples", "speaker"]].to_numpy()
     voices = {key: rows.index.to_numpy() for key, rows in words.groupby([words["digit"], word_split])}
     for index, (small, label) in enumerate(zip(digits.images, digits.target, strict=True)):
         split = split_of_image[index]
         for word in rng.choice(voices[label, split], ROWS_PER_IMAGE, replace=False):
-            start, samples, speaker = words.loc[word, ["start_sample", "samples", "speaker"]]
+            start, samples, speaker = of_word[word]
             pixels = _image(small, rng, noisy)
             wave = _sound(sounds[start : start + samples], round(SOUND_SECONDS * rate), rng, noisy)
             yield pixels, wave, rate, {"label": int(label), "split": split, "group": speaker}

@@ -1,0 +1,246 @@
+"""What is fitted on rows that no encoder was trained on: temperatures, energies, decision strategies, the guard.
+
+Scores of training rows do not tell whom to trust: a head that has memorised them is sure and right there, and nowhere
+else. So everything that reads scores is fitted on validation rows, the temperature of each modality first, then what a
+decision strategy has to learn, the temperature of the fused answer, and the guard. What is said of validation rows
+themselves comes from the other folds (cross-fitting), so that choosing by it is fair.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from sightsound.answers import BATCH_ROWS, subsets
+from sightsound.clusters import Clusters, lowest_mean
+from sightsound.data.batches import Rows, loader
+from sightsound.data.clusters import clusters_of
+from sightsound.fusion import Fusion
+from sightsound.model import ClassifierNetwork, energy_of
+from sightsound.training.calibrate import FEWEST_ROWS, best_temperature
+from sightsound.training.prepare import Prepared
+
+FOLDS = 5
+EM_STEPS = 200
+
+
+class HeldOut(NamedTuple):
+    """Validation rows.
+
+    Attributes:
+        rows: n of them, decoded, with targets.
+        number: (n,) the place among the table's rows (r,) that each belongs to, those of one row side by side.
+        row: (r,) the numbers of these rows in the table.
+        clusters: of these rows.
+    """
+
+    rows: Rows
+    number: NDArray[np.int64]
+    row: NDArray[np.int64]
+    clusters: Clusters
+
+
+class Scored(NamedTuple):
+    """What the network says of n rows that have all modalities of a subset.
+
+    Attributes:
+        own: per modality calibrated logits (n, C).
+        fused: logits (n, C) of the strategy as it is.
+        present: per modality (n,) bool; False outside of the subset.
+        target: (n,) class indices.
+    """
+
+    own: dict[str, Tensor]
+    fused: Tensor
+    present: dict[str, Tensor]
+    target: Tensor
+
+    def at(self, places: Tensor) -> Scored:
+        """Of some of the rows."""
+        own, present = ({m: x[places] for m, x in of.items()} for of in (self.own, self.present))
+        return Scored(own, self.fused[places], present, self.target[places])
+
+
+class CrossFitted(NamedTuple):
+    """What is said of complete validation rows by what was fitted on others: (r,) row numbers, (r, C) probabilities."""
+
+    row: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+
+
+def held_out(prepared: Prepared, rows: Rows | None = None) -> HeldOut:
+    """The validation rows of a prepared table; `rows` where something else than its files stands for them."""
+    row, number = np.unique(prepared.table.part("val").frame["row"].to_numpy(), return_inverse=True)
+    clusters = clusters_of(prepared.table, prepared.config.modalities, row)
+    return HeldOut(rows or prepared.rows["val"], number, row, clusters)
+
+
+@torch.no_grad()
+def fit_held_out(network: ClassifierNetwork, held: HeldOut, guard: bool = True) -> CrossFitted:
+    """Fits all of it in place.
+
+    Args:
+        network: trained; left in eval mode.
+        held: the validation rows.
+        guard: whether the modalities' own answers may stand in for a fused one that is worse.
+    """
+    network.eval()
+    network.temperature.fill_(1.0)
+    network.guard.copy_(torch.eye(1, network.guard.shape[1]).expand_as(network.guard))
+    every = tuple(network.modalities)
+    outputs, present, target = _outputs(network, held.rows)
+    percents = torch.linspace(0, 1, network.energies.shape[1])
+    own = {}
+    for i, m in enumerate(every):
+        raw = outputs[(m,)]
+        network.energies[i] = energy_of(raw[present[m]]).quantile(percents)
+        if present[m].sum() >= FEWEST_ROWS:
+            network.temperature[1 << i] = best_temperature(raw[present[m]], target[present[m]])
+        own[m] = raw / network.temperature[1 << i]
+    found = CrossFitted(held.row[:0], np.zeros((0, network.classes)))
+    for subset in (s for s in subsets(network.modalities) if len(s) > 1):
+        there = torch.stack([present[m] for m in subset]).all(0)
+        shown = {m: present[m] if m in subset else torch.zeros_like(there) for m in every}
+        if there.sum() < FEWEST_ROWS:
+            continue
+        scored = Scored(own, outputs[subset], shown, target).at(there)
+        row, number = np.unique(held.number[there.numpy()], return_inverse=True)
+        folds = _folds(held.clusters.at(row))[number]
+        crossed = _cross_fitted(network, scored, torch.from_numpy(folds))
+        if subset == every and network.fusion.fitted_held_out:
+            network.fusion.load_state_dict(_fitted(network.fusion, scored).state_dict())
+        answered = _combined(network.fusion, scored)
+        network.temperature[network.subset_number(subset)] = best_temperature(answered, scored.target)
+        means = _of_rows(torch.stack([crossed, *(scored.own[m].softmax(1) for m in subset)], 1), number)
+        classes = scored.target.numpy()[np.unique(number, return_index=True)[1]]
+        shares, said = _guard(means, classes, _folds(held.clusters.at(row)), held.clusters.at(row))
+        if guard and shares is not None:
+            places = [0, *(1 + every.index(m) for m in subset)]
+            network.guard[network.subset_number(subset), places] = torch.from_numpy(shares).float()
+        if subset == every:
+            found = CrossFitted(held.row[row], said if guard and shares is not None else means[:, 0])
+    return found
+
+
+def _outputs(network: ClassifierNetwork, rows: Rows) -> tuple[dict[tuple[str, ...], Tensor], dict[str, Tensor], Tensor]:
+    """By subset logits (n, C), a single modality's those of its head; presence (n,) and target (n,)."""
+    names = subsets(network.modalities)
+    logits: dict[tuple[str, ...], list[Tensor]] = {name: [] for name in names}
+    present: dict[str, list[Tensor]] = {m: [] for m in network.modalities}
+    targets = []
+    for batch in loader(rows, BATCH_ROWS):
+        if batch.target is None:
+            raise ValueError("what is fitted on held-out rows needs targets")
+        outputs = network.fuse_subsets(network.featurize(batch), names)
+        for name, output in zip(names, outputs, strict=True):
+            logits[name].append(output.logits if len(name) > 1 else output.scores[name[0]])
+        for m in network.modalities:
+            present[m].append(batch.present[m])
+        targets.append(batch.target)
+    return (
+        {name: torch.cat(each) for name, each in logits.items()},
+        {m: torch.cat(each) for m, each in present.items()},
+        torch.cat(targets),
+    )
+
+
+def _folds(clusters: Clusters) -> NDArray[np.int64]:
+    """(r,) the fold of each row, whole clusters in one; all in fold 0 where there is but one cluster."""
+    codes = min(clusters.codes, key=lambda codes: int(codes.max()))
+    order = np.random.default_rng(0).permutation(int(codes.max()) + 1)
+    folds: NDArray[np.int64] = (order % FOLDS)[codes]
+    return folds
+
+
+def _cross_fitted(network: ClassifierNetwork, scored: Scored, folds: Tensor) -> Tensor:
+    """Fused probabilities (n, C) of each row, from what was fitted on the other folds."""
+    probabilities = torch.zeros_like(scored.fused)
+    for fold in folds.unique().tolist():
+        others = folds != fold if (folds != fold).any() else folds == fold
+        known, asked = scored.at(others), scored.at(folds == fold)
+        fusion = _fitted(network.fusion, known) if network.fusion.fitted_held_out else network.fusion
+        temperature = best_temperature(_combined(fusion, known), known.target)
+        probabilities[folds == fold] = (_combined(fusion, asked) / temperature).softmax(1)
+    return probabilities
+
+
+def _combined(fusion: Fusion, scored: Scored) -> Tensor:
+    """Fused logits (n, C): of a strategy that reads scores alone anew, of others as the network gave them."""
+    return fusion.combine({}, scored.own, scored.present).logits if fusion.fitted_held_out else scored.fused
+
+
+def _fitted(fusion: Fusion, scored: Scored) -> Fusion:
+    """A copy of the strategy, fitted by cross-entropy.
+
+    Few rows change little: each parameter is held back as if as many rows as there are scores spoke for its first
+    value.
+    """
+    held_back = len(scored.own) * scored.fused.shape[1] / len(scored.target)
+    fitted = copy.deepcopy(fusion).requires_grad_(True)
+    first = [parameter.detach().clone() for parameter in fitted.parameters()]
+    optimizer = torch.optim.LBFGS(fitted.parameters(), max_iter=100, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        optimizer.zero_grad()
+        moved = torch.stack([(p - f).square().sum() for p, f in zip(fitted.parameters(), first, strict=True)]).sum()
+        value = cross_entropy(_combined(fitted, scored), scored.target) + held_back * moved
+        value.backward()
+        return value
+
+    with torch.enable_grad():
+        optimizer.step(loss)
+    return fitted
+
+
+def _of_rows(values: Tensor, number: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(n, ...) of clips -> (r, ...), the means over each row's."""
+    first = np.flatnonzero(np.diff(number, prepend=-1))
+    counts = np.diff(first, append=len(number)).reshape(-1, *[1] * (values.dim() - 1))
+    means: NDArray[np.float64] = np.add.reduceat(values.double().numpy(), first) / counts
+    return means
+
+
+def _guard(
+    means: NDArray[np.float64], target: NDArray[np.int64], folds: NDArray[np.int64], clusters: Clusters
+) -> tuple[NDArray[np.float64] | None, NDArray[np.float64]]:
+    """Shares (1 + M,) of the fused answer and each modality's own; None where the fused answer is not really worse.
+
+    The shares make the true classes most probable. They count where, fitted on other folds, they make them more
+    probable than the fused answer does, by more than chance, and get no fewer rows right.
+
+    Args:
+        means: (r, 1 + M, C) probabilities, the fused ones first.
+        target: (r,) class indices.
+        folds: (r,) the fold of each row.
+        clusters: of the rows.
+
+    Returns:
+        the shares, and what they make of each row from the other folds (r, C).
+    """
+    true = means[np.arange(len(target)), :, target]
+    said = means[:, 0].copy()
+    for fold in np.unique(folds):
+        others, asked = folds != fold, folds == fold
+        if others.any():
+            said[asked] = np.einsum("k,rkc->rc", shares_of(true[others]), means[asked])
+    gain = np.log(said[np.arange(len(target)), target] + 1e-12) - np.log(true[:, 0] + 1e-12)
+    right = (said.argmax(1) == target).mean() >= (means[:, 0].argmax(1) == target).mean()
+    return (shares_of(true) if right and lowest_mean(gain, clusters) > 0 else None), said
+
+
+def shares_of(true: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The convex weights (K,) under which the probabilities of the true classes (r, K) are most likely.
+
+    By expectation maximisation, as for a mixture whose components are known (Dempster, Laird & Rubin, 1977).
+    """
+    shares = np.full(true.shape[1], 1 / true.shape[1])
+    for _ in range(EM_STEPS):
+        parts = shares * true + 1e-12
+        shares = (parts / parts.sum(1, keepdims=True)).mean(0)
+    return shares
