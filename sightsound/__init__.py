@@ -70,7 +70,7 @@ _PLACES = {
     "TranslatorConfig": "translator_config",
     "TranslationOptions": "studies.translation",
     "RobustnessOptions": "studies.robustness",
-    "CompareOptions": "studies.compare",
+    "CompareOptions": "studies.candidates",
     "load": "pipeline",
     "Classifier": "pipeline",
     "dataset": "data.named",

@@ -20,7 +20,7 @@ from sightsound.report.generalization import write_generalization
 from sightsound.report.robustness import write_robustness
 from sightsound.report.write import write_report
 from sightsound.run_folder import BUNDLE, new_folder
-from sightsound.studies.compare import CompareOptions
+from sightsound.studies.candidates import CompareOptions
 from sightsound.studies.generalization import Fold, learning_curve, leave_one_group_out
 from sightsound.studies.robustness import RobustnessOptions, Study, run_robustness
 from sightsound.studies.run import Comparison, run_comparison
@@ -69,6 +69,8 @@ def compare(
     source: SourceOptions | None = None,
     compare: CompareOptions | None = None,
     strategies: str | Sequence[str] | None = None,
+    balance: str | Sequence[str] | None = None,
+    fusion: str | None = None,
     seeds: int | None = None,
     budget: float | None = None,
     out: str | Path | None = None,
@@ -77,13 +79,15 @@ def compare(
     say: Callable[[str], object] = say,
     **options: Any,
 ) -> Comparison:
-    """Trains every fusion strategy and both single senses on a table, and recommends one.
+    """Trains every fusion strategy, or one by every balance, and both single senses on a table; recommends one.
 
     Args:
         table: CSV, TSV, Parquet or JSON Lines file, folder of classes, DataFrame, or the name of a data set.
         source: of a data set by name: where its files are, and how it is made.
         compare: which strategies, how many seeds, how long, how many at the same time.
-        strategies: their names; or "all". This and the next two in place of those in `compare`.
+        strategies: their names; or "all". This and the next four in place of those in `compare`.
+        balance: names, or "all", of balances to compare in place of strategies.
+        fusion: the strategy that each balance trains; default: concat.
         seeds: how often everything is trained.
         budget: minutes after which nothing new is begun.
         out: run folder; default: a new one, runs/NAME_OF_TABLE.
@@ -98,8 +102,9 @@ def compare(
     Raises:
         SightsoundError: something that you can mend; the message says how.
     """
-    named = strategies if strategies is None or isinstance(strategies, str) else ",".join(strategies)
-    given: dict[str, Any] = {"strategies": named, "seeds": seeds, "budget": budget}
+    given: dict[str, Any] = {"strategies": strategies, "balance": balance, "fusion": fusion}
+    given = {n: v if v is None or isinstance(v, str) else ",".join(v) for n, v in given.items()}
+    given |= {"seeds": seeds, "budget": budget}
     typed = {name: value for name, value in given.items() if value is not None}
     chosen, filled = dataclasses.replace(compare or CompareOptions(), **typed), _filled(config, options)
     run = Path(out) if out else new_folder(table)

@@ -180,9 +180,11 @@ class Config:
     schedule: Literal["joint", "staged", "staged+finetune", "fusion+joint"] = "joint"
     """joint: all at once; staged: each sense first, then the fusion on the frozen encoders; +finetune: then all;
     fusion+joint: the encoders are taught together by another fusion first, for classes that only both senses tell."""
-    balance: Literal["apart", "heads", "none", "ogm-ge", "gradient-blend", "unimodal-teacher"] = "apart"
+    balance: Literal[
+        "apart", "heads", "none", "ogm-ge", "gradient-blend", "unimodal-teacher", "mmpareto", "agm", "mla"
+    ] = "apart"
     """What keeps one sense from starving the other. apart: each encoder learns from its own head alone; heads: from the
-    fused answer too; the others: so with a method more; none: from the fused answer alone."""
+    fused answer too; none: from the fused answer alone; the others are methods of the literature (docs/fusion.md)."""
     guard: Literal["on", "off"] = "on"
     """on: where a sense alone does better than the fused answer on validation rows, it is mixed in; off: never."""
     epochs: int | None = None
@@ -208,8 +210,6 @@ class Config:
         if not self.modalities or set(self.modalities) - set(MODALITIES):
             given = ", ".join(map(repr, self.modalities)) or "empty"
             raise ConfigError(f"modalities is {given}; it takes {' or '.join(MODALITIES)}, or both: image,audio.")
-        if self.schedule == "fusion+joint" and self.balance == "apart":
-            raise ConfigError("In fusion+joint the fused answer teaches the encoders: give --balance none or heads.")
         ordered = tuple(m for m in MODALITIES if m in self.modalities)  # YAML and JSON bring a list, in any order
         object.__setattr__(self, "modalities", ordered)
         wrong = out_of_range(self)

@@ -26,9 +26,36 @@ def losses(
     Returns:
         scalars: "fused", and one by the name of each modality.
     """
+    logits = {FUSED: output.logits, **output.scores}
+    return {n: _mean_over(rows, logits[n], target, weight) for n, rows in judged_rows(output, present).items()}
+
+
+def judged_rows(output: Output, present: dict[str, Tensor]) -> dict[str, Tensor]:
+    """By the name of each loss: (B,) bool, the rows that it is the mean over."""
     several = torch.stack(list(completed_presence(output.filled, present).values())).sum(0) > 1
-    own = {m: _mean_over(present[m], scores, target, weight) for m, scores in output.scores.items()}
-    return {FUSED: _mean_over(several, output.logits, target, weight), **own}
+    return {FUSED: several, **{m: present[m] for m in output.scores}}
+
+
+class RowMeans:
+    """Means of losses over all rows of many batches: a row counts the same in a small batch as in a large one."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, Tensor] = {}
+        self.counts: dict[str, Tensor] = {}
+
+    def add(self, each: dict[str, Tensor], rows: dict[str, Tensor], weight: Tensor | float = 1.0) -> None:
+        """The losses of a batch by name, scalars; `rows` (B,) bool that each is the mean over, `weight` (B,) of a row.
+
+        A row that was blended of two comes twice, with weights whose sum is 1: it counts once.
+        """
+        for name, loss in each.items():
+            there = rows[name]
+            self.sums[name] = self.sums.get(name, 0) + loss.detach() * there.sum()
+            self.counts[name] = self.counts.get(name, 0) + torch.where(there, weight, 0.0).sum()
+
+    def means(self) -> dict[str, float]:
+        """By name, over the rows so far; zero if there were none."""
+        return {n: float(total / self.counts[n]) if self.counts[n] else 0.0 for n, total in self.sums.items()}
 
 
 def _mean_over(rows: Tensor, logits: Tensor, target: Tensor, weight: Tensor | float) -> Tensor:

@@ -1,4 +1,4 @@
-"""`sightsound compare TABLE`: which fusion strategy is best for these data, with the evidence."""
+"""`sightsound compare TABLE`: which fusion strategy, or balance, is best for these data, with the evidence."""
 
 from collections.abc import Sequence
 from dataclasses import fields
@@ -7,10 +7,12 @@ from sightsound.cli.common import Parser, run_options, text_table
 from sightsound.config import from_dict
 
 EXAMPLE = """Trains both senses, then every fusion strategy on the same data and budget, several times over; recommends
-one in words; writes compare.html, compare.csv, compare.json and the winner's bundle.
+one in words; writes compare.html, compare.csv, compare.json and the winner's bundle. With --balance it compares ways to
+keep one sense from starving the other, each of which trains one strategy jointly.
 
   sightsound compare table.csv --out runs/compared
   sightsound compare table.csv --strategies concat,product,mmtm --seeds 5 --budget 30 --out runs/compared
+  sightsound compare table.csv --balance all --fusion concat --out runs/balances
   sightsound compare table.csv --out runs/compared --resume
 """
 OF_STRATEGIES = frozenset({"fusion", "joins", "schedule", "balance", "modality_dropout"})
@@ -20,16 +22,27 @@ def run(arguments: Sequence[str]) -> None:
     """Parses, compares and prints."""
     parser = Parser("compare", "TABLE", EXAMPLE)
     parser.add_argument("--strategies", default="all", help="names with commas between, or all")
+    parser.add_argument("--balance", help="compare balances in place of strategies: names with commas between, or all")
+    parser.add_argument("--fusion", default="concat", help="of --balance: the strategy that each of them trains")
     parser.add_argument("--seeds", type=int, default=3, help="how often everything is trained")
     parser.add_argument("--budget", type=float, help="minutes after which nothing new is begun")
     parser.add_argument("--jobs", type=int, default=1, help="trainings at the same time")
     given = run_options(parser, arguments, OF_STRATEGIES)
     from sightsound.api import compare
-    from sightsound.studies.compare import CompareOptions
+    from sightsound.studies.candidates import CompareOptions
 
     options = CompareOptions(**{f.name: given.options.pop(f.name) for f in fields(CompareOptions)})
     done = compare(**given.where, compare=options, config=from_dict(given.options))
-    head = ["strategy", "family", "training", "accuracy", "95 % interval", "macro F1", "ms for 256", "train s"]
+    head = [
+        "balance" if options.balance else "strategy",
+        "family",
+        "training",
+        "accuracy",
+        "95 % interval",
+        "macro F1",
+        "ms for 256",
+        "train s",
+    ]
     lines = [
         [
             row.name,

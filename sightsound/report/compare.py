@@ -17,7 +17,8 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from sightsound.clusters import resampled_over
 from sightsound.report.page import write_page
 from sightsound.report.pictures import short, svg
-from sightsound.studies.compare import CompareOptions, Study
+from sightsound.studies.candidates import CompareOptions
+from sightsound.studies.compare import Study
 from sightsound.studies.recommend import Recommendation
 from sightsound.studies.table import Row, agreement, class_gains, differences
 from sightsound.text import without_formulas

@@ -3,7 +3,8 @@
 The senses are trained once for each seed. Where they have only the class in common every strategy is then trained on
 their frozen encoders, and the most promising ones are finetuned in rounds, each with half as many (successive halving,
 Jamieson & Talwalkar, 2016). Where they have more in common, or one alone says nothing, encoders that were trained apart
-cannot decide: everything is trained jointly. Validation rows choose; test rows are read once, at the end.
+cannot decide: everything is trained jointly. Validation rows choose; test rows are read once, at the end. Balances are
+compared as strategies are: each trains the same strategy jointly, from the same first weights.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import dataclasses
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,41 +26,27 @@ from sightsound.build import build_network
 from sightsound.clusters import Clusters
 from sightsound.data.clusters import clusters_of
 from sightsound.errors import ConfigError, RunError, TrainingError
-from sightsound.fusion import DECISION, HIERARCHICAL, STRATEGIES, Fusion
 from sightsound.inference import blank
 from sightsound.metrics import at_chance, macro_means
 from sightsound.progress import progress_bar
-from sightsound.registry import resolve
+from sightsound.studies.candidates import CompareOptions, Trial, chosen, family
 from sightsound.studies.cost import Cost, costs
 from sightsound.studies.dependence import Dependence, conditional_dependence
-from sightsound.studies.trials import SENSES, TOGETHER, Seed, Trial, targets
+from sightsound.studies.trials import SENSES, TOGETHER, Seed, targets
 from sightsound.training.hardware import tune_process
 from sightsound.training.prepare import Prepared
 from sightsound.types import Batch
 
 FIRST_ROUND = 4  # one in so many strategies is finetuned at first
+BALANCED = "Each balance trains {} jointly, from the same first weights and for at most as many epochs."
 SENSES_TRIAL = Trial("vote", "frozen")  # has nothing to train: its answers of one sense are those of the senses
 
 
-@dataclass(frozen=True)
-class CompareOptions:
-    """What a comparison is made of."""
-
-    strategies: str = "all"
-    """Names with commas between, or all."""
-    seeds: int = 3
-    """How often everything is trained, each time from other weights."""
-    budget: float | None = None
-    """Minutes after which nothing new is begun; what is there is compared. Default: no limit."""
-    jobs: int = 1
-    """Trainings at the same time."""
-
-
 class Compared(NamedTuple):
-    """One strategy's results.
+    """One strategy's results, or one balance's.
 
     Attributes:
-        name, family: which.
+        name, family: which, and that of the strategy.
         trial: how the version that was best on validation rows was trained.
         score: macro F1 on validation rows, mean over the seeds.
         val, test: per seed, what it says of the validation and of the test rows.
@@ -106,30 +92,12 @@ class Study(NamedTuple):
     failed: dict[str, str] = {}
 
 
-def family(strategy: str) -> str:
-    """feature, decision or hierarchical; of a class from outside the package by what it overrides."""
-    if strategy in STRATEGIES:
-        return "decision" if strategy in DECISION else "hierarchical" if strategy in HIERARCHICAL else "feature"
-    found = resolve("fusion strategy", strategy, STRATEGIES, Fusion)
-    return "hierarchical" if found.exchange is not Fusion.exchange else "feature"
-
-
-def chosen(options: CompareOptions) -> list[str]:
-    """The strategies of a comparison. Raises ConfigError for an unknown one, and for impossible numbers."""
-    if options.seeds < 1 or options.jobs < 1 or (options.budget is not None and options.budget <= 0):
-        raise ConfigError("--seeds and --jobs are at least 1, --budget is above 0.")
-    names = list(STRATEGIES) if options.strategies == "all" else [n.strip() for n in options.strategies.split(",")]
-    for name in names:
-        resolve("fusion strategy", name, STRATEGIES, Fusion)
-    return list(dict.fromkeys(names))
-
-
 def compare(prepared: Prepared, options: CompareOptions, folder: Path, say: Callable[[str], object]) -> Study:
     """Trains and tests everything; what is complete in the folder is not trained again.
 
     Args:
         prepared: the table, for two senses.
-        options: which strategies, how often.
+        options: which strategies or balances, how often.
         folder: for all trainings.
         say: called with each line for the user.
 
@@ -137,7 +105,7 @@ def compare(prepared: Prepared, options: CompareOptions, folder: Path, say: Call
         ConfigError: an unknown strategy.
         RunError: the budget did not reach any strategy.
     """
-    names = chosen(options)
+    names = chosen(options, prepared.config)
     end = time.monotonic() + 60 * options.budget if options.budget else float("inf")
     seeds: list[Seed] = []
     for number in range(options.seeds):
@@ -150,10 +118,12 @@ def compare(prepared: Prepared, options: CompareOptions, folder: Path, say: Call
         seeds.append(seed)
     classes = len(prepared.labels)
     dependence = conditional_dependence(seeds[0].embedded["train"], seeds[0].embedded["val"], classes)
-    joint = _reason(seeds, dependence)
+    joint = BALANCED.format(options.fusion) if options.balance else _reason(seeds, dependence)
     say(joint or "Each sense alone says something about the class: strategies are trained on frozen encoders.")
     field = Field(seeds, options.jobs, end, say)
-    if joint:
+    if options.balance:
+        field.run([Trial(options.fusion, "balanced", balance=name) for name in names])
+    elif joint:
         field.run([Trial(name, "frozen" if family(name) == "decision" else "joint") for name in names])
         if seeds[0].blind:  # encoders trained apart have nothing to be dependent; those of the best may have
             best = max(field.scores, key=lambda trial: field.scores[trial], default=SENSES_TRIAL)
@@ -200,16 +170,16 @@ class Field:
         """Trains each in every seed, as far as the budget goes; a trial counts when all its seeds are done."""
         for trial in trials:
             if time.monotonic() > self.end and not all(seed.finished(trial) for seed in self.seeds):
-                self.say(f"{trial.strategy}: the budget is used up")
+                self.say(f"{trial.name}: the budget is used up")
                 continue
-            self.say(f"{trial.strategy}: {trial.way}")
+            self.say(f"{trial.name}: {trial.way}")
             try:
                 if self.jobs > 1:
                     Parallel(self.jobs)(delayed(_try)(seed, trial, self.jobs) for seed in self.seeds)
                 self.scores[trial] = float(np.mean([self._score(seed, trial) for seed in self.seeds]))
-            except TrainingError as error:  # the others may do better
-                self.failed[trial.strategy] = str(error)
-                self.say(f"{trial.strategy}: failed. {error}")
+            except (TrainingError, ConfigError) as error:  # the others may do better
+                self.failed[trial.name] = str(error)
+                self.say(f"{trial.name}: failed. {error}")
 
     def _score(self, seed: Seed, trial: Trial) -> float:
         answered = seed.tried(trial).val
@@ -217,9 +187,9 @@ class Field:
         pairs += answered.probabilities[seed.modalities].argmax(1)
         return macro_means(pairs, len(seed.prepared.labels))["macro_f1"]
 
-    def best(self, strategy: str) -> Trial | None:
+    def best(self, name: str) -> Trial | None:
         """The strategy's version that is best on validation rows; the one that cost least among equals."""
-        own = [trial for trial in self.scores if trial.strategy == strategy]
+        own = [trial for trial in self.scores if trial.name == name]
         return max(own, key=lambda trial: self.scores[trial], default=None)
 
 
@@ -255,7 +225,7 @@ def _tested(field: Field, names: list[str], dependence: Dependence | None, joint
     compared = {}
     with progress_bar("testing", len(ranked), "strategy") as bar:
         for trial in ranked:
-            compared[trial.strategy] = _compared(field, trial)
+            compared[trial.name] = _compared(field, trial)
             bar.update()
     senses = _compared(field, SENSES_TRIAL)
     said = {"val": senses.val[0], "test": senses.test[0]}
@@ -275,7 +245,7 @@ def _tested(field: Field, names: list[str], dependence: Dependence | None, joint
 
 def _compared(field: Field, trial: Trial) -> Compared:
     return Compared(
-        trial.strategy,
+        trial.name,
         family(trial.strategy),
         trial,
         field.scores.get(trial, float("nan")),

@@ -17,7 +17,8 @@ from sightsound.errors import ConfigError, TableError
 from sightsound.missing import IMPUTERS
 from sightsound.pipeline import Classifier
 from sightsound.run_folder import BUNDLE, opened, request_of, writing
-from sightsound.studies.compare import CompareOptions, Study, chosen, compare
+from sightsound.studies.candidates import CompareOptions, chosen
+from sightsound.studies.compare import Study, compare
 from sightsound.studies.recommend import Recommendation, recommend
 from sightsound.studies.table import Row, rows
 from sightsound.training.hardware import tuned_process
@@ -33,9 +34,9 @@ class Comparison(NamedTuple):
 
     Attributes:
         study: all answers.
-        rows: a row for each strategy and each sense alone.
+        rows: a row for each strategy (or balance) and each sense alone.
         found: the recommendation.
-        classifier: the strategy recommended for accuracy, of the seed that was best on validation rows.
+        classifier: the one recommended for accuracy, of the seed that was best on validation rows.
     """
 
     study: Study
@@ -52,12 +53,12 @@ def run_comparison(
     resume: bool,
     say: Callable[[str], object],
 ) -> Comparison:
-    """Compares strategies on a table; writes the winner's bundle into the run folder.
+    """Compares strategies, or balances, on a table; writes the winner's bundle into the run folder.
 
     Args:
         source: the table.
         config: what all trainings have in common; its fusion, schedule and balance do not count.
-        options: which strategies, how often.
+        options: which strategies or balances, how often.
         run: a new folder; or, with `resume`, that of a comparison of the same table and configuration, which may now
             have other strategies, more seeds, or another budget.
         resume: go on with what is there.
@@ -67,7 +68,7 @@ def run_comparison(
         TableError, ConfigError: what was given cannot be compared on.
         RunError: the folder cannot be written, or is another run's.
     """
-    names = chosen(options)
+    names = chosen(options, config)
     if len(config.modalities) < 2:
         raise ConfigError("A comparison needs both senses; with one there is nothing to fuse.")
     if filling_policies(config):
@@ -104,8 +105,9 @@ def _check(prepared: Prepared) -> None:
 
 def _announced(prepared: Prepared, strategies: int, options: CompareOptions) -> str:
     counts = ", ".join(f"{len(rows)} {part}" for part, rows in prepared.rows.items())
+    kind = f"balances of {options.fusion}" if options.balance else "strategies"
     return (
-        f"{len(prepared.labels)} classes; rows: {counts}.\n{strategies} strategies, {options.seeds} seed(s), at most "
+        f"{len(prepared.labels)} classes; rows: {counts}.\n{strategies} {kind}, {options.seeds} seed(s), at most "
         f"{prepared.config.epochs} epochs in {prepared.config.precision}."
     )
 

@@ -1,8 +1,4 @@
-"""One candidate of a comparison: a strategy, a seed, a way to train it; complete on disk, or trained when asked for.
-
-Ways: "frozen" (the strategy alone, on encoders that were trained on single senses), "finetuned" (then everything, a
-little) and "joint" (the strategy on encoders that a stand-in has taught together, then everything).
-"""
+"""The candidates of a comparison in one seed: complete on disk, or trained when asked for."""
 
 from __future__ import annotations
 
@@ -14,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,13 +22,14 @@ from sightsound.config import NO_CHANGES, Config
 from sightsound.data.batches import Rows
 from sightsound.fusion.search import Search
 from sightsound.model import ClassifierNetwork
+from sightsound.studies.candidates import SCHEDULES, Trial
 from sightsound.studies.embeddings import embed
 from sightsound.studies.said import read, replaced, write
 from sightsound.training.fit import JOINS, fit
 from sightsound.training.held_out import CrossFitted, fit_held_out, held_out
 from sightsound.training.kept import shortened
 from sightsound.training.prepare import Prepared
-from sightsound.training.schedule import FINETUNE_RATE, Part, parts
+from sightsound.training.schedule import FINETUNE_RATE, Part, check_balance, parts
 
 SENSES, TOGETHER = "senses", "together"
 VIEWS = 3  # at least so many chance changes of each training row, of which the strategies see the embeddings
@@ -41,30 +38,6 @@ STEPS_AN_EPOCH = 50  # at least, on embeddings: more views and smaller batches w
 FEWEST_STEPS = EMBEDDED_EPOCHS * STEPS_AN_EPOCH  # of any strategy on trained encoders
 EXCHANGING_SHARE = 0.2  # of the epochs, for strategies whose encoders have to run
 FINETUNED_SHARE = 0.1  # of the epochs, in the first round
-
-
-SCHEDULES: dict[str, Literal["staged", "staged+finetune", "fusion+joint"]] = {
-    "frozen": "staged",
-    "finetuned": "staged+finetune",
-    "joint": "fusion+joint",
-}
-
-
-class Trial(NamedTuple):
-    """A candidate: strategy, way ("frozen", "finetuned" or "joint"), and how many rounds of finetuning it is in."""
-
-    strategy: str
-    way: str
-    round: int = 0
-
-    @property
-    def folder(self) -> str:
-        """Its name on disk."""
-        return f"{self.strategy}-{self.way}" + (f"-{self.round}" if self.round else "")
-
-    def before(self) -> Trial:
-        """The trial that a finetuned one goes on from."""
-        return Trial(self.strategy, "finetuned", self.round - 1) if self.round > 1 else Trial(self.strategy, "frozen")
 
 
 class Tried(NamedTuple):
@@ -128,7 +101,8 @@ class Seed:
     def config_of(self, trial: Trial) -> Config:
         """What trains such a network without a comparison around it."""
         config = self._jointly if trial.way == "joint" else self.config
-        return dataclasses.replace(config, fusion=trial.strategy, schedule=SCHEDULES[trial.way])
+        config = dataclasses.replace(config, fusion=trial.strategy, schedule=SCHEDULES[trial.way])
+        return dataclasses.replace(config, balance=cast(Any, trial.balance)) if trial.balance else config
 
     def _parts(self, stand_in: bool) -> list[Part]:
         return [part for part in parts(self._jointly) if part.stand_in == stand_in]
@@ -157,7 +131,8 @@ class Seed:
     def tried(self, trial: Trial) -> Tried:
         """The result of a trial; trained now if it was not before."""
         if not self.finished(trial):
-            _ = self.together if trial.way == "joint" else self.embedded  # what all share is not this one's time
+            if not trial.balance:  # what all share is not this one's time
+                _ = self.together if trial.way == "joint" else self.embedded
             begin = time.perf_counter()
             network = self._trained(trial)
             self._seconds(trial.folder, time.perf_counter() - begin)
@@ -202,6 +177,11 @@ class Seed:
     def _trained(self, trial: Trial) -> ClassifierNetwork:
         network, config, part = self._begun(trial), self.config, self._part(trial)
         run = self.folder / trial.folder
+        if trial.balance:
+            check_balance(self.config_of(trial))
+            with shortened(network, self.prepared.kept):
+                fit(network, self.config_of(trial), self.prepared.rows, run)
+            return network
         if trial.way == "joint":
             with shortened(network, self.prepared.kept):
                 fit(network, self.config_of(trial), self.prepared.rows, run, schedule=self._parts(False))
@@ -236,6 +216,8 @@ class Seed:
         network = self.fresh(trial.strategy)
         if trial.way == "finetuned":
             return self.network(trial.before())
+        if trial.balance:
+            return network
         known = (self.together if trial.way == "joint" else self.senses).state_dict()
         network.load_state_dict({n: v for n, v in known.items() if not n.startswith("fusion.")}, strict=False)
         return network
@@ -243,6 +225,8 @@ class Seed:
     def _part(self, trial: Trial) -> Part:
         if trial.way == "frozen":
             return Part("fusion", self.modalities, ("fusion.",))
+        if trial.balance:
+            return parts(self.config_of(trial))[-1]
         return Part(trial.way, self.modalities, ("",), FINETUNE_RATE if trial.way == "finetuned" else 1.0)
 
     def _on_embeddings(self, network: ClassifierNetwork, trial: Trial) -> bool:

@@ -11,7 +11,7 @@ from sightsound.features.augment import AugmentImage, AugmentWaveform, FilterFra
 from sightsound.fusion.base import like
 from sightsound.missing import Fill
 from sightsound.model import ClassifierNetwork
-from sightsound.training.balance import Heads
+from sightsound.training.balances import Heads
 from sightsound.translator import TranslatorNetwork
 from sightsound.types import Batch
 

@@ -29,7 +29,7 @@ from sightsound.fusion.search import Search
 from sightsound.model import ClassifierNetwork
 from sightsound.progress import progress_bar
 from sightsound.training.augment import Augment
-from sightsound.training.balance import BALANCES, Heads
+from sightsound.training.balances import BALANCES, Heads
 from sightsound.training.fill_in import FillIn
 from sightsound.training.impute import complete_rows
 from sightsound.training.module import CHOICE, F1, SCORE, Optimization, Stage

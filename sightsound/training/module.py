@@ -13,11 +13,11 @@ from torchmetrics.functional.classification import multiclass_f1_score
 
 from sightsound.answers import subsets
 from sightsound.errors import TrainingError
-from sightsound.losses import FUSED, losses
+from sightsound.losses import RowMeans, judged_rows, losses
 from sightsound.missing import Fill
 from sightsound.model import ClassifierNetwork
 from sightsound.training.augment import Augment
-from sightsound.training.balance import Heads
+from sightsound.training.balances import Heads
 from sightsound.types import Batch
 
 F1, SCORE, CHOICE = "val_f1", "val_score", "val_choice"  # shown; how good an epoch is; the highest is kept
@@ -83,8 +83,9 @@ class Stage(LightningModule):
         self.subsets = subsets([m for m in network.modalities if m in shown])
         self.predicted: dict[str, list[int]] = {}  # numbers, since small tensors kept would scatter in memory
         self.target: list[int] = []
-        self.losses: list[Tensor] = []
-        self.val_losses: list[dict[str, Tensor]] = []
+        self.losses: list[Tensor] = []  # one a step, and of how many rows
+        self.rows: list[int] = []
+        self.val_losses = RowMeans()
         self.began = 0.0
         self.fill: Fill | None = None  # imputes absent modalities; a callback sets it anew for each epoch
 
@@ -101,6 +102,7 @@ class Stage(LightningModule):
         batch = self.augment(self.network, batch._replace(present=self._present(batch)))
         loss = self.augment.loss(self.network, batch, self.balance, self.fill)
         self.losses.append(loss.detach())  # one log an epoch: Lightning's own sum takes 2 % of a step
+        self.rows.append(len(self._target(batch)))
         return loss
 
     def on_after_backward(self) -> None:
@@ -120,8 +122,9 @@ class Stage(LightningModule):
         """The mean loss, and the seconds that the epoch's training took, without validation and checkpoints."""
         self.log("train_seconds", time.perf_counter() - self.began)
         check_losses(self.losses, self.current_epoch, self.optimization.peak)
-        self.log("train_loss", torch.stack(self.losses).mean())
-        self.losses = []
+        rows = torch.tensor(self.rows, device=self.losses[0].device)
+        self.log("train_loss", (torch.stack(self.losses) * rows).sum() / rows.sum())
+        self.losses, self.rows = [], []
 
     def validation_step(self, batch: Batch, index: int) -> None:
         """Collects what each subset of the modalities says."""
@@ -134,7 +137,7 @@ class Stage(LightningModule):
             self.predicted.setdefault("+".join(subset), []).extend(
                 torch.where(has_all, output.logits.argmax(1), -1).tolist()
             )
-        self.val_losses.append(losses(outputs[0], present, self._target(batch)))
+        self.val_losses.add(losses(outputs[0], present, self._target(batch)), judged_rows(outputs[0], present))
 
     def on_validation_epoch_end(self) -> None:
         """Macro F1 of each subset over the rows that have all of it, the mean of these, and what chooses the epoch."""
@@ -149,10 +152,7 @@ class Stage(LightningModule):
                 self.log(f"{F1}_{name}", scores[-1])
         f1 = torch.stack(scores).mean()
         self.log(F1, f1)
-        val = {
-            name: float(torch.stack([each[name] for each in self.val_losses]).mean())
-            for name in (FUSED, *self.network.modalities)
-        }
+        val = self.val_losses.means()
         check_losses(
             [torch.tensor(sum(val.values()))],
             self.current_epoch,
@@ -167,7 +167,7 @@ class Stage(LightningModule):
         close = score >= self.best - deviation
         self.log(CHOICE, (float(self.current_epoch) if close else -1.0) if self.late else score)
         self.balance.after_epoch(val)
-        self.val_losses = []
+        self.val_losses = RowMeans()
         self.predicted, self.target = {}, []
 
     def configure_optimizers(self) -> Any:

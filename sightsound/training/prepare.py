@@ -36,6 +36,7 @@ from sightsound.training.cuts import LARGEST_SIDE, cuts
 from sightsound.training.hardware import resolve_precision
 from sightsound.training.impute import complete_rows
 from sightsound.training.kept import keep_features
+from sightsound.training.schedule import check_balance
 
 LONGEST_CLIP = 10.0  # seconds, unless the user asks for more
 STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 1000, 10, 100
@@ -107,6 +108,7 @@ def check(table: Table, config: Config, run: Path, labelled: bool = True) -> Che
             "pair have the same name"
         )
     config = dataclasses.replace(config, modalities=modalities)
+    check_balance(config)
     rejected = incomplete_rows(table, modalities, labelled)
     table = table.without({bad.row for bad in rejected})
     if left_out := {bad.row for bad in dropped_rows(table, modalities, config.missing)}:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from sightsound.config import Config
-from sightsound.training.balance import BALANCES
+from sightsound.errors import ConfigError
+from sightsound.fusion import DECISION, STRATEGIES, Fusion
+from sightsound.registry import resolve
+from sightsound.training.balances import BALANCES
 
 UNTAUGHT_SHARE = 0.25  # of the epochs, for a fusion alone, on encoders without training or taught by the stand-in
 TAUGHT_SHARE, TAUGHT_RATE = 0.5, 0.3  # of the epochs and of the learning rate, for all after the stand-in
@@ -58,3 +61,36 @@ def parts(config: Config) -> list[Part]:
         ]
     staged = [*each, Part("fusion", everything, ("fusion.",))]
     return staged if config.schedule == "staged" else [*staged, Part("finetune", everything, ("",), FINETUNE_RATE)]
+
+
+def check_balance(config: Config) -> None:
+    """Raises ConfigError where the balance and the schedule, or the strategy, would leave encoders untrained."""
+    learning = [m for m in config.modalities if not getattr(config, m).frozen]
+    if len(config.modalities) == 1 or not learning:
+        return
+    balance = BALANCES[config.balance]
+    if config.schedule != "joint" and balance.shares_head:
+        raise ConfigError(
+            f"--balance {config.balance} has one head for all modalities and trains them by turns from the first step "
+            f"on, and --schedule {config.schedule} trains their heads apart before, or all by the fused answer. Type "
+            "--schedule joint, or --balance heads."
+        )
+    if config.schedule == "fusion+joint" and not balance.fusion_teaches:
+        raise ConfigError(
+            f"--balance {config.balance} keeps the fused answer's loss out of the encoders. In fusion+joint the fused "
+            "answer teaches the encoders: give --balance none or heads. Type --balance heads, or --schedule joint."
+        )
+    if config.schedule == "fusion+joint" and balance.needs_single_senses:
+        raise ConfigError(
+            f"--balance {config.balance} keeps each encoder close to one that was trained on its modality alone, and "
+            "--schedule fusion+joint trains none alone: the teachers would know nothing. Type --schedule joint, or "
+            "--balance heads."
+        )
+    strategy = resolve("fusion strategy", config.fusion, STRATEGIES, Fusion)
+    detached = issubclass(strategy, tuple(DECISION.values()))
+    if detached and not balance.heads_teach and config.schedule != "staged":  # which trains each encoder alone
+        raise ConfigError(
+            f"--balance {config.balance} trains the encoders by the fused answer's loss alone, which --fusion "
+            f"{config.fusion} does not pass on: a decision strategy takes each modality's answer as it is, and the "
+            "encoders would not be trained. Type --balance heads, or --fusion concat."
+        )

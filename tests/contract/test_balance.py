@@ -8,8 +8,10 @@ import torch
 
 from sightsound.config import Config
 from sightsound.fusion import DECISION, FEATURE, HIERARCHICAL, STRATEGIES
+from sightsound.losses import losses
 from sightsound.model import ClassifierNetwork
-from sightsound.training.balance import BALANCES, Apart, GradientBlend, Heads, OgmGe
+from sightsound.training.balances import BALANCES, Apart, FusedOnly, GradientBlend, Heads, OgmGe
+from sightsound.types import Batch, Output
 from tests.contract.batches import batch_of, network_with
 
 ONE_EACH = [next(iter(family)) for family in (FEATURE, DECISION, HIERARCHICAL)]
@@ -38,7 +40,7 @@ def test_every_head_learns_and_nothing_is_nan(name: str, fusion: str, missing: b
 
 
 @pytest.mark.parametrize("name", BALANCES)
-def test_a_state_that_was_saved_gives_the_same_loss(name: str) -> None:
+def test_a_state_that_was_saved_gives_the_same_step(name: str) -> None:
     network = network_with("concat")
     one = BALANCES[name](network)
     for epoch in range(3):
@@ -46,7 +48,14 @@ def test_a_state_that_was_saved_gives_the_same_loss(name: str) -> None:
         one.after_epoch({"fused": 1.0 / (epoch + 1), "image": 2.0 / (epoch + 1), "audio": 3.0})
     other = BALANCES[name](network)
     other.restore(copy.deepcopy(one.state()))
-    assert torch.equal(stepped(one, network), stepped(other, network))
+    steps = []
+    for balance in (one, other):
+        loss, after = [], []
+        for _ in range(2):
+            loss.append(stepped(balance, network))
+            after += [p.grad.clone() for p in network.parameters() if p.grad is not None]
+        steps.append([*loss, *after])
+    assert len(steps[0]) == len(steps[1]) and all(map(torch.equal, *steps))
 
 
 @pytest.mark.parametrize("name", BALANCES)
@@ -81,24 +90,53 @@ def test_apart_no_strategy_touches_what_a_sense_learns(fusion: str) -> None:
         assert any(not torch.equal(together[name], alone[name]) for name in alone)
 
 
-def test_gradient_modulation_slows_the_sense_that_is_ahead() -> None:
+def test_gradient_modulation_compares_the_modalities_on_the_rows_that_have_both() -> None:
+    balance = OgmGe(network_with("concat"))
+    sure = {"image": torch.tensor([0.9, 0.7, 0.2, 0.5]), "audio": torch.tensor([0.2, 0.2, 0.6, 0.1])}  # of class 0
+    scores = {m: torch.stack([p, 1 - p], 1).log() for m, p in sure.items()}
+    present = {"image": torch.tensor([True, True, True, False]), "audio": torch.tensor([True, True, False, True])}
+    output, target = Output(torch.zeros(4, 2), scores, None, {}), torch.zeros(4, dtype=torch.long)
+    balance.loss(output, Batch({}, present, target), target)
+    assert balance.certainty == pytest.approx({"image": 0.9 + 0.7, "audio": 0.2 + 0.2})
+    balance.certainty = {}
+    share = torch.tensor([0.25, 1.0, 1.0, 1.0])  # two rows that are blended: each class counts by its share
+    balance.loss(output, Batch({}, present, target), target, share)
+    balance.loss(output, Batch({}, present, target), 1 - target, 1 - share)
+    assert balance.certainty["image"] == pytest.approx(0.25 * 0.9 + 0.75 * 0.1 + 0.7)
+
+
+def encoder_gradients(network: ClassifierNetwork) -> dict[str, list[torch.Tensor]]:
+    return {m: [p.grad.clone() for p in network.encoders[m].parameters()] for m in network.modalities}
+
+
+def test_gradient_modulation_slows_the_modality_that_is_ahead_and_gives_noise_to_both() -> None:
     network = network_with("concat")
-    plain = {m: [] for m in network.modalities}
-    stepped(Heads(network), network)
-    for m in plain:
-        plain[m] = [p.grad.clone() for p in network.encoders[m].parameters()]
+    stepped(FusedOnly(network), network)
+    plain = encoder_gradients(network)
     balance = OgmGe(network)
     balance.certainty = {"image": 0.9, "audio": 0.3}
     torch.manual_seed(0)
     balance.after_backward(network)
-    assert all(
-        torch.equal(a, p.grad) for a, p in zip(plain["audio"], network.encoders["audio"].parameters(), strict=True)
-    )
-    factor = 1 - math.tanh(OgmGe.ALPHA * 3)
     torch.manual_seed(0)
-    for before, p in zip(plain["image"], network.encoders["image"].parameters(), strict=True):
-        expected = before * factor + torch.randn_like(before) * before.std() if p.dim() > 1 else before
-        torch.testing.assert_close(p.grad, expected)
+    for m, factor in {"image": 1 - math.tanh(0.3 * 3), "audio": 1.0}.items():
+        for before, after in zip(plain[m], encoder_gradients(network)[m], strict=True):
+            noise = torch.randn_like(before) * before.std(correction=0) if before.dim() > 1 else 0
+            torch.testing.assert_close(after, (before * factor if before.dim() > 1 else before) + noise)
+    assert balance.certainty == {}  # the next step has its own
+
+
+@pytest.mark.parametrize("absent", ["image", "audio"])
+def test_without_a_row_that_has_both_no_gradient_is_modulated(absent: str) -> None:
+    network = network_with("concat")
+    batch = network.featurize(batch_of(6))
+    batch = batch._replace(present={**batch.present, absent: torch.zeros(6, dtype=torch.bool)})
+    balance = OgmGe(network)
+    sum(losses(network.fuse(batch), batch.present, batch.target).values()).backward()
+    plain = encoder_gradients(network)
+    balance.loss(network.fuse(batch), batch, batch.target)
+    balance.after_backward(network)
+    for m in plain:
+        assert all(torch.equal(a, b) for a, b in zip(plain[m], encoder_gradients(network)[m], strict=True))
 
 
 def test_gradient_blending_trusts_what_generalises() -> None:
@@ -108,7 +146,9 @@ def test_gradient_blending_trusts_what_generalises() -> None:
         "val": {"fused": 1.0, "image": 1.0, "audio": 1.0},
         "gap": dict.fromkeys(("fused", "image", "audio"), 0.0),
     }
-    balance.steps = [{name: torch.tensor(0.4) for name in ("fused", "image", "audio")}]
+    for rows, loss in ((3, 0.2), (1, 1.0)):  # 0.4 over all rows
+        each = {name: torch.tensor(loss) for name in ("fused", "image", "audio")}
+        balance.after_losses(each, dict.fromkeys(each, torch.ones(rows, dtype=torch.bool)), 1.0)
     balance.after_epoch({"fused": 0.5, "image": 0.5, "audio": 0.9})  # the sound overfits
     gain, overfit = {"fused": 0.5, "image": 0.5, "audio": 0.1}, {"fused": 0.1, "image": 0.1, "audio": 0.5}
     ratio = {name: gain[name] / overfit[name] ** 2 for name in gain}

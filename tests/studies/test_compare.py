@@ -1,6 +1,7 @@
 """A comparison end to end, as typed: numbers, pictures, bundle; stopped, gone on with, repeated."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 import sightsound as ss
 from sightsound.report.compare import pareto
+from sightsound.training.balances import BALANCES
 from tests.conftest import write_table
 
 EPOCHS = 8
@@ -87,6 +89,26 @@ def test_jobs_give_the_same_answers(compared: tuple[Path, Path], tmp_path: Path,
     assert np.allclose(one["p image+audio"], other["p image+audio"], atol=0.02)
 
 
+def test_balances_are_compared_as_strategies_are(
+    compared: tuple[Path, Path], tmp_path: Path, typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, run = compared
+    shutil.copytree(run, tmp_path / "run")  # with both senses, which need not be trained again
+    few = {name: BALANCES[name] for name in ("none", "apart")}
+    monkeypatch.setattr("sightsound.studies.candidates.BALANCES", few)
+    given = ["--balance", "all", "--fusion", "vote", "--seeds", 1, *SMALL, "--out", tmp_path / "run", "--resume"]
+    ran = typed("compare", table, *given)
+    assert ran.code == 0, ran.err
+    assert "\nbalance " in ran.out and "For accuracy: apart (decision fusion, balanced)" in ran.out
+    assert set(pd.read_csv(tmp_path / "run" / "compare.csv")["name"]) == {"apart", "image alone", "audio alone"}
+    content = json.loads((tmp_path / "run" / "compare.json").read_text())
+    assert set(content["failed"]) == {"none"} and "would not be trained" in content["failed"]["none"]
+    assert "balances of vote" in (tmp_path / "run" / "compare.html").read_text()
+    winner = ss.load(tmp_path / "run" / "bundle")
+    assert (winner.config.fusion, winner.config.schedule, winner.config.balance) == ("vote", "joint", "apart")
+    assert winner.metrics["subsets"]["image+audio"]["accuracy"] > 0.8
+
+
 def test_a_budget_that_is_used_up_is_said(compared: tuple[Path, Path], tmp_path: Path, typed) -> None:
     ran = typed(
         "compare",
@@ -109,6 +131,10 @@ def test_a_budget_that_is_used_up_is_said(compared: tuple[Path, Path], tmp_path:
     [
         (["--strategies", "concta"], "Did you mean 'concat'?"),
         (["--seeds", "0"], "at least 1"),
+        (["--balance", "ogm"], "Did you mean 'ogm-ge'?"),
+        (["--balance", "all", "--strategies", "concat"], "--strategies and --balance are both given"),
+        (["--fusion", "mmtm"], "Type --balance all beside it, or --strategies mmtm"),
+        (["--balance", "heads,none", "--fusion", "vote"], "--fusion vote does not pass on"),
         (["--modalities", "image"], "needs both senses"),
         (["--columns.image", "foto"], "there is no column 'foto' (--columns.image)"),
     ],

@@ -1,0 +1,48 @@
+"""Gradient blending: a loss counts as much as its modality still generalises."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from sightsound.losses import RowMeans
+from sightsound.model import ClassifierNetwork
+from sightsound.training.balances.base import Heads
+
+
+class GradientBlend(Heads):
+    """Losses weighted by what their last epoch won on validation rows over what it overfitted, squared.
+
+    Online gradient blending (Wang, Tran & Feiszli, CVPR 2020), with an epoch as its super-epoch.
+
+    Deviations from the paper: gain and overfitting are those of the joint training's own losses, where the paper
+    trains a copy of each modality's network, and of the fused one, for every super-epoch. Gains are at least 1e-4 and
+    overfitting at least 0.01, half of the weights is even, and they sum to the number of losses and not to 1.
+    """
+
+    def __init__(self, network: ClassifierNetwork) -> None:
+        super().__init__(network)
+        self.train = RowMeans()
+        self.before: dict[str, dict[str, float]] | None = None
+
+    def after_losses(self, each: dict[str, Tensor], rows: dict[str, Tensor], weight: Tensor | float) -> None:
+        """Remembers them."""
+        self.train.add(each, rows, weight)
+
+    def after_epoch(self, val: Mapping[str, float]) -> None:
+        """Sets the weights of the next epoch; they sum to the number of losses."""
+        train = self.train.means()
+        gap = {name: val[name] - train[name] for name in val}
+        if self.before is not None:
+            gain = {name: max(self.before["val"][name] - val[name], 1e-4) for name in val}
+            overfit = {name: max(gap[name] - self.before["gap"][name], 1e-2) for name in val}
+            ratio = {name: gain[name] / overfit[name] ** 2 for name in val}
+            total = sum(ratio.values())
+            # half of it is even, so that a loss that stood still for an epoch is not forgotten
+            self.weights = {name: 0.5 + 0.5 * len(ratio) * value / total for name, value in ratio.items()}
+        self.before, self.train = {"val": dict(val), "gap": gap}, RowMeans()
+
+    def state(self) -> dict[str, object]:
+        """Weights and the last losses."""
+        return {"weights": self.weights, "before": self.before}
