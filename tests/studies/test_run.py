@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from sightsound.answers import Answered
+from sightsound.clusters import Clusters
 from sightsound.config import Config
 from sightsound.studies.compare import Compared, Field, Study, _compared, family
 from sightsound.studies.cost import Cost
@@ -20,6 +21,7 @@ from tests.training.test_calibrate import rows_of
 
 LABELS = ["a", "b", "c", "d"]
 TRUTH = {"val": np.arange(8) % 4, "test": np.arange(12) % 4}
+CLUSTERS = {split: Clusters.of_rows(len(truth)) for split, truth in TRUTH.items()}
 TRIAL = Trial("concat", "frozen")
 
 
@@ -77,7 +79,12 @@ def test_the_winner_is_of_the_seed_that_is_best_on_validation_rows(tmp_path: Pat
     one = SimpleNamespace(
         trial=TRIAL, val=[seed.tried(TRIAL).val for seed in seeds], test=[seed.test(TRIAL) for seed in seeds]
     )
-    study = SimpleNamespace(compared={"concat": one}, seeds=seeds, target=TRUTH)
+    study = SimpleNamespace(
+        compared={"concat": one},
+        seeds=seeds,
+        target=TRUTH,
+        clusters={split: Clusters.of_rows(len(truth)) for split, truth in TRUTH.items()},
+    )
     prepared = SimpleNamespace(config=Config(**SIZES), given="", labels=LABELS, kept={}, rows={"train": rows_of(3)})
     winner = _winner(prepared, study, "concat")
     assert winner.network is seeds[1].network
@@ -106,7 +113,8 @@ def test_test_rows_recommend_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
             compared[name] = Compared(name, family(name), trial, 0.5, [val], [other if spoilt else val], 1.0)
         costs = {name: Cost(9, 9, 1.0, 10.0 + i, 1.0) for i, name in enumerate((*compared, "image", "audio"))}
         target = {"val": truth, "test": truth}
-        study = Study([], compared, compared["vote"], costs, target, 1.0, None, "", [])
+        clusters = dict.fromkeys(target, Clusters.of_rows(120))
+        study = Study([], compared, compared["vote"], costs, target, clusters, 1.0, None, "", [])
         return recommend(study, rows(study, 4))._replace(lines=[])
 
     assert found(spoilt=True) == found(spoilt=False)

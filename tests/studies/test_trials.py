@@ -4,23 +4,31 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from sightsound.answers import Answered
 from sightsound.config import Config
-from sightsound.studies.trials import Seed, Trial, _read, _write
-from sightsound.training.calibrate import calibrate
+from sightsound.data.table import Table
+from sightsound.studies.said import read, replaced, write
+from sightsound.studies.trials import Seed, Trial
+from sightsound.training.held_out import CrossFitted, fit_held_out
 from tests.contract.batches import SIZES, network_with
-from tests.training.test_calibrate import rows_of
+from tests.training.test_calibrate import held, rows_of
 
 
 def test_a_candidate_is_calibrated_on_validation_rows(tmp_path: Path) -> None:
     rows = {"train": rows_of(30), "val": rows_of(60), "test": rows_of(90)}
-    seed = Seed(SimpleNamespace(config=Config(**SIZES), rows=rows, kept={}), 0, tmp_path)
-    wanted = network_with("concat")
-    calibrate(wanted, rows["val"])
-    found = seed._calibrate(network_with("concat"), Trial("concat", "joint"))
+    numbers = np.arange(60) + 1
+    frame = pd.DataFrame({"row": numbers, "group": "", "image": numbers.astype(str), "audio": numbers.astype(str)})
+    table = Table("t", tmp_path, frame)
+    prepared = SimpleNamespace(
+        config=Config(**SIZES), rows=rows, kept={}, table=table.with_frame(frame.assign(split="val"))
+    )
+    wanted, found = network_with("concat"), network_with("concat")
+    fit_held_out(wanted, held(60))
+    Seed(prepared, 0, tmp_path)._fit_held_out(found, Trial("concat", "joint"))
     assert torch.equal(found.energies, wanted.energies) and torch.equal(found.temperature, wanted.temperature)
 
 
@@ -36,8 +44,16 @@ def test_answers_come_back_as_they_were_written_or_not_at_all(tmp_path: Path, mo
 
     with monkeypatch.context() as patched, pytest.raises(OSError, match="full"):
         patched.setattr(np, "savez", half)
-        _write(tmp_path / "val.npz", answered)
+        write(tmp_path / "val.npz", answered)
     assert not (tmp_path / "val.npz").exists()
-    _write(tmp_path / "val.npz", answered)
-    found = _read(tmp_path / "val.npz")
+    write(tmp_path / "val.npz", answered)
+    found = read(tmp_path / "val.npz")
     np.testing.assert_equal(found._asdict(), answered._asdict())
+
+
+def test_complete_rows_are_answered_by_what_was_fitted_on_others() -> None:
+    said = {s: np.full((3, 2), 0.5) for s in (("image", "audio"), ("image",), ("audio",))}
+    answered = Answered(np.array([4, 5, 9]), said, {"image": np.ones(3, bool), "audio": np.array([True, False, True])})
+    found = replaced(answered, CrossFitted(np.array([4, 9]), np.array([[1.0, 0.0], [0.0, 1.0]])))
+    assert found.probabilities[("image", "audio")].tolist() == [[1, 0], [0.5, 0.5], [0, 1]]
+    assert found.probabilities[("image",)] is said[("image",)] and said[("image", "audio")].tolist() == [[0.5, 0.5]] * 3

@@ -97,8 +97,8 @@ def test_logits_are_divided_by_the_temperature_of_what_a_row_has() -> None:
 
 
 def test_the_temperature_of_a_subset_is_fitted_on_its_own_answers() -> None:
-    network, rows = network_with("concat").eval(), rows_of(90)
-    told_by_image = network(rows[list(range(90))]).scores["image"].argmax(1)
-    calibrate(network, Rows(rows.stores, told_by_image, rows.rows))
+    network, known = network_with("concat").eval(), held(90)
+    told_by_image = network(known.rows[list(range(90))]).scores["image"].argmax(1)
+    fit_held_out(network, known._replace(rows=Rows(known.rows.stores, told_by_image, known.rows.rows)))
     _, image, audio, _ = network.temperature.tolist()
     assert image < 0.5 < 2 < audio  # one is always right, the other knows nothing
