@@ -185,7 +185,7 @@ class Config:
     ] = "apart"
     """What keeps one sense from starving the other. apart: each encoder learns from its own head alone; heads: from the
     fused answer too; none: from the fused answer alone; the others are methods of the literature (docs/fusion.md)."""
-    guard: Literal["on", "off"] = "on"
+    guard: Literal["on", "off"] | bool = "on"
     """on: where a sense alone does better than the fused answer on validation rows, it is mixed in; off: never."""
     epochs: int | None = None
     """Most epochs (of each stage); default: 1,000 steps' worth, at least 10 and at most 100."""
@@ -210,6 +210,8 @@ class Config:
         if not self.modalities or set(self.modalities) - set(MODALITIES):
             given = ", ".join(map(repr, self.modalities)) or "empty"
             raise ConfigError(f"modalities is {given}; it takes {' or '.join(MODALITIES)}, or both: image,audio.")
+        if isinstance(self.guard, bool):  # what YAML makes of a bare on or off
+            object.__setattr__(self, "guard", "on" if self.guard else "off")
         ordered = tuple(m for m in MODALITIES if m in self.modalities)  # YAML and JSON bring a list, in any order
         object.__setattr__(self, "modalities", ordered)
         wrong = out_of_range(self)
