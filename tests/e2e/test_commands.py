@@ -117,6 +117,9 @@ def test_answers_that_are_not_sure_are_withheld(
     done = typed("evaluate", bundle, trained[0], "--abstain-below", 0.95)
     answered = (frame["probability"] >= 0.95).mean()
     assert f"image+audio: {answered:.4f} of the rows are answered, of which" in done.out
+    contrary = ("--image", trained[0].parent / "low-0.png", "--audio", trained[0].parent / "high-0.wav")
+    one = ("predict", bundle, *contrary, "--format", "json", "--abstain-below")
+    assert [bool(json.loads(typed(*one, below).out)["label"]) for below in (0, 1)] == [True, False]
     done = typed("predict", bundle, trained[0], "--abstain-below", 95)
     assert done.code == 1 and "it is a probability, from 0 to 1" in done.err
 
