@@ -131,7 +131,7 @@ def main() -> int:
     about = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLE, formatter_class=about)
     parser.add_argument("--only", action="append", metavar="WORD", help="those with this word in their names or files")
-    parser.add_argument("--list", action="store_true", help="show the mutations and run nothing")
+    parser.add_argument("--list", action="store_true", help="show the mutations, check that they fit, run nothing")
     parser.add_argument("--seconds", type=float, default=120, help="time limit of one mutation's tests (%(default)s)")
     parser.add_argument("--mutations", type=Path, default=ROOT / "tools" / "mutations.toml", help="the list")
     parser.add_argument("--root", type=Path, default=ROOT, help="the tree, which is not changed")
@@ -143,6 +143,7 @@ def main() -> int:
             raise MutationError(f"no mutation has {' or '.join(words)} in its name or file; --list shows all")
         if given.list:
             for mutation in chosen:
+                mutated(mutation, given.root)
                 print(f"{mutation.file:40} {mutation.name}")
             return 0
         return measure(chosen, given.root, given.seconds)
