@@ -7,7 +7,7 @@ import torch
 from sightsound.config import AugmentConfig, Config
 from sightsound.losses import losses
 from sightsound.training.augment import Augment
-from sightsound.training.balance import Heads
+from sightsound.training.balances import Heads
 from sightsound.training.module import Optimization, Stage
 from tests.contract.batches import SIZES, batch_of, network_with
 
