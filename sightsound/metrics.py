@@ -11,6 +11,7 @@ from sightsound.clusters import Clusters
 
 RESAMPLES = 1000
 CALIBRATION_BINS = 15
+LARGEST_CONFUSIONS = 2**21  # counts of all confusion matrices that are held at a time
 
 
 def measure(
@@ -115,21 +116,26 @@ def _confusion(pairs: NDArray[Any], classes: int, times: NDArray[Any] | None = N
 
 
 def _per_class(confusion: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Precision, recall and F1 (C,) each; 0 where nothing is predicted, or nothing is true."""
-    right, true, predicted = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
+    """Of (..., C, C) counts precision, recall, F1 (..., C) each; 0 where nothing is predicted, or nothing is true."""
+    right = np.diagonal(confusion, axis1=-2, axis2=-1)
+    true, predicted = confusion.sum(axis=-1), confusion.sum(axis=-2)
     return right / np.maximum(predicted, 1), right / np.maximum(true, 1), 2 * right / np.maximum(true + predicted, 1)
 
 
 def macro_means(pairs: NDArray[Any], classes: int, times: NDArray[Any] | None = None) -> dict[str, float]:
     """Accuracy and macro means of rows given as true * C + predicted (n,), each counted so many times (n,)."""
-    confusion = _confusion(pairs, classes, times)
-    occurs = (confusion.sum(axis=0) + confusion.sum(axis=1)) > 0
-    precision, recall, f1 = (values[occurs].mean() for values in _per_class(confusion))
+    return {name: float(value) for name, value in _means(_confusion(pairs, classes, times)).items()}
+
+
+def _means(confusion: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """Of (..., C, C) counts accuracy and macro means (...)."""
+    occurs = (confusion.sum(axis=-2) + confusion.sum(axis=-1)) > 0
+    precision, recall, f1 = ((values * occurs).sum(-1) / occurs.sum(-1) for values in _per_class(confusion))
     return {
-        "accuracy": float(np.trace(confusion) / confusion.sum()),
-        "macro_precision": float(precision),
-        "macro_recall": float(recall),
-        "macro_f1": float(f1),
+        "accuracy": np.trace(confusion, axis1=-2, axis2=-1) / confusion.sum(axis=(-2, -1)),
+        "macro_precision": precision,
+        "macro_recall": recall,
+        "macro_f1": f1,
     }
 
 
@@ -143,9 +149,14 @@ def _bootstrap(
     if clusters.number < 2:
         return dict.fromkeys(macro_means(pairs, classes), (0.0, 1.0))
     rng = np.random.default_rng(seed)
-    draws = [macro_means(pairs, classes, clusters.draw(rng)) for _ in range(resamples)]
+    at_once = max(LARGEST_CONFUSIONS // classes**2, 1)
+    parts = []
+    for start in range(0, resamples, at_once):
+        times = [clusters.draw(rng) for _ in range(min(at_once, resamples - start))]
+        parts.append(_means(np.stack([_confusion(pairs, classes, of_draw) for of_draw in times])))
+    drawn = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     return {
         name: (float(low), float(high))
-        for name in draws[0]
-        for low, high in [np.percentile([draw[name] for draw in draws], [2.5, 97.5])]
+        for name, values in drawn.items()
+        for low, high in [np.percentile(values, [2.5, 97.5])]
     }

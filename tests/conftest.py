@@ -21,6 +21,7 @@ from tests.originals import Handler, write_fsdd, write_mnist
 CLASSES = {"low": 300.0, "middle": 900.0, "high": 2200.0}
 RATE = 8000
 TRAINED = {"epochs": 60, "batch_size": 16}  # options of the run that many tests share
+torch.manual_seed(0)  # of what test files draw when they are imported
 if "PYTEST_XDIST_WORKER" in os.environ:  # as many workers as cores: two threads each would wait for each other
     os.environ["OMP_NUM_THREADS"] = "1"  # of the commands that tests start
     torch.set_num_threads(1)
@@ -54,6 +55,12 @@ def write_table(folder: Path, rows_per_class: int = 20, seed: int = 0) -> Path:
             rows.append({"image": image, "audio": sound, "label": label})
     pd.DataFrame(rows).to_csv(folder / "table.csv", index=False)
     return folder / "table.csv"
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """What a test draws without a seed of its own is the same each time."""
+    torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session", autouse=True)

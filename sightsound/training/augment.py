@@ -12,6 +12,7 @@ from sightsound.fusion.base import like
 from sightsound.missing import Fill
 from sightsound.model import ClassifierNetwork
 from sightsound.training.balances import Heads
+from sightsound.training.hardware import reseed
 from sightsound.translator import TranslatorNetwork
 from sightsound.types import Batch
 
@@ -39,19 +40,19 @@ class Augment:
         of_image, of_wave, of_frames, of_rest = torch.randint(2**31, (4,)).tolist()
         changing = [m for m in inputs if not isinstance(network.encoders[m], Embedded)]
         if "audio" in changing and given.audio:
-            torch.manual_seed(of_wave)
+            reseed(of_wave)
             inputs["audio"] = self.wave(inputs["audio"])
         batch = network.featurize(batch._replace(inputs=inputs))
         inputs = dict(batch.inputs)
         if "image" in changing and given.image:
-            torch.manual_seed(of_image)
+            reseed(of_image)
             inputs["image"] = self.image(inputs["image"])
         if (
             "audio" in changing and inputs["audio"].dim() == 3
         ):  # not for waveforms, which some encoders take as they are
-            torch.manual_seed(of_frames)
+            reseed(of_frames)
             inputs["audio"] = self.masks(inputs["audio"])
-        torch.manual_seed(of_rest)
+        reseed(of_rest)
         return Batch(inputs, hide_some(batch.present, self.config.modality_dropout), batch.target)
 
     def loss(self, network: ClassifierNetwork, batch: Batch, balance: Heads, fill: Fill | None = None) -> Tensor:

@@ -14,6 +14,17 @@ SMALL = 1e-40  # below what float32 holds in full
 MMAP_THRESHOLD, TRIM_THRESHOLD, TOP_PAD = -3, -1, -2  # constants of glibc's malloc.h
 
 
+def reseed(seed: int) -> None:
+    """Seeds what draws, in each step: `torch.manual_seed` where there is a device beside the processor.
+
+    Without one it would take a millisecond to write down, for devices that may come, where it was called from.
+    """
+    if torch.accelerator.is_available():
+        torch.manual_seed(seed)
+    else:
+        torch.default_generator.manual_seed(seed)
+
+
 def resolve_precision(precision: str, accelerator: str) -> str:
     """What "auto" means here: bf16-mixed where the chosen processor is quicker in bfloat16, else 32-true.
 

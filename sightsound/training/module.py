@@ -18,6 +18,7 @@ from sightsound.missing import Fill
 from sightsound.model import ClassifierNetwork
 from sightsound.training.augment import Augment
 from sightsound.training.balances import Heads
+from sightsound.training.hardware import reseed
 from sightsound.types import Batch
 
 F1, SCORE, CHOICE = "val_f1", "val_score", "val_choice"  # shown; how good an epoch is; the highest is kept
@@ -95,7 +96,7 @@ class Stage(LightningModule):
 
     def on_train_batch_start(self, batch: Batch, index: int) -> None:
         """What a step draws depends on seed, epoch and step alone: a resumed run repeats it, and no step another's."""
-        torch.manual_seed(((self.seed * 1_000_003 + self.current_epoch) * 1_000_003 + index) % 2**32)
+        reseed(((self.seed * 1_000_003 + self.current_epoch) * 1_000_003 + index) % 2**32)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Batch of decoded files -> scalar loss."""
