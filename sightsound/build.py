@@ -97,6 +97,8 @@ def restored(bundle: Bundle, trust: bool) -> tuple[ClassifierNetwork, dict[str, 
             imputers[policy].load_state_dict(weights)
     except RuntimeError as error:
         raise ConfigError(f"the weights do not fit what config.json describes: {error}") from error
+    if (network.guard < 0).any() or (network.guard.sum(1) - 1).abs().max() > 1e-3 or (network.temperature <= 0).any():
+        raise ConfigError("the guard's shares do not sum to 1, or a temperature is not above 0")
     return network, imputers
 
 

@@ -182,7 +182,8 @@ class ClassifierNetwork(nn.Module):
             read = own if self.heads_teach else {m: z.detach() for m, z in own.items()}
             scores = {m: _keep(present[m], self.heads[m](read[m])) for m in self.modalities}
             calibrated = {m: scores[m] / self.temperature[1 << i] for i, m in enumerate(self.modalities)}
-            logits, weights = self.fusion.combine(joined, self._to_fuse(calibrated), present, shared)
+            calibrated = self._to_fuse(calibrated)
+            logits, weights = self.fusion.combine(joined, calibrated, present, shared)
         single = torch.stack([calibrated[m] for m in self.modalities]).sum(0)
         alone = torch.stack([present[m] for m in self.modalities]).sum(0) == 1
         subset = torch.stack([present[m].long() << i for i, m in enumerate(self.modalities)]).sum(0)

@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binomtest, ttest_1samp
 
-from sightsound.clusters import Clusters, codes_of
+from sightsound.clusters import Clusters, codes_of, lowest_mean
 from sightsound.data.clusters import clusters_of
 from sightsound.data.table import read_table
+from sightsound.data.windows import cut
 from sightsound.metrics import measure
 from sightsound.studies.significance import best_of, compare_to, sign_flip
 
@@ -134,3 +135,51 @@ def test_a_strategy_that_is_better_is_found_among_many() -> None:
     right["better"] = rng.random((2, 1000)) < 0.9
     gain = best_of("sense", right, Clusters.of_rows(1000))
     assert gain.real and gain.low < 0.1 < gain.high and gain.mean == pytest.approx(0.1, abs=0.02)
+
+
+def test_clips_do_not_hide_the_recordings_that_rows_share(tmp_path: Path) -> None:
+    """Long sounds are cut with a group for each row, which is none of the user's."""
+    frame = pd.DataFrame({"image": list("abcd"), "audio": list("eeff"), "label": "x"})
+    for name in {*frame["image"], *frame["audio"]}:
+        (tmp_path / name).write_text(name)
+    frame.to_csv(tmp_path / "table.csv", index=False)
+    clips = cut(read_table(tmp_path / "table.csv"), np.full(4, 3.0), 1.0, 1.0)
+    found = clusters_of(clips, ("image", "audio"), np.arange(1, 5))
+    assert len(clips.frame) == 12 and found.by == "audio file" and found.codes[0].tolist() == [0, 0, 1, 1]
+
+
+def test_rows_without_a_group_belong_together_by_their_files(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"image": list("abcdef"), "audio": list("vvwwxy"), "label": "x"})
+    frame["group"] = ["s", "s", "", "", "", "t"]
+    found = found_in(frame, tmp_path / "partly")
+    assert found.by == "group" and found.codes[0].tolist() == [0, 0, 1, 1, 2, 3]
+    one = found_in(frame.assign(group="s"), tmp_path / "one")  # numbers about one group are numbers about its rows
+    assert one.by == "audio file" and one.codes[0].tolist() == [0, 0, 1, 1, 2, 3]
+
+
+def test_a_file_that_is_shared_by_chance_does_not_widen_everything(tmp_path: Path) -> None:
+    names = np.arange(40).astype(str)
+    frame = pd.DataFrame({"image": np.char.add("i", names), "audio": np.char.add("a", names), "label": "x"})
+    frame.loc[1, "image"], frame.loc[5, "audio"] = "i0", "a4"
+    found = found_in(frame, tmp_path / "few")
+    assert len(found.codes) == 1 and found.number == 38
+    everywhere = found_in(frame.assign(image="i0", audio=np.char.add("a", names)), tmp_path / "all")
+    assert everywhere.by == "row"  # a picture that stands in every row tells no rows apart
+
+
+def test_few_clusters_are_no_proof() -> None:
+    rng = np.random.default_rng(0)
+    called = {"best": 0, "guard": 0}
+    for _ in range(60):
+        clusters = Clusters("group", (np.repeat(np.arange(3), 20),))
+        right = {name: np.repeat(rng.random(3) < 0.5, 20)[None] for name in ("one", "other")}
+        called["best"] += best_of("one", right, clusters, resamples=100).real
+        called["guard"] += lowest_mean(np.repeat(rng.normal(0, 1, 3), 20), clusters) > 0
+    assert called["best"] == 0 and called["guard"] <= 7
+    assert lowest_mean(np.ones(5), Clusters("group", (np.zeros(5, int),))) == -np.inf
+
+
+def test_the_lower_bound_is_that_of_students_t() -> None:
+    values = np.random.default_rng(0).normal(0.3, 1, 30)
+    low = ttest_1samp(values, 0).confidence_interval(0.9).low
+    assert lowest_mean(values, Clusters.of_rows(30)) == pytest.approx(low)

@@ -1,4 +1,4 @@
-"""Which rows of a table belong together: those of a group; without groups, those that share a file."""
+"""Which rows of a table belong together: those of a group; those that have none, where they share a file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sightsound.clusters import Clusters, coarsest, codes_of
+from sightsound.clusters import Clusters, by_files, codes_of, components
 from sightsound.data.table import Table
 
 
@@ -22,10 +22,15 @@ def clusters_of(table: Table, modalities: Sequence[str], rows: NDArray[np.int64]
         rows: (n,) their numbers; a row that is cut into clips is one row.
     """
     frame = table.frame.drop_duplicates("row").set_index("row", drop=False).loc[rows]
-    if frame["group"][frame["group"] != ""].nunique() > 1:  # numbers about a single group are numbers about its rows
-        return Clusters("group", (codes_of(frame["group"]),))
     files = {f"{m} file": codes_of(file_identities(table.with_frame(frame), m)) for m in modalities}
-    return coarsest(files, len(frame))
+    group = frame["group"].to_numpy(object)
+    sizes = frame["group"].map(frame["group"].value_counts()).to_numpy()
+    together = (group != "") & (sizes > 1)  # the clips of one row are a group too, which says nothing of rows
+    if not together.any() or (together.all() and len(set(group)) == 1):
+        return by_files(files, len(frame))  # numbers about a single group are numbers about its rows
+    alone = np.array([f"row {row}" for row in rows], object)
+    keys = [np.where(together, group, alone), *(np.where(together, alone, of_file) for of_file in files.values())]
+    return Clusters("group", (components([codes_of(key) for key in keys]),))
 
 
 def file_identities(table: Table, modality: str) -> NDArray[np.object_]:

@@ -123,6 +123,7 @@ def _winner(prepared: Prepared, study: Study, name: str) -> Classifier:
     metrics = {
         "split": "test",
         "table": prepared.given,
+        "guard": network.guard_shares(),
         **measure_answers(one.test[best], study.target["test"], prepared.labels, study.clusters["test"]),
     }
     with shortened(network, prepared.kept):

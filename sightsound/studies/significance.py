@@ -80,17 +80,19 @@ class Gain(NamedTuple):
         name: which is the best.
         mean: over seeds and rows.
         low, high: 95 % interval that holds for the gains of all of them at once.
+        p: of the sign-flip test of the best against the reference, which is not too sure where clusters are few.
     """
 
     name: str
     mean: float
     low: float
     high: float
+    p: float
 
     @property
     def real(self) -> bool:
         """Whether it is ahead by more than being the best of so many explains."""
-        return self.low > 0
+        return self.low > 0 and self.p < LEVEL
 
 
 def best_of(
@@ -107,7 +109,8 @@ def best_of(
     drawn = resampled(differences, clusters, seed, resamples)
     off = np.stack([drawn[name] - means[name] for name in differences])
     half = float(np.percentile(np.abs(off).max(axis=0), 95))
-    return Gain(best, means[best], means[best] - half, means[best] + half)
+    p = sign_flip(_mostly(right[best]), _mostly(right[reference]), clusters)
+    return Gain(best, means[best], means[best] - half, means[best] + half, p)
 
 
 def resampled(
@@ -122,12 +125,13 @@ def resampled(
     result = np.empty((len(values), resamples))
     for i in range(resamples):
         counts = clusters.draw(rng).astype(np.float32)
-        result[:, i] = (stacked @ counts)[:, rng.integers(0, seeds, seeds)].mean(axis=1) / counts.sum()
+        sums = (stacked @ counts).astype(float)[:, rng.integers(0, seeds, seeds)]
+        result[:, i] = sums.mean(axis=1) / float(counts.sum())
     return dict(zip(values, result, strict=True))
 
 
 def sign_flip(one: NDArray[np.bool_], other: NDArray[np.bool_], clusters: Clusters | None = None) -> float:
-    """Exact two-sided p-value that two classifiers (n,) are equally often right.
+    """Two-sided p-value that two classifiers (n,) are equally often right; exact where there is one set of clusters.
 
     If they are, which of them is ahead in a cluster is a matter of chance: the difference is held against all ways to
     flip the clusters' signs. Where each row stands alone it is McNemar's exact test (1947); with more than one set of

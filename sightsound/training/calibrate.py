@@ -1,7 +1,7 @@
 """How sure is the answer? One temperature, found on rows that the encoders have not trained on.
 
-It is the one that makes the probabilities of the true classes largest (Guo et al., ICML 2017); it changes no answer,
-only how sure it is.
+It is the one that makes the probabilities of the true classes largest (Guo et al., ICML 2017). It does not change what
+a row or a clip is taken for, only how surely; that counts where scores are fused, or answers to clips are averaged.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
 Scores of training rows do not tell whom to trust: a head that has memorised them is sure and right there, and nowhere
 else. So everything that reads scores is fitted on validation rows, the temperature of each modality first, then what a
-decision strategy has to learn, the temperature of the fused answer, and the guard. What is said of validation rows
-themselves comes from the other folds (cross-fitting), so that choosing by it is fair.
+decision strategy has to learn, the temperature of the fused answer, and the guard. What is said of complete validation
+rows themselves comes from the other folds (cross-fitting), so that choosing by it is fair; but for the temperatures,
+one number each, into which the row itself has gone.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ def fit_held_out(network: ClassifierNetwork, held: HeldOut, guard: bool = True) 
     network.temperature.fill_(1.0)
     network.guard.copy_(torch.eye(1, network.guard.shape[1]).expand_as(network.guard))
     every = tuple(network.modalities)
-    outputs, present, target = _outputs(network, held.rows)
+    outputs, present, target = _outputs(network, held.rows, [(m,) for m in every])
     percents = torch.linspace(0, 1, network.energies.shape[1])
     own = {}
     for i, m in enumerate(every):
@@ -104,22 +105,23 @@ def fit_held_out(network: ClassifierNetwork, held: HeldOut, guard: bool = True) 
             network.temperature[1 << i] = best_temperature(raw[present[m]], target[present[m]])
         own[m] = raw / network.temperature[1 << i]
     found = CrossFitted(held.row[:0], np.zeros((0, network.classes)))
-    for subset in (s for s in subsets(network.modalities) if len(s) > 1):
+    several = [subset for subset in subsets(network.modalities) if len(subset) > 1]
+    outputs, _, _ = _outputs(network, held.rows, several)  # anew, for strategies that read calibrated scores
+    for subset in several:
         there = torch.stack([present[m] for m in subset]).all(0)
         shown = {m: present[m] if m in subset else torch.zeros_like(there) for m in every}
         if there.sum() < FEWEST_ROWS:
             continue
         scored = Scored(own, outputs[subset], shown, target).at(there)
         row, number = np.unique(held.number[there.numpy()], return_inverse=True)
-        folds = _folds(held.clusters.at(row))[number]
-        crossed = _cross_fitted(network, scored, torch.from_numpy(folds))
+        folds = _folds(held.clusters.at(row))
+        crossed, temperature = _cross_fitted(network.fusion, scored, torch.from_numpy(folds[number]))
         if subset == every and network.fusion.fitted_held_out:
             network.fusion.load_state_dict(_fitted(network.fusion, scored).state_dict())
-        answered = _combined(network.fusion, scored)
-        network.temperature[network.subset_number(subset)] = best_temperature(answered, scored.target)
+        network.temperature[network.subset_number(subset)] = temperature
         means = _of_rows(torch.stack([crossed, *(scored.own[m].softmax(1) for m in subset)], 1), number)
         classes = scored.target.numpy()[np.unique(number, return_index=True)[1]]
-        shares, said = _guard(means, classes, _folds(held.clusters.at(row)), held.clusters.at(row))
+        shares, said = _guard(means, classes, folds, held.clusters.at(row))
         if guard and shares is not None:
             places = [0, *(1 + every.index(m) for m in subset)]
             network.guard[network.subset_number(subset), places] = torch.from_numpy(shares).float()
@@ -128,9 +130,10 @@ def fit_held_out(network: ClassifierNetwork, held: HeldOut, guard: bool = True) 
     return found
 
 
-def _outputs(network: ClassifierNetwork, rows: Rows) -> tuple[dict[tuple[str, ...], Tensor], dict[str, Tensor], Tensor]:
+def _outputs(
+    network: ClassifierNetwork, rows: Rows, names: list[tuple[str, ...]]
+) -> tuple[dict[tuple[str, ...], Tensor], dict[str, Tensor], Tensor]:
     """By subset logits (n, C), a single modality's those of its head; presence (n,) and target (n,)."""
-    names = subsets(network.modalities)
     logits: dict[tuple[str, ...], list[Tensor]] = {name: [] for name in names}
     present: dict[str, list[Tensor]] = {m: [] for m in network.modalities}
     targets = []
@@ -151,23 +154,31 @@ def _outputs(network: ClassifierNetwork, rows: Rows) -> tuple[dict[tuple[str, ..
 
 
 def _folds(clusters: Clusters) -> NDArray[np.int64]:
-    """(r,) the fold of each row, whole clusters in one; all in fold 0 where there is but one cluster."""
+    """(r,) the fold of each row; whole clusters in one, of two sets those of the coarser one."""
     codes = min(clusters.codes, key=lambda codes: int(codes.max()))
+    if not codes.any():  # a single cluster cannot be divided but by its rows
+        codes = np.arange(len(codes))
     order = np.random.default_rng(0).permutation(int(codes.max()) + 1)
     folds: NDArray[np.int64] = (order % FOLDS)[codes]
     return folds
 
 
-def _cross_fitted(network: ClassifierNetwork, scored: Scored, folds: Tensor) -> Tensor:
-    """Fused probabilities (n, C) of each row, from what was fitted on the other folds."""
-    probabilities = torch.zeros_like(scored.fused)
+def _cross_fitted(fusion: Fusion, scored: Scored, folds: Tensor) -> tuple[Tensor, float]:
+    """Fused probabilities (n, C) of each row, from what was fitted on the other folds; the temperature for new rows.
+
+    Temperatures are fitted on answers of the other folds as well, or a strategy would seem as sure as it is of rows
+    that it was fitted on.
+    """
+    logits, probabilities = torch.zeros_like(scored.fused), torch.zeros_like(scored.fused)
     for fold in folds.unique().tolist():
-        others = folds != fold if (folds != fold).any() else folds == fold
-        known, asked = scored.at(others), scored.at(folds == fold)
-        fusion = _fitted(network.fusion, known) if network.fusion.fitted_held_out else network.fusion
-        temperature = best_temperature(_combined(fusion, known), known.target)
-        probabilities[folds == fold] = (_combined(fusion, asked) / temperature).softmax(1)
-    return probabilities
+        asked = folds == fold
+        known = _fitted(fusion, scored.at(~asked)) if fusion.fitted_held_out else fusion
+        logits[asked] = _combined(known, scored.at(asked))
+    for fold in folds.unique().tolist():
+        asked = folds == fold
+        temperature = best_temperature(logits[~asked], scored.target[~asked])
+        probabilities[asked] = (logits[asked] / temperature).softmax(1)
+    return probabilities, best_temperature(logits, scored.target)
 
 
 def _combined(fusion: Fusion, scored: Scored) -> Tensor:

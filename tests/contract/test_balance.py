@@ -11,7 +11,7 @@ from sightsound.fusion import DECISION, FEATURE, HIERARCHICAL, STRATEGIES
 from sightsound.losses import losses
 from sightsound.model import ClassifierNetwork
 from sightsound.training.balances import BALANCES, Apart, FusedOnly, GradientBlend, Heads, OgmGe
-from sightsound.types import Batch, Output
+from sightsound.types import Batch, Filled, Output
 from tests.contract.batches import batch_of, network_with
 
 ONE_EACH = [next(iter(family)) for family in (FEATURE, DECISION, HIERARCHICAL)]
@@ -154,3 +154,23 @@ def test_gradient_blending_trusts_what_generalises() -> None:
     ratio = {name: gain[name] / overfit[name] ** 2 for name in gain}
     expected = {name: 0.5 + 1.5 * value / sum(ratio.values()) for name, value in ratio.items()}
     assert balance.weights == pytest.approx(expected) and sum(balance.weights.values()) == pytest.approx(3)
+
+
+@pytest.mark.parametrize("fusion", ONE_EACH)
+def test_what_was_imputed_teaches_no_encoder_either(fusion: str) -> None:
+    """The fused loss counts imputed rows; where it is kept from the encoders, it is so for these too."""
+    network = network_with(fusion)
+    network.fusion_teaches = Apart.fusion_teaches
+    batch = network.featurize(batch_of(6, missing=True))
+
+    def fill(embeddings: dict[str, torch.Tensor], present: dict[str, torch.Tensor]) -> dict[str, Filled]:
+        return {
+            m: Filled(torch.ones(len(z), 1, z.shape[1]), ~present[m], z[:, 0] * 0 + 0.5) for m, z in embeddings.items()
+        }
+
+    output = network.fuse(batch, fill)
+    loss = losses(output, batch.present, batch.target)["fused"]
+    assert loss > 0
+    if loss.requires_grad:
+        loss.backward()
+    assert all(p.grad is None or not p.grad.any() for name, p in network.named_parameters() if "fusion" not in name)

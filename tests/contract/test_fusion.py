@@ -162,5 +162,7 @@ def test_it_can_learn(fusion: str) -> None:
         optimizer.zero_grad()
         loss = step(network, batch)
         optimizer.step()
+        if loss < 0.02:
+            break
     assert loss < 0.05
     assert (network.eval()(batch).logits.argmax(1) == batch.target).all()

@@ -23,7 +23,7 @@ class OgmGe(FusedOnly):
     training the encoder, where the paper splits the linear layer of the fused answer. The ratio is taken over the rows
     that have both modalities; a batch without any is left as it is. Of three modalities or more, each is compared with
     the mean of the others. The covariance of the noise is the variance of each weight tensor's gradient, as in the
-    authors' code, which takes it after the multiplication and of convolutions alone; biases and norms get neither.
+    authors' code, which takes it of convolutions alone; biases and norms get neither.
     """
 
     ALPHA = 0.3
