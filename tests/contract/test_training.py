@@ -6,8 +6,11 @@ import pytest
 import torch
 
 from sightsound.config import Config
+from sightsound.data.table import read_table
 from sightsound.fusion import STRATEGIES
-from sightsound.training.run import train
+from sightsound.training.fit import fit
+from sightsound.training.kept import shortened
+from sightsound.training.prepare import prepare
 from sightsound.types import MODALITIES
 from tests.conftest import write_table
 
@@ -19,7 +22,10 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def weights(table: Path, run: Path, **config: object) -> dict[str, torch.Tensor]:
     """Of encoders and heads after the last step of a training with defaults."""
-    train(table, Config(epochs=2, batch_size=16, **config), run, resume=False, say=lambda line: None)
+    run.mkdir(parents=True)
+    prepared = prepare(read_table(table), Config(epochs=2, batch_size=16, **config), run)
+    with shortened(prepared.network, prepared.kept):
+        fit(prepared.network, prepared.config, prepared.rows, run)
     state = torch.load(run / "checkpoints" / "joint" / "last.ckpt", weights_only=True)["state_dict"]
     learnt = ("network.encoders.", "network.heads.")
     return {name: value for name, value in state.items() if name.startswith(learnt)}
