@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+FEWEST_CLUSTERS = 5  # with fewer, a bootstrap of them is no interval: two that do equally well would have none at all
 LARGEST_COMPONENT = 0.1  # of all rows; a larger one would leave too few clusters to resample
 
 
@@ -83,7 +84,8 @@ def resampled_over(described: dict[str, Any] | None) -> str:
     """What intervals were resampled over, in words, from `Clusters.described`; None: of an older version."""
     if not described or described["by"] == "row":
         return "the rows"
-    return f"whole {described['by'].replace(' and ', 's and ')}s ({described['count']})"
+    few = ", too few to tell of others" if described["count"] < FEWEST_CLUSTERS else ""
+    return f"whole {described['by'].replace(' and ', 's and ')}s ({described['count']}{few})"
 
 
 def codes_of(values: Iterable[object]) -> NDArray[np.int64]:

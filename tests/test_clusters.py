@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest, ttest_1samp
 
-from sightsound.clusters import Clusters, codes_of, lowest_mean
+from sightsound.clusters import Clusters, codes_of, lowest_mean, resampled_over
 from sightsound.data.clusters import clusters_of
 from sightsound.data.table import read_table
 from sightsound.data.windows import cut
@@ -165,6 +165,14 @@ def test_a_file_that_is_shared_by_chance_does_not_widen_everything(tmp_path: Pat
     assert len(found.codes) == 1 and found.number == 38
     everywhere = found_in(frame.assign(image="i0", audio=np.char.add("a", names)), tmp_path / "all")
     assert everywhere.by == "row"  # a picture that stands in every row tells no rows apart
+
+
+def test_two_clusters_that_do_equally_well_are_no_certainty() -> None:
+    right = np.tile([True] * 8 + [False] * 2, 2)
+    answers = np.where(right[:, None], [[0.9, 0.1]], [[0.1, 0.9]])
+    of_two = Clusters("group", (np.repeat([0, 1], 10),))
+    assert measure(answers, np.zeros(20, int), ["a", "b"], of_two)["accuracy_ci"] == (0, 1)
+    assert "too few" in resampled_over(of_two.described()) and "too few" not in resampled_over(OF_TEN.described())
 
 
 def test_few_clusters_are_no_proof() -> None:

@@ -119,5 +119,5 @@ def decoding(given: object, what: str) -> Iterator[None]:
         yield
     except FileError:
         raise
-    except Exception as error:
+    except Exception as error:  # each decoder has kinds of its own for content that is not its format's
         raise FileError(name_of(given), f"the {what} is damaged or cut off ({error})") from error
