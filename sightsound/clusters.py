@@ -57,6 +57,11 @@ class Clusters(NamedTuple):
         """How many there are; of two sets the fewer."""
         return min(int(codes.max()) + 1 for codes in self.codes)
 
+    @property
+    def few(self) -> bool:
+        """Whether they are too few to tell of others."""
+        return self.number < (2 if self.by == "row" else FEWEST_CLUSTERS)
+
     def described(self) -> dict[str, str | int]:
         """As it stands in `metrics.json`."""
         return {"by": self.by, "count": self.number}

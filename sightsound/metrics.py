@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sightsound.clusters import FEWEST_CLUSTERS, Clusters
+from sightsound.clusters import Clusters
 
 RESAMPLES = 1000
 CALIBRATION_BINS = 15
@@ -146,7 +146,7 @@ def _bootstrap(
 
     A few clusters say nothing of others: the whole range.
     """
-    if clusters.number < (2 if clusters.by == "row" else FEWEST_CLUSTERS):
+    if clusters.few:
         return dict.fromkeys(macro_means(pairs, classes), (0.0, 1.0))
     rng = np.random.default_rng(seed)
     at_once = max(LARGEST_CONFUSIONS // classes**2, 1)

@@ -57,9 +57,8 @@ def rows(study: Study, classes: int) -> list[Row]:
     """One for each strategy, best on validation first, then one for each sense."""
     modalities = _modalities(study)
     right = {**right_answers(study, "test"), **right_senses(study, "test")}
-    accuracy = {
-        name: np.percentile(values, [2.5, 97.5]) for name, values in resampled(right, study.clusters["test"]).items()
-    }
+    few, drawn = study.clusters["test"].few, resampled(right, study.clusters["test"])
+    accuracy = {name: (0.0, 1.0) if few else np.percentile(values, [2.5, 97.5]) for name, values in drawn.items()}
     result = []
     for name in right:
         sense = name.removesuffix(ALONE) if name.endswith(ALONE) else ""
@@ -168,5 +167,5 @@ def _macro_f1(said: list[NDArray[np.floating]], study: Study, classes: int) -> t
         return float(np.mean([macro_means(pairs[s], classes, times)["macro_f1"] for s in seeds]))
 
     drawn = [f1(rng.integers(0, len(said), len(said)), study.clusters["test"].draw(rng)) for _ in range(F1_RESAMPLES)]
-    low, high = np.percentile(drawn, [2.5, 97.5])
+    low, high = (0.0, 1.0) if study.clusters["test"].few else np.percentile(drawn, [2.5, 97.5])
     return f1(range(len(said)), None), float(low), float(high)

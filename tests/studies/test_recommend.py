@@ -51,3 +51,9 @@ def test_what_is_said_of_fusing(count: int, fused_right: float, worth: bool | No
     found = recommend(made, rows(made, 2))
     assert found.worth is worth and found.lines[0].startswith(first)
     assert any("points against image alone" in line for line in found.lines) is (worth is True)
+
+
+def test_two_groups_give_no_interval() -> None:
+    made = study(200, 0.8, 0.8)
+    [strategy, *_] = rows(made._replace(clusters={"test": Clusters("group", (np.arange(200) // 100,))}), 2)
+    assert (strategy.accuracy_low, strategy.accuracy_high) == (strategy.macro_f1_low, strategy.macro_f1_high) == (0, 1)
