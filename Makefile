@@ -9,7 +9,7 @@ demo: install
 	$(BIN)/sightsound demo
 
 test: check
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup
 
 check: install
 	$(BIN)/ruff check .

@@ -32,6 +32,6 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parent))  # so that the name own_strategy.Multiply leads here
     with tempfile.TemporaryDirectory() as folder:
         table = ss.dataset("digits")
-        classifier = ss.train(table, out=Path(folder) / "run", fusion="own_strategy.Multiply", epochs=3)
+        classifier = ss.train(table, out=Path(folder) / "run", fusion="own_strategy.Multiply", epochs=2)
         for name, numbers in classifier.metrics["subsets"].items():
             print(f"{name:<12} {numbers['accuracy']:.3f}")

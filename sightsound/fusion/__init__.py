@@ -23,6 +23,7 @@ from sightsound.fusion.feature import (
     Max,
     Sum,
     TensorFusion,
+    Transformer,
 )
 from sightsound.fusion.hierarchical import Bottleneck, Central, CrossAttention, Mmtm
 from sightsound.fusion.search import Search
@@ -41,6 +42,7 @@ FEATURE: dict[str, type[Fusion]] = {
     "tensor": TensorFusion,
     "interaction": Interaction,
     "embrace": Embrace,
+    "transformer": Transformer,
 }
 DECISION: dict[str, type[Fusion]] = {
     "vote": Vote,

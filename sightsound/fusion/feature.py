@@ -237,3 +237,34 @@ class Embrace(Projected):
                 lower, upper = upper, upper + shares[m][:, None]
                 chosen[m] = ((drawn >= lower) & (drawn < upper)).float()
         return Combined(self.mixed(docked, chosen), shares)
+
+
+class Transformer(Fusion):
+    """A plain transformer over one token of each modality and a class token, after SimBaMM (Rheude et al., 2025).
+
+    Layers with the norm first (Xiong et al., 2020); what the class token has become is read by one dense layer. Absent
+    modalities are not attended to. In the paper an encoder may give many tokens, here its embedding is one; no dropout.
+    """
+
+    WIDTH = 64
+    HEADS = 4
+    LAYERS = 2
+
+    def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
+        super().__init__(embedding_sizes, stage_channels, classes)
+        # the bias of its projection tells a token's modality
+        self.token = nn.ModuleDict({m: nn.Linear(embedding_sizes[m], self.WIDTH) for m in self.modalities})
+        self.class_token = nn.Parameter(torch.randn(1, 1, self.WIDTH) * 0.02)
+        layer = nn.TransformerEncoderLayer(
+            self.WIDTH, self.HEADS, 2 * self.WIDTH, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
+        )
+        self.layers = nn.TransformerEncoder(layer, self.LAYERS, enable_nested_tensor=False)
+        self.classify = nn.Sequential(nn.LayerNorm(self.WIDTH), nn.Linear(self.WIDTH, classes))
+
+    def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
+        """Per modality (B, D) -> logits (B, C); no weights."""
+        read = torch.stack([self.token[m](embeddings[m]) for m in self.modalities], 1)
+        tokens = torch.cat([self.class_token.expand(len(read), -1, -1), read], 1)
+        absent = ~torch.stack([present[m] for m in self.modalities], 1)
+        not_attended = nn.functional.pad(absent, (1, 0))  # the class token is always there
+        return Combined(self.classify(self.layers(tokens, src_key_padding_mask=not_attended)[:, 0]), None)

@@ -13,7 +13,7 @@ from typing import Any, cast
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from safetensors.torch import load_file
 from torch import Tensor
@@ -30,6 +30,7 @@ from sightsound.model import ClassifierNetwork
 from sightsound.progress import progress_bar
 from sightsound.training.augment import Augment
 from sightsound.training.balances import BALANCES, Heads
+from sightsound.training.checkpoints import BEST, Checkpoints, checkpoint, latest
 from sightsound.training.fill_in import FillIn
 from sightsound.training.impute import complete_rows
 from sightsound.training.module import CHOICE, F1, SCORE, Optimization, Stage
@@ -38,7 +39,6 @@ from sightsound.training.search import search
 from sightsound.training.stand_in import standing_in
 
 VALIDATION_BATCH = 256
-LAST = "last.ckpt"  # in the folder of a stage, what it goes on from
 JOINS = "joins.txt"  # the wiring that was searched for, in the run folder
 SETTLING_ROWS = 1000
 EXCHANGE_RATE = 0.1  # of the learning rate, for what encoders exchange: faster, it drowns what they have to say
@@ -125,53 +125,18 @@ def _fit_part(
     late = not BALANCES[config.balance].fusion_teaches
     stage = Stage(network, part.shown, optimization, Augment(config), balance, config.seed, late)
     folder = run / "checkpoints" / part.name
-    best = ModelCheckpoint(folder, "best", monitor=CHOICE, mode="max", enable_version_counter=False)
     stop = EarlyStopping(SCORE, mode="max", patience=config.patience)
-    # `best` first, so that what goes on from `last` knows the best so far
-    callbacks = [best, every_epoch(folder), stop, Progress(part.name), LearningRateMonitor("epoch"), *watchers]
+    callbacks = [Checkpoints(folder, CHOICE), stop, Progress(part.name), LearningRateMonitor("epoch"), *watchers]
     if len(part.shown) > 1 and filling_policies(config) and len(complete_rows(rows["train"])) < len(rows["train"]):
         callbacks.append(FillIn(network, config, rows["train"]))
     trainer = trainer_of(config, epochs, callbacks, run, part.name)
-    last = folder / LAST
     try:
-        trainer.fit(stage, train, val, ckpt_path=checked_checkpoint(last), weights_only=True)
+        trainer.fit(stage, train, val, ckpt_path=latest(folder), weights_only=True)
     except SystemExit as error:  # what Lightning makes of Ctrl-C
         raise KeyboardInterrupt from error
-    state = checkpoint(Path(best.best_model_path))["state_dict"]
+    state = checkpoint(folder / BEST)["state_dict"]
     network.load_state_dict({name.removeprefix("network."): value for name, value in state.items()})
     network.cpu()
-
-
-def checkpoint(file: Path) -> dict[str, Any]:
-    """What a checkpoint holds: tensors and plain types, for a pickle of anything else would run whatever it says.
-
-    Raises:
-        RunError: it is damaged, or holds something else.
-    """
-    try:
-        found = torch.load(file, map_location="cpu", weights_only=True)
-        if isinstance(found, dict) and "state_dict" in found:
-            return found
-        reason = "no weights are in it"
-    except Exception as error:  # the file may hold anything, and the reader raises whatever that leads to
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    raise RunError(
-        f"{file}: this is no checkpoint of sightsound, or a damaged one; nothing in it was run ({reason}). Delete its "
-        "folder to begin this part of the training anew with --resume, or begin a new run with another --out."
-    )
-
-
-def checked_checkpoint(file: Path) -> Path | None:
-    """The file to go on from, if there is one. Raises RunError as `checkpoint` does."""
-    if not file.exists():
-        return None
-    checkpoint(file)
-    return file
-
-
-def every_epoch(folder: Path) -> ModelCheckpoint:
-    """Keeps the latest epoch as `LAST`; Lightning's own `save_last` writes only when another checkpoint is written."""
-    return ModelCheckpoint(folder, Path(LAST).stem, enable_version_counter=False)
 
 
 def some_features(network: ClassifierNetwork, rows: Rows) -> dict[str, Tensor]:

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from sightsound.bundle_files import save_tensors
 from sightsound.data.batches import Rows, loader
 from sightsound.errors import RunError
-from sightsound.training.fit import LAST, Progress, checked_checkpoint, every_epoch, trainer_of
+from sightsound.training.checkpoints import Checkpoints, latest
+from sightsound.training.fit import Progress, trainer_of
 from sightsound.training.module import adamw, check_losses, one_cycle
 from sightsound.translator import TranslatorNetwork
 from sightsound.translator_config import TranslatorConfig
@@ -56,11 +57,10 @@ def fit_lesson(network: TranslatorNetwork, lesson: Lesson, config: TranslatorCon
         epochs = math.ceil(lesson.steps / len(batches))
         task = Task(network.train(), lesson, epochs * len(batches), config)
         folder = run / "checkpoints" / lesson.name
-        callbacks = [every_epoch(folder), Progress(lesson.name, "loss")]
+        callbacks = [Checkpoints(folder), Progress(lesson.name, "loss")]
         trainer = trainer_of(config.reading(), epochs, callbacks, run, lesson.name)
-        last = folder / LAST
         try:
-            trainer.fit(task, batches, ckpt_path=checked_checkpoint(last), weights_only=True)
+            trainer.fit(task, batches, ckpt_path=latest(folder), weights_only=True)
         except SystemExit as error:  # what Lightning makes of Ctrl-C
             raise KeyboardInterrupt from error
         network.cpu()

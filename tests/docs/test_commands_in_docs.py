@@ -62,6 +62,8 @@ def test_the_readme_commands_work_in_their_order(
             words = [word.replace("20000", "60") for word in words] + ["--epochs", "1"]  # nor the time
         if words[0] == "compare":
             words += ["--epochs", "5", "--seeds", "1", "--strategies", "concat,vote"]  # test_compare has them all
+        if words[0] == "robustness":
+            words += ["--rows", "6"]  # test_robustness has more
         if words[:2] == ["translate", "fit"]:
             words += ["--meaning-steps", "1", "--decoder-steps", "1", "--flow-steps", "1"]
         done = typed(*words)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import sightsound as ss
 
-KILLS = 3  # each at least one epoch further
+KILLS = 2  # each at least one epoch further
 
 
 def checkpoint(run: Path) -> int:

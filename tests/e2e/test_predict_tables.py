@@ -216,6 +216,8 @@ def test_a_console_that_knows_few_letters(
     form = {"ascii": "text", "cp1252": "csv"}.get(encoding, "json")
     done = run("predict", bundle, "--audio", name, "--format", form, *out)
     assert done.returncode == 0 and (out or "low" in done.stdout), done.stderr
+    if encoding != "ascii":  # which knows no letter that the others lack
+        return
     done = run("predict", bundle, "--audio", "\udcff нет.wav")
     assert done.returncode == 1 and "there is no such file" in done.stderr
     done = run("inspect", "пустая")
