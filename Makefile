@@ -9,7 +9,7 @@ demo: install
 	$(BIN)/sightsound demo
 
 test: check
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup
+	$(BIN)/python -m pytest -n auto --maxprocesses 4
 
 check: install
 	$(BIN)/ruff check .

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sightsound.clusters import Clusters
+from sightsound.clusters import Clusters, effective_rows
 
 RESAMPLES = 1000
 CALIBRATION_BINS = 15
+SURELY = 0.001  # the chance of being called better than chance without being so
 LARGEST_CONFUSIONS = 2**21  # counts of all confusion matrices that are held at a time
 
 
@@ -26,9 +27,10 @@ def measure(
 
     Macro means go over the classes that occur among the true or the predicted ones, as in scikit-learn. The
     calibration error is the expected one over 15 bins of equal width (Guo et al., 2017); it has no interval, since it
-    is biased upwards by sampling and a bootstrap adds that bias once more. "reliability" has for each
-    bin [mean confidence, share that is right, rows]; "coverage" for each tenth of the rows, the surest first,
-    [share of the rows, accuracy over them, least confidence among them] (El-Yaniv & Wiener, 2010).
+    is biased upwards by sampling and a bootstrap adds that bias once more. "at_chance" says whether the answers are no
+    better than naming the most frequent class. "reliability" has for each bin [mean confidence, share that is right,
+    rows]; "coverage" for each tenth of the rows, the surest first, [share of the rows, accuracy over them, least
+    confidence among them] (El-Yaniv & Wiener, 2010).
 
     Args:
         probabilities: (n, C), n at least 1.
@@ -38,12 +40,14 @@ def measure(
         seed: of the bootstrap over clusters.
         resamples: of the bootstrap.
     """
+    clusters = clusters or Clusters.of_rows(len(target))
     pairs = target * len(labels) + probabilities.argmax(axis=1)
     result: dict[str, Any] = {"rows": len(target)}
-    intervals = _bootstrap(pairs, len(labels), clusters or Clusters.of_rows(len(target)), seed, resamples)
+    intervals = _bootstrap(pairs, len(labels), clusters, seed, resamples)
     for name, value in macro_means(pairs, len(labels)).items():
         result[name] = value
         result[f"{name}_ci"] = intervals[name]
+    result["at_chance"] = at_chance(probabilities.argmax(axis=1) == target, target, clusters)
     result["calibration_error"] = calibration_error(probabilities, target)
     confusion = _confusion(pairs, len(labels))
     named = zip(labels, *_per_class(confusion), confusion.sum(axis=1).tolist(), strict=True)
@@ -63,11 +67,32 @@ def abstaining(probabilities: NDArray[Any], target: NDArray[Any], below: float) 
     return {"below": below, "coverage": float(given.mean()), "accuracy": float(right.mean()) if given.any() else None}
 
 
-def at_chance(right: int, counts: NDArray[Any]) -> bool:
-    """Whether so many right answers are no more than naming the most frequent class brings; (C,) rows of each class."""
-    from scipy.stats import binomtest  # here, since its 0.5 s of import are nothing that an answer needs
+def at_chance(right: NDArray[np.bool_], target: NDArray[Any], clusters: Clusters) -> bool:
+    """Whether answers that are right (n,) about classes (n,) are no better than naming the most frequent one.
 
-    return bool(binomtest(right, int(counts.sum()), counts.max() / counts.sum(), "greater").pvalue > 0.001)
+    A binomial test of as many rows as the clusters are worth (see `share_interval`).
+    """
+    from scipy.special import betainc
+
+    rows = effective_rows(right.astype(float), clusters)
+    successes = float(right.mean()) * rows
+    most = np.bincount(target).max() / len(target)
+    return not successes or bool(betainc(successes, rows - successes + 1, most) > SURELY)
+
+
+def share_interval(right: NDArray[np.bool_], clusters: Clusters) -> tuple[float, float]:
+    """The 95 % interval of a share of rows (n,), after Clopper & Pearson (1934).
+
+    With the effective number of rows of a clustered sample (Korn & Graubard, 1998; without their correction for few
+    degrees of freedom).
+    """
+    from scipy.special import betaincinv
+
+    rows = effective_rows(right.astype(float), clusters)
+    yes = float(right.mean()) * rows
+    low = betaincinv(yes, rows - yes + 1, 0.025) if yes else 0.0
+    high = betaincinv(yes + 1, rows - yes, 0.975) if yes < rows else 1.0
+    return float(low), float(high)
 
 
 def calibration_error(probabilities: NDArray[Any], target: NDArray[Any]) -> float:

@@ -20,11 +20,30 @@ from tests.originals import Handler, write_fsdd, write_mnist
 
 CLASSES = {"low": 300.0, "middle": 900.0, "high": 2200.0}
 RATE = 8000
+TRAIN_ONCE = {
+    "tests/docs/test_configs_and_examples.py",
+    "tests/e2e/test_translate.py",
+    "tests/studies/test_compare.py",
+    "tests/studies/test_robustness.py",
+}
 TRAINED = {"epochs": 60, "batch_size": 16}  # options of the run that many tests share
 torch.manual_seed(0)  # of what test files draw when they are imported
 if "PYTEST_XDIST_WORKER" in os.environ:  # as many workers as cores: two threads each would wait for each other
     os.environ["OMP_NUM_THREADS"] = "1"  # of the commands that tests start
     torch.set_num_threads(1)
+
+
+@pytest.hookimpl(optionalhook=True)  # without pytest-xdist nobody asks for it
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Tests that share a long training run in one worker, which trains once; all others wherever there is time."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.split("::")[0]
+            return file if file in TRAIN_ONCE else nodeid
+
+    return Scheduling(config, log)
 
 
 def write_image(path: Path, label: str, rng: np.random.Generator) -> None:

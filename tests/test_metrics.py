@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score
 from torchmetrics.functional.classification import multiclass_calibration_error
 
-from sightsound.metrics import CALIBRATION_BINS, abstaining, disagreement, measure
+from sightsound.clusters import Clusters, effective_rows
+from sightsound.metrics import CALIBRATION_BINS, abstaining, at_chance, disagreement, measure, share_interval
 
 LABELS = ["a", "b", "c", "never"]
 
@@ -79,3 +81,34 @@ def test_disagreement_by_hand() -> None:
     )  # two senses, three rows
     partly = 0.5 * (np.log2(1 / 0.75) + 0.5 * np.log2(0.5 / 0.75) + 0.5 * np.log2(0.5 / 0.25))
     assert disagreement(said) == pytest.approx([0, 1, partly])
+
+
+@pytest.mark.parametrize("successes", [0, 1, 30, 60])
+def test_shares_of_independent_rows_have_the_exact_interval_and_test(successes: int) -> None:
+    right, target = np.arange(60) < successes, np.arange(60) % 3
+    theirs = binomtest(successes, 60).proportion_ci()
+    assert share_interval(right, Clusters.of_rows(60)) == pytest.approx((theirs.low, theirs.high))
+    surely = binomtest(successes, 60, 1 / 3, "greater").pvalue <= 0.001
+    assert at_chance(right, target, Clusters.of_rows(60)) is not surely
+
+
+def test_repeated_rows_count_once() -> None:
+    """A hundred recordings in ten rows each are worth a hundred rows; rows that differ by chance within them more."""
+    rng = np.random.default_rng(0)
+    clusters = Clusters("group", (np.repeat(np.arange(100), 10),))
+    once = rng.random(100) < 0.7
+    assert effective_rows(np.repeat(once, 10).astype(float), clusters) == pytest.approx(99)  # of the sample: n - 1
+    assert effective_rows(rng.random(1000), clusters) > 700
+    assert effective_rows(np.ones(1000), clusters) == 100
+    assert effective_rows(np.ones(1000), Clusters("group", (np.arange(1000) % 3,))) == 1000  # too few to tell
+
+
+def test_chance_is_rarely_called_more_where_rows_are_repeated() -> None:
+    """Forty speakers with 25 rows each, a guess for each speaker: by rows it would be called knowledge in a quarter."""
+    rng = np.random.default_rng(0)
+    clusters, target = Clusters("group", (np.repeat(np.arange(40), 25),)), np.arange(1000) % 2
+    found = [at_chance(np.repeat(rng.random(40) < 0.5, 25), target, clusters) for _ in range(200)]
+    assert np.mean(found) > 0.98
+    by_rows = [at_chance(np.repeat(rng.random(40) < 0.5, 25), target, Clusters.of_rows(1000)) for _ in range(200)]
+    assert np.mean(by_rows) < 0.85
+    assert not at_chance(rng.random(1000) < 0.8, target, clusters)

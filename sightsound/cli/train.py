@@ -47,12 +47,11 @@ def _hint(metrics: dict[str, Any], balance: str) -> str:
     import numpy as np
 
     from sightsound.data.cautions import FEWEST_ROWS
-    from sightsound.metrics import at_chance
 
     tables = {name: np.array(numbers["confusion"]) for name, numbers in metrics["subsets"].items()}  # true, predicted
     alone = [tables[m] for m in MODALITIES if m in tables]
     judged = len(alone) > 1 and min(table.sum(axis=1).min() for table in alone) >= FEWEST_ROWS
-    if balance == "apart" and judged and all(at_chance(int(np.trace(t)), t.sum(axis=1)) for t in alone):
+    if balance == "apart" and judged and all(metrics["subsets"][m].get("at_chance") for m in MODALITIES):
         return TOGETHER
     name, whole = next(iter(tables.items()))
     rows = whole.sum(axis=1)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from sightsound.answers import Answered
 from sightsound.build import build_network
 from sightsound.clusters import Clusters
+from sightsound.data.batches import Rows
 from sightsound.data.clusters import clusters_of
 from sightsound.errors import ConfigError, RunError, TrainingError
 from sightsound.inference import blank
@@ -34,6 +35,7 @@ from sightsound.studies.cost import Cost, costs
 from sightsound.studies.dependence import Dependence, conditional_dependence
 from sightsound.studies.trials import SENSES, TOGETHER, Seed, targets
 from sightsound.training.hardware import tune_process
+from sightsound.training.held_out import held_out
 from sightsound.training.prepare import Prepared
 from sightsound.types import Batch
 
@@ -116,8 +118,7 @@ def compare(prepared: Prepared, options: CompareOptions, folder: Path, say: Call
         say(f"seed {number}: both senses, each alone")
         seed.tried(SENSES_TRIAL)
         seeds.append(seed)
-    classes = len(prepared.labels)
-    dependence = conditional_dependence(seeds[0].embedded["train"], seeds[0].embedded["val"], classes)
+    dependence = _dependence(prepared, seeds[0].embedded)
     joint = BALANCED.format(options.fusion) if options.balance else _reason(seeds, dependence)
     say(joint or "Each sense alone says something about the class: strategies are trained on frozen encoders.")
     field = Field(seeds, options.jobs, end, say)
@@ -128,7 +129,7 @@ def compare(prepared: Prepared, options: CompareOptions, folder: Path, say: Call
         if seeds[0].blind:  # encoders trained apart have nothing to be dependent; those of the best may have
             best = max(field.scores, key=lambda trial: field.scores[trial], default=SENSES_TRIAL)
             embedded = seeds[0].embedded_by(best) if best.way == "joint" else None
-            dependence = conditional_dependence(embedded["train"], embedded["val"], classes) if embedded else None
+            dependence = _dependence(prepared, embedded) if embedded else None
     else:
         field.run([Trial(name, "frozen") for name in names])
         _finetune(field, [name for name in names if family(name) != "decision"])
@@ -141,7 +142,14 @@ def _blind(seed: Seed, modality: str) -> bool:
     rows = answered.has[modality]
     target = targets(seed.prepared, "val", answered)[rows]
     right = answered.probabilities[(modality,)][rows].argmax(1) == target
-    return at_chance(int(right.sum()), np.bincount(target))
+    return at_chance(right, target, clusters_of(seed.prepared.table, seed.modalities, answered.row).at(rows))
+
+
+def _dependence(prepared: Prepared, embedded: Mapping[str, Rows]) -> Dependence | None:
+    """Of embeddings of the training and the validation rows."""
+    held = held_out(prepared)
+    clusters = held.clusters.at(held.number)  # of clips
+    return conditional_dependence(embedded["train"], embedded["val"], clusters, len(prepared.labels))
 
 
 def _reason(seeds: Sequence[Seed], dependence: Dependence | None) -> str:

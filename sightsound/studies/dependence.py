@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from scipy.stats import binomtest
 from torch import Tensor, nn
 
+from sightsound.clusters import Clusters
 from sightsound.data.batches import Rows
+from sightsound.metrics import share_interval
 
 HIDDEN, EPOCHS, BATCH, LEARNING_RATE = 128, 20, 256, 1e-3
 MOST_PAIRS = 20_000
@@ -39,12 +40,15 @@ class Dependence(NamedTuple):
         return self.low > 0.51
 
 
-def conditional_dependence(train: Rows, held_out: Rows, classes: int, seed: int = 0) -> Dependence | None:
+def conditional_dependence(
+    train: Rows, held_out: Rows, clusters: Clusters, classes: int, seed: int = 0
+) -> Dependence | None:
     """A classifier two-sample test (Lopez-Paz & Oquab, 2017) with permutation within the class (Sen et al., 2017).
 
     Args:
         train: rows of embeddings, to learn from.
         held_out: others.
+        clusters: which of these belong together; a permuted pair belongs to the row that its first embedding is of.
         classes: C.
         seed: of weights and permutations.
 
@@ -54,15 +58,16 @@ def conditional_dependence(train: Rows, held_out: Rows, classes: int, seed: int 
     if len(train.stores) < 2:
         return None
     generator = torch.Generator().manual_seed(seed)
-    learn, test = _pairs(train, classes, generator), _pairs(held_out, classes, generator)
-    if min(len(learn[1]), len(test[1])) < 2 * FEWEST_PAIRS:
+    x, y, _ = _pairs(train, classes, generator)
+    asked, real, places = _pairs(held_out, classes, generator)
+    if min(len(y), len(real)) < 2 * FEWEST_PAIRS:
         return None
-    mean, deviation = learn[0].mean(0), learn[0].std(0).clamp_min(1e-6)
+    mean, deviation = x.mean(0), x.std(0).clamp_min(1e-6)
     torch.manual_seed(seed)
-    critic = nn.Sequential(nn.Linear(learn[0].shape[1], HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, HIDDEN), nn.ReLU())
+    critic = nn.Sequential(nn.Linear(x.shape[1], HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, HIDDEN), nn.ReLU())
     critic = critic.append(nn.Linear(HIDDEN, 1))
     optimizer = torch.optim.AdamW(critic.parameters(), LEARNING_RATE, weight_decay=0.01)
-    x, y = (learn[0] - mean) / deviation, learn[1]
+    x = (x - mean) / deviation
     for _ in range(EPOCHS):
         for part in torch.split(torch.randperm(len(x), generator=generator), BATCH):
             loss = nn.functional.binary_cross_entropy_with_logits(critic(x[part])[:, 0], y[part])
@@ -70,24 +75,28 @@ def conditional_dependence(train: Rows, held_out: Rows, classes: int, seed: int 
             loss.backward()
             optimizer.step()
     with torch.no_grad():
-        right = (critic((test[0] - mean) / deviation)[:, 0] > 0) == test[1].bool()
-    interval = binomtest(int(right.sum()), len(right)).proportion_ci()
-    return Dependence(float(right.float().mean()), float(interval.low), float(interval.high), len(right) // 2)
+        right = ((critic((asked - mean) / deviation)[:, 0] > 0) == real.bool()).numpy()
+    interval = share_interval(right, clusters.at(places.repeat(2).numpy()))
+    return Dependence(float(right.mean()), *interval, len(right) // 2)
 
 
-def _pairs(rows: Rows, classes: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Real pairs and pairs permuted within the class, with the class: (2 n, D + D + C), and which are real (2 n,)."""
+def _pairs(rows: Rows, classes: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """Real pairs and pairs permuted within the class, with the class: (2 n, D + D + C), and which are real (2 n,).
+
+    Also the places (n,) among the rows that the real ones are of.
+    """
     if rows.target is None:
         raise ValueError("dependence given the class needs classes")
     complete = torch.stack([store.entry[rows.rows] > 0 for store in rows.stores.values()]).all(0)
-    chosen = rows.rows[complete]
-    chosen = chosen[torch.randperm(len(chosen), generator=generator)[:MOST_PAIRS]]
+    places = torch.nonzero(complete)[:, 0]
+    places = places[torch.randperm(len(places), generator=generator)[:MOST_PAIRS]]
+    chosen = rows.rows[places]
     target = rows.target[chosen]
     one, other = (store.read(store.entry[chosen]) for store in rows.stores.values())
     order = torch.arange(len(chosen))
     for c in range(classes):
-        places = torch.nonzero(target == c)[:, 0]
-        order[places] = places[torch.randperm(len(places), generator=generator)]
+        of_class = torch.nonzero(target == c)[:, 0]
+        order[of_class] = of_class[torch.randperm(len(of_class), generator=generator)]
     known = nn.functional.one_hot(target, classes).float()
     x = torch.cat([torch.cat([one, other, known], 1), torch.cat([one, other[order], known], 1)])
-    return x, torch.cat([torch.ones(len(chosen)), torch.zeros(len(chosen))])
+    return x, torch.cat([torch.ones(len(chosen)), torch.zeros(len(chosen))]), places

@@ -75,7 +75,7 @@ def recommend(study: Study, rows: list[Row]) -> Recommendation:
 
 def _at_chance(study: Study, right: NDArray[np.bool_]) -> bool:
     """Whether answers (seeds, n) of the validation rows, in the first seed, are no better than chance."""
-    return at_chance(int(right[0].sum()), np.bincount(study.target["val"]))
+    return at_chance(right[0], study.target["val"], study.clusters["val"])
 
 
 def _alone(study: Study, name: str) -> float:

@@ -137,7 +137,7 @@ class Seed:
             network = self._trained(trial)
             self._seconds(trial.folder, time.perf_counter() - begin)
             crossed = self._fit_held_out(network, trial)
-            write(self._result(trial), replaced(self._answered(network, trial, "val"), crossed))
+            write(self._result(trial), replaced(self.answered(network, trial, "val"), crossed))
         return Tried(read(self._result(trial)), self.seconds(trial.folder))
 
     def finished(self, trial: Trial) -> bool:
@@ -146,7 +146,7 @@ class Seed:
 
     def test(self, trial: Trial) -> Answered:
         """What a finished trial says of the test rows."""
-        return self._answered(self.calibrated(trial), trial, "test")
+        return self.answered(self.calibrated(trial), trial, "test")
 
     def network(self, trial: Trial) -> ClassifierNetwork:
         """The whole network of a finished trial, from decoded files on."""
@@ -239,7 +239,8 @@ class Seed:
         with shortened(network, dict.fromkeys(self.modalities, "embedding") if embedded else self.prepared.kept):
             yield self.embedded if embedded else self.prepared.rows
 
-    def _answered(self, network: ClassifierNetwork, trial: Trial, split: str) -> Answered:
+    def answered(self, network: ClassifierNetwork, trial: Trial, split: str) -> Answered:
+        """What a network that is a trial's says of the rows of a split."""
         numbers = self.prepared.table.part(split).frame["row"].to_numpy()
         with self._shortened(network, trial) as rows:
             embedded_test = split == "test" and self._on_embeddings(network, trial)

@@ -23,7 +23,6 @@ def test_configs(path: Path, typed, table: Path, tmp_path: Path) -> None:
     assert done.code == 0, done.err
 
 
-@pytest.mark.xdist_group("examples")  # one worker, which writes the data once
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "examples").glob("*.py")), ids=lambda path: path.stem)
 def test_examples(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", [*sys.path])  # of which an example may add to

@@ -15,8 +15,6 @@ import sightsound as ss
 from sightsound.training.lesson import Task
 from tests.conftest import RATE, write_image, write_sound, write_table
 
-pytestmark = pytest.mark.xdist_group("translate")
-
 SHORT = {
     "meaning_steps": 100,
     "batch_size": 21,

@@ -13,8 +13,6 @@ from sightsound.report.compare import pareto
 from sightsound.training.balances import BALANCES
 from tests.conftest import write_table
 
-pytestmark = pytest.mark.xdist_group("compare")  # all by one worker, which trains what they share once
-
 EPOCHS = 8
 SMALL = ["--epochs", str(EPOCHS), "--batch-size", "16"]
 COMPARED = ["concat", "product", "majority", "mmtm"]  # of each family, one without anything to train

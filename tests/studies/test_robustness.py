@@ -17,8 +17,6 @@ from sightsound.studies.damage import EITHER, TORN, Condition, Decoded, bursts, 
 from sightsound.studies.measured import Measured
 from sightsound.studies.robustness import TORN_SHARES, RobustnessOptions, decoded_rows, run_robustness
 
-pytestmark = pytest.mark.xdist_group("robustness")
-
 
 @pytest.fixture(scope="module")
 def studied(trained: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, Path]:
