@@ -116,6 +116,21 @@ def test_gated_mixes_number_by_number() -> None:
     torch.testing.assert_close(logits, torch.tensor([[torch.tensor(2.0).sigmoid(), 0.5]]))
 
 
+def test_attention_weighs_by_a_softmax_of_scores() -> None:
+    fusion = constant(Attention(SIZES, STAGES, 2))
+    with torch.no_grad():
+        fusion.project["image"].weight.copy_(torch.eye(2))
+        fusion.project["audio"].weight.copy_(torch.ones(2, 1))
+        fusion.score["image"].weight[0, 0] = 1.0  # of the tanh of its first number
+        fusion.classify[1].weight.copy_(torch.eye(2))
+    given = {"image": torch.tensor([[2.0, 3.0]]), "audio": torch.tensor([[5.0]])}
+    logits, weights = fusion.combine(given, {}, first(BOTH))
+    score = torch.tensor(2.0).tanh().exp().item()
+    w = score / (score + 1)
+    assert weights["image"].item() == pytest.approx(w)
+    assert logits[0].tolist() == pytest.approx([2 * w + 5 * (1 - w), 3 * w + 5 * (1 - w)])
+
+
 def test_film_scales_and_shifts_as_the_other_says() -> None:
     fusion = constant(Film(SIZES, STAGES, 2))
     with torch.no_grad():
