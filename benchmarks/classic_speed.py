@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from lightning.pytorch import Callback
 
 from sightsound.answers import answer_rows
 from sightsound.config import NO_CHANGES, AudioConfig, Config, ImageConfig
@@ -28,6 +27,7 @@ from sightsound.data.table import read_table
 from sightsound.training.fit import fit
 from sightsound.training.hardware import tune_process
 from sightsound.training.kept import shortened
+from sightsound.training.loop import Watcher
 from sightsound.training.prepare import prepare
 
 CLASSIC = {
@@ -46,7 +46,7 @@ def ours(table: Path, batch_size: int, epochs: int) -> list[float]:
         prepared = prepare(read_table(table), config, Path(folder))
         with shortened(prepared.network, prepared.kept):
             fit(prepared.network, prepared.config, prepared.rows, Path(folder))
-        log = pd.read_csv(Path(folder) / "logs" / "joint" / "version_0" / "metrics.csv")
+        log = pd.read_csv(Path(folder) / "logs" / "joint" / "metrics.csv")
         return [len(prepared.rows["train"]) / seconds for seconds in log["train_seconds"].dropna()]
 
 
@@ -57,22 +57,22 @@ def keras(given: argparse.Namespace, *arguments: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in out.splitlines() if line.startswith("{")]
 
 
-class Until(Callback):
+class Until(Watcher):
     """Scores the test rows after each epoch while the clock stands still; stops at the target."""
 
     def __init__(self, rows: Any, numbers: Any) -> None:
         self.rows, self.numbers, self.seconds, self.accuracies, self.hit = rows, numbers, 0.0, [], False
 
-    def on_validation_end(self, trainer: Any, stage: Any) -> None:
+    def after_epoch(self, network: Any, numbers: Any) -> bool:
         """Scores."""
-        self.seconds += float(trainer.callback_metrics["train_seconds"])
-        network = stage.network.eval()
+        self.seconds += numbers["train_seconds"]
+        network.eval()
         said = answer_rows(network, self.rows, self.numbers).probabilities[tuple(network.modalities)]
         target = self.rows.target[self.rows.rows].numpy()
         self.accuracies.append(float((said.argmax(1) == target).mean()))
         network.train()
         self.hit = self.accuracies[-1] >= TARGET
-        trainer.should_stop = trainer.should_stop or self.hit
+        return self.hit
 
 
 def ours_until(table: Path, seed: int) -> Until:

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pandas as pd
 import transformers
-from lightning.pytorch import Callback
 
 from sightsound.config import Config, ImageConfig
 from sightsound.data.named import dataset
@@ -23,18 +22,20 @@ from sightsound.data.table import read_table
 from sightsound.training.fit import fit
 from sightsound.training.hardware import tune_process
 from sightsound.training.kept import shortened
+from sightsound.training.loop import Watcher
 from sightsound.training.prepare import prepare
 
 
-class Clock(Callback):
+class Clock(Watcher):
     """When each epoch ended."""
 
     def __init__(self) -> None:
         self.at: list[float] = []
 
-    def on_train_epoch_end(self, *_: object) -> None:
+    def after_epoch(self, *_: object) -> bool:
         """Reads the clock."""
         self.at.append(time.perf_counter())
+        return False
 
 
 def main() -> None:

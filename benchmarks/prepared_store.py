@@ -27,7 +27,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import soundfile
-from lightning.pytorch import Callback
 from PIL import Image
 
 from sightsound.config import AudioConfig, Config, ImageConfig
@@ -39,6 +38,7 @@ from sightsound.inference import prepare_rows
 from sightsound.training.fit import fit
 from sightsound.training.hardware import tune_process
 from sightsound.training.kept import shortened
+from sightsound.training.loop import Watcher
 from sightsound.training.prepare import prepare
 
 FIXED = Config(image=ImageConfig(height=28, width=28, channels=1), audio=AudioConfig(clip_seconds=1.0))
@@ -81,13 +81,13 @@ def build(given: argparse.Namespace) -> None:
             print(json.dumps({"rows": len(rows), "files": name, **speeds, "ratio": ratio, "per core": ratio / cores}))
 
 
-class Clock(Callback):
+class Clock(Watcher):
     """Seconds of each step, from batch to batch."""
 
     def __init__(self) -> None:
         self.at: list[float] = []
 
-    def on_train_batch_end(self, *_: object) -> None:
+    def after_step(self, *_: object) -> None:
         """Reads the clock."""
         self.at.append(time.perf_counter())
 

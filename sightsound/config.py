@@ -202,7 +202,7 @@ class Config:
     seed: int = 0
     """Of the split, the weights, the order of the rows and the dropout."""
     precision: str = "auto"
-    """auto, or any precision of Lightning; auto is bf16-mixed where the processor has bfloat16, else 32-true."""
+    """auto, 32-true, bf16-mixed or 16-mixed; auto is bf16-mixed where the processor has bfloat16, else 32-true."""
     accelerator: str = "auto"
     """auto, cpu, gpu, mps, ..."""
 

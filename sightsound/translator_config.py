@@ -45,7 +45,7 @@ class TranslatorConfig:
     seed: int = 0
     """Of the split, the weights, the order of the pairs and all noise."""
     precision: str = "auto"
-    """auto, or any precision of Lightning; auto is bf16-mixed where the processor has bfloat16, else 32-true."""
+    """auto, 32-true, bf16-mixed or 16-mixed; auto is bf16-mixed where the processor has bfloat16, else 32-true."""
     accelerator: str = "auto"
     """auto, cpu, gpu, mps, ..."""
 

@@ -116,14 +116,14 @@ def test_a_damaged_request_is_said(table: Path, tmp_path: Path) -> None:
 
 def stopped(table: Path, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A training that was stopped after its first epoch."""
-    from sightsound.training.module import Stage
+    from sightsound.training.stage import Stage
 
-    def stop(stage: Stage) -> None:
-        if stage.current_epoch == 1:
+    def stop(stage: Stage, epoch: int) -> None:
+        if epoch == 1:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(Stage, "on_train_epoch_start", stop)
+        patched.setattr(Stage, "begin_epoch", stop)
         ss.train(table, out=run, **{**QUICK, "epochs": 3})
 
 
@@ -133,6 +133,8 @@ def test_files_that_hold_something_else_are_not_gone_on_with(
 ) -> None:
     run = tmp_path / "run"
     stopped(table, run, monkeypatch)
+    log = run / "logs" / "joint" / "metrics.csv"
+    [first] = pd.read_csv(log)["train_seconds"]
     name, write = {"image": ("low-3.png", write_image), "audio": ("low-3.wav", write_sound)}[modality]
     file = table.parent / name
     before = file.read_bytes()
@@ -143,8 +145,8 @@ def test_files_that_hold_something_else_are_not_gone_on_with(
     os.utime(file, (time.time(), time.time() + 9))  # the same again, with another time
     ss.train(table, out=run, resume=True, **{**QUICK, "epochs": 3})
     assert (run / "bundle").exists()
-    trained = pd.read_csv(run / "logs" / "joint" / "version_1" / "metrics.csv")["epoch"].dropna()
-    assert set(trained) == {1, 2}  # the first, which had ended, is not trained again
+    epochs = pd.read_csv(log, index_col="epoch")
+    assert list(epochs.index) == [0, 1, 2] and epochs.loc[0, "train_seconds"] == first  # not trained again
 
 
 class Touch:

@@ -43,7 +43,7 @@ errors; --verbose shows where in the program an error came from.
 
 def main() -> None:
     """Runs the verb that was typed; exits with 0, 1 for what the user can mend, 2 for a wrong call, 130 for Ctrl-C."""
-    gc.set_threshold(100_000, 20, 100)  # importing torch and Lightning makes so many objects that collecting costs 40 %
+    gc.set_threshold(100_000, 20, 100)  # importing torch makes so many objects that collecting costs 40 %
     sys.path.append("")  # the current folder, for the user's own classes; last, so that it hides nothing
     with redirect_stdout(Visible(sys.stdout)), redirect_stderr(Visible(sys.stderr)):
         sys.exit(_run(sys.argv[1:]))

@@ -6,12 +6,13 @@ The same two functions serve pixels (d = 2), spectrogram frames and embeddings a
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import LinearNDInterpolator, NearestNDInterpolator
-from scipy.spatial import KDTree, QhullError
+
+if TYPE_CHECKING:
+    from scipy.spatial import KDTree
 
 Array = NDArray[np.float64]
 
@@ -48,6 +49,10 @@ def linear(known: NDArray[Any], values: NDArray[Any], wanted: NDArray[Any]) -> I
         x, y = known[order, 0], values[order]
         columns = [np.interp(wanted[:, 0], x, y[:, i]) for i in range(y.shape[1])]
         return Interpolated(np.stack(columns, 1), None)
+    # here, since importing it takes half a second, and few who answer have anything to interpolate
+    from scipy.interpolate import LinearNDInterpolator, NearestNDInterpolator
+    from scipy.spatial import QhullError
+
     nearest = NearestNDInterpolator(known, values)(wanted)
     try:
         inside = LinearNDInterpolator(known, values)(wanted)
@@ -67,6 +72,8 @@ def gaussian(known: NDArray[Any], values: NDArray[Any], wanted: NDArray[Any]) ->
         values: (n, v).
         wanted: (w, d) points.
     """
+    from scipy.spatial import KDTree
+
     known, values, wanted = (np.asarray(x, np.float64) for x in (known, values, wanted))
     tree = KDTree(known)
     process = _fitted(tree, known, values, wanted)

@@ -64,15 +64,9 @@ def write_report(classifier: Classifier, table: Table, run: Path) -> Path:
 
 
 def _history(run: Path) -> dict[str, pd.DataFrame]:
-    """Per stage, the logged numbers of each epoch; a resumed stage has several logs, of which the later ones count."""
-    history: dict[str, pd.DataFrame] = {}
-    logs = sorted(run.glob("logs/*/version_*/metrics.csv"), key=lambda path: int(path.parent.name.split("_")[1]))
-    for path in logs:
-        epochs = pd.read_csv(path).groupby("epoch").last()
-        stage = path.parent.parent.name
-        before = history.get(stage)
-        history[stage] = epochs if before is None else epochs.combine_first(before)
-    return history
+    """Per stage, in the order in which they were trained, the logged numbers of each epoch."""
+    logs = sorted(run.glob("logs/*/metrics.csv"), key=lambda path: path.stat().st_mtime_ns)
+    return {path.parent.name: pd.read_csv(path, index_col="epoch") for path in logs}
 
 
 def _chosen(run: Path) -> list[int]:

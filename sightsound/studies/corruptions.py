@@ -10,10 +10,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+import scipy  # whose parts are imported when they are asked for
 import soxr
 from numpy.typing import NDArray
 from PIL import Image
-from scipy import ndimage, signal
 
 Pixels = NDArray[np.uint8]
 Wave = NDArray[np.floating]
@@ -55,7 +55,7 @@ def noise(x: Wave, level: int, rng: Rng) -> Wave:
 def blur(x: Wave, level: int, rng: Rng) -> Wave:
     """A Gaussian as wide as a share of the shorter side."""
     sigma = (0.02, 0.03, 0.045, 0.065, 0.09)[level] * min(x.shape[:2])
-    return ndimage.gaussian_filter(x, (sigma, sigma, 0)).astype(np.float32)
+    return scipy.ndimage.gaussian_filter(x, (sigma, sigma, 0)).astype(np.float32)
 
 
 def brightness(x: Wave, level: int, rng: Rng) -> Wave:
@@ -90,7 +90,7 @@ def jpeg(x: Wave, level: int, rng: Rng) -> Wave:
 def rotation(x: Wave, level: int, rng: Rng) -> Wave:
     """Turned to the left or to the right."""
     degrees = _sign(rng) * (12, 20, 30, 45, 60)[level]
-    return ndimage.rotate(x, degrees, reshape=False, order=1, mode="nearest").astype(np.float32)
+    return scipy.ndimage.rotate(x, degrees, reshape=False, order=1, mode="nearest").astype(np.float32)
 
 
 def low_resolution(x: Wave, level: int, rng: Rng) -> Wave:
@@ -129,7 +129,7 @@ def reverberation(wave: Wave, level: int, setting: Setting) -> Wave:
     time = np.arange(min(round(seconds * setting.sample_rate_hz), len(wave))) / setting.sample_rate_hz
     echoes = setting.rng.normal(size=len(time)) * np.exp(-6.9 * time / seconds)
     room = np.concatenate([[1.0], echoes / max(np.sqrt((echoes**2).sum()), 1e-9) * (0.5, 0.8, 1.1, 1.5, 2.0)[level]])
-    return _as_loud(signal.fftconvolve(wave, room)[: len(wave)], wave)
+    return _as_loud(scipy.signal.fftconvolve(wave, room)[: len(wave)], wave)
 
 
 def clipping(wave: Wave, level: int, setting: Setting) -> Wave:
@@ -142,8 +142,10 @@ def telephone(wave: Wave, level: int, setting: Setting) -> Wave:
     """Only the band from 300 Hz to a bound is left."""
     high = (3400, 2400, 1700, 1200, 800)[level]
     nyquist = setting.sample_rate_hz / 2
-    band = signal.butter(4, [min(300, 0.5 * nyquist), min(high, 0.95 * nyquist)], "band", fs=2 * nyquist, output="sos")
-    return np.asarray(signal.sosfilt(band, wave), np.float32)
+    band = scipy.signal.butter(
+        4, [min(300, 0.5 * nyquist), min(high, 0.95 * nyquist)], "band", fs=2 * nyquist, output="sos"
+    )
+    return np.asarray(scipy.signal.sosfilt(band, wave), np.float32)
 
 
 def packet_loss(wave: Wave, level: int, setting: Setting) -> Wave:
@@ -156,7 +158,7 @@ def packet_loss(wave: Wave, level: int, setting: Setting) -> Wave:
 def time_shift(wave: Wave, level: int, setting: Setting) -> Wave:
     """Later or earlier by a share of the clip; what leaves is gone."""
     places = round((0.05, 0.1, 0.2, 0.3, 0.45)[level] * len(wave)) * _sign(setting.rng)
-    return ndimage.shift(wave, places, order=0, cval=0.0).astype(np.float32)
+    return scipy.ndimage.shift(wave, places, order=0, cval=0.0).astype(np.float32)
 
 
 def speed(wave: Wave, level: int, setting: Setting) -> Wave:

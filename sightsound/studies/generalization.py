@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from sightsound.config import ColumnsConfig, Config
 from sightsound.data.splits import SHARES, draw, split
@@ -179,6 +178,8 @@ class Mean(NamedTuple):
 
 def mean_of(values: list[float]) -> Mean:
     """Of one number for each fold; with one fold the interval is the whole range."""
+    from scipy import stats  # here, since importing it takes half a second
+
     mean = float(np.mean(values))
     if len(values) < 2:
         return Mean(mean, 0.0, 1.0)

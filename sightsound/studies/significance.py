@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom
 
 from sightsound.clusters import Clusters
 
@@ -144,6 +143,8 @@ def sign_flip(one: NDArray[np.bool_], other: NDArray[np.bool_], clusters: Cluste
 
 def _flipped(sums: NDArray[np.int64]) -> float:
     """The share of all sign flips of (k,) numbers that bring their sum as far from zero as it is."""
+    from scipy.stats import binom  # here, since importing it takes half a second
+
     sizes, counts = np.unique(np.abs(sums[sums != 0]), return_counts=True)
     chances = np.ones(1)  # of each sum, from the lowest in steps of one
     for size, count in zip(sizes, counts, strict=True):

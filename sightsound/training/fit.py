@@ -1,41 +1,35 @@
-"""Runs the stages of a schedule with Lightning: progress, logs, checkpoints, early stopping, resuming."""
+"""Trains a classifier's network by the stages of its schedule; a stage that is complete is loaded."""
 
 from __future__ import annotations
 
 import copy
-import logging
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from safetensors.torch import load_file
 from torch import Tensor
-from tqdm import tqdm
 
 from sightsound.bundle_files import save_tensors
 from sightsound.config import Config, filling_policies
 from sightsound.data.batches import Rows, loader
 from sightsound.encoders.pretrained import Pretrained
-from sightsound.errors import ConfigError, RunError
+from sightsound.errors import RunError
 from sightsound.fusion.hierarchical import Exchanging
 from sightsound.fusion.search import Search
+from sightsound.missing import Fill, filler
 from sightsound.model import ClassifierNetwork
-from sightsound.progress import progress_bar
 from sightsound.training.augment import Augment
 from sightsound.training.balances import BALANCES, Heads
-from sightsound.training.checkpoints import BEST, Checkpoints, checkpoint, latest
-from sightsound.training.fill_in import FillIn
-from sightsound.training.impute import complete_rows
-from sightsound.training.module import CHOICE, F1, SCORE, Optimization, Stage
+from sightsound.training.checkpoints import BEST, read
+from sightsound.training.impute import complete_rows, learnt
+from sightsound.training.loop import Plan, Watcher, run_loop
+from sightsound.training.objective import Optimization
 from sightsound.training.schedule import Part, parts
 from sightsound.training.search import search
+from sightsound.training.stage import CHOICE, F1, SCORE, Stage
 from sightsound.training.stand_in import standing_in
 
 VALIDATION_BATCH = 256
@@ -50,7 +44,7 @@ def fit(
     config: Config,
     rows: Mapping[str, Rows],
     run: Path,
-    watchers: Sequence[Callback] = (),
+    watchers: Sequence[Watcher] = (),
     schedule: Sequence[Part] | None = None,
 ) -> None:
     """Trains the network in place; the weights of the epoch that each stage keeps stay (docs/concepts.md).
@@ -62,7 +56,7 @@ def fit(
         config: with everything filled in.
         rows: train and val.
         run: folder for `checkpoints/` and `logs/`.
-        watchers: Lightning callbacks that look on, in every stage.
+        watchers: look on, in every stage.
         schedule: the stages; default: those of the configured schedule.
     """
     _order(network, torch.channels_last)  # the faster one for convolutions in half precision
@@ -80,7 +74,7 @@ def _run_part(
     config: Config,
     rows: Mapping[str, Rows],
     run: Path,
-    watchers: Sequence[Callback],
+    watchers: Sequence[Watcher],
     fresh: Mapping[str, Tensor],
 ) -> None:
     """A stage, trained or loaded; `fresh` are the weights that training began with."""
@@ -114,7 +108,7 @@ def _fit_part(
     rows: Mapping[str, Rows],
     run: Path,
     balance: Heads,
-    watchers: Sequence[Callback],
+    watchers: Sequence[Watcher],
 ) -> None:
     train = loader(_seen(rows["train"], part.shown), config.batch_size, config.seed)
     val = loader(_seen(rows["val"], part.shown), VALIDATION_BATCH)
@@ -123,20 +117,19 @@ def _fit_part(
         _groups(network, config, part.rate), epochs * len(train), part.warm_up, config.weight_decay
     )
     late = not BALANCES[config.balance].fusion_teaches
-    stage = Stage(network, part.shown, optimization, Augment(config), balance, config.seed, late)
-    folder = run / "checkpoints" / part.name
-    stop = EarlyStopping(SCORE, mode="max", patience=config.patience)
-    callbacks = [Checkpoints(folder, CHOICE), stop, Progress(part.name), LearningRateMonitor("epoch"), *watchers]
-    if len(part.shown) > 1 and filling_policies(config) and len(complete_rows(rows["train"])) < len(rows["train"]):
-        callbacks.append(FillIn(network, config, rows["train"]))
-    trainer = trainer_of(config, epochs, callbacks, run, part.name)
-    try:
-        trainer.fit(stage, train, val, ckpt_path=latest(folder), weights_only=True)
-    except SystemExit as error:  # what Lightning makes of Ctrl-C
-        raise KeyboardInterrupt from error
-    state = checkpoint(folder / BEST)["state_dict"]
-    network.load_state_dict({name.removeprefix("network."): value for name, value in state.items()})
-    network.cpu()
+    relearn = _relearn(network, config, rows["train"]) if len(part.shown) > 1 else None
+    stage = Stage(network, part.shown, optimization, Augment(config), balance, config.seed, late, relearn)
+    plan = Plan(part.name, run, epochs, config.accelerator, config.precision, F1, CHOICE, SCORE, config.patience)
+    run_loop(stage, train, val, plan, watchers)
+    network.load_state_dict(read(plan.checkpoints / BEST)["network"])
+
+
+def _relearn(network: ClassifierNetwork, config: Config, rows: Rows) -> Callable[[], Fill | None] | None:
+    """What gives the imputers of the policies, fitted on the embeddings as they are; None where nothing is imputed."""
+    policies = filling_policies(config)
+    if not policies or len(complete_rows(rows)) == len(rows):
+        return None
+    return lambda: filler(learnt(network, rows, set(policies.values())), policies)
 
 
 def some_features(network: ClassifierNetwork, rows: Rows) -> dict[str, Tensor]:
@@ -160,31 +153,6 @@ def _wire(network: ClassifierNetwork, config: Config, rows: Mapping[str, Rows], 
     if network.fusion.joins != known.read_text():
         torch.manual_seed(config.seed)
         network.fusion.rewire(known.read_text())
-
-
-def trainer_of(config: Config, epochs: int, callbacks: list[Callback], run: Path, name: str) -> Trainer:
-    """Lightning's, quiet, with its logs in the run folder. Raises ConfigError: no such accelerator or precision."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", module="lightning")  # hints on worker processes, which these batches do not need
-    csv = CSVLogger(run / "logs", name)
-    try:
-        return Trainer(
-            max_epochs=epochs,
-            accelerator=config.accelerator,
-            devices=1,
-            precision=cast(Any, config.precision),  # Lightning checks the value
-            callbacks=callbacks,
-            logger=[csv, TensorBoardLogger(run / "logs", name, csv.version)],
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            log_every_n_steps=10,
-            use_distributed_sampler=False,
-        )
-    except (MisconfigurationException, ValueError) as error:  # how Lightning refuses these two
-        raise ConfigError(
-            f"accelerator {config.accelerator!r} in {config.precision!r} cannot be used: {error}"
-        ) from error
 
 
 def _order(network: ClassifierNetwork, memory_format: torch.memory_format) -> None:
@@ -227,37 +195,3 @@ def _seen(rows: Rows, shown: tuple[str, ...]) -> Rows:
     """The rows that have any of the modalities shown."""
     has = torch.stack([rows.stores[m].entry[rows.rows] > 0 for m in shown]).any(0)
     return Rows(rows.stores, rows.target, rows.rows[has])
-
-
-class Progress(Callback):
-    """One bar for all epochs of a stage, with the time left and the latest of one of the numbers that are logged."""
-
-    def __init__(self, name: str, shown: str = F1) -> None:
-        self.name, self.shown = name, shown
-        self.bar: tqdm[Any] | None = None
-
-    def on_train_start(self, trainer: Trainer, stage: LightningModule) -> None:
-        """Opens the bar where a resumed stage left off."""
-        total = int(trainer.estimated_stepping_batches)
-        self.bar = progress_bar(f"training {self.name}", total, "step", done=trainer.global_step, keep=True)
-
-    def on_train_batch_end(self, trainer: Trainer, stage: LightningModule, *_: Any) -> None:
-        """One step on."""
-        if self.bar:
-            self.bar.update(trainer.global_step - self.bar.n)
-
-    def on_train_epoch_end(self, trainer: Trainer, stage: LightningModule) -> None:
-        """Shows the epoch and its score."""
-        if self.bar:
-            value = float(trainer.callback_metrics[self.shown])
-            self.bar.set_postfix_str(f"epoch {trainer.current_epoch + 1}, {self.shown} {value:.4f}")
-
-    def on_train_end(self, trainer: Trainer, stage: LightningModule) -> None:
-        """Closes the bar."""
-        if self.bar:
-            self.bar.close()
-
-    def on_exception(self, trainer: Trainer, stage: LightningModule, exception: BaseException) -> None:
-        """Leaves the terminal clean after Ctrl-C."""
-        if self.bar:
-            self.bar.close()

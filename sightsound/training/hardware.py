@@ -1,7 +1,6 @@
-"""What the machine allows: bfloat16 where it is computed in hardware, and a process that trains faster."""
+"""What the machine allows: devices, bfloat16 where it is computed in hardware, and a process that trains faster."""
 
 import ctypes
-import logging
 import sys
 import warnings
 from collections.abc import Iterator
@@ -10,6 +9,10 @@ from typing import Any
 
 import torch
 
+from sightsound.errors import ConfigError, did_you_mean
+
+PRECISIONS: dict[str, torch.dtype | None] = {"32-true": None, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
 SMALL = 1e-40  # below what float32 holds in full
 MMAP_THRESHOLD, TRIM_THRESHOLD, TOP_PAD = -3, -1, -2  # constants of glibc's malloc.h
 
@@ -29,8 +32,13 @@ def resolve_precision(precision: str, accelerator: str) -> str:
     """What "auto" means here: bf16-mixed where the chosen processor is quicker in bfloat16, else 32-true.
 
     Intel's without AMX have instructions for bfloat16 that are slower than those for float32; AMD's are quicker.
+
+    Raises:
+        ConfigError: there is no such precision.
     """
     if precision != "auto":
+        if precision not in PRECISIONS:
+            raise ConfigError(f"There is no precision {precision!r}. {did_you_mean(precision, ['auto', *PRECISIONS])}")
         return precision
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
         return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
@@ -39,6 +47,22 @@ def resolve_precision(precision: str, accelerator: str) -> str:
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     quick = capabilities.get("avx512_bf16") and not str(capabilities.get("cpu_name")).startswith("Intel")
     return "bf16-mixed" if quick or capabilities.get("amx_bf16") else "32-true"
+
+
+def device_of(accelerator: str) -> torch.device:
+    """The device that an accelerator's name stands for; "auto" is the quickest that is there.
+
+    Raises:
+        ConfigError: there is no such accelerator, or it is not in this machine.
+    """
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if accelerator not in ACCELERATORS:
+        raise ConfigError(f"There is no accelerator {accelerator!r}. {did_you_mean(accelerator, ACCELERATORS)}")
+    wanted = {"auto": ["cuda", "mps", "cpu"], "gpu": ["cuda", "mps"]}.get(accelerator, [accelerator])
+    for name in wanted:
+        if there[name]:
+            return torch.device(name)
+    raise ConfigError(f"--accelerator {accelerator}: this machine, or its installation of PyTorch, has none.")
 
 
 def tune_process() -> None:
@@ -63,12 +87,10 @@ def tune_process() -> None:
 
 @contextmanager
 def tuned_process() -> Iterator[None]:
-    """Within, the process is tuned and Lightning is quiet; whoever goes on in it finds it as it was.
+    """Within, the process is tuned; whoever goes on in it finds it as it was.
 
-    Restored are small numbers, torch's random numbers, the filters of warnings and the levels of Lightning's loggers.
+    Restored are small numbers, torch's random numbers and the filters of warnings.
     """
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    levels = [logger.level for logger in loggers]
     flushed = not (torch.full((1,), SMALL) * 1).item()
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         tune_process()
@@ -76,5 +98,3 @@ def tuned_process() -> Iterator[None]:
             yield
         finally:
             torch.set_flush_denormal(flushed)
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)

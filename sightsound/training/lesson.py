@@ -1,23 +1,21 @@
-"""One part of a translator's training, run with Lightning: progress, logs, checkpoints, going on after a stop."""
+"""One part of a translator's training; what is complete is loaded."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
-from lightning.pytorch import LightningModule
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from sightsound.bundle_files import save_tensors
 from sightsound.data.batches import Rows, loader
 from sightsound.errors import RunError
-from sightsound.training.checkpoints import Checkpoints, latest
-from sightsound.training.fit import Progress, trainer_of
-from sightsound.training.module import adamw, check_losses, one_cycle
+from sightsound.training.loop import Plan, run_loop
+from sightsound.training.objective import Objective, Optimization
 from sightsound.translator import TranslatorNetwork
 from sightsound.translator_config import TranslatorConfig
 from sightsound.types import Batch
@@ -55,15 +53,9 @@ def fit_lesson(network: TranslatorNetwork, lesson: Lesson, config: TranslatorCon
         rows = Rows(lesson.rows.stores, None, lesson.rows.rows.repeat(passes))
         batches = loader(rows, lesson.batch_size, config.seed)
         epochs = math.ceil(lesson.steps / len(batches))
-        task = Task(network.train(), lesson, epochs * len(batches), config)
-        folder = run / "checkpoints" / lesson.name
-        callbacks = [Checkpoints(folder), Progress(lesson.name, "loss")]
-        trainer = trainer_of(config.reading(), epochs, callbacks, run, lesson.name)
-        try:
-            trainer.fit(task, batches, ckpt_path=latest(folder), weights_only=True)
-        except SystemExit as error:  # what Lightning makes of Ctrl-C
-            raise KeyboardInterrupt from error
-        network.cpu()
+        task = Task(network, lesson, epochs * len(batches), config)
+        plan = Plan(lesson.name, run, epochs, config.accelerator, config.precision)
+        run_loop(task, batches, None, plan)
         save_tensors(network.state_dict(), done)
     try:
         network.load_state_dict(load_file(done))
@@ -71,8 +63,8 @@ def fit_lesson(network: TranslatorNetwork, lesson: Lesson, config: TranslatorCon
         raise RunError(f"{done}: of another version of sightsound; begin anew with another --out.") from error
 
 
-class Task(LightningModule):
-    """A lesson as Lightning sees it.
+class Task(Objective):
+    """A lesson as the loop sees it.
 
     Args:
         network: the whole, whose parts are trained.
@@ -82,29 +74,15 @@ class Task(LightningModule):
     """
 
     def __init__(self, network: TranslatorNetwork, lesson: Lesson, steps: int, config: TranslatorConfig) -> None:
-        super().__init__()
-        self.network, self.lesson, self.steps, self.config = network, lesson, steps, config
-        self.losses: list[Tensor] = []
+        trained = [{"params": lesson.trained, "lr": config.learning_rate}]
+        super().__init__(network, Optimization(trained, steps, WARM_UP, WEIGHT_DECAY))
+        self.lesson, self.config = lesson, config
 
-    def on_train_batch_start(self, batch: Batch, index: int) -> None:
+    def begin_step(self, epoch: int, step: int) -> None:
         """What an epoch draws depends on seed and epoch alone, so that a resumed run repeats it."""
-        if index == 0:
-            torch.manual_seed(self.config.seed * 1_000_003 + self.current_epoch)
+        if step == 0:
+            torch.manual_seed(self.config.seed * 1_000_003 + epoch)
 
-    def training_step(self, batch: Batch, index: int) -> Tensor:
+    def loss(self, batch: Batch) -> Tensor:
         """Batch -> scalar loss."""
-        loss = self.lesson.loss(batch)
-        self.losses.append(loss.detach())
-        return loss
-
-    def on_train_batch_end(self, *_: Any) -> None:
-        """The mean loss of the epoch, after its last batch."""
-        if self.trainer.is_last_batch:
-            check_losses(self.losses, self.current_epoch, self.config.learning_rate)
-            self.log("loss", torch.stack(self.losses).mean())
-            self.losses = []
-
-    def configure_optimizers(self) -> Any:
-        """AdamW under a one-cycle schedule, stepped every batch."""
-        optimizer = adamw(self, self.lesson.trained, WEIGHT_DECAY)
-        return one_cycle(optimizer, [self.config.learning_rate], self.steps, WARM_UP)
+        return self.lesson.loss(batch)

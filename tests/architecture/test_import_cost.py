@@ -33,7 +33,8 @@ def test_help_of_each_verb_brings_no_torch() -> None:
         assert f"sightsound {verb} " in out  # an example
 
 
-HEAVY = ("torch._dynamo", "scipy.stats", "lightning", "matplotlib", "sklearn")  # each costs half a second or more
+HEAVY = ("torch._dynamo", "scipy.stats", "scipy.interpolate", "matplotlib", "sklearn", "torchmetrics")
+# each costs half a second or more
 
 
 def test_answers_and_checks_bring_only_what_they_need(trained: tuple[Path, Path]) -> None:
@@ -46,3 +47,10 @@ def test_answers_and_checks_bring_only_what_they_need(trained: tuple[Path, Path]
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert [line for line in done.stdout.splitlines() if line.startswith("0 [")] == ["0 []"] * 2, done.stderr
+
+
+def test_training_brings_only_what_it_needs() -> None:
+    heavy = [name for name in HEAVY if name != "matplotlib"]  # which draws the report
+    code = f"import sys, sightsound.api\nprint([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr

@@ -16,7 +16,7 @@ import sightsound as ss
 
 def state() -> dict[str, Any]:
     """What a process has that a library could change behind its back."""
-    kept = ("", "lightning.pytorch", "lightning.fabric", "torch", "matplotlib", "PIL", "py.warnings")
+    kept = ("", "torch", "matplotlib", "PIL", "py.warnings")
     return {
         "torch": torch.get_rng_state().numpy().tobytes(),
         "numpy": repr(np.random.get_state()),

@@ -26,8 +26,8 @@ def weights(table: Path, run: Path, **config: object) -> dict[str, torch.Tensor]
     prepared = prepare(read_table(table), Config(epochs=2, batch_size=16, **config), run)
     with shortened(prepared.network, prepared.kept):
         fit(prepared.network, prepared.config, prepared.rows, run)
-    state = torch.load(run / "checkpoints" / "joint" / "last.ckpt", weights_only=True)["state_dict"]
-    learnt = ("network.encoders.", "network.heads.")
+    state = torch.load(run / "checkpoints" / "joint" / "last.ckpt", weights_only=True)["network"]
+    learnt = ("encoders.", "heads.")
     return {name: value for name, value in state.items() if name.startswith(learnt)}
 
 

@@ -8,7 +8,7 @@ import torch
 import sightsound as ss
 from sightsound.errors import TrainingError
 from sightsound.fusion.base import Combined, Fusion
-from sightsound.training.module import check_losses
+from sightsound.training.objective import check_losses
 
 QUICK = {"epochs": 3, "batch_size": 16, "say": lambda line: None}
 

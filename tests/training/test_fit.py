@@ -5,34 +5,35 @@ from pathlib import Path
 
 import pytest
 import torch
-from lightning.pytorch import Callback
 
 import sightsound as ss
 from sightsound.config import Config
 from sightsound.fusion.hierarchical import Exchanging
 from sightsound.training.fit import _groups, fit
+from sightsound.training.loop import Watcher
+from sightsound.training.stage import Stage
 from tests.contract.batches import SIZES, network_with
 from tests.training.test_calibrate import rows_of
 
 CONFIG = Config(**SIZES, epochs=1, batch_size=8, precision="32-true", accelerator="cpu", weight_decay=0.125)
 
 
-class Watcher(Callback):
+class Order(Watcher):
     """Remembers the classes of the rows in their order, and the weight decay."""
 
     def __init__(self) -> None:
         self.order: list[int] = []
         self.decay: set[float] = set()
 
-    def on_train_batch_start(self, trainer, stage, batch, index) -> None:
+    def after_step(self, batch, optimizer) -> None:
         self.order += batch.target.tolist()
-        self.decay = {group["weight_decay"] for group in trainer.optimizers[0].param_groups}
+        self.decay = {group["weight_decay"] for group in optimizer.param_groups}
 
 
 def test_the_seed_orders_the_rows_and_weights_decay_as_configured(tmp_path: Path) -> None:
     orders = []
     for number, seed in enumerate((0, 0, 1)):
-        watcher, rows = Watcher(), rows_of(24)
+        watcher, rows = Order(), rows_of(24)
         run = tmp_path / f"{number}"
         fit(
             network_with("concat"), dataclasses.replace(CONFIG, seed=seed), {"train": rows, "val": rows}, run, [watcher]
@@ -53,14 +54,23 @@ def test_what_encoders_exchange_learns_more_slowly() -> None:
 
 
 def test_the_weights_of_the_best_epoch_stay(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    scores = iter(torch.tensor([0.9, 0.1, 0.1, 0.1]))
-    monkeypatch.setattr("sightsound.training.module.multiclass_f1_score", lambda *_, **__: next(scores))
+    scores = iter([0.9, 0.1, 0.1, 0.1])
+    monkeypatch.setattr("sightsound.training.stage.macro_means", lambda *_: {"macro_f1": next(scores)})
     options = {"modalities": ["image"], "epochs": 4, "patience": 1, "batch_size": 16, "say": lambda line: None}
     classifier = ss.train(table, out=tmp_path / "run", **options)
     folder = tmp_path / "run" / "checkpoints" / "joint"
     best, last = (torch.load(folder / name, weights_only=True) for name in ("best.ckpt", "last.ckpt"))
-    assert (best["epoch"], last["epoch"]) == (0, 1)  # the patience for more is over
+    assert (best["progress"]["epochs"], last["progress"]["epochs"]) == (1, 2)  # the patience for more is over
     encoder = classifier.network.encoders["image"].state_dict()
     for name, value in encoder.items():
-        assert torch.equal(value, best["state_dict"][f"network.encoders.image.{name}"])
-    assert any(not torch.equal(x, last["state_dict"][f"network.encoders.image.{n}"]) for n, x in encoder.items())
+        assert torch.equal(value, best["network"][f"encoders.image.{name}"])
+    assert any(not torch.equal(x, last["network"][f"encoders.image.{n}"]) for n, x in encoder.items())
+
+
+def test_every_stage_trains_in_training_mode(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`embrace` draws while it is trained, and `fusion+joint` measures the encoders before it."""
+    modes, loss = [], Stage.loss
+    monkeypatch.setattr(Stage, "loss", lambda stage, batch: modes.append(stage.network.training) or loss(stage, batch))
+    options = {"schedule": "fusion+joint", "balance": "heads", "fusion": "embrace", "epochs": 2, "batch_size": 32}
+    ss.train(table, out=tmp_path / "run", say=lambda line: None, **options)
+    assert len(modes) > 4 and all(modes)

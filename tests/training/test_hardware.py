@@ -6,7 +6,8 @@ import sys
 import pytest
 import torch
 
-from sightsound.training.hardware import resolve_precision
+from sightsound.errors import ConfigError
+from sightsound.training.hardware import device_of, resolve_precision
 
 
 @pytest.mark.parametrize(
@@ -24,8 +25,15 @@ def test_auto(monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, object], 
     assert resolve_precision("auto", "cpu") == precision
 
 
-def test_what_is_asked_for_stays() -> None:
-    assert resolve_precision("64-true", "cpu") == "64-true"
+def test_what_is_asked_for_stays_and_must_be_there() -> None:
+    assert resolve_precision("16-mixed", "cpu") == "16-mixed" and device_of("cpu").type == "cpu"
+    with pytest.raises(ConfigError, match="no precision 'bf16'. Did you mean 'bf16-mixed'"):
+        resolve_precision("bf16", "cpu")
+    with pytest.raises(ConfigError, match="no accelerator 'cude'. Did you mean 'cuda'"):
+        device_of("cude")
+    if not torch.cuda.is_available():
+        with pytest.raises(ConfigError, match="--accelerator cuda: this machine"):
+            device_of("cuda")
 
 
 def test_numbers_too_small_to_matter_become_zero_in_every_thread() -> None:

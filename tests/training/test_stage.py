@@ -1,7 +1,5 @@
 """One stage of training: what it draws, what it validates on, how its parameters move."""
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 
@@ -9,7 +7,8 @@ from sightsound.config import AugmentConfig, Config
 from sightsound.losses import losses
 from sightsound.training.augment import Augment
 from sightsound.training.balances import Heads
-from sightsound.training.module import Optimization, Stage
+from sightsound.training.objective import Optimization
+from sightsound.training.stage import Stage
 from tests.contract.batches import SIZES, batch_of, network_with
 
 
@@ -23,23 +22,31 @@ def stage_of(seed: int = 0, augment: AugmentConfig | None = None) -> Stage:
 def test_validation_rows_are_not_changed_by_chance() -> None:
     stage, batch = stage_of(augment=AugmentConfig(image_erase=1.0, image_shift=0.5, audio_noise=1.0)), batch_of(9)
     with torch.no_grad():
-        stage.validation_step(batch, 0)
+        stage.validate(batch)
         plain = losses(stage.network(batch), batch.present, batch.target)
     assert stage.val_losses.means() == pytest.approx({name: float(value) for name, value in plain.items()})
 
 
 def test_what_a_step_draws_depends_on_its_seed_and_its_number() -> None:
-    def drawn(seed: int, step: int) -> float:
-        stage_of(seed).on_train_batch_start(batch_of(1), step)
+    def drawn(seed: int, step: int, epoch: int = 0) -> float:
+        stage_of(seed).begin_step(epoch, step)
         return float(torch.rand(()))
 
     first = drawn(0, 0)
-    assert drawn(0, 0) == first and len({first, drawn(1, 0), drawn(0, 1)}) == 3
+    assert drawn(0, 0) == first and len({first, drawn(1, 0), drawn(0, 1), drawn(0, 0, 1)}) == 4
 
 
 def test_the_optimizer_decays_weights_as_configured() -> None:
-    stage = stage_of()
-    stage._trainer = SimpleNamespace(precision="32-true")
-    stage.network.requires_grad_(True)
-    optimizer = stage.configure_optimizers()["optimizer"]
+    optimizer = stage_of().optimization.optimizer(fused=True)
     assert [group["weight_decay"] for group in optimizer.param_groups] == [0.25]
+
+
+def test_the_learning_rate_rises_to_its_peak_and_falls_to_nothing() -> None:
+    how = stage_of().optimization
+    optimizer = how.optimizer(fused=True)
+    schedule, rates = how.schedule(optimizer), []
+    for _ in range(how.steps):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step() if len(rates) < how.steps else None
+    assert max(rates) == pytest.approx(0.1) and rates.index(max(rates)) == 2 and rates[-1] < 1e-4 < rates[0]

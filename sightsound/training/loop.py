@@ -1,0 +1,247 @@
+"""The loop that trains: epochs of steps, each epoch measured, logged and checkpointed; it goes on after a stop.
+
+What is minimised and measured an `Objective` says; how long, where and in which numbers a `Plan`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from sightsound.data.batches import BatchOrder
+from sightsound.progress import progress_bar
+from sightsound.training.checkpoints import latest, save
+from sightsound.training.hardware import PRECISIONS, device_of
+from sightsound.training.objective import Objective, check_losses
+from sightsound.types import Batch
+
+LOSS = "train_loss"
+LOG = "metrics.csv"  # in the folder of a stage's logs
+
+
+class Plan(NamedTuple):
+    """How long, where and in which numbers.
+
+    Attributes:
+        name: of what is trained, for its checkpoints, its logs and the progress bar.
+        run: the run folder, for `checkpoints/NAME/` and `logs/NAME/`.
+        epochs: at most so many.
+        accelerator, precision: see `training.hardware`.
+        shown: the number beside the progress bar.
+        choice: the number by which the best epoch is chosen, the highest; None: only the latest epoch is kept.
+        score, patience: training ends once this number has not risen for so many epochs; None: it does not.
+    """
+
+    name: str
+    run: Path
+    epochs: int
+    accelerator: str
+    precision: str
+    shown: str = LOSS
+    choice: str | None = None
+    score: str | None = None
+    patience: int = 0
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of the checkpoints."""
+        return self.run / "checkpoints" / self.name
+
+    @property
+    def logs(self) -> Path:
+        """The folder of the logs."""
+        return self.run / "logs" / self.name
+
+
+class Watcher:
+    """Looks on while a loop runs."""
+
+    def after_step(self, batch: Batch, optimizer: torch.optim.Optimizer) -> None:
+        """A step is done."""
+
+    def after_epoch(self, network: nn.Module, numbers: Mapping[str, float]) -> bool:
+        """An epoch was measured; whether the training is to end with it."""
+        return False
+
+
+class Progress:
+    """How far a training is, and what must be known of its epochs to go on."""
+
+    def __init__(self) -> None:
+        self.epochs = 0  # done
+        self.history: list[dict[str, float]] = []  # numbers of each
+        self.best: float | None = None  # of what chooses the epoch
+        self.highest, self.waited = -math.inf, 0  # of the score, and epochs since
+        self.ended = False
+
+    def add(self, plan: Plan, numbers: dict[str, float]) -> bool:
+        """Counts an epoch; whether it is the best so far."""
+        self.epochs += 1
+        self.history.append(numbers)
+        if plan.score:
+            self.waited = 0 if numbers[plan.score] > self.highest else self.waited + 1
+            self.highest = max(self.highest, numbers[plan.score])
+        self.ended = self.epochs >= plan.epochs or (plan.score is not None and self.waited >= plan.patience)
+        better = plan.choice is not None and (self.best is None or numbers[plan.choice] > self.best)
+        if plan.choice and better:
+            self.best = numbers[plan.choice]
+        return better
+
+
+def run_loop(
+    objective: Objective,
+    train: DataLoader[Batch],
+    val: DataLoader[Batch] | None,
+    plan: Plan,
+    watchers: Sequence[Watcher] = (),
+) -> None:
+    """Trains the objective's network in place, to the last epoch; goes on from the latest checkpoint if there is one.
+
+    Args:
+        objective: what is minimised.
+        train: batches to learn from, in an order that the epoch decides.
+        val: batches to measure on after each epoch.
+        plan: how long, where and in which numbers.
+        watchers: look on.
+
+    Raises:
+        ConfigError: no such accelerator here.
+        RunError: the checkpoint is damaged.
+        TrainingError: the loss is no number any more.
+    """
+    loop, steps = Loop(objective, plan, watchers), len(train)
+    loop.resume()
+    done = loop.done
+    title, total = f"training {plan.name}", plan.epochs * steps
+    with progress_bar(title, total, "step", done.epochs * steps, keep=True) as bar, Log(plan.logs, done.epochs) as log:
+        while not done.ended:
+            numbers = loop.train(train, bar) | loop.measure(val or ())
+            better = done.add(plan, numbers)
+            stop = [watcher.after_epoch(objective.network, numbers) for watcher in watchers]
+            done.ended |= any(stop)
+            bar.set_postfix_str(f"epoch {done.epochs}, {plan.shown} {numbers[plan.shown]:.4f}")
+            log.write(done.history)
+            loop.save(better)
+    objective.network.cpu()
+
+
+class Loop:
+    """The parts of one training, and what is done with them."""
+
+    def __init__(self, objective: Objective, plan: Plan, watchers: Sequence[Watcher]) -> None:
+        self.objective, self.plan, self.watchers = objective, plan, watchers
+        self.device, self.dtype = device_of(plan.accelerator), PRECISIONS[plan.precision]
+        half = self.dtype is torch.float16
+        self.network = objective.network.to(self.device).train()
+        self.optimizer = objective.optimization.optimizer(not half and self.device.type in ("cpu", "cuda"))
+        self.schedule = objective.optimization.schedule(self.optimizer)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=half)
+        self.done = Progress()
+
+    def resume(self) -> None:
+        """Goes on from the latest checkpoint, if there is one."""
+        if (found := latest(self.plan.checkpoints)) is not None:
+            self.network.load_state_dict(found["network"])
+            self.optimizer.load_state_dict(found["optimizer"])
+            self.schedule.load_state_dict(found["schedule"])
+            self.scaler.load_state_dict(found["scaler"])
+            self.objective.restore(found["objective"])
+            self.done.__dict__.update(found["progress"])
+
+    def save(self, best: bool) -> None:
+        """Writes the checkpoint of the epoch that has ended."""
+        state = {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "objective": self.objective.state(),
+            "progress": self.done.__dict__,
+        }
+        save(self.plan.checkpoints, state, best)
+
+    def train(self, batches: DataLoader[Batch], bar: tqdm[Any]) -> dict[str, float]:
+        """An epoch of steps; its number, mean loss over rows, seconds, and the learning rate at its end."""
+        epoch, begun = self.done.epochs, time.perf_counter()
+        self.objective.begin_epoch(epoch)
+        if isinstance(batches.sampler, BatchOrder):
+            batches.sampler.set_epoch(epoch)
+        losses, rows = [], []
+        for step, batch in enumerate(batches):
+            self.objective.begin_step(epoch, step)
+            batch = on_device(batch, self.device)
+            with self.computing():
+                loss = self.objective.loss(batch)
+            self.optimizer.zero_grad()
+            self.scaler.scale(loss).backward()
+            self.objective.after_backward()
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+            self.schedule.step()
+            losses.append(loss.detach())
+            rows.append(len(next(iter(batch.present.values()))))
+            for watcher in self.watchers:
+                watcher.after_step(batch, self.optimizer)
+            bar.update()
+        seconds = time.perf_counter() - begun
+        check_losses(losses, epoch, self.objective.optimization.peak)
+        weights = torch.tensor(rows, device=self.device)
+        mean = float((torch.stack(losses) * weights).sum() / weights.sum())
+        return {"epoch": epoch, "lr": float(self.schedule.get_last_lr()[0]), "train_seconds": seconds, LOSS: mean}
+
+    def measure(self, batches: Iterable[Batch]) -> dict[str, float]:
+        """The numbers of the epoch that has been trained."""
+        self.network.eval()
+        with torch.inference_mode(), self.computing():
+            for batch in batches:
+                self.objective.validate(on_device(batch, self.device))
+        self.network.train()
+        return self.objective.end_epoch(self.done.epochs)
+
+    def computing(self) -> contextlib.AbstractContextManager[object]:
+        """Mixed precision where it is asked for."""
+        return torch.autocast(self.device.type, dtype=self.dtype) if self.dtype else contextlib.nullcontext()
+
+
+class Log:
+    """The numbers of all epochs as `LOG` in a folder, and for TensorBoard.
+
+    Args:
+        folder: of both.
+        epochs: how many are there already.
+    """
+
+    def __init__(self, folder: Path, epochs: int) -> None:
+        self.file, self.writer = folder / LOG, SummaryWriter(folder, purge_step=epochs)
+
+    def __enter__(self) -> Log:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.writer.close()
+
+    def write(self, history: list[dict[str, float]]) -> None:
+        """The whole CSV file anew, beside its place, so that a resumed training has each epoch once."""
+        beside = self.file.with_suffix(".new")
+        pd.DataFrame(history).to_csv(beside, index=False)
+        os.replace(beside, self.file)
+        for name, value in history[-1].items():
+            self.writer.add_scalar(name, value, int(history[-1]["epoch"]))
+
+
+def on_device(batch: Batch, device: torch.device) -> Batch:
+    """The batch where the network is."""
+    inputs, present = ({m: x.to(device) for m, x in part.items()} for part in (batch.inputs, batch.present))
+    return Batch(inputs, present, None if batch.target is None else batch.target.to(device))

@@ -1,0 +1,137 @@
+"""One stage of a classifier's training: a batch of decoded files in, a loss out; macro F1 of every subset."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sightsound.answers import subsets
+from sightsound.losses import RowMeans, judged_rows, losses
+from sightsound.metrics import macro_means
+from sightsound.missing import Fill
+from sightsound.model import ClassifierNetwork
+from sightsound.training.augment import Augment
+from sightsound.training.balances import Heads
+from sightsound.training.hardware import reseed
+from sightsound.training.objective import Objective, Optimization, check_losses
+from sightsound.types import Batch
+
+F1, SCORE, CHOICE = "val_f1", "val_score", "val_choice"  # shown; how good an epoch is; the highest is kept
+TIE = 1e-4  # weight of the loss in it: of epochs with the same F1 the one that is surer is better
+
+
+class Stage(Objective):
+    """Trains some parameters of the network on some of the modalities.
+
+    Args:
+        network: the whole network; parameters that are not trained must be frozen already.
+        shown: the modalities that this stage sees.
+        optimization: which parameters move, and how.
+        augment: chance changes to the training rows.
+        balance: of the losses.
+        seed: of what is drawn in each epoch.
+        late: whether the latest epoch is kept that is within a standard error of the best, in place of the best: where
+            parts learn apart, one's luck on validation rows must not choose for the others. (The rule of Breiman et
+            al., 1984, keeps the simplest model within that error.)
+        relearn: gives anew, before each epoch, what imputes absent modalities; None: they stay absent.
+    """
+
+    network: ClassifierNetwork
+
+    def __init__(
+        self,
+        network: ClassifierNetwork,
+        shown: tuple[str, ...],
+        optimization: Optimization,
+        augment: Augment,
+        balance: Heads,
+        seed: int,
+        late: bool,
+        relearn: Callable[[], Fill | None] | None = None,
+    ) -> None:
+        super().__init__(network, optimization)
+        self.shown = shown
+        self.augment = augment
+        self.balance = balance
+        self.seed = seed
+        self.late = late
+        self.best = -math.inf  # score of all epochs
+        self.subsets = subsets([m for m in network.modalities if m in shown])
+        self.predicted: dict[str, list[int]] = {}  # numbers, since small tensors kept would scatter in memory
+        self.target: list[int] = []
+        self.val_losses = RowMeans()
+        self.relearn = relearn
+        self.fill: Fill | None = None
+
+    def begin_epoch(self, epoch: int) -> None:
+        """What imputes absent modalities learns from the embeddings as they are now."""
+        if self.relearn:
+            self.fill = self.relearn()
+
+    def begin_step(self, epoch: int, step: int) -> None:
+        """What a step draws depends on seed, epoch and step alone: a resumed run repeats it, and no step another's."""
+        reseed(((self.seed * 1_000_003 + epoch) * 1_000_003 + step) % 2**32)
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Batch of decoded files -> scalar loss."""
+        batch = self.augment(self.network, batch._replace(present=self._present(batch)))
+        return self.augment.loss(self.network, batch, self.balance, self.fill)
+
+    def after_backward(self) -> None:
+        """The balance may change the gradients."""
+        self.balance.after_backward(self.network)
+
+    def state(self) -> dict[str, Any]:
+        """That of the balance, and the best score."""
+        return {"balance": self.balance.state(), "best": self.best}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """The inverse of `state`."""
+        self.balance.restore(state["balance"])
+        self.best = state["best"]
+
+    def validate(self, batch: Batch) -> None:
+        """Collects what each subset of the modalities says."""
+        present = self._present(batch)
+        batch = self.network.featurize(batch)._replace(present=present)
+        outputs = self.network.fuse_subsets(batch, self.subsets, self.fill)
+        self.target += self._target(batch).tolist()
+        for subset, output in zip(self.subsets, outputs, strict=True):
+            has_all = torch.stack([present[m] for m in subset]).all(0)
+            self.predicted.setdefault("+".join(subset), []).extend(
+                torch.where(has_all, output.logits.argmax(1), -1).tolist()
+            )
+        self.val_losses.add(losses(outputs[0], present, self._target(batch)), judged_rows(outputs[0], present))
+
+    def end_epoch(self, epoch: int) -> dict[str, float]:
+        """Macro F1 of each subset over the rows that have all of it, the mean of these, and what chooses the epoch."""
+        target, classes, numbers = np.array(self.target), self.network.classes, {}
+        for name, said in self.predicted.items():
+            predicted = np.array(said)
+            rows = predicted >= 0
+            if rows.any():
+                numbers[f"{F1}_{name}"] = macro_means(target[rows] * classes + predicted[rows], classes)["macro_f1"]
+        f1, val = sum(numbers.values()) / len(numbers), self.val_losses.means()
+        val_loss = sum(val.values())
+        check_losses([torch.tensor(val_loss)], epoch, self.optimization.peak, "validation")
+        score = f1 - TIE * val_loss
+        self.best = max(self.best, score)
+        close = score >= self.best - math.sqrt(f1 * (1 - f1) / len(target))
+        choice = (float(epoch) if close else -1.0) if self.late else score
+        self.balance.after_epoch(val)
+        self.val_losses, self.predicted, self.target = RowMeans(), {}, []
+        return {**numbers, F1: f1, "val_loss": val_loss, SCORE: score, CHOICE: choice}
+
+    def _present(self, batch: Batch) -> dict[str, Tensor]:
+        return {m: p if m in self.shown else torch.zeros_like(p) for m, p in batch.present.items()}
+
+    @staticmethod
+    def _target(batch: Batch) -> Tensor:
+        if batch.target is None:
+            raise ValueError("training needs targets")
+        return batch.target
