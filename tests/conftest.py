@@ -21,6 +21,7 @@ from tests.originals import Handler, write_fsdd, write_mnist
 CLASSES = {"low": 300.0, "middle": 900.0, "high": 2200.0}
 RATE = 8000
 TRAIN_ONCE = {
+    "tests/data/test_digits.py",
     "tests/docs/test_configs_and_examples.py",
     "tests/e2e/test_translate.py",
     "tests/studies/test_compare.py",

@@ -17,7 +17,6 @@ from sightsound.fusion.feature import (
     Max,
     Sum,
     TensorFusion,
-    Transformer,
 )
 from sightsound.fusion.hierarchical import Central, CrossAttention, Mmtm
 from sightsound.fusion.search import Search
@@ -279,26 +278,3 @@ def test_a_wiring_that_is_none_is_refused(joins: str) -> None:
 
 def first(flags: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {m: flag[:1] for m, flag in flags.items()}
-
-
-def test_transformer_attends_to_the_tokens_that_are_there() -> None:
-    """One layer by hand: before each part a norm, softmax over the tokens there, residuals."""
-    torch.manual_seed(0)
-    fusion = Transformer(SIZES, STAGES, 3).eval()
-    fusion.layers.layers = fusion.layers.layers[:1]
-    given = {"image": torch.randn(2, 2), "audio": torch.randn(2, 1)}
-    found = fusion.combine(given, {}, BOTH).logits
-    layer, width, heads = fusion.layers.layers[0], Transformer.WIDTH, Transformer.HEADS
-    for i, there in ((0, ["audio", "image"]), (1, ["image"])):
-        tokens = torch.cat([fusion.class_token[0], *(fusion.token[m](given[m][i : i + 1]) for m in there)])
-        q, k, v = (
-            part.reshape(len(tokens), heads, -1).transpose(0, 1)
-            for part in (layer.norm1(tokens) @ layer.self_attn.in_proj_weight.T + layer.self_attn.in_proj_bias).chunk(
-                3, dim=1
-            )
-        )
-        weights = (q @ k.mT / (width / heads) ** 0.5).softmax(-1)
-        tokens = tokens + layer.self_attn.out_proj((weights @ v).transpose(0, 1).reshape(len(tokens), width))
-        hidden = torch.nn.functional.gelu(layer.linear1(layer.norm2(tokens)))
-        tokens = tokens + layer.linear2(hidden)
-        torch.testing.assert_close(found[i : i + 1], fusion.classify(tokens[:1]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 from pathlib import Path
@@ -27,7 +28,9 @@ def save(folder: Path, state: dict[str, Any], best: bool) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     beside, name = folder / "new.ckpt", BEST if best else LAST
-    torch.save(state, beside)
+    written = io.BytesIO()  # since torch says nothing of a full disk that a user could read
+    torch.save(state, written)
+    beside.write_bytes(written.getbuffer())
     os.replace(beside, folder / name)
     if best:
         shutil.copyfile(folder / BEST, beside)

@@ -16,10 +16,10 @@ from sightsound.training.lesson import Task
 from tests.conftest import RATE, write_image, write_sound, write_table
 
 SHORT = {
-    "meaning_steps": 100,
+    "meaning_steps": 60,
     "batch_size": 21,
-    "decoder_steps": 100,
-    "flow_steps": 100,
+    "decoder_steps": 70,
+    "flow_steps": 70,
     "image_latent": 8,
     "audio_latent": 8,
     "meaning_size": 8,
@@ -141,18 +141,16 @@ def test_a_run_goes_on_where_it_stopped(fitted: Run, tmp_path: Path, monkeypatch
     whole = ss.train_translator(fitted[0], out=tmp_path / "whole", config=config)
     epochs: list[int] = []
 
-    def stop(task: Task, *_: object) -> None:
-        epochs.append(task.current_epoch)
-        if task.lesson.name == "flow" and task.current_epoch == 1:
+    def stop(task: Task, epoch: int) -> None:
+        if task.lesson.name == "flow" and epoch == 1:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(Task, "on_train_epoch_start", stop)
+        patched.setattr(Task, "begin_epoch", stop)
         ss.train_translator(fitted[0], out=tmp_path / "run", config=config)
     assert not (tmp_path / "run" / "bundle").exists()
-    epochs.clear()
     with monkeypatch.context() as patched:
-        patched.setattr(Task, "on_train_epoch_start", lambda task: epochs.append(task.current_epoch))
+        patched.setattr(Task, "begin_epoch", lambda task, epoch: epochs.append(epoch))
         resumed = ss.train_translator(fitted[0], out=tmp_path / "run", config=config, resume=True)
     assert epochs == [1]  # nothing was trained again
     for name, value in whole.network.state_dict().items():

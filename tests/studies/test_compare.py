@@ -13,7 +13,7 @@ from sightsound.report.compare import pareto
 from sightsound.training.balances import BALANCES
 from tests.conftest import write_table
 
-EPOCHS = 8
+EPOCHS = 6
 SMALL = ["--epochs", str(EPOCHS), "--batch-size", "16"]
 COMPARED = ["concat", "product", "majority", "mmtm"]  # of each family, one without anything to train
 
