@@ -27,7 +27,7 @@ from sightsound.studies.table import ALONE, Row, alone_accuracy, right_answers, 
 
 WORTH = 0.005  # of accuracy
 NOTHING = (
-    "Nothing was learnt: no strategy and no sense is better than naming the most frequent class. Are labels and files "
+    "Nothing was learnt: no {} and no sense is better than naming the most frequent class. Are labels and files "
     "in step? More rows, more --epochs or a smaller --learning-rate may help."
 )
 
@@ -69,13 +69,20 @@ def recommend(study: Study, rows: list[Row]) -> Recommendation:
     worth = (True if gain.real else None) if gain.mean >= WORTH else False
     found = Recommendation(accuracy, speed, missing, tied, worth, sense, [])
     if _at_chance(study, right[best]):
-        return found._replace(worth=False, lines=[NOTHING, *([study.joint] if study.joint else []), _reason(study)])
+        return found._replace(
+            worth=False, lines=[NOTHING.format(_kind(study)), *([study.joint] if study.joint else []), _reason(study)]
+        )
     return found._replace(lines=[*_doubt(study, found, known, gain), *_words(study, found, known)])
 
 
 def _at_chance(study: Study, right: NDArray[np.bool_]) -> bool:
     """Whether answers (seeds, n) of the validation rows, in the first seed, are no better than chance."""
     return at_chance(right[0], study.target["val"], study.clusters["val"])
+
+
+def _kind(study: Study) -> str:
+    """Of what is compared."""
+    return "balance" if next(iter(study.compared.values())).trial.balance else "strategy"
 
 
 def _alone(study: Study, name: str) -> float:
@@ -90,11 +97,11 @@ def _doubt(study: Study, found: Recommendation, known: dict[str, Row], gain: Gai
     if found.worth is None:
         return [
             f"Whether fusion is worth it cannot be told yet: on {len(study.target['val'])} validation rows the best "
-            f"strategy is {_points(gain.mean)} ahead of {found.sense}, with a 95 % interval of {_points(gain.low)} to "
-            f"{_points(gain.high)}. More rows or more --seeds will tell."
+            f"{_kind(study)} is {_points(gain.mean)} ahead of {found.sense}, with a 95 % interval of "
+            f"{_points(gain.low)} to {_points(gain.high)}. More rows or more --seeds will tell."
         ]
     return [
-        f"Fusion is not worth it here: the best strategy is not really better than {found.sense} "
+        f"Fusion is not worth it here: the best {_kind(study)} is not really better than {found.sense} "
         f"({_percent(known[found.accuracy].accuracy)} against {_percent(known[found.sense].accuracy)} on test rows). "
         f"Train one sense: --modalities {found.sense.removesuffix(ALONE)}"
     ]

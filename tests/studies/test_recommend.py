@@ -57,3 +57,11 @@ def test_two_groups_give_no_interval() -> None:
     made = study(200, 0.8, 0.8)
     [strategy, *_] = rows(made._replace(clusters={"test": Clusters("group", (np.arange(200) // 100,))}), 2)
     assert (strategy.accuracy_low, strategy.accuracy_high) == (strategy.macro_f1_low, strategy.macro_f1_high) == (0, 1)
+
+
+def test_balances_are_called_balances() -> None:
+    made = study(2000, 0.7, 0.8)
+    [one] = made.compared.values()
+    balanced = made._replace(compared={"concat": one._replace(trial=Trial("concat", "balanced", balance="mla"))})
+    for kind, of in (("strategy", made), ("balance", balanced)):
+        assert f"the best {kind} is not really better" in recommend(of, rows(of, 2)).lines[0]
