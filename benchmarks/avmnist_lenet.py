@@ -17,7 +17,7 @@ from torch import nn
 
 from sightsound.data.sources import avmnist
 from sightsound.data.sources.base import SourceOptions
-from sightsound.training.hardware import tune_process
+from sightsound.hardware import tune_process
 
 
 def lenet(blocks: int, side: int) -> nn.Module:

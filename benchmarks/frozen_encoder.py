@@ -16,12 +16,12 @@ import pandas as pd
 import transformers
 
 from sightsound.config import Config, ImageConfig
-from sightsound.data.named import dataset
+from sightsound.data.datasets import dataset
 from sightsound.data.sources import SourceOptions
 from sightsound.data.table import read_table
+from sightsound.hardware import tune_process
+from sightsound.training.feature_cache import shortened
 from sightsound.training.fit import fit
-from sightsound.training.hardware import tune_process
-from sightsound.training.kept import shortened
 from sightsound.training.loop import Watcher
 from sightsound.training.prepare import prepare
 

@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from sightsound.answers import Answered
 from sightsound.config import Config
-from sightsound.data.named import dataset
+from sightsound.data.datasets import dataset
 from sightsound.data.sources import SourceOptions
 from sightsound.data.table import read_table
-from sightsound.studies.compare import SENSES_TRIAL, targets
-from sightsound.studies.trials import Seed
+from sightsound.inference.subsets import Answered
+from sightsound.studies.comparison.compare import SENSES_TRIAL, targets
+from sightsound.studies.comparison.trials import Seed
 from sightsound.training.prepare import Prepared, prepare
 from sightsound.training.run import train
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 import sightsound as ss
-from sightsound.answers import answer_rows
-from sightsound.studies.damage import Condition, torn
-from sightsound.studies.robustness import RobustnessOptions, decoded_rows
+from sightsound.inference.subsets import answer_rows
+from sightsound.studies.robustness.conditions import Condition, torn
+from sightsound.studies.robustness.study import RobustnessOptions, decoded_rows
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("bundle", type=Path)

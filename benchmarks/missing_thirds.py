@@ -17,15 +17,15 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 import sightsound as ss
-from sightsound.build import build_network
 from sightsound.config import Config
-from sightsound.data.batches import Rows, loader
-from sightsound.data.named import dataset
+from sightsound.data.dataset import Rows, loader
+from sightsound.data.datasets import dataset
 from sightsound.data.sources import SourceOptions
 from sightsound.data.table import read_table
-from sightsound.model import ClassifierNetwork
+from sightsound.network.build import build_network
+from sightsound.network.classifier import ClassifierNetwork
 from sightsound.training.augment import Augment
-from sightsound.training.kept import shortened
+from sightsound.training.feature_cache import shortened
 from sightsound.training.prepare import Prepared, prepare
 from sightsound.types import MODALITIES, Batch
 

@@ -19,11 +19,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from sightsound.classifier import Classifier
 from sightsound.config import Config
-from sightsound.data.named import dataset
+from sightsound.data.datasets import dataset
 from sightsound.data.sources import SourceOptions
 from sightsound.fusion import STRATEGIES
-from sightsound.pipeline import Classifier
 from sightsound.training.run import train
 from sightsound.types import MODALITIES
 

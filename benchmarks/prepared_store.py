@@ -30,14 +30,14 @@ import soundfile
 from PIL import Image
 
 from sightsound.config import AudioConfig, Config, ImageConfig
-from sightsound.data.batches import loader
-from sightsound.data.named import dataset
+from sightsound.data.dataset import loader
+from sightsound.data.datasets import dataset
+from sightsound.data.decode import prepare_rows
 from sightsound.data.sources import SourceOptions
 from sightsound.data.table import read_table
-from sightsound.inference import prepare_rows
+from sightsound.hardware import tune_process
+from sightsound.training.feature_cache import shortened
 from sightsound.training.fit import fit
-from sightsound.training.hardware import tune_process
-from sightsound.training.kept import shortened
 from sightsound.training.loop import Watcher
 from sightsound.training.prepare import prepare
 

@@ -9,21 +9,21 @@ from typing import Any
 
 import pandas as pd
 
+from sightsound.classifier import Classifier, Columns, Missing, load
 from sightsound.config import Config, check_names, from_dict
-from sightsound.data.named import seeded, table_for
+from sightsound.data.datasets import seeded, table_for
 from sightsound.data.sources import SourceOptions
 from sightsound.data.table import read_table
-from sightsound.pipeline import Classifier, Columns, Missing, load
 from sightsound.progress import say
 from sightsound.report.compare import write_comparison
 from sightsound.report.generalization import write_generalization
 from sightsound.report.robustness import write_robustness
-from sightsound.report.write import write_report
+from sightsound.report.training import write_report
 from sightsound.run_folder import BUNDLE, new_folder
-from sightsound.studies.candidates import CompareOptions
+from sightsound.studies.comparison.candidates import CompareOptions
+from sightsound.studies.comparison.run import Comparison, run_comparison
 from sightsound.studies.generalization import Fold, learning_curve, leave_one_group_out
-from sightsound.studies.robustness import RobustnessOptions, Study, run_robustness
-from sightsound.studies.run import Comparison, run_comparison
+from sightsound.studies.robustness.study import RobustnessOptions, Study, run_robustness
 from sightsound.training.run import train as train_in_folder
 
 

@@ -19,7 +19,7 @@ import yaml
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
-from sightsound.data.batches import Rows
+from sightsound.data.dataset import Rows
 from sightsound.data.table import Table
 from sightsound.errors import RunError
 

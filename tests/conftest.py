@@ -24,8 +24,8 @@ TRAIN_ONCE = {
     "tests/data/test_digits.py",
     "tests/docs/test_configs_and_examples.py",
     "tests/e2e/test_translate.py",
-    "tests/studies/test_compare.py",
-    "tests/studies/test_robustness.py",
+    "tests/studies/comparison/test_compare.py",
+    "tests/studies/robustness/test_study.py",
 }
 TRAINED = {"epochs": 60, "batch_size": 16}  # options of the run that many tests share
 torch.manual_seed(0)  # of what test files draw when they are imported

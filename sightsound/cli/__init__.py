@@ -9,7 +9,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from importlib import import_module
 
 from sightsound import __version__
-from sightsound.text import Visible
+from sightsound.data.text import Visible
 
 VERBS = {
     "demo": "train on embedded digits, seen and heard; no download",

@@ -228,7 +228,7 @@ def text_table(rows: Sequence[Sequence[Any]]) -> str:
 
 def metrics_table(metrics: dict[str, Any]) -> str:
     """The numbers of each subset of the senses."""
-    from sightsound.clusters import resampled_over
+    from sightsound.data.clusters import resampled_over
 
     head = ["senses", "rows", "accuracy", "95 % interval", "macro F1", "macro recall", "calibration error"]
     rows = [

@@ -29,7 +29,7 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--jobs", type=int, default=1, help="trainings at the same time")
     given = run_options(parser, arguments, OF_STRATEGIES)
     from sightsound.api import compare
-    from sightsound.studies.candidates import CompareOptions
+    from sightsound.studies.comparison.candidates import CompareOptions
 
     options = CompareOptions(**{f.name: given.options.pop(f.name) for f in fields(CompareOptions)})
     done = compare(**given.where, compare=options, config=from_dict(given.options))

@@ -38,11 +38,11 @@ def run(arguments: Sequence[str]) -> None:
     elif action == "clean":
         clean(name)
     elif action == "fetch":
-        from sightsound.data.named import fetch
+        from sightsound.data.datasets import fetch
 
         fetch(name, mirror, print)
     elif action == "build":
-        from sightsound.data.named import dataset
+        from sightsound.data.datasets import dataset
 
         print(dataset(name, SourceOptions(**given)))
     else:
@@ -60,7 +60,7 @@ def list_sources() -> None:
 
 def show(name: str, options: SourceOptions) -> None:
     """Prints what a data set is, where it comes from and whether it is here."""
-    from sightsound.data.named import built_folder, fetched
+    from sightsound.data.datasets import built_folder, fetched
     from sightsound.data.sources import source
 
     known = source(name)
@@ -83,7 +83,7 @@ def show(name: str, options: SourceOptions) -> None:
 
 def clean(name: str | None) -> None:
     """Without a name, prints what takes the space; with one, or `all`, removes it."""
-    from sightsound.data.cache import cache_folder, kept, remove
+    from sightsound.data.prepared.cache import cache_folder, kept, remove
 
     found, others = kept()
     if name is None:

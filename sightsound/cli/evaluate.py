@@ -92,9 +92,9 @@ def train_anew(given: Namespace) -> None:
 
 def measure(given: Namespace) -> None:
     """The numbers of the classifier as it is."""
-    from sightsound.data.named import seeded, table_for
+    from sightsound.classifier import load
+    from sightsound.data.datasets import seeded, table_for
     from sightsound.errors import RunError
-    from sightsound.pipeline import load
 
     out = output_path(given.out, [given.bundle, given.table], [".json"]) if given.out else None  # before the work
     classifier, skip = load(given.bundle, trust=given.trust).under(missing_of(given)), given.on_bad_file == "skip"

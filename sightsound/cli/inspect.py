@@ -31,8 +31,8 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_class_arguments(SourceOptions, nested_key=None)
     trust_argument(parser)
     given = parser.given(arguments)
-    from sightsound.bundle_files import CONFIG
-    from sightsound.data.named import table_for
+    from sightsound.bundle.files import CONFIG
+    from sightsound.data.datasets import table_for
 
     what = Path(given.what)
     if (what / CONFIG).exists() or (what / "bundle" / CONFIG).exists():
@@ -44,7 +44,7 @@ def run(arguments: Sequence[str]) -> None:
 
 def inspect_bundle(folder: str, trust: bool) -> None:
     """Prints classes, build and numbers of a bundle."""
-    from sightsound.pipeline import load
+    from sightsound.classifier import load
 
     classifier = load(folder, trust=trust)
     config = classifier.config
@@ -68,11 +68,11 @@ def inspect_table(source: str | Path | pd.DataFrame, columns: ColumnsConfig) -> 
 
     from sightsound.config import Config
     from sightsound.data.cautions import cautions
+    from sightsound.data.decode import prepare_rows, summary
     from sightsound.data.remarks import sentences
     from sightsound.data.splits import split
     from sightsound.data.table import incomplete_rows, read_table
     from sightsound.errors import TableError
-    from sightsound.inference import prepare_rows, summary
     from sightsound.training.cuts import cuts
     from sightsound.training.prepare import fill_in, probe
     from sightsound.types import MODALITIES

@@ -27,8 +27,8 @@ from sightsound.config import ColumnsConfig
 if TYPE_CHECKING:
     import pandas as pd
 
+    from sightsound.classifier import Classifier
     from sightsound.data.table import Rejected, Table
-    from sightsound.pipeline import Classifier
 
 EXAMPLE = """Classifies files, and reports each modality's unimodal prediction. Of a table all columns are kept, and the
 answers stand beside them: "predicted", "probability", p_CLASS for each class. A row that cannot be used has the reason
@@ -71,7 +71,7 @@ def run(arguments: Sequence[str]) -> None:
     if given.resume and not (given.out and given.table):
         parser.error("--resume needs a table and --out FILE, the file to go on with")
     out, form = where(parser, given)
-    from sightsound.pipeline import load
+    from sightsound.classifier import load
 
     classifier = load(given.bundle, trust=given.trust).under(missing_of(given))
     if given.table is None:
@@ -82,7 +82,7 @@ def run(arguments: Sequence[str]) -> None:
 
 def where(parser: Parser, given: Namespace) -> tuple[Path | None, str]:
     """The file to write to, if there is one, and the format."""
-    from sightsound.prediction_file import FORMS
+    from sightsound.cli.prediction_file import FORMS
 
     if not given.out:
         if given.format == "parquet":
@@ -97,9 +97,9 @@ def one(classifier: Classifier, given: Namespace, form: str, out: Path | None) -
     """An image, a sound, or a pair."""
     import pandas as pd
 
-    from sightsound.answer_table import flat_frame
-    from sightsound.prediction_file import json_lines, written
-    from sightsound.text import without_formulas
+    from sightsound.cli.prediction_file import json_lines, written
+    from sightsound.data.text import without_formulas
+    from sightsound.inference.answer_table import flat_frame
 
     answers = {1: classifier.predict(given.image, given.audio, given.abstain_below)}
     frame = flat_frame(answers, classifier.config, classifier.labels, pd.DataFrame(index=[1]))
@@ -121,10 +121,10 @@ def one(classifier: Classifier, given: Namespace, form: str, out: Path | None) -
 
 def table(classifier: Classifier, given: Namespace, form: str, out: Path | None) -> None:
     """Every row of a table; says at the end which have no answer."""
-    from sightsound.bundle_files import SUMS
-    from sightsound.data.named import seeded, table_for
-    from sightsound.inference import summary
-    from sightsound.prediction_file import predict_to_file, written
+    from sightsound.bundle.files import SUMS
+    from sightsound.cli.prediction_file import predict_to_file, written
+    from sightsound.data.datasets import seeded, table_for
+    from sightsound.data.decode import summary
     from sightsound.progress import notice
 
     source = table_for(given.table, seeded(source_of(given), classifier.config.seed))
@@ -153,9 +153,9 @@ def to_screen(classifier: Classifier, rows: Table, form: str, abstain_below: flo
     """Prints the answers as they come; as text when all are there, since columns are as wide as their widest cell."""
     import pandas as pd
 
-    from sightsound.answer_table import flat_frame
-    from sightsound.prediction_file import json_lines, rejected
-    from sightsound.text import without_formulas
+    from sightsound.cli.prediction_file import json_lines, rejected
+    from sightsound.data.text import without_formulas
+    from sightsound.inference.answer_table import flat_frame
 
     bad: list[Rejected] = []
     shown = []

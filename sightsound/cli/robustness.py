@@ -30,7 +30,7 @@ def run(arguments: Sequence[str]) -> None:
     if given.resume and not given.out:
         parser.error("--resume needs --out FOLDER, the study to go on with")
     from sightsound.api import robustness
-    from sightsound.studies.robustness import RobustnessOptions
+    from sightsound.studies.robustness.study import RobustnessOptions
 
     options = RobustnessOptions(given.rows, given.seed)
     skip = given.on_bad_file == "skip"

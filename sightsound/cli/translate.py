@@ -80,7 +80,7 @@ def run(arguments: Sequence[str]) -> None:
 
 def demo(arguments: Sequence[str]) -> None:
     """The whole way on embedded data; what is finished is not done again."""
-    from sightsound.translator_config import TranslatorConfig
+    from sightsound.translation.config import TranslatorConfig
 
     parser = Parser("translate demo", "", DEMO)
     parser.add_argument("--out", default="runs/translate-demo", help="folder (default: runs/translate-demo)")
@@ -88,9 +88,9 @@ def demo(arguments: Sequence[str]) -> None:
     given = parser.given(arguments)
     from sightsound.api import train
     from sightsound.data.sources import digits
-    from sightsound.report.gallery import numbers_table
-    from sightsound.studies.translation import TranslationOptions
-    from sightsound.translator_api import evaluate_translator, train_translator
+    from sightsound.translation.api import evaluate_translator, train_translator
+    from sightsound.translation.evaluation import TranslationOptions
+    from sightsound.translation.gallery import numbers_table
 
     out = Path(given.out)
     print(f"Writing the data to {out / 'data'}")
@@ -108,7 +108,7 @@ def demo(arguments: Sequence[str]) -> None:
 
 def fit(arguments: Sequence[str]) -> None:
     """Trains."""
-    from sightsound.translator_config import TranslatorConfig, translator_from_dict
+    from sightsound.translation.config import TranslatorConfig, translator_from_dict
 
     parser = Parser("translate fit", "TABLE", FIT)
     parser.add_argument("table", help="CSV, TSV, Parquet or JSON Lines file, a folder of classes, or a name")
@@ -124,7 +124,7 @@ def fit(arguments: Sequence[str]) -> None:
         parser.error("--resume needs --out RUN_FOLDER, the run to go on with")
     own = {f.name: given.pop(f.name) for f in fields(SourceOptions) if f.name not in SHARED}
     source = SourceOptions(**own, **{name: given[name] for name in SHARED})
-    from sightsound.translator_api import train_translator
+    from sightsound.translation.api import train_translator
 
     train_translator(table, source=source, out=out, resume=resume, config=translator_from_dict(given))
 
@@ -142,7 +142,7 @@ def translate_files(action: str, arguments: Sequence[str]) -> None:
     parser.add_argument("--out", default="translated", help="new folder")
     trust_argument(parser)
     given = parser.given(arguments)
-    from sightsound.translator_api import translate
+    from sightsound.translation.api import translate
 
     options = {name: given[name] for name in ("bundle", "n", "mode", "seed", "out", "trust")}
     found = translate(**{modality: given.files}, **options)
@@ -162,9 +162,9 @@ def evaluate(arguments: Sequence[str]) -> None:
     parser.add_class_arguments(SourceOptions, nested_key=None)
     trust_argument(parser)
     given = parser.given(arguments)
-    from sightsound.report.gallery import numbers_table
-    from sightsound.studies.translation import TranslationOptions
-    from sightsound.translator_api import evaluate_translator
+    from sightsound.translation.api import evaluate_translator
+    from sightsound.translation.evaluation import TranslationOptions
+    from sightsound.translation.gallery import numbers_table
 
     done = evaluate_translator(
         given.bundle,

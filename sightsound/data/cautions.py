@@ -13,9 +13,8 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from sightsound.clusters import codes_of
-from sightsound.data.clusters import file_identities
-from sightsound.data.store import Store
+from sightsound.data.clusters import codes_of, file_identities
+from sightsound.data.prepared.store import Store
 from sightsound.data.table import Table
 from sightsound.types import MODALITIES
 

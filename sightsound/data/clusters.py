@@ -1,16 +1,168 @@
-"""Which rows of a table belong together: those of a group; those that have none, where they share a file."""
+"""Rows that are not independent of each other, which these are in a table, and what chance could have made of them.
+
+Rows of one speaker, site or recording are right or wrong together: a hundred recordings that stand in ten rows each say
+as much as little more than a hundred rows. Intervals and tests therefore resample whole clusters of rows.
+"""
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sightsound.clusters import Clusters, by_files, codes_of, components
 from sightsound.data.table import Table
+
+FEWEST_CLUSTERS = 5  # with fewer, a bootstrap of them is no interval: two that do equally well would have none at all
+LARGEST_COMPONENT = 0.1  # of all rows; a larger one would leave too few clusters to resample
+
+
+class Clusters(NamedTuple):
+    """Which of n rows belong together.
+
+    Attributes:
+        by: what makes them belong together: "group", "audio file", ..., or "row" where each stands alone.
+        codes: the number of each row's cluster (n,), from 0; more than one where rows share files of both modalities.
+    """
+
+    by: str
+    codes: tuple[NDArray[np.int64], ...]
+
+    @classmethod
+    def of_rows(cls, rows: int) -> Clusters:
+        """Each row alone."""
+        return cls("row", (np.arange(rows),))
+
+    def at(self, places: NDArray[np.integer] | NDArray[np.bool_]) -> Clusters:
+        """Of some of the rows."""
+        return Clusters(self.by, tuple(np.unique(codes[places], return_inverse=True)[1] for codes in self.codes))
+
+    def draw(self, rng: np.random.Generator) -> NDArray[np.float64]:
+        """How often each row (n,) occurs when as many clusters as there are are drawn with replacement.
+
+        The cluster bootstrap (Davison & Hinkley, 1997, section 3.8); with two sets of clusters the product of both
+        counts, the pigeonhole bootstrap (Owen, 2007).
+        """
+        drawn = np.zeros(0)
+        while not drawn.any():  # of two sets the product may be nothing where rows are few
+            drawn = np.ones(len(self.codes[0]))
+            for codes in self.codes:
+                count = int(codes.max()) + 1
+                drawn *= np.bincount(rng.integers(0, count, count), minlength=count)[codes]
+        return drawn
+
+    @property
+    def number(self) -> int:
+        """How many there are; of two sets the fewer."""
+        return min(int(codes.max()) + 1 for codes in self.codes)
+
+    @property
+    def few(self) -> bool:
+        """Whether they are too few to tell of others."""
+        return self.number < (2 if self.by == "row" else FEWEST_CLUSTERS)
+
+    def described(self) -> dict[str, str | int]:
+        """As it stands in `metrics.json`."""
+        return {"by": self.by, "count": self.number}
+
+
+def lowest_mean(values: NDArray[np.float64], clusters: Clusters, share: float = 0.05) -> float:
+    """What the mean of values (n,) is above but for a share of all samples, by Student's t over clusters.
+
+    A bootstrap would be too sure of few clusters. Of two sets the lower one.
+    """
+    from scipy.special import stdtrit  # here, since importing it is nothing that an answer needs
+
+    mean, bounds = float(values.mean()), []
+    for codes in clusters.codes:
+        count = int(codes.max()) + 1
+        if count < 2:
+            return -math.inf
+        bounds.append(mean - float(stdtrit(count - 1, 1 - share)) * _standard_error(values, codes))
+    return min(bounds)
+
+
+def effective_rows(values: NDArray[np.float64], clusters: Clusters) -> float:
+    """As many independent rows as tell as much of the mean of values (n,), at most n (Kish's design effect, 1965).
+
+    Where all values are equal, clusters are counted. Too few of them tell nothing of the effect: then n.
+    """
+    if clusters.number == len(values) or clusters.few:
+        return len(values)
+    error = max(_standard_error(values, codes) for codes in clusters.codes)
+    return min(float(values.var()) / error**2, len(values)) if error else clusters.number
+
+
+def _standard_error(values: NDArray[np.float64], codes: NDArray[np.int64]) -> float:
+    """Of the mean of values (n,), linearised over clusters, of which there are two at least."""
+    count = int(codes.max()) + 1
+    off = np.bincount(codes, values - values.mean())
+    return math.sqrt(count / (count - 1) * float((off**2).sum())) / len(values)
+
+
+def resampled_over(described: dict[str, Any] | None) -> str:
+    """What intervals were resampled over, in words, from `Clusters.described`; None: of an older version."""
+    if not described or described["by"] == "row":
+        return "the rows"
+    few = ", too few to tell of others" if described["count"] < FEWEST_CLUSTERS else ""
+    return f"whole {described['by'].replace(' and ', 's and ')}s ({described['count']}{few})"
+
+
+def codes_of(values: Iterable[object]) -> NDArray[np.int64]:
+    """Numbers (n,) from 0 in the order of their first occurrence, equal for equal values; each "" has its own."""
+    found: dict[object, int] = {}
+    codes = [found.setdefault(value if value != "" else ("alone", i), len(found)) for i, value in enumerate(values)]
+    return np.array(codes, np.int64)
+
+
+def components(keys: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """(n,) the number of each row's component, where rows that share any of their keys (n,) are connected."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    rows, starts = len(keys[0]), np.cumsum([0, *(int(key.max()) + 1 for key in keys)])
+    ends = np.concatenate([rows + start + key for start, key in zip(starts, keys, strict=False)])
+    begins = np.tile(np.arange(rows), len(keys))
+    links = coo_array((np.ones(len(ends)), (begins, ends)), shape=(rows + starts[-1],) * 2)
+    return codes_of(connected_components(links, directed=False)[1][:rows].tolist())
+
+
+def by_files(files: dict[str, NDArray[np.int64]], rows: int) -> Clusters:
+    """The clusters of rows that share files.
+
+    Rows that are connected by files, unless that connects a large part of all of them; then each set of files by
+    itself, without one whose clusters lie within the other's.
+
+    Args:
+        files: by what it is called, the number of each row's file (n,).
+        rows: n.
+    """
+    shared = {name: codes for name, codes in files.items() if 0 < codes.max() < rows - 1}
+    if not shared:
+        return Clusters.of_rows(rows)
+    connected = components(list(shared.values()))
+    if len(shared) == 1 or np.bincount(connected).max() <= LARGEST_COMPONENT * rows:
+        return Clusters(" and ".join(shared), (connected,))
+    names = list(shared)
+    kept = [
+        name
+        for i, name in enumerate(names)
+        if not any(
+            _within(shared[name], shared[other]) and (i > j or not _within(shared[other], shared[name]))
+            for j, other in enumerate(names)
+            if j != i
+        )
+    ]
+    return Clusters(" and ".join(kept), tuple(shared[name] for name in kept))
+
+
+def _within(codes: NDArray[np.int64], others: NDArray[np.int64]) -> bool:
+    """Whether each cluster lies within one of the others."""
+    return bool((pd.Series(others).groupby(codes).nunique() == 1).all())
 
 
 def clusters_of(table: Table, modalities: Sequence[str], rows: NDArray[np.int64]) -> Clusters:

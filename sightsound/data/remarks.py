@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from sightsound.data.store import Store
+    from sightsound.data.prepared.store import Store
     from sightsound.data.table import Table
 
 

@@ -14,14 +14,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from sightsound.clusters import resampled_over
+from sightsound.data.clusters import resampled_over
+from sightsound.data.text import without_formulas
+from sightsound.report.figures import short, svg
 from sightsound.report.page import write_page
-from sightsound.report.pictures import short, svg
-from sightsound.studies.candidates import CompareOptions
-from sightsound.studies.compare import Study
-from sightsound.studies.recommend import Recommendation
-from sightsound.studies.table import Row, agreement, class_gains, differences
-from sightsound.text import without_formulas
+from sightsound.studies.comparison.candidates import CompareOptions
+from sightsound.studies.comparison.compare import Study
+from sightsound.studies.comparison.recommend import Recommendation
+from sightsound.studies.comparison.summary import Row, agreement, class_gains, differences
 
 COLOURS = {"feature": "#1f77b4", "decision": "#e07b00", "hierarchical": "#2c8a4b", "sense": "#8a97a5"}
 WIDE = 20  # times from the least to the most, from where a logarithmic axis shows costs better

@@ -8,10 +8,10 @@ import pandas as pd
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from sightsound.data.text import without_formulas
+from sightsound.report.figures import short, svg
 from sightsound.report.page import write_page
-from sightsound.report.pictures import short, svg
 from sightsound.studies.generalization import Fold, Mean, mean_of, table_of
-from sightsound.text import without_formulas
 
 
 def write_generalization(folds: list[Fold], by_group: bool, run: Path) -> Path:

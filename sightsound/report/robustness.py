@@ -10,11 +10,11 @@ import pandas as pd
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from sightsound.report.figures import svg
 from sightsound.report.page import write_page
-from sightsound.report.pictures import svg
-from sightsound.studies.curves import Curve
-from sightsound.studies.damage import CLEAN, CONTRADICTION, EITHER, TORN
-from sightsound.studies.robustness import Study
+from sightsound.studies.robustness.conditions import CLEAN, CONTRADICTION, EITHER, TORN
+from sightsound.studies.robustness.curves import Curve
+from sightsound.studies.robustness.study import Study
 
 COLUMNS, MISSING_COLUMNS = 4, 3
 

@@ -16,11 +16,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from sightsound.classifier import Classifier, Columns
 from sightsound.config import ColumnsConfig, Config
 from sightsound.data.splits import SHARES, draw, split
 from sightsound.data.table import Table, read_table
 from sightsound.errors import TableError
-from sightsound.pipeline import Classifier, Columns
 from sightsound.run_folder import REQUEST, claim, opened, request_of, writing
 from sightsound.training.prepare import MOST_EPOCHS, check
 from sightsound.training.run import train

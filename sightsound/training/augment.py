@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 from torch import Tensor, nn
 
@@ -9,12 +11,20 @@ from sightsound.config import Config
 from sightsound.encoders.base import Embedded
 from sightsound.features.augment import AugmentImage, AugmentWaveform, FilterFrames, MaskFrames, mix
 from sightsound.fusion.base import like
+from sightsound.hardware import reseed
 from sightsound.missing import Fill
-from sightsound.model import ClassifierNetwork
+from sightsound.network.classifier import ClassifierNetwork
 from sightsound.training.balances import Heads
-from sightsound.training.hardware import reseed
-from sightsound.translator import TranslatorNetwork
 from sightsound.types import Batch
+
+
+class Featurizing(Protocol):
+    """A network that makes features of decoded files before its encoders see them."""
+
+    encoders: nn.ModuleDict
+
+    def featurize(self, batch: Batch) -> Batch:
+        """Decoded files -> features."""
 
 
 class Augment:
@@ -33,7 +43,7 @@ class Augment:
         self.masks = nn.Sequential(FilterFrames(given.audio_filter_db), MaskFrames(given.audio_masks))
         self.config = config
 
-    def __call__(self, network: ClassifierNetwork | TranslatorNetwork, batch: Batch) -> Batch:
+    def __call__(self, network: Featurizing, batch: Batch) -> Batch:
         """Decoded files (or what is kept of them) -> features, changed; kept embeddings stay as they are."""
         given, inputs = self.config.augment, dict(batch.inputs)
         # numbers of their own for each: what happens to one modality must not depend on which others are there

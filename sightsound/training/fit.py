@@ -12,25 +12,25 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from sightsound.bundle_files import save_tensors
+from sightsound.bundle.files import save_tensors
 from sightsound.config import Config, filling_policies
-from sightsound.data.batches import Rows, loader
+from sightsound.data.dataset import Rows, loader
 from sightsound.encoders.pretrained import Pretrained
 from sightsound.errors import RunError
 from sightsound.fusion.hierarchical import Exchanging
 from sightsound.fusion.search import Search
 from sightsound.missing import Fill, filler
-from sightsound.model import ClassifierNetwork
+from sightsound.network.classifier import ClassifierNetwork
 from sightsound.training.augment import Augment
 from sightsound.training.balances import BALANCES, Heads
 from sightsound.training.checkpoints import BEST, read
-from sightsound.training.impute import complete_rows, learnt
+from sightsound.training.encoder_warmup import standing_in
+from sightsound.training.fusion_search import search
+from sightsound.training.imputers import complete_rows, learnt
 from sightsound.training.loop import Plan, Watcher, run_loop
 from sightsound.training.objective import Optimization
 from sightsound.training.schedule import Part, parts
-from sightsound.training.search import search
 from sightsound.training.stage import CHOICE, F1, SCORE, Stage
-from sightsound.training.stand_in import standing_in
 
 VALIDATION_BATCH = 256
 JOINS = "joins.txt"  # the wiring that was searched for, in the run folder

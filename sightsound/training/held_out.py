@@ -18,12 +18,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from sightsound.answers import BATCH_ROWS, subsets
-from sightsound.clusters import Clusters, lowest_mean
-from sightsound.data.batches import Rows, loader
-from sightsound.data.clusters import clusters_of
+from sightsound.data.clusters import Clusters, clusters_of, lowest_mean
+from sightsound.data.dataset import Rows, loader
 from sightsound.fusion import Fusion
-from sightsound.model import ClassifierNetwork, energy_of
+from sightsound.inference.subsets import BATCH_ROWS, subsets
+from sightsound.network.classifier import ClassifierNetwork, energy_of
 from sightsound.training.calibrate import FEWEST_ROWS, best_temperature
 from sightsound.training.prepare import Prepared
 

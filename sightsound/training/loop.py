@@ -20,10 +20,10 @@ from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from sightsound.data.batches import BatchOrder
+from sightsound.data.dataset import BatchOrder
+from sightsound.hardware import PRECISIONS, device_of
 from sightsound.progress import progress_bar
 from sightsound.training.checkpoints import latest, save
-from sightsound.training.hardware import PRECISIONS, device_of
 from sightsound.training.objective import Objective, check_losses
 from sightsound.types import Batch
 

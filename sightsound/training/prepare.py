@@ -13,29 +13,29 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from sightsound.asked import digest
-from sightsound.build import build_network, new_imputers
 from sightsound.config import Config, filling_policies
-from sightsound.data.batches import Rows
-from sightsound.data.cache import prepared_folder
+from sightsound.data.asked import digest
 from sightsound.data.cautions import cautions
+from sightsound.data.dataset import Rows
+from sightsound.data.decode import class_indices, clips, header_reading, prepare_rows, summary
+from sightsound.data.prepared.cache import prepared_folder
+from sightsound.data.prepared.store import read_store
 from sightsound.data.remarks import sentences
 from sightsound.data.splits import SHARES, split
-from sightsound.data.store import read_store
 from sightsound.data.table import Rejected, Table, dropped_rows, incomplete_rows
+from sightsound.data.text import without_formulas
 from sightsound.encoders import pretrained
 from sightsound.errors import TableError
 from sightsound.features.image import Standardize
 from sightsound.features.pretrained import image_side, image_statistics
-from sightsound.inference import class_indices, clips, header_reading, prepare_rows, summary
+from sightsound.hardware import resolve_precision
 from sightsound.missing import FEWEST_COMPLETE
-from sightsound.model import ClassifierNetwork
+from sightsound.network.build import build_network, new_imputers
+from sightsound.network.classifier import ClassifierNetwork
 from sightsound.run_folder import content_of
-from sightsound.text import without_formulas
 from sightsound.training.cuts import LARGEST_SIDE, cuts
-from sightsound.training.hardware import resolve_precision
-from sightsound.training.impute import complete_rows
-from sightsound.training.kept import keep_features
+from sightsound.training.feature_cache import keep_features
+from sightsound.training.imputers import complete_rows
 from sightsound.training.schedule import check_balance
 
 LONGEST_CLIP = 10.0  # seconds, unless the user asks for more

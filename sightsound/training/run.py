@@ -10,21 +10,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sightsound.answers import answer_rows, measure_answers
-from sightsound.build import import_own
+from sightsound.classifier import Classifier, load
 from sightsound.config import Config, filling_policies
 from sightsound.data.clusters import clusters_of
+from sightsound.data.decode import over_time
 from sightsound.data.table import read_table
-from sightsound.inference import over_time
+from sightsound.data.text import without_formulas
+from sightsound.hardware import tuned_process
+from sightsound.inference.subsets import answer_rows, measure_answers
 from sightsound.missing import IMPUTERS, Imputers, filler
-from sightsound.pipeline import Classifier, load
+from sightsound.network.build import import_own
 from sightsound.run_folder import BUNDLE, claim, opened, request_of, with_files, writing
-from sightsound.text import without_formulas
+from sightsound.training.feature_cache import shortened
 from sightsound.training.fit import fit
-from sightsound.training.hardware import tuned_process
 from sightsound.training.held_out import fit_held_out, held_out
-from sightsound.training.impute import learnt
-from sightsound.training.kept import shortened
+from sightsound.training.imputers import learnt
 from sightsound.training.prepare import Prepared, prepare
 
 

@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sightsound.answers import subsets
-from sightsound.losses import RowMeans, judged_rows, losses
-from sightsound.metrics import macro_means
+from sightsound.hardware import reseed
+from sightsound.inference.metrics import macro_means
+from sightsound.inference.subsets import subsets
 from sightsound.missing import Fill
-from sightsound.model import ClassifierNetwork
+from sightsound.network.classifier import ClassifierNetwork
+from sightsound.network.losses import RowMeans, judged_rows, losses
 from sightsound.training.augment import Augment
 from sightsound.training.balances import Heads
-from sightsound.training.hardware import reseed
 from sightsound.training.objective import Objective, Optimization, check_losses
 from sightsound.types import Batch
 

@@ -2,9 +2,9 @@
 
 import torch
 
-from sightsound.build import build_network
 from sightsound.config import AudioConfig, Config, ImageConfig
-from sightsound.model import ClassifierNetwork
+from sightsound.network.build import build_network
+from sightsound.network.classifier import ClassifierNetwork
 from sightsound.types import Batch
 
 CLASSES = 4

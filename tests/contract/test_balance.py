@@ -8,8 +8,8 @@ import torch
 
 from sightsound.config import Config
 from sightsound.fusion import DECISION, FEATURE, HIERARCHICAL, STRATEGIES
-from sightsound.losses import losses
-from sightsound.model import ClassifierNetwork
+from sightsound.network.classifier import ClassifierNetwork
+from sightsound.network.losses import losses
 from sightsound.training.balances import BALANCES, Apart, FusedOnly, GradientBlend, Heads, OgmGe
 from sightsound.types import Batch, Filled, Output
 from tests.contract.batches import batch_of, network_with

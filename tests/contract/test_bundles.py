@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 import sightsound as ss
 from sightsound.bundle import model_card, read_bundle
-from sightsound.bundle_files import SUMS, _sums
+from sightsound.bundle.files import SUMS, _sums
 from sightsound.cli.common import metrics_table
 from sightsound.errors import BundleError, ConfigError, SightsoundError
 

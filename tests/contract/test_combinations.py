@@ -11,7 +11,7 @@ from sightsound.config import AudioConfig, Config, ImageConfig
 from sightsound.encoders.base import STAGES, Encoder
 from sightsound.errors import ConfigError
 from sightsound.fusion import STRATEGIES
-from sightsound.model import ClassifierNetwork, sizes_of
+from sightsound.network.classifier import ClassifierNetwork, sizes_of
 from sightsound.training import fit as fitting
 from sightsound.training.balances import BALANCES, Heads
 from sightsound.training.schedule import Part, check_balance

@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from sightsound.decoders import AUTOENCODERS, VOCODERS
-from sightsound.decoders.flow import LatentFlow
 from sightsound.features.audio import LogMel
+from sightsound.translation.decoders import AUTOENCODERS, VOCODERS
+from sightsound.translation.decoders.flow import LatentFlow
 
 SHAPES = {"image": [(1, 28, 28), (3, 17, 40)], "audio": [(80, 64), (23, 16)]}
 EVERY = [(m, shape) for m in AUTOENCODERS for shape in SHAPES[m]]

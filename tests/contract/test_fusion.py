@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from sightsound.fusion import STRATEGIES
-from sightsound.losses import losses
-from sightsound.model import ClassifierNetwork
+from sightsound.network.classifier import ClassifierNetwork
+from sightsound.network.losses import losses
 from sightsound.types import Batch, Output
 from tests.contract.batches import CLASSES, batch_of, network_with
 

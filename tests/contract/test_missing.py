@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from sightsound.build import new_imputers
 from sightsound.fusion import STRATEGIES
 from sightsound.missing import IMPUTERS, Imputers
-from sightsound.missing.filled import weighed
+from sightsound.missing.combine import weighed
 from sightsound.missing.interpolate import METHODS
+from sightsound.network.build import new_imputers
 from sightsound.types import POLICIES, REPAIRS, Filled
 from tests.contract.batches import batch_of, network_with
 

@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 import sightsound as ss
-from sightsound.answers import answers
-from sightsound.build import new_imputers
 from sightsound.fusion import STRATEGIES
+from sightsound.inference.subsets import answers
 from sightsound.missing import IMPUTERS, filler
+from sightsound.network.build import new_imputers
 from tests.contract.batches import batch_of, network_with
 
 THREADS, ROUNDS = 8, 4

@@ -8,8 +8,8 @@ import torch
 from sightsound.config import Config
 from sightsound.data.table import read_table
 from sightsound.fusion import STRATEGIES
+from sightsound.training.feature_cache import shortened
 from sightsound.training.fit import fit
-from sightsound.training.kept import shortened
 from sightsound.training.prepare import prepare
 from sightsound.types import MODALITIES
 from tests.conftest import write_table

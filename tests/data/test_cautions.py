@@ -13,8 +13,8 @@ from PIL import Image
 
 from sightsound.config import Config, ImageConfig
 from sightsound.data.cautions import cautions
+from sightsound.data.decode import prepare_rows
 from sightsound.data.table import Table, read_table
-from sightsound.inference import prepare_rows
 
 CONFIG = Config(modalities=("image",), image=ImageConfig(height=8, width=8, channels=1))
 

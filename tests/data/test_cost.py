@@ -13,13 +13,13 @@ from PIL import Image
 
 import sightsound as ss
 from sightsound.config import Config
+from sightsound.data.clips import MOST_CLIPS, clip_starts, cut
+from sightsound.data.decode import given_rows
 from sightsound.data.files import read_audio, read_image
-from sightsound.data.reading import OpenSounds
-from sightsound.data.repaired import read_repaired_image
+from sightsound.data.interpolated import read_repaired_image
+from sightsound.data.prepared.reading import OpenSounds
 from sightsound.data.table import read_table
-from sightsound.data.windows import MOST_CLIPS, clip_starts, cut
 from sightsound.errors import ConfigError, TableError
-from sightsound.inference import given_rows
 from tests.data.sounds import noise, sound
 
 RATE = 8000
@@ -27,7 +27,7 @@ MEASURED = """
 import resource, sys
 from PIL import Image
 from sightsound.data.files import read_image
-from sightsound.data.repaired import read_repaired_image
+from sightsound.data.interpolated import read_repaired_image
 Image.MAX_IMAGE_PIXELS = None
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 before = peak()
@@ -112,7 +112,7 @@ def test_a_sound_of_many_batches_is_answered_as_in_a_table(
     classifier = ss.Classifier(whole.network, dataclasses.replace(whole.config, audio=audio), whole.labels)
     (tmp_path / "a.flac").write_bytes(sound(noise(8, RATE), RATE, "FLAC"))
     one = classifier.predict(audio=tmp_path / "a.flac")
-    monkeypatch.setattr("sightsound.data.store.MEMORY_BYTES", 1)
+    monkeypatch.setattr("sightsound.data.prepared.store.MEMORY_BYTES", 1)
     [answers] = classifier.predict_parts(
         classifier.rows_to_predict(pd.DataFrame({"audio": [str(tmp_path / "a.flac")]}))
     )

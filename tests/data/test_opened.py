@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from sightsound.data.files import as_path, probe_audio, probe_image, read_audio, read_image
-from sightsound.data.repaired import read_repaired_audio, read_repaired_image
+from sightsound.data.interpolated import read_repaired_audio, read_repaired_image
 from sightsound.errors import FileError
 from tests.data.sounds import sound
 
@@ -91,7 +91,7 @@ def test_paths_as_people_write_them(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_importing_the_readers_changes_nothing_of_the_process() -> None:
-    code = "import warnings; before = list(warnings.filters); import sightsound.data.files; import sightsound.inference"
+    code = "import warnings; before = list(warnings.filters); import sightsound.data.files, sightsound.data.decode"
     done = subprocess.run(
         [
             sys.executable,

@@ -11,10 +11,10 @@ from PIL import Image
 
 from sightsound.config import Config
 from sightsound.data import store
-from sightsound.data.batches import Rows
+from sightsound.data.dataset import Rows
+from sightsound.data.decode import clips, prepare_rows
 from sightsound.data.remarks import sentences
 from sightsound.data.table import Table, read_table
-from sightsound.inference import clips, prepare_rows
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import soundfile
 from PIL import Image
 
 import sightsound as ss
-from sightsound.prediction_file import predict_to_file
+from sightsound.cli.prediction_file import predict_to_file
 
 
 @pytest.fixture
@@ -173,7 +173,7 @@ def test_the_users_cells_are_not_changed(typed, bundle: Path, own: Path, tmp_pat
 def test_parts_join_whatever_the_columns_are_called(
     bundle: Path, own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sightsound.inference.CHUNK_ROWS", 4)
+    monkeypatch.setattr("sightsound.data.decode.CHUNK_ROWS", 4)
     pd.read_csv(own).rename(columns={"note": "note\n(of ours)"}).to_csv(own, index=False)
     classifier = ss.load(bundle)
     predict_to_file(classifier, classifier.rows_to_predict(own), tmp_path / "a.csv", "csv")

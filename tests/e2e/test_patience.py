@@ -15,7 +15,7 @@ from PIL import Image
 import sightsound as ss
 from sightsound.cli import VERBS
 from sightsound.cli.train import NEVER_FOUND, TOGETHER, _hint
-from sightsound.metrics import measure
+from sightsound.inference.metrics import measure
 from sightsound.progress import Lines
 from tests.conftest import RATE
 

@@ -105,20 +105,20 @@ def test_a_prediction_that_was_killed_goes_on(
     frame = pd.read_csv(trained[0])
     frame[["image", "audio"]] = frame[["image", "audio"]].map(lambda name: str(trained[0].parent / name))
     pd.concat([frame] * 5).to_csv(tmp_path / "t.csv", index=False)
-    monkeypatch.setattr("sightsound.inference.CHUNK_ROWS", 50)
+    monkeypatch.setattr("sightsound.data.decode.CHUNK_ROWS", 50)
     whole, out = tmp_path / "whole.csv", tmp_path / "a.csv"
     assert typed("predict", bundle, tmp_path / "t.csv", "--out", whole).code == 0
     code = f"""
 import os, signal
-import sightsound.inference, sightsound.pipeline
-sightsound.inference.CHUNK_ROWS = 50
-original = sightsound.pipeline.Classifier.predict_parts
+import sightsound.data.decode, sightsound.classifier
+sightsound.data.decode.CHUNK_ROWS = 50
+original = sightsound.classifier.Classifier.predict_parts
 def dying(*given):
     for number, part in enumerate(original(*given)):
         if number == 3:
             os.kill(os.getpid(), signal.SIGKILL)
         yield part
-sightsound.pipeline.Classifier.predict_parts = dying
+sightsound.classifier.Classifier.predict_parts = dying
 import sys
 sys.argv = ["sightsound", "predict", {str(bundle)!r}, {str(tmp_path / "t.csv")!r}, "--out", {str(out)!r}]
 from sightsound.cli import main

@@ -7,10 +7,10 @@ import torch
 import transformers
 
 import sightsound as ss
-from sightsound.build import _heard, build_network
 from sightsound.config import AudioConfig, Config, ImageConfig
 from sightsound.encoders import pretrained
 from sightsound.errors import ConfigError
+from sightsound.network.build import _heard, build_network
 from sightsound.training.fit import _groups
 from tests.conftest import write_table
 

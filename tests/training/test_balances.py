@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from sightsound.errors import ConfigError
-from sightsound.model import ClassifierNetwork
+from sightsound.network.classifier import ClassifierNetwork
 from sightsound.training.balances import Agm, Mla, MMPareto
 from sightsound.training.balances.agm import attributed
 from sightsound.training.balances.mla import without_direction

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 import sightsound as ss
-from sightsound.clusters import Clusters
-from sightsound.data.batches import Rows
-from sightsound.data.store import Store
-from sightsound.model import energy_of
+from sightsound.data.clusters import Clusters
+from sightsound.data.dataset import Rows
+from sightsound.data.prepared.store import Store
+from sightsound.network.classifier import energy_of
 from sightsound.training.calibrate import best_temperature
 from sightsound.training.held_out import HeldOut, fit_held_out
 from tests.contract.batches import CLASSES, batch_of, network_with

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sightsound.clusters import Clusters
+from sightsound.data.clusters import Clusters
 from sightsound.fusion import DECISION, STRATEGIES
 from sightsound.fusion.base import Fusion
 from sightsound.training.calibrate import best_temperature

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 import sightsound as ss
-from sightsound.answers import Answered
 from sightsound.config import Config
 from sightsound.data.table import read_table
+from sightsound.inference.subsets import Answered
 from sightsound.training.prepare import prepare
 from sightsound.training.run import _tested
 

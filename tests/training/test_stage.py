@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sightsound.config import AugmentConfig, Config
-from sightsound.losses import losses
+from sightsound.network.losses import losses
 from sightsound.training.augment import Augment
 from sightsound.training.balances import Heads
 from sightsound.training.objective import Optimization

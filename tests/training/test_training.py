@@ -14,17 +14,17 @@ from safetensors.torch import load_file, save_file
 from torch.utils.data import DataLoader
 
 import sightsound as ss
-from sightsound.answers import answer_rows
 from sightsound.config import Config, from_dict
 from sightsound.data.table import read_table
 from sightsound.errors import ConfigError, RunError, TableError
-from sightsound.losses import losses
-from sightsound.model import ClassifierNetwork
+from sightsound.inference.subsets import answer_rows
+from sightsound.network.classifier import ClassifierNetwork
+from sightsound.network.losses import losses
 from sightsound.training.augment import Augment, hide_some
 from sightsound.training.balances import BALANCES, Apart
+from sightsound.training.feature_cache import shortened
 from sightsound.training.fit import fit
 from sightsound.training.held_out import fit_held_out, held_out
-from sightsound.training.kept import shortened
 from sightsound.training.loop import Plan, run_loop
 from sightsound.training.objective import Objective, Optimization
 from sightsound.training.prepare import prepare

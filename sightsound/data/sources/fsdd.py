@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from sightsound.data.cache import cache_folder
+from sightsound.data.prepared.cache import cache_folder
 from sightsound.data.sources.base import Download, Source, SourceOptions, find
 from sightsound.errors import SourceError
 

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from sightsound.data.cache import cache_folder
+from sightsound.data.prepared.cache import cache_folder
 from sightsound.data.sources.base import Download, Source, SourceOptions, find, not_found
 from sightsound.errors import SourceError
 from sightsound.progress import progress_bar

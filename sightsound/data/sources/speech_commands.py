@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from sightsound.data.cache import cache_folder
+from sightsound.data.prepared.cache import cache_folder
 from sightsound.data.sources.base import Download, Source, SourceOptions, find, not_found
 
 PLACES = (".", "speech-commands", "speech_commands_v0.02", "SpeechCommands/speech_commands_v0.02")

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sightsound.data.sources.base import Source, SourceOptions, write_wav
+from sightsound.data.text import without_formulas
 from sightsound.errors import FileError, SourceError
 from sightsound.progress import progress_bar
-from sightsound.text import without_formulas
 
 ENDINGS = {".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v", ".mpg", ".mpeg", ".ogv", ".3gp", ".flv"}
 SLIVER = 0.1  # of a stretch: a shorter rest at the end is left out; sound and pictures seldom end together

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from sightsound.model import ClassifierNetwork
+from sightsound.network.classifier import ClassifierNetwork
 from sightsound.training.balances.base import FusedOnly
 from sightsound.types import Batch, Output
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from sightsound.losses import FUSED, judged_rows, losses
-from sightsound.model import ClassifierNetwork
+from sightsound.network.classifier import ClassifierNetwork
+from sightsound.network.losses import FUSED, judged_rows, losses
 from sightsound.types import Batch, Output
 
 

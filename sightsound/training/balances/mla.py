@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from sightsound.encoders.base import Encoder
 from sightsound.errors import ConfigError
-from sightsound.losses import FUSED, losses
-from sightsound.model import ClassifierNetwork
+from sightsound.network.classifier import ClassifierNetwork
+from sightsound.network.losses import FUSED, losses
 from sightsound.training.balances.base import Apart
 from sightsound.types import Batch, Output
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from sightsound.losses import FUSED
-from sightsound.model import ClassifierNetwork
+from sightsound.network.classifier import ClassifierNetwork
+from sightsound.network.losses import FUSED
 from sightsound.training.balances.base import Heads
 
 SMALLEST = 1e-30  # length that a vector is taken to have at least

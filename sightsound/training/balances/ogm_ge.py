@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from sightsound.model import ClassifierNetwork
+from sightsound.network.classifier import ClassifierNetwork
 from sightsound.training.balances.base import FusedOnly
 from sightsound.types import Batch, Output
 

@@ -11,7 +11,7 @@ from torch.nn.functional import mse_loss
 
 from sightsound.encoders.base import Encoder
 from sightsound.fusion.base import like
-from sightsound.model import ClassifierNetwork
+from sightsound.network.classifier import ClassifierNetwork
 from sightsound.training.balances.base import Heads
 from sightsound.types import Batch, Output
 

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 from PIL import Image
 
-from sightsound.data.named import dataset
+from sightsound.data.datasets import dataset
 from sightsound.data.sources import SourceOptions, avmnist, fsdd, mnist
 from sightsound.errors import SourceError
 from tests.originals import write_fsdd, write_mnist

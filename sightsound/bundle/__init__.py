@@ -1,0 +1,150 @@
+"""What a classifier's bundle holds: weights, configuration, labels, metrics and a model card, without pickle."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from sightsound.bundle.files import CLASSIFIER, CONFIG, Saved, reading, write_files
+from sightsound.config import Config, from_dict
+from sightsound.data.cells import writable
+from sightsound.data.clusters import resampled_over
+from sightsound.errors import ConfigError
+from sightsound.missing import IMPUTERS
+
+FORMAT = 4
+WEIGHTS, IMPUTER_WEIGHTS, LABELS, METRICS = "model.safetensors", "missing.safetensors", "labels.json", "metrics.json"
+SHOWN = ("accuracy", "macro_f1", "macro_recall", "calibration_error")  # of each subset, wherever metrics are shown
+
+
+class Bundle(NamedTuple):
+    """What a bundle holds: weights by name, the filled-in configuration, class names, metrics as in `metrics.json`.
+
+    And, for each policy that fills in a missing sense, the weights of what does so.
+    """
+
+    weights: dict[str, Tensor]
+    config: Config
+    labels: list[str]
+    metrics: dict[str, Any]
+    imputers: dict[str, dict[str, Tensor]] = {}
+
+
+def write_bundle(folder: Path, bundle: Bundle) -> None:
+    """Writes all files of a classifier's bundle. Raises BundleError."""
+    imputers = {f"{policy}/{name}": x for policy, of in bundle.imputers.items() for name, x in of.items()}
+    texts = {
+        CONFIG: {"format": FORMAT, "kind": CLASSIFIER, "config": dataclasses.asdict(bundle.config)},
+        LABELS: bundle.labels,
+        METRICS: bundle.metrics,
+    }
+    write_files(folder, {WEIGHTS: bundle.weights, IMPUTER_WEIGHTS: imputers}, texts, model_card(bundle))
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """Reads a classifier's bundle. Raises BundleError."""
+    saved = Saved(folder, CLASSIFIER, FORMAT, [WEIGHTS, IMPUTER_WEIGHTS, CONFIG, LABELS, METRICS])
+    with reading(folder):
+        labels, metrics = saved.json(LABELS), saved.json(METRICS)
+        _check(labels, metrics)
+        config = from_dict(saved.json(CONFIG)["config"])
+        return Bundle(saved.tensors(WEIGHTS), config, labels, metrics, _by_policy(saved.tensors(IMPUTER_WEIGHTS)))
+
+
+def _check(labels: Any, metrics: Any) -> None:
+    """Raises ConfigError for labels and metrics that cannot be a classifier's."""
+    if not isinstance(labels, list) or not labels or not all(map(_is_name, labels)):
+        raise ConfigError(f"{LABELS} is no list of class names")
+    if len(set(labels)) < len(labels):
+        raise ConfigError(f"{LABELS} names a class twice")
+    if not isinstance(metrics, dict):
+        raise ConfigError(f"{METRICS} holds no numbers by name")
+    if not metrics:
+        return
+    guard = metrics.get("guard", {})
+    of_shares = isinstance(guard, dict) and all(isinstance(shares, dict) for shares in guard.values())
+    if not of_shares or not all(_number(share) for shares in guard.values() for share in shares.values()):
+        raise ConfigError(f"{METRICS} does not say what the guard mixes")
+    subsets, clusters = metrics.get("subsets"), metrics.get("clusters", {"by": "row", "count": 0})
+    if not isinstance(clusters, dict) or not _number(clusters.get("count")) or not isinstance(clusters.get("by"), str):
+        raise ConfigError(f"{METRICS} does not say what its intervals were resampled over")
+    if not _number(metrics.get("rows")) or not isinstance(metrics.get("split"), str) or not isinstance(subsets, dict):
+        raise ConfigError(f"{METRICS} does not say rows, split and the numbers of each subset")
+    for name, numbers in subsets.items():
+        known = numbers if isinstance(numbers, dict) else {}
+        interval = known.get("accuracy_ci")
+        named = all(_number(known.get(what)) for what in ("rows", *SHOWN))
+        if not named or not isinstance(interval, list) or len(interval) != 2 or not all(map(_number, interval)):
+            raise ConfigError(f"{METRICS} does not say {', '.join(SHOWN)} and an interval for {name!r:.100}")
+
+
+def guarded(guard: dict[str, dict[str, float]] | None) -> list[str]:
+    """Sentences about the guard of a classifier: for each subset it acts on, what its answers are mixed of."""
+    found = []
+    for subset, shares in (guard or {}).items():
+        parts = ", ".join(f"{share:.2f} {'of the fusion' if m == 'fused' else m}" for m, share in shares.items())
+        found.append(
+            f"Guard: on validation rows the fused answer to {subset.replace('+', ' and ')} was worse than a mixture "
+            f"of it and each sense alone, so that this mixture is what is answered: {parts}."
+        )
+    return found
+
+
+def _is_name(label: Any) -> bool:
+    return isinstance(label, str) and label != "" and label == writable(label)
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15
+
+
+def _by_policy(weights: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    found: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in weights.items():
+        policy, _, rest = name.partition("/")
+        found.setdefault(policy, {})[rest] = tensor
+    known = [policy for policy in IMPUTERS if policy in found]  # a file of tensors has no order
+    return {policy: found[policy] for policy in [*known, *sorted(set(found) - set(known))]}
+
+
+def model_card(bundle: Bundle) -> str:
+    """Markdown: what the classifier is, its numbers for each subset of the senses, its limits."""
+    config, metrics = bundle.config, bundle.metrics
+    lines = [
+        "# A sightsound classifier",
+        "",
+        f"{len(bundle.labels)} classes: {', '.join(bundle.labels)}.",
+        f"Senses: {' and '.join(config.modalities)}; fusion: `{config.fusion}`, schedule: `{config.schedule}`.",
+        "",
+    ]
+    if metrics:
+        lines += [
+            f"Measured on {metrics['rows']} rows of the split `{metrics['split']}`, with 95 % bootstrap intervals over "
+            f"{resampled_over(metrics.get('clusters'))}:",
+            "",
+            "| senses | rows | accuracy | macro F1 | calibration error |",
+            "|---|---|---|---|---|",
+        ]
+        for name, numbers in metrics["subsets"].items():
+            low, high = numbers["accuracy_ci"]
+            lines.append(
+                f"| {name} | {numbers['rows']} | {numbers['accuracy']:.4f} ({low:.4f} to {high:.4f}) "
+                f"| {numbers['macro_f1']:.4f} | {numbers['calibration_error']:.4f} |"
+            )
+        lines.append("")
+    lines += [f"{text}\n" for text in guarded(metrics.get("guard"))]
+    lines += [
+        "Limits: it answers with one of its classes whatever it is given. The numbers hold for data like those it was",
+        "tested on; rows that share a speaker, a place or a recording with training rows make them too good.",
+        "",
+        "```python",
+        "import sightsound as ss",
+        'classifier = ss.load("path/of/this/folder")',
+        'classifier.predict(image="a.png", audio="a.wav")',
+        "```",
+        "",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,300 @@
+"""The classifier as people hold it: files or a table in, predictions or metrics out; saved to and loaded from a bundle.
+
+Training and use read files through the same functions, so what was tested is what is shipped.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sightsound.bundle import Bundle, read_bundle, write_bundle
+from sightsound.bundle.files import reading
+from sightsound.config import ColumnsConfig, Config, MissingConfig, check_names, filling_policies, missing_config
+from sightsound.data.asked import rows_to_measure, rows_to_predict
+from sightsound.data.clusters import clusters_of
+from sightsound.data.decode import GIVEN, chunks, given_rows, over_time, summary
+from sightsound.data.files import name_of
+from sightsound.data.table import Rejected, Table, dropped_rows
+from sightsound.errors import ConfigError, NothingLeftError, TableError
+from sightsound.inference.answer_table import description, flat_frame
+from sightsound.inference.prediction import (
+    answered_rows,
+    answered_to_measure,
+    check_share,
+    embedded_rows,
+    prediction,
+    withheld,
+)
+from sightsound.inference.subsets import all_answers, joined, measure_answers
+from sightsound.missing import FEWEST_COMPLETE, Fill, Imputers, filler
+from sightsound.network.build import restored
+from sightsound.network.classifier import ClassifierNetwork
+from sightsound.progress import progress_bar
+from sightsound.types import Prediction
+
+Array = NDArray[Any]
+Missing = str | dict[str, str] | MissingConfig | None  # a policy, or one for each sense
+Columns = ColumnsConfig | Mapping[str, str] | None  # all names, or some by role beside those of the training
+
+
+class Classifier:
+    """A trained network with everything it needs to answer about files.
+
+    Args:
+        network: with its trained weights.
+        config: with all sizes filled in.
+        labels: C class names.
+        metrics: what it reached, in the shape of `metrics.json`; may be empty.
+        imputers: for each policy that fills in a missing sense, what does so; may be empty.
+    """
+
+    def __init__(
+        self,
+        network: ClassifierNetwork,
+        config: Config,
+        labels: list[str],
+        metrics: dict[str, Any] | None = None,
+        imputers: Mapping[str, Imputers] | None = None,
+    ) -> None:
+        self.network = network.eval()
+        self.config = config
+        self.labels = labels
+        self.metrics = metrics or {}
+        self.imputers = dict(imputers or {})
+
+    def __repr__(self) -> str:
+        return f"<Classifier: {'. '.join(description(self.config, self.labels, self.metrics))}>"
+
+    def _repr_html_(self) -> str:
+        """What notebooks show."""
+        return "<br>".join(map(escape, description(self.config, self.labels, self.metrics)))
+
+    def under(self, missing: Missing) -> Classifier:
+        """The same classifier with other policies for what is missing or damaged; None: as it is.
+
+        Raises:
+            ConfigError: an unknown policy.
+        """
+        if missing is None:
+            return self
+        if isinstance(missing, dict):
+            check_names(MissingConfig, missing, "missing.")
+            missing = dataclasses.replace(self.config.missing, **missing)
+        config = dataclasses.replace(self.config, missing=missing_config(missing))
+        return Classifier(self.network, config, self.labels, self.metrics, self.imputers)
+
+    def fill(self) -> Fill | None:
+        """What stands in for a missing sense under the policies in force.
+
+        Raises:
+            ConfigError: a policy that this classifier has not learnt.
+        """
+        policies = filling_policies(self.config)
+        for m, policy in policies.items():
+            if policy not in self.imputers:
+                raise ConfigError(
+                    f"missing.{m} is {policy!r}, and this classifier has not learnt it: it was trained on fewer than "
+                    f"{FEWEST_COMPLETE} rows with all senses, or it is a policy of your own: train with --missing."
+                )
+        return filler(self.imputers, policies)
+
+    def predict(
+        self,
+        image: Any = None,
+        audio: Any = None,
+        abstain_below: float = 0.0,
+        missing: Missing = None,
+    ) -> Prediction:
+        """Classifies one image, one sound, or a pair.
+
+        Args:
+            image: path, bytes or open file; Pillow image; or (H, W), (H, W, channels) or (channels, H, W), uint8 or
+                floats from 0 to 1, as an array, tensor or list (`data.values`).
+            audio: path, bytes or open file; or a pair of samples (N,), (N, channels) or (channels, N), float in -1 to 1
+                or int16, int32 or uint8, and their rate in Hz. Either may be a dictionary of Hugging Face.
+            abstain_below: no label is given where the largest probability is below this.
+            missing: the policy for what is missing or damaged, or one for each sense; default: the classifier's.
+
+        Raises:
+            FileError: a file cannot be read.
+            ConfigError: nothing was given, a sense that the classifier does not know, or an unknown policy; or a sense
+                was not given that the policy `drop` asks for.
+        """
+        if missing is not None:
+            return self.under(missing).predict(image, audio, abstain_below)
+        check_share(abstain_below)
+        given = {m: x for m, x in (("image", image), ("audio", audio)) if x is not None}
+        unknown = [m for m in given if m not in self.config.modalities]
+        if unknown or not given:
+            what = f"{unknown[0]} was given" if unknown else "nothing was given"
+            raise ConfigError(f"This classifier knows {' and '.join(self.config.modalities)}, and {what}.")
+        given = {m: GIVEN[m](x) for m, x in given.items()}
+        said = None
+        while said is None:
+            absent = [m for m in self.config.modalities if m not in given and getattr(self.config.missing, m) == "drop"]
+            if absent:
+                raise ConfigError(f"{absent[0]} is missing, and the policy is drop. Give it, or another: --missing")
+            with given_rows(self.config, given) as rows:
+                try:
+                    said = all_answers(self.network, rows, fill=self.fill())
+                except NothingLeftError:
+                    if len(given) == 1:
+                        raise
+                    del given[rows.reading]
+        source = {m: name_of(x) for m, x in given.items()}
+        found = prediction(said, rows.starts, source, rows.damage, self.labels, self.config, flags=rows.flags)
+        return withheld(found, abstain_below)
+
+    def predict_table(
+        self,
+        table: str | Path | pd.DataFrame,
+        columns: Columns = None,
+        abstain_below: float = 0.0,
+        missing: Missing = None,
+    ) -> pd.DataFrame:
+        """Classifies each row of a table.
+
+        Args:
+            table: the rows; or a folder of files, of which those of one name are a row.
+            columns: what the table calls its columns, or some of them by role.
+            abstain_below: no label is given where the largest probability is below this.
+            missing: as in `predict`.
+
+        Returns:
+            the table's own columns, then `predicted`, `probability` and the rest of `answer_table.flat_columns`. A row
+            that cannot be used has the reason in `error`, one of which a part cannot be used in MODALITY_error.
+        """
+        if missing is not None:
+            return self.under(missing).predict_table(table, columns, abstain_below)
+        rows = self.rows_to_predict(table, columns)
+        results: dict[int, Prediction | Rejected] = {}
+        for part in self.predict_parts(rows, abstain_below):
+            results |= part
+        return flat_frame({row: results[row] for row in rows.frame["row"]}, self.config, self.labels, rows.given)
+
+    def rows_to_predict(self, table: str | Path | pd.DataFrame, columns: Columns = None) -> Table:
+        """A table as it is read for predicting; says what was noticed in it, and which modality it lacks."""
+        return rows_to_predict(table, self.columns(columns), self.config)
+
+    def predict_parts(
+        self, rows: Table, abstain_below: float = 0.0, skip: int = 0
+    ) -> Iterator[dict[int, Prediction | Rejected]]:
+        """Classifies a table in parts of some thousand rows, so that memory stays flat.
+
+        Args:
+            rows: as `rows_to_predict` gives them.
+            abstain_below: no label is given where the largest probability is below this.
+            skip: so many parts are left out at the beginning, which are known already.
+
+        Yields:
+            answers by row number; a row that cannot be used gives the reason.
+        """
+        check_share(abstain_below)
+        fill = self.fill()
+        parts = list(chunks(rows, whole_groups=over_time(rows, self.config) is not None))
+        done = sum(len(part.frame) for part in parts[:skip])
+        with progress_bar("predicting", len(rows.frame), "row", done=done) as bar:
+            for part in parts[skip:]:
+                answered = answered_rows(self.network, self.config, self.labels, part, fill)
+                bar.update(len(part.frame))
+                yield {
+                    row: one if isinstance(one, Rejected) else withheld(one, abstain_below)
+                    for row, one in sorted(answered.items())
+                }
+
+    def embed(self, table: str | Path | pd.DataFrame, columns: Columns = None) -> dict[str, Array]:
+        """Per modality (rows, D) unimodal embeddings of each row of a table, in its order; arguments as above.
+
+        NaN where a file is missing or cannot be read; which these are, `predict_table` says.
+        """
+        rows = self.rows_to_predict(table, columns)
+        parts = [embedded_rows(self.network, self.config, part) for part in chunks(rows)]
+        return {m: np.concatenate([part[m] for part in parts]) for m in self.config.modalities}
+
+    def evaluate(
+        self,
+        table: str | Path | pd.DataFrame,
+        columns: Columns = None,
+        skip_bad_files: bool = False,
+        abstain_below: float = 0.0,
+        missing: Missing = None,
+    ) -> dict[str, Any]:
+        """Accuracy, macro and per-class numbers and confusion, for each subset of the senses.
+
+        If the table has a split column with test rows, only these count. With `abstain_below`, "abstaining" says for
+        each subset how many rows are answered when less sure answers are withheld, and how many of these are right.
+        `missing` as in `predict`; what it fills in counts in "as given", the numbers of all rows with what they have.
+
+        Returns:
+            the shape of `metrics.json`.
+
+        Raises:
+            TableError: no usable rows; or a row cannot be used and `skip_bad_files` is False.
+        """
+        if missing is not None:
+            return self.under(missing).evaluate(table, columns, skip_bad_files, abstain_below)
+        check_share(abstain_below)
+        rows, split, rejected = self.labelled_rows(table, columns)
+        left_out = {bad.row for bad in dropped_rows(rows, self.config.modalities, self.config.missing)}
+        rows = rows.without(left_out)
+        parts, fill = [], self.fill()
+        with progress_bar("evaluating", len(rows.frame), "row") as bar:
+            for chunk in chunks(rows, whole_groups=over_time(rows, self.config) is not None):
+                answered_chunk, unreadable = answered_to_measure(self.network, self.config, chunk, fill)
+                rejected += unreadable
+                parts += [answered_chunk] if answered_chunk else []
+                bar.update(len(chunk.frame))
+        if rejected and not (skip_bad_files and parts):
+            raise TableError(summary(rows.name, rejected))
+        if not parts:
+            raise TableError(f"{rows.name}: no row has all senses, and the policy is drop. Give another: --missing")
+        answered = joined(parts)
+        target = pd.Index(self.labels).get_indexer(rows.frame.set_index("row")["label"].loc[answered.row.tolist()])
+        dropped = {"left_out": len(left_out)} if left_out else {}
+        clusters = clusters_of(rows, self.config.modalities, answered.row)
+        return {"split": split, **dropped, **measure_answers(answered, target, self.labels, clusters, abstain_below)}
+
+    def labelled_rows(
+        self, table: str | Path | pd.DataFrame, columns: Columns = None
+    ) -> tuple[Table, str, list[Rejected]]:
+        """The rows to measure on, their split ("test" or "all"), and the rows without a known label or any modality."""
+        return rows_to_measure(table, self.columns(columns), self.config, self.labels, self.metrics.get("table"))
+
+    def columns(self, given: Columns) -> ColumnsConfig:
+        """What a table calls its columns: as the training's did, but for those that are given."""
+        if isinstance(given, ColumnsConfig):
+            return given
+        check_names(ColumnsConfig, dict(given or {}), "columns.")
+        known: dict[str, Any] = {"separator": None, "encoding": None, **(given or {})}  # of that file alone
+        return dataclasses.replace(self.config.columns, **known)
+
+    def save(self, folder: str | Path) -> None:
+        """Writes a bundle. Raises BundleError if that cannot be done."""
+        weights = dict(self.network.state_dict())
+        imputers = {policy: dict(of.state_dict()) for policy, of in self.imputers.items()}
+        write_bundle(Path(folder), Bundle(weights, self.config, self.labels, self.metrics, imputers))
+
+
+def load(folder: str | Path, *, trust: bool = False) -> Classifier:
+    """The classifier in a bundle.
+
+    Args:
+        folder: of the bundle.
+        trust: whether modules may be imported that it names, for encoders, strategies or policies of somebody's own.
+            Importing runs their code. Without it, nothing runs that is not part of sightsound, or imported already.
+
+    Raises:
+        BundleError: not a bundle, damaged, or of a newer format; or it needs to be trusted.
+    """
+    bundle = read_bundle(Path(folder))
+    with reading(Path(folder)):
+        network, imputers = restored(bundle, trust)
+    return Classifier(network, bundle.config, bundle.labels, bundle.metrics, imputers)

@@ -1,0 +1,206 @@
+"""A table's answers written to a file, part by part: memory stays flat, and what was stopped goes on.
+
+Parts lie in OUT.parts/ until all are there; then they are joined to OUT, which so is whole or not there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sightsound.classifier import Classifier
+from sightsound.data.cells import is_empty
+from sightsound.data.table import Rejected, Table
+from sightsound.data.text import without_formulas
+from sightsound.errors import RunError
+from sightsound.inference.answer_table import flat_frame
+from sightsound.progress import notice
+from sightsound.run_folder import REQUEST, alone_in, ask, is_free
+from sightsound.types import Prediction
+
+FORMS = {".csv": "csv", ".parquet": "parquet", ".json": "json", ".jsonl": "json"}  # ending -> format
+FIRST = "000000"  # the name of the first part
+Answers = Mapping[int, Prediction | Rejected]
+
+
+def predict_to_file(
+    classifier: Classifier,
+    rows: Table,
+    out: Path,
+    form: str,
+    abstain_below: float = 0.0,
+    resume: bool = False,
+    about: Mapping[str, Any] | None = None,
+) -> list[Rejected]:
+    """Writes the answers to all rows of a table.
+
+    Args:
+        classifier: with the policies that are to be used.
+        rows: as `Classifier.rows_to_predict` gives them.
+        out: the file.
+        form: csv, parquet or json (a line for each answer).
+        abstain_below: no label is given where the largest probability is below this.
+        resume: go on with the parts that a stopped call left.
+        about: what else must be the same in a call that goes on.
+
+    Returns:
+        the rows without an answer, and the files that could not be used.
+
+    Raises:
+        RunError: the file cannot be written, or the parts there are those of another call.
+    """
+    parts = out.with_name(f"{out.name}.parts")
+    content = hashlib.sha256(pd.util.hash_pandas_object(rows.frame).to_numpy().tobytes()).hexdigest()
+    request = {"table": rows.name, "content": content, "form": form, "abstain_below": abstain_below, **(about or {})}
+    try:
+        if parts.exists() and not (parts / REQUEST).exists() and not is_free(parts):
+            raise RunError(f"{parts}: something else is there already. Give another --out.")
+        parts.mkdir(exist_ok=True)
+        with alone_in(parts):
+            done = _begin(parts, request, resume)
+            bad = [one for part in done for one in _known(part)]
+            for number, answers in enumerate(classifier.predict_parts(rows, abstain_below, len(done)), start=len(done)):
+                bad += _write(classifier, rows, answers, parts / f"{number:06d}", form)
+            _join(sorted(parts.glob("*.done")), out, form)
+    except OSError as error:
+        raise RunError(f"{out}: cannot be written: {error}. What was answered goes on with --resume.") from error
+    shutil.rmtree(parts, ignore_errors=True)
+    return bad
+
+
+def _begin(parts: Path, request: Mapping[str, Any], resume: bool) -> list[Path]:
+    """The parts that are done already; without any of another call where there is nothing to go on with."""
+    known = _request(parts / REQUEST)
+    if resume and known not in (None, request):
+        raise RunError(
+            f"{parts} belongs to a call with another table or other options. Delete it, or repeat that call."
+        )
+    if known and not resume:
+        notice(f"{parts} is left of a call that was stopped. It is begun anew; --resume would have gone on.")
+        for left in sorted(parts.glob("[0-9]*"), reverse=True):  # so that what stays, if this is stopped, has no gap
+            left.unlink()
+    ask(parts, dict(request))
+    done = sorted(parts.glob("*.done"))
+    if done:
+        notice(f"Going on after {len(done)} part(s) that are answered already.")
+    return done
+
+
+def _request(mark: Path) -> Any:
+    """Whose the parts are; None where nothing was begun."""
+    try:
+        return json.loads(mark.read_text()) if mark.exists() else None
+    except ValueError:
+        return "damaged"
+
+
+def _known(part: Path) -> list[Rejected]:
+    """What could not be used in a part that is answered. Raises RunError if it was changed since."""
+    try:
+        return [Rejected(**one) for one in json.loads(_reasons(part).read_text())]
+    except (OSError, ValueError, TypeError) as error:
+        raise RunError(
+            f"{part.parent}: part {part.stem} is damaged ({error}). Begin anew, without --resume."
+        ) from error
+
+
+def _reasons(part: Path) -> Path:
+    return part.with_suffix(".reasons")
+
+
+def rejected(answers: Answers) -> Iterable[Rejected]:
+    """The rows without an answer, and the files that could not be used in one that has."""
+    for row, one in answers.items():
+        if isinstance(one, Rejected):
+            yield one
+        else:
+            for m, reason in one.errors.items():
+                yield Rejected(row, "", f"{reason}; answered without it", m)
+
+
+def _write(classifier: Classifier, rows: Table, answers: Answers, part: Path, form: str) -> list[Rejected]:
+    """Writes a part, and last the file that says so; what could not be used."""
+    bad = list(rejected(answers))
+    if form == "json":
+        part.with_suffix(".json").write_text(
+            json_lines(answers, rows.given), encoding="utf-8", errors="backslashreplace"
+        )
+    else:
+        frame = flat_frame(answers, classifier.config, classifier.labels, rows.given)
+        if form == "parquet":
+            for column in frame.select_dtypes(object):  # of any types; a column of Parquet has one
+                frame[column] = [None if is_empty(value) else str(value) for value in frame[column]]
+            frame.to_parquet(part.with_suffix(".parquet"), index=False)
+        else:
+            without_formulas(frame).to_csv(part.with_suffix(".csv"), index=False, header=part.name == FIRST)
+    _reasons(part).write_text(json.dumps([vars(one) for one in bad]))
+    part.with_suffix(".done").touch()
+    return bad
+
+
+@contextmanager
+def written(out: Path) -> Iterator[Path]:
+    """A place beside a file to write to, which at the end becomes the file. Raises RunError: that cannot be done."""
+    partial = out.with_name(f".{out.name}.partial")
+    try:
+        yield partial
+        partial.replace(out)
+    except OSError as error:
+        raise RunError(f"{out}: cannot be written: {error}.") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _join(done: list[Path], out: Path, form: str) -> None:
+    """All parts in one file."""
+    with written(out) as partial:
+        _joined([mark.with_suffix(f".{form}") for mark in done], partial, form)
+
+
+def _joined(files: list[Path], partial: Path, form: str) -> None:
+    if form == "parquet":
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        schema = pa.unify_schemas([pq.read_schema(file) for file in files], promote_options="permissive")
+        with pq.ParquetWriter(partial, schema) as writer:
+            for file in files:
+                writer.write_table(pq.read_table(file).cast(schema))
+    else:
+        with partial.open("wb") as joined:
+            for file in files:
+                with file.open("rb") as content:
+                    shutil.copyfileobj(content, joined)
+
+
+def json_lines(answers: Answers, given: pd.DataFrame | None = None) -> str:
+    """A line of JSON for each answer, with its structure and, under `given`, the table's own columns."""
+    lines = []
+    for row, one in answers.items():
+        theirs = {} if given is None else {"given": {str(k): _plain(v) for k, v in given.loc[row].items()}}
+        lines.append(json.dumps({"row": row, **record(one), **theirs}, ensure_ascii=False) + "\n")
+    return "".join(lines)
+
+
+def _plain(value: Any) -> Any:
+    """A cell of the user's table as JSON has it."""
+    if is_empty(value):
+        return None
+    value = value.item() if isinstance(value, np.generic) else value
+    return value if isinstance(value, bool | int | float | str) else str(value)
+
+
+def record(result: Prediction | Rejected) -> dict[str, Any]:
+    """One answer with its structure."""
+    if isinstance(result, Rejected):
+        return {"error": result.reason, "file": result.file}
+    repaired = {m: one._asdict() for m, one in result.repaired.items()}
+    return {**result._asdict(), "repaired": repaired, "clips": [clip._asdict() for clip in result.clips]}

@@ -1,0 +1,141 @@
+"""From the name of a data set to its table: fetched on request, built once, found again by the next run."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import shutil
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+from filelock import FileLock
+
+from sightsound.data.prepared.cache import ABOUT, cache_folder, mark
+from sightsound.data.sources import SOURCES, Source, SourceOptions, source
+from sightsound.data.sources.base import Download
+from sightsound.errors import SourceError
+
+
+def seeded(source: SourceOptions | None, seed: int) -> SourceOptions:
+    """How a data set by name is made, as it was made for a training of this seed."""
+    return dataclasses.replace(source or SourceOptions(), seed=seed)
+
+
+def dataset(name: str, options: SourceOptions | None = None) -> Path:
+    """The table of a data set known by name; built if that was not done yet with these options.
+
+    Args:
+        name: one of `sightsound data list`, or hub:OWNER/NAME.
+        options: where its files are, and how it is made.
+
+    Raises:
+        SourceError: no such name, its files are not here or damaged, or it cannot be built.
+    """
+    known, options = source(name), options or SourceOptions()
+    if options.root and not Path(options.root).is_dir():
+        raise SourceError(f"{options.root}: there is no such folder (--root).")
+    folder = built_folder(name, options)
+    table = folder / "table.csv"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):
+        if table.exists():
+            return table
+        shutil.rmtree(folder, ignore_errors=True)  # what a killed build left
+        folder.mkdir()
+        about = {"what": name, **{k: v for k, v in dataclasses.asdict(options).items() if v is not None}}
+        mark(folder, about)
+        try:
+            known.build(options, folder)
+        except OSError as error:
+            raise SourceError(
+                f"{name}: cannot be built in {folder}: {error}. `sightsound data clean` shows what takes the space; "
+                "SIGHTSOUND_CACHE=FOLDER puts it elsewhere."
+            ) from error
+    return table
+
+
+def built_folder(name: str, options: SourceOptions) -> Path:
+    """Where a data set with these options is built."""
+    asked = dataclasses.asdict(options)
+    asked["root"] = str(Path(options.root).resolve()) if options.root else None
+    digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:8]
+    return cache_folder() / "data" / f"{name.replace('/', '_').replace(':', '_')}-{digest}"
+
+
+def fetch(name: str, mirror: str | None, say: Callable[[str], object]) -> None:
+    """Downloads the files of a data set, checks them and unpacks archives; what is there already is kept.
+
+    Args:
+        name: of the data set.
+        mirror: address of a folder that has the files under the same names, in place of the original ones.
+        say: called with each line for the user.
+
+    Raises:
+        SourceError: nothing to fetch, no network, a damaged or foreign file, an archive that cannot be unpacked.
+    """
+    known: Source = source(name)
+    for part in known.parts:
+        fetch(part, mirror, say)
+    if not known.downloads and not known.parts:
+        raise SourceError(f"{name}: there is nothing to fetch ({known.about}).")
+    for download in known.downloads:
+        file = _retrieved(download, fetched(name, download).parent, mirror)
+        if not (file.parent / ABOUT).exists():
+            mark(file.parent, {"what": f"fetched {name}"})
+        if file.name.endswith(".tar.gz"):
+            _unpack(file)
+        say(f"{file}: {download.size / 1e6:.1f} MB, as it should be")
+
+
+def fetched(name: str, download: Download) -> Path:
+    """Where a file of a data set is put."""
+    return cache_folder() / "fetched" / name / download.name
+
+
+def _retrieved(download: Download, folder: Path, mirror: str | None) -> Path:
+    """The file, downloaded if it is not there yet; a download that was cut off leaves nothing."""
+    import pooch
+    import requests
+
+    url = f"{mirror.rstrip('/')}/{download.name}" if mirror else download.url
+    by_hand = f"Or fetch it by hand, put it to {folder / download.name} and repeat the command."
+    pooch.get_logger().setLevel("WARNING")
+    try:
+        progress = pooch.HTTPDownloader(progressbar=True, timeout=30)
+        return Path(pooch.retrieve(url, f"sha256:{download.sha256}", download.name, folder, downloader=progress))
+    except requests.HTTPError as error:
+        raise SourceError(f"{url}: the server refuses it: {error}. {by_hand}") from error
+    except requests.RequestException as error:
+        raise SourceError(f"{url}: cannot be reached, or broke off: {error}. Repeat the command. {by_hand}") from error
+    except ValueError as error:  # pooch's word for another checksum
+        raise SourceError(
+            f"{url}: what came is not the file that was expected (its SHA-256 differs; perhaps a page that asks to log "
+            f"in). {by_hand}"
+        ) from error
+    except OSError as error:
+        raise SourceError(f"{folder}: cannot be written: {error}.") from error
+
+
+def _unpack(archive: Path) -> None:
+    """Unpacks beside the archive, once; refuses paths that lead out of the folder."""
+    done = archive.with_suffix(".unpacked")
+    if done.exists():
+        return
+    try:
+        with tarfile.open(archive) as tar:
+            tar.extractall(archive.parent, filter="data")
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise SourceError(f"{archive}: cannot be unpacked: {error}. Delete it and fetch it again.") from error
+    done.touch()
+
+
+def table_for(table: str | Path | pd.DataFrame, source: SourceOptions | None) -> str | Path | pd.DataFrame:
+    """The table that a name stands for; rows and columns in Python as a DataFrame; anything else as it is."""
+    if isinstance(table, list | dict):
+        return pd.DataFrame(table)
+    if isinstance(table, str) and not Path(table).exists() and (table in SOURCES or table.startswith("hub:")):
+        return dataset(table, source)
+    return table

@@ -1,0 +1,1 @@
+"""Decoded files as arrays, in memory or kept on disk."""

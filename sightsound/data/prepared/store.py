@@ -1,0 +1,272 @@
+"""Every distinct file of a table's column read once: good ones to rows of an array, bad ones to a list of reasons.
+
+Rows are kept in memory, or on disk (`data.disk`), where the next run finds them again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import pandas as pd
+import torch
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sightsound.data.files import FULL_SCALE
+from sightsound.data.prepared.cache import cache_folder
+from sightsound.data.prepared.disk import DiskStore, StoredRows, TemporaryRows
+from sightsound.data.prepared.reading import MISSING, OPEN, Chunk, Item, Reading, read_chunk, write_chunk
+from sightsound.data.table import Rejected, Table
+from sightsound.progress import notice, progress_bar
+
+MEMORY_BYTES = 2**27  # of rows that are held in memory; more are put on disk
+CHUNK = 256  # files read before the result is handed on, so that memory stays flat
+WORTH_PROCESSES = 2000  # files; below this threads are done before worker processes have started
+
+
+class Values(Protocol):
+    """Rows (1 + n, ...), the first a blank, in memory (a Tensor) or on disk."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, positions: Tensor) -> Tensor: ...
+
+
+class Store(NamedTuple):
+    """One modality of a table.
+
+    Attributes:
+        values: a blank, then a row for each distinct file; waveforms in 16 bits.
+        entry: (rows,) the position in `values` for each row of the table; 0, the blank, where it has no file.
+        noted: (1 + n,) uint8, what is remarkable about each; None where the values are on disk, or nobody looked.
+    """
+
+    values: Values
+    entry: Tensor
+    noted: NDArray[np.uint8] | None = None
+
+    def checksums(self) -> NDArray[np.uint32]:
+        """(rows,) CRC-32 of what each row of the table holds; 0 where it has no file."""
+        if isinstance(self.values, StoredRows | TemporaryRows):
+            of_values = self.values.checksums
+        else:
+            of_values = np.array([zlib.crc32(row) for row in np.asarray(self.values)], np.uint32)
+        found: NDArray[np.uint32] = np.where(self.entry > 0, of_values[self.entry], 0)
+        return found
+
+    def flags(self) -> NDArray[np.uint8]:
+        """(rows,) what is remarkable about the file of each row of the table (`data.remarks`)."""
+        of_values = self.values.flags if isinstance(self.values, StoredRows | TemporaryRows) else self.noted
+        if of_values is None:
+            of_values = np.zeros(len(self.values), np.uint8)
+        found: NDArray[np.uint8] = np.where(self.entry > 0, of_values[self.entry], 0).astype(np.uint8)
+        return found
+
+    def read(self, entry: Tensor) -> Tensor:
+        """(b,) positions -> (b, ...) pixels, waveforms in [-1, 1], or whatever is kept."""
+        rows = self.values[entry]
+        return rows.float() / FULL_SCALE if rows.dtype == torch.int16 else rows
+
+
+def read_store(table: Table, reading: Reading, title: str, folder: Path | None = None) -> tuple[Store, list[Rejected]]:
+    """Reads all files of a column.
+
+    Args:
+        table: the rows.
+        reading: how.
+        title: of the progress bar.
+        folder: where the rows are kept for the next run; None: in memory, or where they are many in a file of the
+            cache that goes with the store.
+
+    Returns:
+        the store, and the table's rows whose file cannot be read; in the store these have no file, and neither have
+        those of whose file nothing is left.
+
+    Raises:
+        StoreError: the folder cannot be written, or the disk is full.
+    """
+    items, codes = distinct(table, reading.columns)
+    values: Values
+    noted = None
+    if folder is not None:
+        found, values, failures = _on_disk(table, items, reading, title, folder)
+    elif len(items) * math.prod(reading.shape) * np.dtype(reading.dtype).itemsize > MEMORY_BYTES:
+        found, values, failures = _for_now(table, items, reading, title)
+    else:
+        found, values, noted, failures = _in_memory(table, items, reading, title)
+    entry = np.where(codes >= 0, found[codes], 0) if len(items) else np.zeros(len(codes), np.int64)
+    bad = np.flatnonzero(np.isin(codes, [i for i, reason in failures.items() if reason != MISSING]))
+    numbers, names = table.frame["row"].to_numpy(), table.frame[reading.columns[0]].to_numpy()
+    rejected = {
+        int(numbers[i]): Rejected(int(numbers[i]), table.shown(names[i]), failures[codes[i]], reading.columns[0])
+        for i in bad
+    }
+    return Store(values, torch.from_numpy(entry), noted), list(rejected.values())
+
+
+def distinct(table: Table, columns: list[str]) -> tuple[list[Item], NDArray[np.int64]]:
+    """Every file (or clip) of a column once, in order of appearance; and (rows,) which one a row has, -1 for none."""
+    there = (table.frame[columns[0]] != "").to_numpy()
+    groups = table.frame.loc[there, columns].groupby(columns, sort=False)
+    codes = np.full(len(there), -1)
+    codes[there] = groups.ngroup().to_numpy()
+    firsts = table.frame.loc[there, columns].to_numpy()[np.unique(codes[there], return_index=True)[1]]
+    return [tuple(item) for item in firsts], codes
+
+
+def _in_memory(
+    table: Table, items: list[Item], reading: Reading, title: str
+) -> tuple[NDArray[np.int64], Tensor, NDArray[np.uint8], dict[int, str]]:
+    values, flags = [np.zeros((1, *reading.shape), reading.dtype)], [np.zeros(1, np.uint8)]
+    failures: dict[int, str] = {}
+    for start, chunk in _chunks_read(table, items, reading, title):
+        values.append(chunk.rows)
+        flags.append(chunk.flags)
+        failures |= {start + i: reason for i, reason in chunk.reasons.items()}
+    return _found(items, failures), torch.from_numpy(np.concatenate(values)), np.concatenate(flags), failures
+
+
+def _for_now(
+    table: Table, items: list[Item], reading: Reading, title: str
+) -> tuple[NDArray[np.int64], TemporaryRows, dict[int, str]]:
+    values = TemporaryRows(cache_folder() / "now", reading.shape, reading.dtype)
+    failures: dict[int, str] = {}
+    for start, chunk in _chunks_read(table, items, reading, title):
+        values.append(chunk.rows, chunk.flags)
+        failures |= {start + i: reason for i, reason in chunk.reasons.items()}
+    return _found(items, failures), values, failures
+
+
+def _chunks_read(table: Table, items: list[Item], reading: Reading, title: str) -> Iterator[tuple[int, Chunk]]:
+    calls = (delayed(read_chunk)(reading, paths) for paths in _chunks(table, items, np.arange(len(items))))
+    yield from _parallel(calls, len(items), title)
+
+
+def _found(items: list[Item], failures: dict[int, str]) -> NDArray[np.int64]:
+    """The position of each item's row after the blank; 0 for those that cannot be read."""
+    found = np.arange(1, len(items) + 1)
+    found[list(failures)] = 0
+    return found
+
+
+def _on_disk(
+    table: Table, items: list[Item], reading: Reading, title: str, folder: Path
+) -> tuple[NDArray[np.int64], StoredRows, dict[int, str]]:
+    store = _sound_store(
+        folder, reading.shape, reading.dtype, {"what": reading.name, "files": str(table.root.resolve())}
+    )
+    keys = fingerprints(table, items)
+    failures: dict[int, str] = {}
+    found = store.find(keys)
+    if not found.all():
+        with store.said(), store.writing():
+            missing = np.flatnonzero(store.find(keys) == 0)  # another run may just have read some
+            first = len(store.keys())
+            calls = (
+                delayed(write_chunk)(reading, paths, store.rows_file, first + CHUNK * number)
+                for number, paths in enumerate(_chunks(table, items, missing))
+            )
+            for start, (checksums, chunk) in _parallel(calls, len(missing), title):
+                part = missing[start : start + len(checksums)]
+                written = keys[part]
+                written[list(chunk.reasons)] = 0
+                store.record(written, checksums, chunk.flags)
+                failures |= {int(part[i]): reason for i, reason in chunk.reasons.items()}
+        found = store.find(keys)
+    return found, StoredRows(store), failures
+
+
+def _sound_store(folder: Path, shape: tuple[int, ...], dtype: str, about: dict[str, object]) -> DiskStore:
+    """The store in a folder; an empty one in its place if it was damaged."""
+    store = DiskStore(folder, shape, dtype, about)
+    if store.damaged():
+        notice(f"The prepared data in {folder} are damaged; they are made anew.")
+        store.clear()
+        store = DiskStore(folder, shape, dtype, about)
+    return store
+
+
+def derive(
+    store: Store, transform: Callable[[Tensor], Tensor], name: str, folder: Path, title: str, shape: tuple[int, ...]
+) -> Store:
+    """A store of what `transform` makes of the rows of another one, kept on disk beside it.
+
+    Args:
+        store: read from disk.
+        transform: (b, ...) as `Store.read` gives them -> (b, *shape) float; not trained.
+        name: of the transform with all its settings.
+        folder: where the rows are kept.
+        title: of the progress bar.
+        shape: of a row.
+
+    Raises:
+        StoreError: the folder cannot be written, or the disk is full.
+    """
+    if not isinstance(store.values, StoredRows):
+        raise TypeError("only what is on disk can be derived from")
+    used, codes = torch.unique(store.entry, return_inverse=True)
+    keys = store.values.keys[used.numpy()]
+    kept = _sound_store(folder, shape, "float32", {"what": name, "files": f"those of {store.values.store.folder.name}"})
+    with kept.writing():
+        missing = np.flatnonzero((kept.find(keys) == 0) & (keys != 0))
+        with progress_bar(title, len(missing)) as bar:
+            for start in range(0, len(missing), CHUNK):
+                part = missing[start : start + CHUNK]
+                with torch.no_grad():
+                    kept.append(keys[part], transform(store.read(used[torch.from_numpy(part)])).float().cpu().numpy())
+                bar.update(len(part))
+    return Store(StoredRows(kept), torch.from_numpy(kept.find(keys))[codes])
+
+
+def fingerprints(table: Table, items: list[Item]) -> NDArray[np.uint64]:
+    """64 bits of each file's absolute path, size and time of writing, and of what else tells its rows apart.
+
+    Of bytes, of what they are. Never 0, which is the blank's.
+    """
+    known = np.empty(len(items), object)
+    for i, (name, *more) in enumerate(items):
+        source = table.source(name)
+        if isinstance(source, bytes):
+            known[i] = f"{hashlib.sha256(source).hexdigest()}|{more}"
+            continue
+        path = os.path.abspath(source)
+        try:
+            status = os.stat(path)
+            masks = [os.stat(mask).st_mtime_ns for mask in more if isinstance(mask, str) and os.path.isfile(mask)]
+            known[i] = f"{path}|{status.st_size}|{status.st_mtime_ns}|{more}{masks or ''}"
+        except (OSError, ValueError):
+            known[i] = f"{path}|{more}"
+    return pd.util.hash_array(known, categorize=False) | np.uint64(1)
+
+
+def _chunks(table: Table, items: list[Item], positions: NDArray[np.int64]) -> Iterator[list[Item]]:
+    """The items at these positions, with the paths or the bytes of their files, `CHUNK` at a time."""
+    for start in range(0, len(positions), CHUNK):
+        chosen = [(table.source(items[i][0]), *items[i][1:]) for i in positions[start : start + CHUNK]]
+        yield [(str(source) if isinstance(source, Path) else source, *more) for source, *more in chosen]
+
+
+def _parallel(calls: Iterator[Any], files: int, title: str) -> Iterator[tuple[int, Any]]:
+    """Runs calls that read `CHUNK` files each, in worker processes if that is worth their start; results in order.
+
+    Yields:
+        number of files before, and what the call gave.
+    """
+    if files >= WORTH_PROCESSES:
+        workers = Parallel(os.cpu_count() or 1, return_as="generator", pre_dispatch="2*n_jobs", idle_worker_timeout=10)
+    else:
+        workers = Parallel(os.cpu_count() or 1, "threading", return_as="generator", pre_dispatch="2*n_jobs")
+    try:
+        with progress_bar(title, files) as bar:
+            for number, result in enumerate(workers(calls)):
+                bar.update(min(CHUNK, files - CHUNK * number))
+                yield CHUNK * number, result
+    finally:
+        OPEN.close()

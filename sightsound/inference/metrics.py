@@ -1,0 +1,187 @@
+"""Numbers about predicted probabilities (n, C) and true classes (n,), with 95 % cluster bootstrap intervals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightsound.data.clusters import Clusters, effective_rows
+
+RESAMPLES = 1000
+CALIBRATION_BINS = 15
+SURELY = 0.001  # the chance of being called better than chance without being so
+LARGEST_CONFUSIONS = 2**21  # counts of all confusion matrices that are held at a time
+
+
+def measure(
+    probabilities: NDArray[Any],
+    target: NDArray[Any],
+    labels: list[str],
+    clusters: Clusters | None = None,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> dict[str, Any]:
+    """All numbers of one subset of modalities, in the shape of `metrics.json`.
+
+    Macro means go over the classes that occur among the true or the predicted ones, as in scikit-learn. The
+    calibration error is the expected one over 15 bins of equal width (Guo et al., 2017); it has no interval, since it
+    is biased upwards by sampling and a bootstrap adds that bias once more. "at_chance" says whether the answers are no
+    better than naming the most frequent class. "reliability" has for each bin [mean confidence, share that is right,
+    rows]; "coverage" for each tenth of the rows, the surest first, [share of the rows, accuracy over them, least
+    confidence among them] (El-Yaniv & Wiener, 2010).
+
+    Args:
+        probabilities: (n, C), n at least 1.
+        target: (n,) class indices.
+        labels: C names.
+        clusters: which rows belong together; None: each stands alone.
+        seed: of the bootstrap over clusters.
+        resamples: of the bootstrap.
+    """
+    clusters = clusters or Clusters.of_rows(len(target))
+    pairs = target * len(labels) + probabilities.argmax(axis=1)
+    result: dict[str, Any] = {"rows": len(target)}
+    intervals = _bootstrap(pairs, len(labels), clusters, seed, resamples)
+    for name, value in macro_means(pairs, len(labels)).items():
+        result[name] = value
+        result[f"{name}_ci"] = intervals[name]
+    result["at_chance"] = at_chance(probabilities.argmax(axis=1) == target, target, clusters)
+    result["calibration_error"] = calibration_error(probabilities, target)
+    confusion = _confusion(pairs, len(labels))
+    named = zip(labels, *_per_class(confusion), confusion.sum(axis=1).tolist(), strict=True)
+    result["per_class"] = {
+        label: {"precision": float(p), "recall": float(r), "f1": float(f), "rows": n} for label, p, r, f, n in named
+    }
+    result["confusion"] = confusion.tolist()
+    result["reliability"] = _reliability(probabilities, target)
+    result["coverage"] = _coverage(probabilities, target)
+    return result
+
+
+def abstaining(probabilities: NDArray[Any], target: NDArray[Any], below: float) -> dict[str, float | None]:
+    """The share of rows whose largest probability is not below a bound, and the accuracy over these (None: no row)."""
+    given = probabilities.max(axis=1) >= below
+    right = (probabilities.argmax(axis=1) == target)[given]
+    return {"below": below, "coverage": float(given.mean()), "accuracy": float(right.mean()) if given.any() else None}
+
+
+def at_chance(right: NDArray[np.bool_], target: NDArray[Any], clusters: Clusters) -> bool:
+    """Whether answers that are right (n,) about classes (n,) are no better than naming the most frequent one.
+
+    A binomial test of as many rows as the clusters are worth (see `share_interval`).
+    """
+    from scipy.special import betainc
+
+    rows = effective_rows(right.astype(float), clusters)
+    successes = float(right.mean()) * rows
+    most = np.bincount(target).max() / len(target)
+    return not successes or bool(betainc(successes, rows - successes + 1, most) > SURELY)
+
+
+def share_interval(right: NDArray[np.bool_], clusters: Clusters) -> tuple[float, float]:
+    """The 95 % interval of a share of rows (n,), after Clopper & Pearson (1934).
+
+    With the effective number of rows of a clustered sample (Korn & Graubard, 1998; without their correction for few
+    degrees of freedom).
+    """
+    from scipy.special import betaincinv
+
+    rows = effective_rows(right.astype(float), clusters)
+    yes = float(right.mean()) * rows
+    low = betaincinv(yes, rows - yes + 1, 0.025) if yes else 0.0
+    high = betaincinv(yes + 1, rows - yes, 0.975) if yes < rows else 1.0
+    return float(low), float(high)
+
+
+def calibration_error(probabilities: NDArray[Any], target: NDArray[Any]) -> float:
+    """The expected calibration error of probabilities (n, C) about classes (n,)."""
+    bins, gaps = _confidence(probabilities, target)
+    return float(np.abs(np.bincount(bins, weights=gaps, minlength=CALIBRATION_BINS)).sum() / len(bins))
+
+
+def _confidence(probabilities: NDArray[Any], target: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Per row the bin of its confidence, and how far it is from right (1) or wrong (0)."""
+    confidence = probabilities.max(axis=1)
+    bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    return bins, (probabilities.argmax(axis=1) == target) - confidence
+
+
+def disagreement(probabilities: NDArray[Any]) -> NDArray[np.float64]:
+    """Jensen-Shannon divergence (Lin, 1991) of M distributions, (M, ..., C) -> (...), as a share of the largest."""
+    p = np.maximum(probabilities.astype(float), 1e-12)
+    bits: NDArray[np.float64] = (p * np.log2(p / p.mean(axis=0))).sum(axis=-1).mean(axis=0)
+    share: NDArray[np.float64] = np.clip(bits / np.log2(len(p)), 0, 1)
+    return share
+
+
+def _reliability(probabilities: NDArray[Any], target: NDArray[Any]) -> list[tuple[float, float, int]]:
+    """Of each bin that has rows: mean confidence, share that is right, rows."""
+    bins, gaps = _confidence(probabilities, target)
+    confidence = probabilities.max(axis=1)
+    return [
+        (float(confidence[bins == b].mean()), float((gaps + confidence)[bins == b].mean()), int((bins == b).sum()))
+        for b in np.unique(bins)
+    ]
+
+
+def _coverage(probabilities: NDArray[Any], target: NDArray[Any]) -> list[tuple[float, float, float]]:
+    """For each tenth of the rows, the surest first: their share, accuracy over them, least confidence among them."""
+    confidence = probabilities.max(axis=1)
+    order = np.argsort(-confidence, kind="stable")
+    right = (probabilities.argmax(axis=1) == target)[order]
+    counts = np.unique(np.ceil(np.arange(1, 11) / 10 * len(target)).astype(int))
+    return [(float(n / len(target)), float(right[:n].mean()), float(confidence[order[n - 1]])) for n in counts]
+
+
+def _confusion(pairs: NDArray[Any], classes: int, times: NDArray[Any] | None = None) -> NDArray[Any]:
+    """(C, C) counts, true by row and predicted by column, of true * C + predicted (n,), each so many times (n,)."""
+    return np.bincount(pairs, times, minlength=classes**2).reshape(classes, classes)
+
+
+def _per_class(confusion: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Of (..., C, C) counts precision, recall, F1 (..., C) each; 0 where nothing is predicted, or nothing is true."""
+    right = np.diagonal(confusion, axis1=-2, axis2=-1)
+    true, predicted = confusion.sum(axis=-1), confusion.sum(axis=-2)
+    return right / np.maximum(predicted, 1), right / np.maximum(true, 1), 2 * right / np.maximum(true + predicted, 1)
+
+
+def macro_means(pairs: NDArray[Any], classes: int, times: NDArray[Any] | None = None) -> dict[str, float]:
+    """Accuracy and macro means of rows given as true * C + predicted (n,), each counted so many times (n,)."""
+    return {name: float(value) for name, value in _means(_confusion(pairs, classes, times)).items()}
+
+
+def _means(confusion: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """Of (..., C, C) counts accuracy and macro means (...)."""
+    occurs = (confusion.sum(axis=-2) + confusion.sum(axis=-1)) > 0
+    precision, recall, f1 = ((values * occurs).sum(-1) / occurs.sum(-1) for values in _per_class(confusion))
+    return {
+        "accuracy": np.trace(confusion, axis1=-2, axis2=-1) / confusion.sum(axis=(-2, -1)),
+        "macro_precision": precision,
+        "macro_recall": recall,
+        "macro_f1": f1,
+    }
+
+
+def _bootstrap(
+    pairs: NDArray[Any], classes: int, clusters: Clusters, seed: int, resamples: int
+) -> dict[str, tuple[float, float]]:
+    """Percentile intervals of `macro_means` over resampled clusters (Efron & Tibshirani, 1993).
+
+    A few clusters say nothing of others: the whole range.
+    """
+    if clusters.few:
+        return dict.fromkeys(macro_means(pairs, classes), (0.0, 1.0))
+    rng = np.random.default_rng(seed)
+    at_once = max(LARGEST_CONFUSIONS // classes**2, 1)
+    parts = []
+    for start in range(0, resamples, at_once):
+        times = [clusters.draw(rng) for _ in range(min(at_once, resamples - start))]
+        parts.append(_means(np.stack([_confusion(pairs, classes, of_draw) for of_draw in times])))
+    drawn = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return {
+        name: (float(low), float(high))
+        for name, values in drawn.items()
+        for low, high in [np.percentile(values, [2.5, 97.5])]
+    }

@@ -1,0 +1,210 @@
+"""What the classifier says of rows, for people: from the answers of each subset of the modalities to `Prediction`s."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Collection, Mapping
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from sightsound.config import Config, MissingConfig, clip_seconds
+from sightsound.data.dataset import Rows
+from sightsound.data.decode import clips, damages, over_time, prepare_rows
+from sightsound.data.remarks import Remark, words
+from sightsound.data.table import Rejected, Table, dropped_rows, incomplete_rows
+from sightsound.encoders.base import Encoder
+from sightsound.errors import ConfigError
+from sightsound.inference.metrics import disagreement
+from sightsound.inference.subsets import Answer, Answered, all_answers, answer_rows, embedded
+from sightsound.missing import Fill
+from sightsound.network.classifier import ClassifierNetwork
+from sightsound.types import Clip, Filled, Prediction, Repair
+
+Array = NDArray[Any]
+
+
+def prediction(
+    said: dict[tuple[str, ...], Answer],
+    starts: list[float],
+    source: dict[str, str],
+    damage: dict[str, Array],
+    labels: list[str],
+    config: Config,
+    errors: dict[str, str] | None = None,
+    flags: Mapping[str, int] | None = None,
+) -> Prediction:
+    """One row's.
+
+    Args:
+        said: by each subset of the modalities, of each of its clips.
+        starts: of the clips, in seconds.
+        source: for each modality that is there, the file.
+        damage: per modality (clips, 2) the share that was repaired, and its uncertainty.
+        labels: class names.
+        config: with all sizes filled in.
+        errors: for each modality whose file could not be used, why.
+        flags: for each modality, what is remarkable about its file (`data.remarks`).
+    """
+    modalities, there = config.modalities, tuple(source)
+    fused = said[modalities]
+    probabilities = _named(fused.probabilities.mean(0), labels)
+    length = clip_seconds(config) if "audio" in there else 0.0
+    of_clips = []
+    for start, each in zip(starts, fused.probabilities, strict=True):
+        named = _named(each, labels)
+        of_clips.append(Clip(float(start), float(start) + length, max(named, key=lambda label: named[label]), named))
+    weights = fused.weights
+    kept = ~Remark.CUT if config.audio.step_seconds else ~Remark(0)  # clips are cut on purpose
+    alone = {m: said[(m,)].probabilities.mean(0) for m in there}
+    return Prediction(
+        label=max(probabilities, key=lambda label: probabilities[label]),
+        probabilities=probabilities,
+        per_modality={m: _named(p, labels) for m, p in alone.items()},
+        weights=None if weights is None else {m: float(weights[m].mean()) for m in modalities},
+        present=there,
+        source=source,
+        conflict=float(disagreement(torch.stack(list(alone.values())).numpy())) if len(alone) > 1 else None,
+        strangeness={m: float(said[(m,)].strangeness[m].mean()) for m in there},
+        repaired=repairs(config.missing, damage, fused.filled),
+        errors=errors or {},
+        notes={m: note for m, of_file in (flags or {}).items() if (note := words(m, of_file & kept))},
+        clips=tuple(of_clips) if config.audio.step_seconds and "audio" in there else (),
+    )
+
+
+def _named(probabilities: torch.Tensor, labels: list[str]) -> dict[str, float]:
+    return dict(zip(labels, probabilities.tolist(), strict=True))
+
+
+def check_share(abstain_below: float) -> None:
+    """Raises ConfigError for what is no probability."""
+    if not 0 <= abstain_below <= 1:
+        raise ConfigError(f"abstain_below is {abstain_below}; it is a probability, from 0 to 1.")
+
+
+def withheld(prediction: Prediction, below: float) -> Prediction:
+    """The prediction, without its label where the largest probability is below a bound."""
+    sure = max(prediction.probabilities.values()) >= below
+    return prediction if sure else prediction._replace(label="")
+
+
+def repairs(missing: MissingConfig, damage: dict[str, Array], filled: dict[str, Filled]) -> dict[str, Repair]:
+    """What was filled in of one row's modalities.
+
+    Args:
+        missing: by which policies.
+        damage: per modality (clips, 2) the share that was repaired, and its uncertainty.
+        filled: per modality, over the clips, what stood in for it.
+    """
+    found = {}
+    for m, of_clips in damage.items():
+        hurt = of_clips[of_clips[:, 0] > 0]
+        if len(hurt):
+            found[m] = Repair(getattr(missing, m), float(of_clips[:, 0].mean()), _known(hurt[:, 1].mean()))
+    for m, whole in filled.items():
+        if whole.rows.any():
+            found[m] = Repair(getattr(missing, m), 1.0, _known(float(whole.uncertainty.mean())))
+    return found
+
+
+def _known(uncertainty: float) -> float | None:
+    return None if math.isnan(uncertainty) else float(uncertainty)
+
+
+def answered_rows(
+    network: ClassifierNetwork, config: Config, labels: list[str], table: Table, fill: Fill | None
+) -> dict[int, Prediction | Rejected]:
+    """The answers to some rows of a table, by row number; a row that cannot be used gives the reason.
+
+    Args:
+        network: in eval mode; it is not changed.
+        config: with all sizes filled in.
+        labels: class names.
+        table: so many rows as are to be held in memory.
+        fill: what stands in for a missing modality, if anything.
+    """
+    results: dict[int, Prediction | Rejected] = {}
+    results |= {bad.row: bad for bad in dropped_rows(table, config.modalities, config.missing)}
+    results |= {bad.row: bad for bad in incomplete_rows(table, config.modalities, labelled=False)}
+    cut = clips(table.without(set(results)), config)
+    prepared, unreadable = prepare_rows(cut, config, None, partly=True)
+    all_numbers = cut.frame["row"].to_numpy()
+    rejected, errors = _by_row(unreadable, set(all_numbers[prepared.rows.numpy()]), config.missing)
+    results |= rejected
+    usable = ~np.isin(all_numbers[prepared.rows.numpy()], list(rejected))
+    prepared = Rows(prepared.stores, None, prepared.rows[torch.from_numpy(usable)])
+    if not len(prepared):
+        return results
+    answered = cut.with_frame(cut.frame.iloc[prepared.rows.numpy()])
+    said, damage = all_answers(network, prepared, over_time(answered, config), fill), damages(answered, config)
+    there = {m: (store.entry[prepared.rows] > 0).numpy() for m, store in prepared.stores.items()}
+    frame = answered.frame
+    flags = {m: store.flags()[prepared.rows.numpy()] for m, store in prepared.stores.items()}
+    starts = frame["start_seconds"].to_numpy() if "start_seconds" in frame else np.zeros(len(frame))
+    of_rows = frame.reset_index(drop=True).groupby("row").indices
+    for row, places in {int(cast(int, row)): np.asarray(places) for row, places in of_rows.items()}.items():
+        source = {m: table.shown(frame[m].iloc[places[0]]) for m in there if there[m][places].any()}
+        of_row = {subset: answer.at(places) for subset, answer in said.items()}
+        of_files = {m: found[places] for m, found in damage.items() if m in source}
+        remarkable = {m: int(np.bitwise_and.reduce(flags[m][places])) for m in source}  # of all clips
+        results[row] = prediction(
+            of_row, starts[places].tolist(), source, of_files, labels, config, errors.get(row), remarkable
+        )
+    return results
+
+
+def answered_to_measure(
+    network: ClassifierNetwork, config: Config, table: Table, fill: Fill | None
+) -> tuple[Answered | None, list[Rejected]]:
+    """What each subset of the modalities says of some rows of a table, None if none can be read; and those that cannot.
+
+    Arguments as in `answered_rows`.
+    """
+    cut = clips(table, config)
+    prepared, unreadable = prepare_rows(cut, config, None)
+    if not len(prepared):
+        return None, unreadable
+    answered = cut.with_frame(cut.frame.iloc[prepared.rows.numpy()])
+    numbers = answered.frame["row"].to_numpy()
+    return answer_rows(network, prepared, numbers, over_time(answered, config), fill), unreadable
+
+
+def embedded_rows(network: ClassifierNetwork, config: Config, table: Table) -> dict[str, Array]:
+    """Per modality (rows, D) unimodal embeddings of some rows of a table, NaN where its file is missing or unreadable.
+
+    Of a sound cut into clips the mean. Arguments as in `answered_rows`.
+    """
+    cut = clips(table, config)
+    prepared, _ = prepare_rows(cut, config, None, partly=True)
+    numbers = cut.frame["row"].to_numpy()[prepared.rows.numpy()]
+    if not len(prepared):
+        sizes = {m: cast(Encoder, network.encoders[m]).embedding_size for m in network.modalities}
+        return {m: np.full((len(table.frame), size), np.nan, np.float32) for m, size in sizes.items()}
+    found = {}
+    values, there = embedded(network, prepared)
+    for m in network.modalities:
+        of_rows = pd.DataFrame(np.where(there[m].numpy()[:, None], values[m].numpy(), np.nan)).groupby(numbers).mean()
+        found[m] = of_rows.reindex(table.frame["row"]).to_numpy(np.float32)
+    return found
+
+
+def _by_row(
+    unreadable: list[Rejected], partly: Collection[int], missing: MissingConfig
+) -> tuple[dict[int, Rejected], dict[int, dict[str, str]]]:
+    """The rows that give no answer, and modality -> reason for those of which a part can be read."""
+    rejected: dict[int, Rejected] = {}
+    errors: dict[int, dict[str, str]] = {}
+    for bad in unreadable:
+        if bad.row in partly and getattr(missing, bad.modality) != "drop":
+            errors.setdefault(bad.row, {})[bad.modality] = f"{bad.file}: {bad.reason}"
+        elif bad.row in rejected:  # neither file can be used
+            reason = f"{rejected[bad.row].reason}; {bad.file}: {bad.reason}"
+            rejected[bad.row] = dataclasses.replace(rejected[bad.row], reason=reason)
+        else:
+            rejected[bad.row] = bad
+    return rejected, errors

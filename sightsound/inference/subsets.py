@@ -1,0 +1,209 @@
+"""From tensors to what each subset of the senses says: Rows -> (network.fuse) -> probabilities -> metrics."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sightsound.data.clusters import Clusters
+from sightsound.data.dataset import Rows, loader
+from sightsound.inference.metrics import abstaining, measure
+from sightsound.missing import Fill, OverTime
+from sightsound.network.classifier import ClassifierNetwork, energy_of
+from sightsound.types import Batch, Filled, Output
+
+BATCH_ROWS = 256
+
+
+class Answer(NamedTuple):
+    """What one subset of the modalities says.
+
+    Attributes:
+        probabilities: (B, C).
+        weights: per modality (B,), or None.
+        strangeness: per modality of the subset (B,), the share of validation rows that are less strange.
+        filled: per modality, what stood in for it where it was absent; only where all were asked together.
+    """
+
+    probabilities: Tensor
+    weights: dict[str, Tensor] | None
+    strangeness: dict[str, Tensor]
+    filled: dict[str, Filled] = {}
+
+    def at(self, places: NDArray[Any]) -> Answer:
+        """The answers at some places."""
+        weights = None if self.weights is None else {m: w[places] for m, w in self.weights.items()}
+        strangeness = {m: s[places] for m, s in self.strangeness.items()}
+        filled = {m: Filled(*(part[places] for part in f)) for m, f in self.filled.items()}
+        return Answer(self.probabilities[places], weights, strangeness, filled)
+
+
+def subsets(modalities: list[str]) -> list[tuple[str, ...]]:
+    """All non-empty subsets, the whole first."""
+    sizes = range(len(modalities), 0, -1)
+    return [subset for size in sizes for subset in itertools.combinations(modalities, size)]
+
+
+@torch.inference_mode()
+def answers(network: ClassifierNetwork, batch: Batch, fill: Fill | None = None) -> dict[tuple[str, ...], Answer]:
+    """What the network says of features when it is shown each subset of the modalities alone.
+
+    Args:
+        network: in eval mode; nothing of it is changed.
+        batch: features.
+        fill: imputes absent modalities where all are asked together.
+    """
+    names = subsets(network.modalities)
+    outputs = network.fuse_subsets(batch, names, fill)
+    return {name: _answer(network, name, output) for name, output in zip(names, outputs, strict=True)}
+
+
+def _answer(network: ClassifierNetwork, subset: tuple[str, ...], output: Output) -> Answer:
+    strange = {m: network.strangeness(m, energy_of(output.scores[m])) for m in subset}
+    return Answer(output.logits.softmax(dim=1), output.weights, strange, output.filled)
+
+
+@torch.inference_mode()
+def all_answers(
+    network: ClassifierNetwork, rows: Rows, over_time: OverTime | None = None, fill: Fill | None = None
+) -> dict[tuple[str, ...], Answer]:
+    """The same for decoded rows, in one.
+
+    Args:
+        network: in eval mode.
+        rows: n of them.
+        over_time: imputes modalities from other rows; those that it cannot are left to `fill`.
+        fill: as in `answers`.
+    """
+    between = over_time(*embedded(network, rows)) if over_time else None
+    said = []
+    for number, batch in enumerate(loader(rows, BATCH_ROWS)):
+        of_batch = fill if between is None else _Between(between, number * BATCH_ROWS, fill)
+        said.append(answers(network, network.featurize(batch), of_batch))
+    return {subset: _joined_answers([batch[subset] for batch in said]) for subset in said[0]}
+
+
+@torch.inference_mode()
+def embedded(network: ClassifierNetwork, rows: Rows) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Unimodal embeddings (n, D) and presence (n,) of each modality, for n decoded rows."""
+    own, present = [], []
+    for batch in loader(rows, BATCH_ROWS):
+        batch = network.featurize(batch)
+        own.append(network.encode(batch.inputs, batch.present).own)
+        present.append(batch.present)
+    return _joined(own), _joined(present)
+
+
+class _Between(NamedTuple):
+    """A `Fill` for one batch of rows whose neighbours' embeddings are known already."""
+
+    filled: dict[str, Filled]
+    start: int
+    otherwise: Fill | None
+
+    def __call__(self, embeddings: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> dict[str, Filled]:
+        found = dict(self.otherwise(embeddings, present)) if self.otherwise else {}
+        for m, every in self.filled.items():
+            found[m] = Filled(*(x[self.start : self.start + len(present[m])] for x in every))
+        return found
+
+
+def _joined_answers(parts: list[Answer]) -> Answer:
+    """The answers to several batches as one."""
+    weights = [part.weights for part in parts if part.weights is not None]
+    filled = {m: [part.filled[m] for part in parts] for m in parts[0].filled}
+    return Answer(
+        torch.cat([part.probabilities for part in parts]),
+        _joined(weights) if weights else None,
+        _joined([part.strangeness for part in parts]),
+        {m: Filled(*(torch.cat(each) for each in zip(*of, strict=True))) for m, of in filled.items()},
+    )
+
+
+def _joined(parts: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    return {m: torch.cat([part[m] for part in parts]) for m in parts[0]}
+
+
+class Answered(NamedTuple):
+    """What each subset of the modalities says of the rows of a table.
+
+    Attributes:
+        row: (n,) number in the table.
+        probabilities: per subset (n, C).
+        has: per modality (n,) bool.
+    """
+
+    row: NDArray[np.int64]
+    probabilities: dict[tuple[str, ...], NDArray[Any]]
+    has: dict[str, NDArray[np.bool_]]
+
+
+def answer_rows(
+    network: ClassifierNetwork,
+    rows: Rows,
+    numbers: NDArray[np.int64],
+    over_time: OverTime | None = None,
+    fill: Fill | None = None,
+) -> Answered:
+    """Asks the network about decoded rows, in their order; the clips of a row are averaged.
+
+    Args:
+        network: in eval mode.
+        rows: n of them, decoded.
+        numbers: (n,) the table's row that each belongs to, those of one row side by side.
+        over_time: as in `all_answers`.
+        fill: as in `answers`.
+    """
+    said = all_answers(network, rows, over_time, fill)
+    first = np.flatnonzero(np.diff(numbers, prepend=-1))
+    count = np.diff(first, append=len(numbers))
+    probabilities = {}
+    for subset in subsets(network.modalities):
+        probabilities[subset] = np.add.reduceat(said[subset].probabilities.numpy(), first) / count[:, None]
+    has = {m: (store.entry[rows.rows] > 0).numpy()[first] for m, store in rows.stores.items()}
+    return Answered(numbers[first], probabilities, has)
+
+
+def joined(parts: list[Answered]) -> Answered:
+    """The answers to several parts of a table as one."""
+    return Answered(
+        np.concatenate([part.row for part in parts]),
+        {s: np.concatenate([part.probabilities[s] for part in parts]) for s in parts[0].probabilities},
+        {m: np.concatenate([part.has[m] for part in parts]) for m in parts[0].has},
+    )
+
+
+def measure_answers(
+    answered: Answered, target: NDArray[Any], labels: list[str], clusters: Clusters, abstain_below: float = 0.0
+) -> dict[str, Any]:
+    """Metrics of each subset of the modalities, over the rows that have all of the subset.
+
+    If some rows lack a modality, "as given" holds the metrics over all rows with whatever each of them has.
+
+    Args:
+        answered: n rows.
+        target: (n,) class indices.
+        labels: class names.
+        clusters: which rows belong together.
+        abstain_below: with it, "abstaining" says for each subset what is left when less sure answers are withheld.
+
+    Returns:
+        {"rows": n, "clusters": {"by": ..., "count": ...}, "subsets": {name: numbers}}.
+    """
+    result: dict[str, Any] = {}
+    for subset, probabilities in answered.probabilities.items():
+        complete = np.logical_and.reduce([answered.has[m] for m in subset])
+        if complete.any():
+            numbers = measure(probabilities[complete], target[complete], labels, clusters.at(complete))
+            if abstain_below:
+                numbers["abstaining"] = abstaining(probabilities[complete], target[complete], abstain_below)
+            result["+".join(subset)] = numbers
+        if len(subset) == len(answered.has) and not complete.all():
+            result["as given"] = measure(probabilities, target, labels, clusters)
+    return {"rows": len(target), "clusters": clusters.described(), "subsets": result}

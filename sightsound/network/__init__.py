@@ -1,0 +1,1 @@
+"""The classifier's network: features, encoders, heads and one fusion strategy."""

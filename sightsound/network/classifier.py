@@ -1,0 +1,264 @@
+"""The classifier network: features, an encoder and a head per modality, and one fusion strategy.
+
+One loop serves all three families: after each stage the strategy may exchange, at the end it combines. Beside the maps
+that exchange, each modality keeps its own: its head speaks for it alone, as it would without the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from sightsound.encoders.base import STAGES, Encoder
+from sightsound.features.image import Standardize
+from sightsound.fusion import Fusion
+from sightsound.fusion.base import like
+from sightsound.fusion.search import Search
+from sightsound.missing import Fill
+from sightsound.missing.combine import completed, completed_presence, weighed
+from sightsound.types import Batch, Output
+
+LEAST_DEVIATION = 0.01  # of an embedding's number that hardly moves: noise is not to be made loud
+
+
+class Encoded(NamedTuple):
+    """Embeddings per modality (B, D).
+
+    Attributes:
+        own: each made without the other modalities.
+        joined: made with the strategy's exchange; the same where it has none.
+        shared: what the strategy itself carried from stage to stage, or None.
+    """
+
+    own: dict[str, Tensor]
+    joined: dict[str, Tensor]
+    shared: Tensor | None
+
+
+class ClassifierNetwork(nn.Module):
+    """Decoded images and waveforms in, logits out.
+
+    Args:
+        features: per modality, decoded -> features, without parameters.
+        standardize: per modality, features -> mean 0, deviation 1.
+        encoders: per modality.
+        heads: per modality, embeddings (B, D) -> logits (B, C).
+        fusion: the strategy.
+        classes: C.
+    """
+
+    def __init__(
+        self,
+        features: dict[str, nn.Module],
+        standardize: dict[str, nn.Module],
+        encoders: dict[str, Encoder],
+        heads: dict[str, nn.Module],
+        fusion: Fusion,
+        classes: int,
+    ) -> None:
+        super().__init__()
+        self.modalities = list(encoders)
+        self.features = nn.ModuleDict(features)
+        self.standardize = nn.ModuleDict(standardize)
+        self.encoders = nn.ModuleDict(encoders)
+        self.fusion = fusion
+        self.classes = classes
+        self.heads_teach = True  # whether the losses of the heads reach the encoders
+        self.fusion_teaches = True  # whether the loss of the fused answer reaches encoders and heads
+        # what heads and strategies read; as it is, unless `settle` was called
+        self.settled = nn.ModuleDict({m: Standardize(encoders[m].embedding_size, 0) for m in self.modalities})
+        self.heads = nn.ModuleDict(heads)
+        # what logits are divided by, for each subset of the modalities (bit i: the i-th is there); 1 until calibrated
+        self.temperature: Tensor
+        self.register_buffer("temperature", torch.ones(2 ** len(self.modalities)))
+        # for each subset, the shares of the fused answer and of each modality's own in what is answered (the guard);
+        # the fused one alone until it is fitted; (2 ** M, 1 + M)
+        self.guard: Tensor
+        self.register_buffer("guard", torch.eye(1, 1 + len(self.modalities)).repeat(2 ** len(self.modalities), 1))
+        # percentiles of each head's energy over validation rows, by which `strangeness` judges; (M, 101)
+        self.energies: Tensor
+        self.register_buffer("energies", torch.zeros(len(self.modalities), 101))
+
+    def forward(self, batch: Batch) -> Output:
+        """Decoded inputs -> `Output`."""
+        return self.fuse(self.featurize(batch))
+
+    def featurize(self, batch: Batch) -> Batch:
+        """Decoded inputs -> features; nothing here is trained, so training does it once for each file."""
+        return batch._replace(inputs={m: self.features[m](batch.inputs[m]) for m in self.modalities})
+
+    def fuse(self, batch: Batch, fill: Fill | None = None) -> Output:
+        """Features -> `Output`: the one loop of every strategy; `fill` imputes the embeddings of absent modalities."""
+        present = {m: batch.present[m] for m in self.modalities}
+        return self._decide(self.encode(batch.inputs, present), present, fill)
+
+    @torch.no_grad()
+    def settle(self, features: dict[str, Tensor]) -> None:
+        """Gives the embeddings mean 0 and deviation 1, number by number, over some rows' features (n, ...).
+
+        Untrained encoders put all rows close to one point, where a strategy cannot tell them apart.
+        """
+        self.eval()
+        for m, values in features.items():
+            embedding = self._encoder(m)(self.standardize[m](values)).float()
+            standardize = cast(Standardize, self.settled[m])
+            standardize.fit(embedding)
+            standardize.std.clamp_(min=LEAST_DEVIATION)
+
+    @property
+    def joins(self) -> str | None:
+        """The wiring of the strategy `search`; None of any other."""
+        return self.fusion.joins if isinstance(self.fusion, Search) else None
+
+    @property
+    def exchanges(self) -> bool:
+        """Whether the strategy lets the encoders exchange information, as hierarchical ones do."""
+        return type(self.fusion).exchange is not Fusion.exchange
+
+    def fuse_subsets(self, batch: Batch, subsets: list[tuple[str, ...]], fill: Fill | None = None) -> list[Output]:
+        """What `fuse` says when it is shown the modalities of each subset alone; `fill` acts where it is shown all.
+
+        One pass through the encoders does for all subsets, but for those of several modalities, not all, where the
+        strategy exchanges between the encoders.
+        """
+        everything = {m: batch.present[m] for m in self.modalities}
+        encoded = self.encode(batch.inputs, everything)
+        outputs = []
+        for subset in subsets:
+            present = {m: p if m in subset else torch.zeros_like(p) for m, p in everything.items()}
+            anew = self.exchanges and 1 < len(subset) < len(self.modalities)
+            imputed = fill if len(subset) == len(self.modalities) else None
+            outputs.append(self._decide(self.encode(batch.inputs, present) if anew else encoded, present, imputed))
+        return outputs
+
+    def encode(self, features: dict[str, Tensor], present: dict[str, Tensor]) -> Encoded:
+        """Per modality features -> embeddings (B, D), on its own and with the strategy's exchange after each stage.
+
+        Until the first exchange both are the same and computed once.
+        """
+        # zeros before anything is computed: behind an absent flag there may be NaN, which no later mask can undo
+        own = {m: _keep(present[m], self.standardize[m](features[m])) for m in self.modalities}
+        joined, shared = own, None
+        for k in range(STAGES):
+            stages = {m: self._encoder(m).stages[k] for m in self.modalities}
+            own, joined = self._both(stages, own, joined)
+            read = self._to_fuse(joined) if joined is own else joined
+            maps, shared = self.fusion.exchange(k, read, present, shared)
+            joined = joined if maps is read else dict(maps)
+        own, joined = self._both({m: self._encoder(m).pool for m in self.modalities}, own, joined)
+        alone = {m: self.settled[m](z.float()) for m, z in own.items()}
+        if joined is own:
+            return Encoded(alone, self._to_fuse(alone), shared)
+        return Encoded(alone, {m: self.settled[m](z.float()) for m, z in joined.items()}, shared)
+
+    def _decide(self, encoded: Encoded, present: dict[str, Tensor], fill: Fill | None) -> Output:
+        """Embeddings (B, D) -> `Output`."""
+        own = {m: _keep(present[m], encoded.own[m]) for m in self.modalities}
+        joined = own
+        if encoded.joined is not encoded.own:
+            joined = {m: _keep(present[m], encoded.joined[m]) for m in self.modalities}
+        logits, weights, scores = self._answer(own, joined, present, encoded.shared)
+        if fill is None or len(self.modalities) == 1:
+            return Output(logits, scores, weights, own)
+        filled = fill({m: z.detach() for m, z in own.items()}, present)
+        there = completed_presence(filled, present)
+        guesses = [
+            self._answer(completed(filled, k, own), completed(filled, k, joined), there, encoded.shared)
+            for k in range(max(f.values.shape[1] for f in filled.values()))
+        ]
+        fused = weighed(logits, [guess for guess, _, _ in guesses], filled)
+        return Output(fused, scores, guesses[0][1], own, filled)
+
+    def _answer(
+        self, own: dict[str, Tensor], joined: dict[str, Tensor], present: dict[str, Tensor], shared: Tensor | None
+    ) -> tuple[Tensor, dict[str, Tensor] | None, dict[str, Tensor]]:
+        """Embeddings (B, D), zeros where absent -> fused logits (B, C), weights (B,) or None, each head's (B, C)."""
+        # heads and strategies are small: half precision would cost accuracy here and win no time
+        with torch.autocast(own[self.modalities[0]].device.type, enabled=False):
+            read = own if self.heads_teach else {m: z.detach() for m, z in own.items()}
+            scores = {m: _keep(present[m], self.heads[m](read[m])) for m in self.modalities}
+            calibrated = {m: scores[m] / self.temperature[1 << i] for i, m in enumerate(self.modalities)}
+            calibrated = self._to_fuse(calibrated)
+            logits, weights = self.fusion.combine(joined, calibrated, present, shared)
+        single = torch.stack([calibrated[m] for m in self.modalities]).sum(0)
+        alone = torch.stack([present[m] for m in self.modalities]).sum(0) == 1
+        subset = torch.stack([present[m].long() << i for i, m in enumerate(self.modalities)]).sum(0)
+        logits = torch.where(alone[:, None], single, logits / self.temperature[subset][:, None])
+        return *self._guarded(subset, logits, calibrated, weights), scores
+
+    def _guarded(
+        self, subset: Tensor, logits: Tensor, calibrated: dict[str, Tensor], weights: dict[str, Tensor] | None
+    ) -> tuple[Tensor, dict[str, Tensor] | None]:
+        """Mixes the modalities' own probabilities into the fused ones as the guard says; logits (B, C) and weights."""
+        if self.training:
+            return logits, weights
+        shares = self.guard[subset]
+        every = torch.stack([logits, *(calibrated[m] for m in self.modalities)], dim=1).softmax(2)  # (B, 1 + M, C)
+        mixed = (shares[:, :, None] * every).sum(1).clamp_min(torch.finfo(every.dtype).tiny).log()
+        if weights is not None:
+            weights = {m: shares[:, 0] * weights[m] + shares[:, 1 + i] for i, m in enumerate(self.modalities)}
+        return torch.where(shares[:, :1] < 1, mixed, logits), weights
+
+    def _both(
+        self, modules: dict[str, nn.Module], own: dict[str, Tensor], joined: dict[str, Tensor]
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The modules applied to both sets of maps; once, where these are the same."""
+        after = {m: module(own[m]) for m, module in modules.items()}
+        if joined is own:
+            return after, after
+        if self.fusion_teaches:
+            return after, {m: module(joined[m]) for m, module in modules.items()}
+        return after, {m: _as_it_is(module, joined[m]) for m, module in modules.items()}
+
+    def _to_fuse(self, made: dict[str, Tensor]) -> dict[str, Tensor]:
+        """What encoders or heads made, as the strategy gets it."""
+        return made if self.fusion_teaches else {m: x.detach() for m, x in made.items()}
+
+    def strangeness(self, modality: str, energy: Tensor) -> Tensor:
+        """Energies (B,) of a head -> the share (B,) of validation rows whose energy is lower."""
+        percentiles = self.energies[self.modalities.index(modality)]
+        return torch.searchsorted(percentiles, energy.contiguous()).clamp_max(100) / 100
+
+    def guard_shares(self) -> dict[str, dict[str, float]]:
+        """By subset of several modalities, such as "image+audio": what its answers are mixed of, where it is mixed."""
+        found = {}
+        for number, shares in enumerate(self.guard.tolist()):
+            if shares[0] < 1:
+                names = [m for i, m in enumerate(self.modalities) if number >> i & 1]
+                of_each = dict(zip(["fused", *self.modalities], shares, strict=True))
+                found["+".join(names)] = {name: round(of_each[name], 4) for name in ("fused", *names)}
+        return found
+
+    def subset_number(self, subset: tuple[str, ...]) -> int:
+        """Where `temperature` has the modalities of a subset."""
+        return sum(1 << self.modalities.index(m) for m in subset)
+
+    def _encoder(self, modality: str) -> Encoder:
+        return cast(Encoder, self.encoders[modality])
+
+
+def sizes_of(encoders: Mapping[str, nn.Module]) -> tuple[dict[str, int], dict[str, list[int]]]:
+    """What strategies are built from: each embedding's size, the channels of each stage's map."""
+    known = {m: cast(Encoder, encoder) for m, encoder in encoders.items()}
+    return {m: e.embedding_size for m, e in known.items()}, {m: e.stage_channels for m, e in known.items()}
+
+
+def energy_of(scores: Tensor) -> Tensor:
+    """Logits (B, C) -> free energy (B,), high for what a classifier has not seen the like of (Liu et al., 2020)."""
+    return -scores.logsumexp(1)
+
+
+def _as_it_is(module: nn.Module, values: Tensor) -> Tensor:
+    """The module applied to values: gradients flow through it to these, and not to its parameters."""
+    fixed = {name: parameter.detach() for name, parameter in module.named_parameters()}
+    made: Tensor = functional_call(module, fixed, (values,))
+    return made
+
+
+def _keep(present: Tensor, values: Tensor) -> Tensor:
+    """Values (B, ...) where present (B,), zeros elsewhere."""
+    return torch.where(like(present, values), values, 0)

@@ -1,0 +1,64 @@
+"""What training minimises: the fused answer's cross-entropy and that of each modality's own head."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from sightsound.missing.combine import completed_presence
+from sightsound.types import Output
+
+FUSED = "fused"
+
+
+def losses(
+    output: Output, present: dict[str, Tensor], target: Tensor, weight: Tensor | float = 1.0
+) -> dict[str, Tensor]:
+    """Mean cross-entropies: of the fused logits where there is something to fuse, of each head where it is present.
+
+    What was imputed is fused too; a head learns from what was there.
+
+    Args:
+        output: logits and scores (B, C), and what was imputed.
+        present: per modality (B,) bool.
+        target: (B,) class indices.
+        weight: (B,) of each row.
+
+    Returns:
+        scalars: "fused", and one by the name of each modality.
+    """
+    logits = {FUSED: output.logits, **output.scores}
+    return {n: _mean_over(rows, logits[n], target, weight) for n, rows in judged_rows(output, present).items()}
+
+
+def judged_rows(output: Output, present: dict[str, Tensor]) -> dict[str, Tensor]:
+    """By the name of each loss: (B,) bool, the rows that it is the mean over."""
+    several = torch.stack(list(completed_presence(output.filled, present).values())).sum(0) > 1
+    return {FUSED: several, **{m: present[m] for m in output.scores}}
+
+
+class RowMeans:
+    """Means of losses over all rows of many batches: a row counts the same in a small batch as in a large one."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, Tensor] = {}
+        self.counts: dict[str, Tensor] = {}
+
+    def add(self, each: dict[str, Tensor], rows: dict[str, Tensor], weight: Tensor | float = 1.0) -> None:
+        """The losses of a batch by name, scalars; `rows` (B,) bool that each is the mean over, `weight` (B,) of a row.
+
+        A row that was blended of two comes twice, with weights whose sum is 1: it counts once.
+        """
+        for name, loss in each.items():
+            there = rows[name]
+            self.sums[name] = self.sums.get(name, 0) + loss.detach() * there.sum()
+            self.counts[name] = self.counts.get(name, 0) + torch.where(there, weight, 0.0).sum()
+
+    def means(self) -> dict[str, float]:
+        """By name, over the rows so far; zero if there were none."""
+        return {n: float(total / self.counts[n]) if self.counts[n] else 0.0 for n, total in self.sums.items()}
+
+
+def _mean_over(rows: Tensor, logits: Tensor, target: Tensor, weight: Tensor | float) -> Tensor:
+    """Mean cross-entropy over the rows that are True; zero if there are none."""
+    each = weight * cross_entropy(logits, target, reduction="none")
+    return torch.where(rows, each, 0).sum() / rows.sum().clamp_min(1)

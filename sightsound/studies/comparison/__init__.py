@@ -1,0 +1,1 @@
+"""Strategies or balances compared at one budget."""

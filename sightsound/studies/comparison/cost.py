@@ -1,0 +1,117 @@
+"""What a network costs in use: parameters, multiply-adds, milliseconds, megabytes."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
+
+from sightsound.network.classifier import ClassifierNetwork
+from sightsound.types import Batch
+
+MANY = 256
+REPEATS = 7
+
+
+class Cost(NamedTuple):
+    """Of answering from decoded files, on the processor.
+
+    Attributes:
+        parameters: numbers that training sets.
+        multiply_adds: of one row; matrix products and convolutions (those of recurrent layers where torch counts them).
+        latency_ms: of one row, median of 7.
+        latency_256_ms: of 256 rows in one batch, median of 7.
+        memory_mb: parameters, and the most that a batch of 256 needs besides.
+    """
+
+    parameters: int
+    multiply_adds: int
+    latency_ms: float
+    latency_256_ms: float
+    memory_mb: float
+
+
+@torch.no_grad()
+def costs(networks: Mapping[str, ClassifierNetwork], example: Batch) -> dict[str, Cost]:
+    """Measures networks, in turns, so that what else the machine does slows all of them alike.
+
+    Args:
+        networks: whole, from decoded files on; they may differ in their modalities.
+        example: one row that has everything.
+    """
+    one = {name: _rows(network, example, 1) for name, network in networks.items()}
+    many = {name: _rows(network, example, MANY) for name, network in networks.items()}
+    latency = _milliseconds(networks, one)
+    latency_256 = _milliseconds(networks, many)
+    return {
+        name: Cost(
+            sum(p.numel() for p in network.parameters()),
+            _multiply_adds(network, one[name]),
+            latency[name],
+            latency_256[name],
+            (_state_bytes(network) + _peak_bytes(network, many[name])) / 1e6,
+        )
+        for name, network in networks.items()
+    }
+
+
+def _rows(network: ClassifierNetwork, example: Batch, count: int) -> Batch:
+    """The example so many times, with the network's modalities."""
+    inputs = {m: example.inputs[m].repeat(count, *[1] * (example.inputs[m].dim() - 1)) for m in network.modalities}
+    return Batch(inputs, {m: torch.ones(count, dtype=torch.bool) for m in inputs})
+
+
+def _multiply_adds(network: ClassifierNetwork, batch: Batch) -> int:
+    with torch.enable_grad(), FlopCounterMode(display=False) as counter:  # it fails without gradients
+        network.eval()(batch)
+    return int(counter.get_total_flops()) // 2
+
+
+def _state_bytes(network: ClassifierNetwork) -> int:
+    return sum(value.numel() * value.element_size() for value in network.state_dict().values())
+
+
+def _milliseconds(networks: Mapping[str, ClassifierNetwork], batches: Mapping[str, Batch]) -> dict[str, float]:
+    """Median time of an answer by name; the first round warms up."""
+    times: dict[str, list[float]] = {name: [] for name in networks}
+    for _ in range(REPEATS + 1):
+        for name, network in networks.items():
+            begin = time.perf_counter()
+            network.eval()(batches[name])
+            times[name].append(1000 * (time.perf_counter() - begin))
+    return {name: statistics.median(each[1:]) for name, each in times.items()}
+
+
+def _peak_bytes(network: ClassifierNetwork, batch: Batch) -> int:
+    """The most memory that tensors hold at one time while the network answers."""
+    live = Live()
+    with live:
+        network(batch)
+    return live.most
+
+
+class Live(TorchDispatchMode):
+    """Watches the memory of every tensor that is made within, until it is freed."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.alive: dict[int, tuple[StorageWeakRef, int]] = {}
+        self.most: int = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Runs the operation, then adds up what lives."""
+        result = func(*args, **(kwargs or {}))
+        self.alive = {key: pair for key, pair in self.alive.items() if not pair[0].expired()}
+        for made in tree_leaves(result):
+            if isinstance(made, torch.Tensor):
+                storage = made.untyped_storage()
+                self.alive[storage.data_ptr()] = (StorageWeakRef(storage), storage.nbytes())
+        self.most = max(self.most, sum(size for _, size in self.alive.values()))
+        return result

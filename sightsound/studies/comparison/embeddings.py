@@ -1,0 +1,52 @@
+"""Trained encoders put to use many times: their embeddings of every row, computed once and held in memory."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from sightsound.config import Config
+from sightsound.data.dataset import Rows, loader
+from sightsound.data.prepared.store import Store
+from sightsound.inference.subsets import BATCH_ROWS
+from sightsound.network.classifier import ClassifierNetwork
+from sightsound.progress import progress_bar
+from sightsound.training.augment import Augment
+
+
+@torch.no_grad()
+def embed(network: ClassifierNetwork, rows: Rows, config: Config | None = None, views: int = 1, seed: int = 0) -> Rows:
+    """What the encoders make of rows of decoded files.
+
+    Args:
+        network: whose encoders are asked, each without the other.
+        rows: n of them, with targets.
+        config: with it, each view is changed by chance as in training.
+        views: how often each row is embedded.
+        seed: of the chance changes.
+
+    Returns:
+        views * n rows, which hold embeddings (D,) in place of decoded files.
+    """
+    if rows.target is None:
+        raise ValueError("rows to learn from have targets")
+    network.eval()
+    torch.manual_seed(seed)
+    device = next(network.parameters()).device
+    found: dict[str, list[Tensor]] = {m: [] for m in network.modalities}
+    augment = Augment(config) if config else None
+    with progress_bar("embedding", views * len(rows), "row") as bar:
+        for _ in range(views):
+            for batch in loader(rows, BATCH_ROWS):
+                features = augment(network, batch) if augment else network.featurize(batch)
+                for m, embedding in network.fuse(features).embeddings.items():
+                    found[m].append(embedding.to(device))
+                bar.update(len(features.present[network.modalities[0]]))
+    stores = {}
+    for m, parts in found.items():
+        values = torch.cat(parts)
+        there = (rows.stores[m].entry[rows.rows] > 0).repeat(views)
+        blank = torch.zeros(1, values.shape[1])
+        stores[m] = Store(torch.cat([blank, values]), torch.where(there, torch.arange(len(values)) + 1, 0))
+    count = views * len(rows)
+    return Rows(stores, rows.target[rows.rows].repeat(views), torch.arange(count))

@@ -1,0 +1,131 @@
+"""A comparison inside one run folder: begun or gone on with, recommended from, the winner saved as a bundle."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from sightsound.classifier import Classifier
+from sightsound.config import Config, filling_policies
+from sightsound.data.table import read_table
+from sightsound.errors import ConfigError, TableError
+from sightsound.hardware import tuned_process
+from sightsound.inference.subsets import measure_answers
+from sightsound.missing import IMPUTERS
+from sightsound.run_folder import BUNDLE, opened, request_of, writing
+from sightsound.studies.comparison.candidates import CompareOptions, chosen
+from sightsound.studies.comparison.compare import Study, compare
+from sightsound.studies.comparison.recommend import Recommendation, recommend
+from sightsound.studies.comparison.summary import Row, rows
+from sightsound.training.feature_cache import shortened
+from sightsound.training.imputers import learnt
+from sightsound.training.prepare import Prepared, prepare
+from sightsound.training.run import begin
+from sightsound.types import MODALITIES
+
+
+class Comparison(NamedTuple):
+    """A finished comparison: its numbers, what they recommend, and the winner.
+
+    Attributes:
+        study: all answers.
+        rows: a row for each strategy (or balance) and each sense alone.
+        found: the recommendation.
+        classifier: the one recommended for accuracy, of the seed that was best on validation rows.
+    """
+
+    study: Study
+    rows: list[Row]
+    found: Recommendation
+    classifier: Classifier
+
+
+def run_comparison(
+    source: str | Path | pd.DataFrame,
+    config: Config,
+    options: CompareOptions,
+    run: Path,
+    resume: bool,
+    say: Callable[[str], object],
+) -> Comparison:
+    """Compares strategies, or balances, on a table; writes the winner's bundle into the run folder.
+
+    Args:
+        source: the table.
+        config: what all trainings have in common; its fusion, schedule and balance do not count.
+        options: which strategies or balances, how often.
+        run: a new folder; or, with `resume`, that of a comparison of the same table and configuration, which may now
+            have other strategies, more seeds, or another budget.
+        resume: go on with what is there.
+        say: called with each line for the user.
+
+    Raises:
+        TableError, ConfigError: what was given cannot be compared on.
+        RunError: the folder cannot be written, or is another run's.
+    """
+    names = chosen(options, config)
+    if len(config.modalities) < 2:
+        raise ConfigError("A comparison needs both senses; with one there is nothing to fuse.")
+    if filling_policies(config):
+        raise ConfigError("A comparison fills in nothing: --missing can be mask, drop, linear or gaussian.")
+    # strategies that exchange between the stages need what goes into the encoders, not what comes out
+    config = dataclasses.replace(config, fusion="mmtm", schedule="joint", balance="heads")
+    table = read_table(source, config.columns)
+    request = request_of(table, config)
+    with opened(run, request, resume), tuned_process(), writing(run):
+        prepared = prepare(table, config, run)
+        _check(prepared)
+        begin(prepared, run, request, say)
+        say(_announced(prepared, len(names), options))
+        study = compare(prepared, options, run, say)
+        numbers = rows(study, len(prepared.labels))
+        found = recommend(study, numbers)
+        classifier = _winner(prepared, study, found.accuracy)
+        classifier.save(run / BUNDLE)
+    return Comparison(study, numbers, found, classifier)
+
+
+def _check(prepared: Prepared) -> None:
+    """Raises ConfigError, TableError for what cannot be compared on."""
+    if len(prepared.config.modalities) < 2:
+        [there] = prepared.config.modalities
+        columns = " and ".join(repr(getattr(prepared.config.columns, m)) for m in MODALITIES if m != there)
+        raise ConfigError(
+            f"There is nothing to fuse: only {there} is there, and no row has anything in the column {columns}. "
+            "Name it with --columns.image or --columns.audio NAME."
+        )
+    if not len(prepared.rows["test"]):
+        raise TableError(f"{prepared.table.name}: a comparison is about test rows, and there are none (column split).")
+
+
+def _announced(prepared: Prepared, strategies: int, options: CompareOptions) -> str:
+    counts = ", ".join(f"{len(rows)} {part}" for part, rows in prepared.rows.items())
+    kind = f"balances of {options.fusion}" if options.balance else "strategies"
+    return (
+        f"{len(prepared.labels)} classes; rows: {counts}.\n{strategies} {kind}, {options.seeds} seed(s), at most "
+        f"{prepared.config.epochs} epochs in {prepared.config.precision}."
+    )
+
+
+def _winner(prepared: Prepared, study: Study, name: str) -> Classifier:
+    """The strategy, of its best seed."""
+    one = study.compared[name]
+    modalities = tuple(prepared.config.modalities)
+    right = [(said.probabilities[modalities].argmax(1) == study.target["val"]).mean() for said in one.val]
+    best = int(np.argmax(right))
+    network = study.seeds[best].calibrated(one.trial)
+    config = dataclasses.replace(study.seeds[best].config_of(one.trial), joins=network.joins)
+    metrics = {
+        "split": "test",
+        "table": prepared.given,
+        "guard": network.guard_shares(),
+        **measure_answers(one.test[best], study.target["test"], prepared.labels, study.clusters["test"]),
+    }
+    with shortened(network, prepared.kept):
+        imputers = learnt(network, prepared.rows["train"], IMPUTERS)
+    return Classifier(network, config, prepared.labels, metrics, imputers)

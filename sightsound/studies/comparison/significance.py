@@ -1,0 +1,171 @@
+"""Which differences between classifiers, asked about the same rows, are real.
+
+Two tests that see different things: a sign-flip test on the rows, and a bootstrap over rows and seeds; both treat rows
+that belong together as one, and both are corrected for the number of comparisons. A difference that both call real is
+real, everything else is a tie.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightsound.data.clusters import Clusters
+
+RESAMPLES = 2000
+LEVEL = 0.05
+
+Right = dict[str, NDArray[np.bool_]]  # by name (seeds, n): whether each answer is right, of the same n rows
+
+
+class Difference(NamedTuple):
+    """Accuracy of a classifier less that of the reference.
+
+    Attributes:
+        mean: over seeds and rows.
+        low, high: 95 % bootstrap interval over seeds and clusters of rows.
+        mcnemar_p, bootstrap_p: after Holm's correction.
+    """
+
+    mean: float
+    low: float
+    high: float
+    mcnemar_p: float
+    bootstrap_p: float
+
+    @property
+    def real(self) -> bool:
+        """Whether both tests say so."""
+        return self.mcnemar_p < LEVEL and self.bootstrap_p < LEVEL
+
+
+def compare_to(
+    reference: str, right: Right, clusters: Clusters | None = None, seed: int = 0, resamples: int = RESAMPLES
+) -> dict[str, Difference]:
+    """Every classifier against one of them.
+
+    Args:
+        reference: a key of `right`.
+        right: the answers.
+        clusters: of the rows; None: each stands alone.
+        seed: of the bootstrap.
+        resamples: of the bootstrap.
+    """
+    others = [name for name in right if name != reference]
+    differences = {name: right[name].astype(float) - right[reference] for name in others}
+    drawn = resampled(differences, clusters, seed, resamples)
+    lows_highs = {name: np.percentile(drawn[name], [2.5, 97.5]) for name in others}
+    sided = {n: min((drawn[n] <= 0).mean(), (drawn[n] >= 0).mean()) for n in others}
+    bootstrap = holm({name: min(1.0, 2 * max(float(p), 0.5 / resamples)) for name, p in sided.items()})
+    flipped = holm({name: sign_flip(_mostly(right[name]), _mostly(right[reference]), clusters) for name in others})
+    return {
+        name: Difference(
+            float(differences[name].mean()),
+            float(lows_highs[name][0]),
+            float(lows_highs[name][1]),
+            flipped[name],
+            bootstrap[name],
+        )
+        for name in others
+    }
+
+
+class Gain(NamedTuple):
+    """Accuracy of the best of several classifiers less that of the reference, chosen on the rows that tell it.
+
+    Attributes:
+        name: which is the best.
+        mean: over seeds and rows.
+        low, high: 95 % interval that holds for the gains of all of them at once.
+        p: of the sign-flip test of the best against the reference, which is not too sure where clusters are few.
+    """
+
+    name: str
+    mean: float
+    low: float
+    high: float
+    p: float
+
+    @property
+    def real(self) -> bool:
+        """Whether it is ahead by more than being the best of so many explains."""
+        return self.low > 0 and self.p < LEVEL
+
+
+def best_of(
+    reference: str, right: Right, clusters: Clusters | None = None, seed: int = 0, resamples: int = RESAMPLES
+) -> Gain:
+    """The most accurate of several classifiers against one, corrected for its being chosen on the same rows.
+
+    Its interval is as wide as the largest error of any of the gains is in the resamples, as in the bootstrap reality
+    check (White, Econometrica 2000), here on both sides. Arguments as in `compare_to`.
+    """
+    differences = {name: right[name].astype(float) - right[reference] for name in right if name != reference}
+    means = {name: float(values.mean()) for name, values in differences.items()}
+    best = max(means, key=lambda name: means[name])
+    drawn = resampled(differences, clusters, seed, resamples)
+    off = np.stack([drawn[name] - means[name] for name in differences])
+    half = float(np.percentile(np.abs(off).max(axis=0), 95))
+    p = sign_flip(_mostly(right[best]), _mostly(right[reference]), clusters)
+    return Gain(best, means[best], means[best] - half, means[best] + half, p)
+
+
+def resampled(
+    values: dict[str, NDArray[Any]], clusters: Clusters | None = None, seed: int = 0, resamples: int = RESAMPLES
+) -> dict[str, NDArray[np.float64]]:
+    """Means (resamples,) of each (seeds, n) under the same draws of seeds and clusters (Efron & Tibshirani, 1993)."""
+    if not values:
+        return {}
+    seeds, rows = next(iter(values.values())).shape
+    clusters, rng = clusters or Clusters.of_rows(rows), np.random.default_rng(seed)
+    stacked = np.stack([value.astype(np.float32) for value in values.values()])  # (names, seeds, n)
+    result = np.empty((len(values), resamples))
+    for i in range(resamples):
+        counts = clusters.draw(rng).astype(np.float32)
+        sums = (stacked @ counts).astype(float)[:, rng.integers(0, seeds, seeds)]
+        result[:, i] = sums.mean(axis=1) / float(counts.sum())
+    return dict(zip(values, result, strict=True))
+
+
+def sign_flip(one: NDArray[np.bool_], other: NDArray[np.bool_], clusters: Clusters | None = None) -> float:
+    """Two-sided p-value that two classifiers (n,) are equally often right; exact where there is one set of clusters.
+
+    If they are, which of them is ahead in a cluster is a matter of chance: the difference is held against all ways to
+    flip the clusters' signs. Where each row stands alone it is McNemar's exact test (1947); with more than one set of
+    clusters the least sure of them counts.
+    """
+    ahead = one.astype(int) - other
+    clusters = clusters or Clusters.of_rows(len(one))
+    return max(_flipped(np.bincount(codes, ahead).round().astype(int)) for codes in clusters.codes)
+
+
+def _flipped(sums: NDArray[np.int64]) -> float:
+    """The share of all sign flips of (k,) numbers that bring their sum as far from zero as it is."""
+    from scipy.stats import binom  # here, since importing it takes half a second
+
+    sizes, counts = np.unique(np.abs(sums[sums != 0]), return_counts=True)
+    chances = np.ones(1)  # of each sum, from the lowest in steps of one
+    for size, count in zip(sizes, counts, strict=True):
+        of_size = np.zeros(2 * size * count + 1)
+        of_size[:: 2 * size] = binom.pmf(np.arange(count + 1), count, 0.5)
+        chances = np.convolve(chances, of_size)
+    values = np.arange(len(chances)) - len(chances) // 2
+    return float(min(1.0, chances[np.abs(values) >= abs(int(sums.sum()))].sum()))
+
+
+def _mostly(right: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(seeds, n) -> (n,): a row counts as right where most seeds are."""
+    most: NDArray[np.bool_] = right.mean(axis=0) > 0.5
+    return most
+
+
+def holm(values: dict[str, float]) -> dict[str, float]:
+    """Step-down correction of p-values (Holm, 1979)."""
+    corrected: dict[str, float] = {}
+    largest = 0.0
+    for rank, (name, p) in enumerate(sorted(values.items(), key=lambda item: item[1])):
+        largest = max(largest, min(1.0, (len(values) - rank) * p))
+        corrected[name] = largest
+    return corrected

@@ -1,0 +1,171 @@
+"""The numbers of a comparison: one row for each strategy and each single sense, with intervals over seeds and rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightsound.inference.metrics import calibration_error, macro_means
+from sightsound.inference.subsets import Answered
+from sightsound.studies.comparison.compare import Study
+from sightsound.studies.comparison.significance import Difference, compare_to, resampled
+
+F1_RESAMPLES = 300
+
+
+class Row(NamedTuple):
+    """What a strategy, or a sense alone, came to; accuracies are of test rows and means over the seeds.
+
+    Attributes:
+        name: of the strategy, or "image alone".
+        family: feature, decision, hierarchical or sense.
+        training: frozen, finetuned or joint.
+        val_macro_f1: which chose.
+        accuracy, accuracy_low, accuracy_high: with what each row has; 95 % interval. Of a sense alone, a row without
+            it counts as wrong.
+        macro_f1, macro_f1_low, macro_f1_high: the same.
+        calibration_error: expected, over 15 bins.
+        alone: per modality, accuracy on the rows that have it, when it is shown alone.
+        train_seconds: of the strategy's own training, without that of the senses it builds on (joint: everything).
+        parameters, multiply_adds, latency_ms, latency_256_ms, memory_mb: in use.
+    """
+
+    name: str
+    family: str
+    training: str
+    val_macro_f1: float
+    accuracy: float
+    accuracy_low: float
+    accuracy_high: float
+    macro_f1: float
+    macro_f1_low: float
+    macro_f1_high: float
+    calibration_error: float
+    alone: dict[str, float]
+    train_seconds: float
+    parameters: int
+    multiply_adds: int
+    latency_ms: float
+    latency_256_ms: float
+    memory_mb: float
+
+
+def rows(study: Study, classes: int) -> list[Row]:
+    """One for each strategy, best on validation first, then one for each sense."""
+    modalities = _modalities(study)
+    right = {**right_answers(study, "test"), **right_senses(study, "test")}
+    few, drawn = study.clusters["test"].few, resampled(right, study.clusters["test"])
+    accuracy = {name: (0.0, 1.0) if few else np.percentile(values, [2.5, 97.5]) for name, values in drawn.items()}
+    result = []
+    for name in right:
+        sense = name.removesuffix(ALONE) if name.endswith(ALONE) else ""
+        one = study.senses if sense else study.compared[name]
+        subset = (sense,) if sense else modalities
+        said = [answered.probabilities[subset] for answered in one.test]
+        f1, f1_low, f1_high = _macro_f1(said, study, classes)
+        result.append(
+            Row(
+                name,
+                "sense" if sense else one.family,
+                "alone" if sense else one.trial.way,
+                one.score,
+                float(right[name].mean()),
+                float(accuracy[name][0]),
+                float(accuracy[name][1]),
+                f1,
+                f1_low,
+                f1_high,
+                float(np.mean([calibration_error(p, study.target["test"]) for p in said])),
+                {m: alone_accuracy(one.test, m, study.target["test"]) for m in (subset if sense else modalities)},
+                study.senses_seconds if sense else one.seconds,
+                *study.costs[sense or name],
+            )
+        )
+    return result
+
+
+ALONE = " alone"
+
+
+def right_answers(study: Study, split: str) -> dict[str, NDArray[np.bool_]]:
+    """By strategy (seeds, n): whether each answer is right."""
+    modalities, target = _modalities(study), study.target[split]
+    return {
+        name: np.stack([one.probabilities[modalities].argmax(1) == target for one in _said(compared, split)])
+        for name, compared in study.compared.items()
+    }
+
+
+def right_senses(study: Study, split: str) -> dict[str, NDArray[np.bool_]]:
+    """By "image alone" and so on (seeds, n): whether each answer is right; none is where the sense is absent."""
+    target = study.target[split]
+    return {
+        f"{m}{ALONE}": np.stack(
+            [one.has[m] & (one.probabilities[(m,)].argmax(1) == target) for one in _said(study.senses, split)]
+        )
+        for m in _modalities(study)
+    }
+
+
+def differences(study: Study, reference: str) -> dict[str, Difference]:
+    """Every strategy's and every sense's test accuracy less that of one strategy, and which differences are real."""
+    right = {**right_answers(study, "test"), **right_senses(study, "test")}
+    return compare_to(reference, right, study.clusters["test"])
+
+
+def alone_accuracy(said: list[Answered], modality: str, target: NDArray[np.int64]) -> float:
+    """With the other senses absent, over the rows that have this one; mean over the seeds."""
+    each = [(one.probabilities[(modality,)].argmax(1) == target)[one.has[modality]].mean() for one in said]
+    return float(np.mean(each))
+
+
+def agreement(study: Study) -> dict[str, float]:
+    """Of the complete test rows, the share where all senses alone are right, only one of them, or none."""
+    modalities, target = _modalities(study), study.target["test"]
+    counts: dict[str, float] = dict.fromkeys(["all right", *(f"only {m} right" for m in modalities), "none right"], 0.0)
+    for one in study.senses.test:
+        complete = np.logical_and.reduce([one.has[m] for m in modalities])
+        right = {m: (one.probabilities[(m,)].argmax(1) == target)[complete] for m in modalities}
+        number = np.sum(list(right.values()), axis=0)
+        counts["all right"] += float((number == len(modalities)).mean())
+        counts["none right"] += float((number == 0).mean())
+        for m in modalities:
+            counts[f"only {m} right"] += float((right[m] & (number == 1)).mean())
+    return {name: count / len(study.senses.test) for name, count in counts.items()}
+
+
+def class_gains(study: Study, strategy: str, labels: list[str]) -> dict[str, float]:
+    """By class: the strategy's recall less that of the sense that is better at this class."""
+    target = study.target["test"]
+    fused = right_answers(study, "test")[strategy]
+    senses = right_senses(study, "test")
+    return {
+        label: float(fused[:, target == c].mean() - max(right[:, target == c].mean() for right in senses.values()))
+        for c, label in enumerate(labels)
+        if (target == c).any()
+    }
+
+
+def _said(compared: Any, split: str) -> list[Answered]:
+    said: list[Answered] = getattr(compared, split)
+    return said
+
+
+def _modalities(study: Study) -> tuple[str, ...]:
+    return tuple(study.senses.test[0].has)
+
+
+def _macro_f1(said: list[NDArray[np.floating]], study: Study, classes: int) -> tuple[float, float, float]:
+    """Mean over the seeds, and its 95 % bootstrap interval over seeds and clusters of rows."""
+    pairs = [study.target["test"] * classes + probabilities.argmax(1) for probabilities in said]
+    rng = np.random.default_rng(0)
+
+    def f1(seeds: Iterable[int], times: NDArray[np.float64] | None) -> float:
+        return float(np.mean([macro_means(pairs[s], classes, times)["macro_f1"] for s in seeds]))
+
+    drawn = [f1(rng.integers(0, len(said), len(said)), study.clusters["test"].draw(rng)) for _ in range(F1_RESAMPLES)]
+    low, high = (0.0, 1.0) if study.clusters["test"].few else np.percentile(drawn, [2.5, 97.5])
+    return f1(range(len(said)), None), float(low), float(high)

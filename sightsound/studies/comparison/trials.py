@@ -1,0 +1,264 @@
+"""The candidates of a comparison in one seed: complete on disk, or trained when asked for."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+
+from sightsound.config import NO_CHANGES, Config
+from sightsound.data.dataset import Rows
+from sightsound.fusion.search import Search
+from sightsound.inference.subsets import Answered, answer_rows
+from sightsound.network.build import build_network
+from sightsound.network.classifier import ClassifierNetwork
+from sightsound.studies.comparison.candidates import SCHEDULES, Trial
+from sightsound.studies.comparison.embeddings import embed
+from sightsound.studies.comparison.said import read, replaced, write
+from sightsound.training.feature_cache import shortened
+from sightsound.training.fit import JOINS, fit
+from sightsound.training.held_out import CrossFitted, fit_held_out, held_out
+from sightsound.training.prepare import Prepared
+from sightsound.training.schedule import FINETUNE_RATE, Part, check_balance, parts
+
+SENSES, TOGETHER = "senses", "together"
+VIEWS = 3  # at least so many chance changes of each training row, of which the strategies see the embeddings
+EMBEDDED_EPOCHS, EMBEDDED_BATCH = 6, 512
+STEPS_AN_EPOCH = 50  # at least, on embeddings: more views and smaller batches where rows are few
+FEWEST_STEPS = EMBEDDED_EPOCHS * STEPS_AN_EPOCH  # of any strategy on trained encoders
+EXCHANGING_SHARE = 0.2  # of the epochs, for strategies whose encoders have to run
+FINETUNED_SHARE = 0.1  # of the epochs, in the first round
+
+
+class Tried(NamedTuple):
+    """What came of a trial: validation answers, and the seconds that its own training took."""
+
+    val: Answered
+    seconds: float
+
+
+class Seed:
+    """All trials of one seed.
+
+    Args:
+        prepared: the table, shared by all seeds.
+        seed: of weights and order.
+        folder: for everything that is trained.
+    """
+
+    def __init__(self, prepared: Prepared, seed: int, folder: Path) -> None:
+        self.prepared = prepared
+        self.seed = seed
+        self.folder = folder
+        self.config = dataclasses.replace(prepared.config, seed=seed, modality_dropout=0.0)
+        self.modalities = self.config.modalities
+        self.blind = False  # whether a sense alone says nothing: its head's loss would only undo what encoders learn
+
+    def fresh(self, strategy: str) -> ClassifierNetwork:
+        """A network with new weights, but for what comes from the data or a checkpoint."""
+        network = build_network(dataclasses.replace(self.config, fusion=strategy), len(self.prepared.labels))
+        known = self.prepared.network.state_dict()
+        given = tuple(f"encoders.{m}." for m in self.modalities if getattr(self.config, m).pretrained)
+        kept = {name: value for name, value in known.items() if name.startswith(("standardize.", *given))}
+        network.load_state_dict(kept, strict=False)
+        return network
+
+    @cached_property
+    def senses(self) -> ClassifierNetwork:
+        """Both encoders and heads, each trained on its sense alone; in one go, since neither touches the other."""
+        network = self.fresh("vote")
+        begin = time.perf_counter()
+        each = Part(SENSES, self.modalities, ("encoders.", "heads."))
+        with shortened(network, self.prepared.kept):
+            fit(network, self.config, self.prepared.rows, self.folder / SENSES, schedule=[each])
+        self._seconds(SENSES, time.perf_counter() - begin)
+        return network
+
+    @cached_property
+    def together(self) -> ClassifierNetwork:
+        """Both encoders and heads, taught together by a stand-in that is the same for all strategies."""
+        network = self.fresh("vote")
+        begin = time.perf_counter()
+        with shortened(network, self.prepared.kept):
+            fit(network, self._jointly, self.prepared.rows, self.folder / TOGETHER, schedule=self._parts(True))
+        self._seconds(TOGETHER, time.perf_counter() - begin)
+        return network
+
+    @property
+    def _jointly(self) -> Config:
+        return dataclasses.replace(self.config, schedule="fusion+joint", balance="none" if self.blind else "heads")
+
+    def config_of(self, trial: Trial) -> Config:
+        """What trains such a network without a comparison around it."""
+        config = self._jointly if trial.way == "joint" else self.config
+        config = dataclasses.replace(config, fusion=trial.strategy, schedule=SCHEDULES[trial.way])
+        return dataclasses.replace(config, balance=cast(Any, trial.balance)) if trial.balance else config
+
+    def _parts(self, stand_in: bool) -> list[Part]:
+        return [part for part in parts(self._jointly) if part.stand_in == stand_in]
+
+    @cached_property
+    def embedded(self) -> dict[str, Rows]:
+        """Embeddings of the training rows, changed by chance, and of the others as they are; test not included."""
+        rows = self.prepared.rows
+        views = max(VIEWS, math.ceil(STEPS_AN_EPOCH * self.config.batch_size / len(rows["train"])))
+        with shortened(self.senses, self.prepared.kept):
+            train = embed(self.senses, rows["train"], self.config, views, self.seed)
+            return {"train": train, "val": embed(self.senses, rows["val"])}
+
+    @cached_property
+    def embedded_test(self) -> Rows:
+        """Embeddings of the test rows."""
+        with shortened(self.senses, self.prepared.kept):
+            return embed(self.senses, self.prepared.rows["test"])
+
+    def embedded_by(self, trial: Trial) -> dict[str, Rows]:
+        """What the encoders of a finished joint training make of the training and the validation rows."""
+        network = self.network(trial)
+        with self._shortened(network, trial) as rows:
+            return {split: embed(network, rows[split]) for split in ("train", "val")}
+
+    def tried(self, trial: Trial) -> Tried:
+        """The result of a trial; trained now if it was not before."""
+        if not self.finished(trial):
+            if not trial.balance:  # what all share is not this one's time
+                _ = self.together if trial.way == "joint" else self.embedded
+            begin = time.perf_counter()
+            network = self._trained(trial)
+            self._seconds(trial.folder, time.perf_counter() - begin)
+            crossed = self._fit_held_out(network, trial)
+            write(self._result(trial), replaced(self.answered(network, trial, "val"), crossed))
+        return Tried(read(self._result(trial)), self.seconds(trial.folder))
+
+    def finished(self, trial: Trial) -> bool:
+        """Whether its result is on disk."""
+        return self._result(trial).exists()
+
+    def test(self, trial: Trial) -> Answered:
+        """What a finished trial says of the test rows."""
+        return self.answered(self.calibrated(trial), trial, "test")
+
+    def network(self, trial: Trial) -> ClassifierNetwork:
+        """The whole network of a finished trial, from decoded files on."""
+        network = self._begun(trial)
+        wiring = self.folder / trial.folder / JOINS
+        if wiring.exists() and isinstance(network.fusion, Search):
+            network.fusion.rewire(wiring.read_text())
+        checkpoint = self.folder / trial.folder / "checkpoints" / f"{self._part(trial).name}.safetensors"
+        if checkpoint.exists():  # not there for a strategy without parameters of its own
+            network.load_state_dict(load_file(checkpoint), strict=False)
+        return network.eval()
+
+    def calibrated(self, trial: Trial) -> ClassifierNetwork:
+        """The same, with probabilities that mean what they say."""
+        network = self.network(trial)
+        self._fit_held_out(network, trial)
+        return network
+
+    def _fit_held_out(self, network: ClassifierNetwork, trial: Trial) -> CrossFitted:
+        with self._shortened(network, trial) as rows:
+            return fit_held_out(network, held_out(self.prepared, rows["val"]), self.config.guard == "on")
+
+    def seconds(self, name: str) -> float:
+        """What the training in a folder took."""
+        known: dict[str, float] = json.loads((self.folder / name / "seconds.json").read_text())
+        return known["seconds"]
+
+    def _trained(self, trial: Trial) -> ClassifierNetwork:
+        network, config, part = self._begun(trial), self.config, self._part(trial)
+        run = self.folder / trial.folder
+        if trial.balance:
+            check_balance(self.config_of(trial))
+            with shortened(network, self.prepared.kept):
+                fit(network, self.config_of(trial), self.prepared.rows, run)
+            return network
+        if trial.way == "joint":
+            with shortened(network, self.prepared.kept):
+                fit(network, self.config_of(trial), self.prepared.rows, run, schedule=self._parts(False))
+            return network
+        if self._on_embeddings(network, trial):
+            batch_size = min(max(len(self.embedded["train"]) // STEPS_AN_EPOCH, config.batch_size), EMBEDDED_BATCH)
+            config = dataclasses.replace(
+                config,
+                epochs=EMBEDDED_EPOCHS,
+                batch_size=batch_size,
+                precision="32-true",
+                accelerator="cpu",
+                augment=NO_CHANGES,
+            )
+        else:
+            joins = network.joins if trial.way == "finetuned" else None
+            config = dataclasses.replace(config, epochs=self._epochs(trial), joins=joins)
+        with self._shortened(network, trial) as rows:
+            fit(network, config, rows, run, schedule=[part])
+        return network
+
+    def _epochs(self, trial: Trial) -> int:
+        """Of training on decoded files: a share of the configured ones; in each round of finetuning twice as many."""
+        whole: int = self.config.epochs or 1
+        if trial.way == "finetuned":
+            return max(round(FINETUNED_SHARE * whole), 1) << (trial.round - 1)
+        enough = math.ceil(FEWEST_STEPS * self.config.batch_size / len(self.prepared.rows["train"]))
+        return max(round(EXCHANGING_SHARE * whole), min(enough, whole), 1)
+
+    def _begun(self, trial: Trial) -> ClassifierNetwork:
+        """The network as the trial's training begins."""
+        network = self.fresh(trial.strategy)
+        if trial.way == "finetuned":
+            return self.network(trial.before())
+        if trial.balance:
+            return network
+        known = (self.together if trial.way == "joint" else self.senses).state_dict()
+        network.load_state_dict({n: v for n, v in known.items() if not n.startswith("fusion.")}, strict=False)
+        return network
+
+    def _part(self, trial: Trial) -> Part:
+        if trial.way == "frozen":
+            return Part("fusion", self.modalities, ("fusion.",))
+        if trial.balance:
+            return parts(self.config_of(trial))[-1]
+        return Part(trial.way, self.modalities, ("",), FINETUNE_RATE if trial.way == "finetuned" else 1.0)
+
+    def _on_embeddings(self, network: ClassifierNetwork, trial: Trial) -> bool:
+        return trial.way == "frozen" and not network.exchanges
+
+    @contextmanager
+    def _shortened(self, network: ClassifierNetwork, trial: Trial) -> Iterator[dict[str, Rows]]:
+        """The rows for a network, and the network made to take them."""
+        embedded = self._on_embeddings(network, trial)
+        with shortened(network, dict.fromkeys(self.modalities, "embedding") if embedded else self.prepared.kept):
+            yield self.embedded if embedded else self.prepared.rows
+
+    def answered(self, network: ClassifierNetwork, trial: Trial, split: str) -> Answered:
+        """What a network that is a trial's says of the rows of a split."""
+        numbers = self.prepared.table.part(split).frame["row"].to_numpy()
+        with self._shortened(network, trial) as rows:
+            embedded_test = split == "test" and self._on_embeddings(network, trial)
+            return answer_rows(network.eval(), self.embedded_test if embedded_test else rows[split], numbers)
+
+    def _result(self, trial: Trial) -> Path:
+        return self.folder / trial.folder / "val.npz"
+
+    def _seconds(self, name: str, seconds: float) -> None:
+        """Written once, when a training has ended; of one that was stopped it is the time since it went on."""
+        path = self.folder / name / "seconds.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            path.write_text(json.dumps({"seconds": seconds}))
+
+
+def targets(prepared: Prepared, split: str, answered: Answered) -> NDArray[np.int64]:
+    """(n,) class indices of the answered rows of a split."""
+    by_row = prepared.table.part(split).frame.drop_duplicates("row").set_index("row")["label"]
+    result: NDArray[np.int64] = np.searchsorted(prepared.labels, by_row.loc[answered.row.tolist()].to_numpy(dtype=str))
+    return result

@@ -1,0 +1,1 @@
+"""What missing and damaged files cost."""

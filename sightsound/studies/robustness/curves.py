@@ -1,0 +1,64 @@
+"""What goes wrong more and more, as curves, and two numbers that sum each one up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from sightsound.studies.robustness.conditions import CLEAN, CONTRADICTION
+from sightsound.studies.robustness.measure import Measured
+
+
+class Curve(NamedTuple):
+    """One thing going wrong, more and more.
+
+    Relative and effective robustness as in MultiBench (Liang et al., 2021), as means over the levels.
+
+    Attributes:
+        kind, modality, policy: which.
+        levels, accuracy, alone: from clean on; `alone` is None where no sense alone was asked.
+        relative: mean accuracy over the levels, the area under the curve.
+        effective: how much less is lost than late fusion of the same senses loses: the area between both curves, that
+            of late fusion moved to begin at the same accuracy.
+    """
+
+    kind: str
+    modality: str
+    policy: str
+    levels: list[float]
+    accuracy: list[float]
+    alone: list[float] | None
+    relative: float
+    effective: float
+
+
+def curves(found: Sequence[Measured], clean_alone: Mapping[str, float]) -> list[Curve]:
+    """Of everything but clean and contradiction, in the order measured.
+
+    Args:
+        found: every condition.
+        clean_alone: the accuracy of each sense alone, as the rows are.
+    """
+    frame = pd.DataFrame([{**one.condition._asdict(), **one._asdict()} for one in found])
+    [(start, late_start)] = frame.loc[frame["kind"] == CLEAN, ["accuracy", "late"]].to_numpy()
+    result = []
+    for (kind, modality, policy), part in frame.groupby(["kind", "modality", "policy"], sort=False):
+        if kind in (CLEAN, CONTRADICTION):
+            continue
+        accuracy = [start, *part["accuracy"]]
+        late = [late_start, *part["late"]]
+        has_alone = modality in clean_alone and part["alone"].notna().all()
+        alone = [clean_alone[str(modality)], *part["alone"]] if has_alone else None
+        levels = [0.0, *part["level"]]
+        relative = _mean(accuracy, levels)
+        effective = relative - (_mean(late, levels) + start - late_start)
+        result.append(Curve(str(kind), str(modality), str(policy), levels, accuracy, alone, relative, effective))
+    return result
+
+
+def _mean(values: Sequence[float], levels: Sequence[float]) -> float:
+    """Over the levels: the area under the curve, over its width."""
+    return float(np.trapezoid(values, levels) / levels[-1])

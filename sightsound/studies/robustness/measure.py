@@ -1,0 +1,141 @@
+"""One condition of a robustness study, measured; and the file in which what was measured is kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightsound.classifier import Classifier
+from sightsound.inference.metrics import disagreement, macro_means
+from sightsound.inference.subsets import Answered, answer_rows
+from sightsound.studies.robustness.conditions import (
+    CLEAN,
+    CONTRADICTION,
+    TORN,
+    Condition,
+    Decoded,
+    contradicting,
+    corrupted,
+    losing,
+    torn,
+    with_missing,
+)
+
+DRAWS = 10  # of the rows that lose a sense
+
+
+class Measured(NamedTuple):
+    """A condition and what came of it.
+
+    Attributes:
+        condition: what is wrong.
+        accuracy, macro_f1: with all that is there, over all rows; where rows lose a sense, mean over ten draws of them.
+        late: accuracy of late fusion, the mean of what each sense that is there says alone.
+        alone: accuracy of the changed sense alone; None where that is not asked.
+        conflict: mean conflict of the senses over the rows that have both; None where no row has.
+    """
+
+    condition: Condition
+    accuracy: float
+    macro_f1: float
+    late: float
+    alone: float | None
+    conflict: float | None
+
+
+def measured(
+    classifier: Classifier,
+    decoded: Decoded,
+    clean: Answered,
+    without: Mapping[str, NDArray[Any]],
+    condition: Condition,
+    seed: int,
+) -> Measured:
+    """One condition; `clean` and `without` as in `with_missing`."""
+    # every level draws the same, so that more is more of the same
+    drawn = [seed, *condition.kind.encode(), *condition.modality.encode()]
+    if condition.kind.startswith("missing"):
+        return _mean_of_draws(clean, without, condition, decoded.target, drawn)
+    rng = np.random.default_rng(drawn)
+    network, target = classifier.network, decoded.target
+    said, changed = clean, condition.modality
+    if condition.kind == CONTRADICTION:
+        said = answer_rows(network, contradicting(decoded, changed, rng), decoded.numbers)
+    elif condition.kind != CLEAN:
+        change = torn if condition.kind in TORN.values() else corrupted
+        rows = change(decoded, condition, classifier.config.audio.sample_rate_hz, rng)
+        said = answer_rows(network, rows, decoded.numbers)
+    accuracy, macro_f1 = _right(said.probabilities[tuple(said.has)], target)
+    late, _ = _right(late_fusion(said, said.has), target)
+    alone = _right(said.probabilities[(changed,)], target)[0] if changed else None
+    return Measured(condition, accuracy, macro_f1, late, alone, _conflict(said))
+
+
+def _mean_of_draws(
+    clean: Answered,
+    without: Mapping[str, NDArray[Any]],
+    condition: Condition,
+    target: NDArray[np.int64],
+    drawn: list[int],
+) -> Measured:
+    """Rows that lose a sense, drawn ten times."""
+    late = clean._replace(probabilities={tuple(clean.has): late_fusion(clean, clean.has)})
+    late_without = {m: late_fusion(clean, set(clean.has) - {m}) for m in clean.has}
+    found = []
+    for draw in range(DRAWS):
+        answered = with_missing(clean, without, condition, target, np.random.default_rng([*drawn, draw]))
+        late_answered = with_missing(late, late_without, condition, target, np.random.default_rng([*drawn, draw]))
+        found.append([*_right(answered, target), _right(late_answered, target)[0]])
+    accuracy, macro_f1, late_accuracy = np.mean(found, axis=0).tolist()
+    return Measured(condition, accuracy, macro_f1, late_accuracy, None, None)
+
+
+def late_fusion(said: Answered, modalities: Iterable[str]) -> NDArray[Any]:
+    """(n, C): the mean of what each of these senses says alone."""
+    mean: NDArray[Any] = np.mean([said.probabilities[(m,)] for m in modalities], axis=0)
+    return mean
+
+
+def after_losing(classifier: Classifier, decoded: Decoded, clean: Answered, policy: str) -> dict[str, NDArray[Any]]:
+    """For each modality (n, C), what is said of all rows that lost it, under a policy."""
+    network = classifier.network
+    every = tuple(network.modalities)
+    if policy == "mask":
+        return {m: clean.probabilities[tuple(other for other in every if other != m)] for m in every}
+    fill = classifier.imputers[policy]
+    answered = {m: answer_rows(network, losing(decoded, m), decoded.numbers, fill=fill) for m in every}
+    return {m: said.probabilities[every] for m, said in answered.items()}
+
+
+def _right(probabilities: NDArray[Any], target: NDArray[np.int64]) -> tuple[float, float]:
+    """Accuracy and macro F1."""
+    classes = probabilities.shape[1]
+    means = macro_means(target * classes + probabilities.argmax(1), classes)
+    return means["accuracy"], means["macro_f1"]
+
+
+def _conflict(said: Answered) -> float | None:
+    """Mean over the rows."""
+    if len(said.has) < 2:
+        return None
+    return float(disagreement(np.stack([said.probabilities[(m,)] for m in said.has])).mean())
+
+
+def to_line(one: Measured) -> str:
+    """As it stands in the file."""
+    return json.dumps(one) + "\n"
+
+
+def read(file: Path) -> Iterator[Measured]:
+    """What was measured before; a last line that was cut off does not count."""
+    if not file.exists():
+        return
+    for text in file.read_text(encoding="utf-8").splitlines(keepends=True):
+        if text.endswith("\n"):
+            condition, *numbers = json.loads(text)
+            yield Measured(Condition(*condition), *numbers)

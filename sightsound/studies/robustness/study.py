@@ -1,0 +1,168 @@
+"""What a classifier is still worth when files are missing, damaged, or contradict each other: `sightsound robustness`.
+
+The files of a table are decoded once; every condition then changes what was decoded, and the network answers with both
+senses and with the one that was changed alone. Each condition is written down as soon as it is measured.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sightsound.bundle.files import SUMS
+from sightsound.classifier import Classifier
+from sightsound.data.decode import prepare_rows, summary
+from sightsound.data.table import Rejected, Table
+from sightsound.errors import ConfigError, TableError
+from sightsound.inference.subsets import Answered, answer_rows
+from sightsound.progress import progress_bar
+from sightsound.run_folder import ask, content_of, opened, with_files, writing
+from sightsound.studies.robustness.conditions import CLEAN, CONTRADICTION, EITHER, TORN, Condition, Decoded
+from sightsound.studies.robustness.corruptions import AUDIO, IMAGE, SEVERITIES
+from sightsound.studies.robustness.curves import Curve, curves
+from sightsound.studies.robustness.measure import Measured, after_losing, measured, read, to_line
+from sightsound.types import REPAIRS
+
+TORN_SHARES = (0.1, 0.3, 0.5, 0.7)
+SHARES = [i / 10 for i in range(11)]
+MEASURED = "conditions.jsonl"
+
+
+@dataclass(frozen=True)
+class RobustnessOptions:
+    """What a robustness study is made of."""
+
+    rows: int = 2000
+    """At most so many rows, drawn by chance."""
+    seed: int = 0
+    """Of the rows and of everything that is drawn to damage them."""
+
+
+class Study(NamedTuple):
+    """A finished study: everything measured, clean first, and the curves; `rows` were asked."""
+
+    measured: list[Measured]
+    curves: list[Curve]
+    rows: int
+
+
+def run_robustness(
+    classifier: Classifier,
+    bundle: Path,
+    table: str | Path | pd.DataFrame,
+    options: RobustnessOptions,
+    run: Path,
+    resume: bool,
+    say: Callable[[str], object],
+    skip_bad_files: bool = False,
+) -> Study:
+    """Measures a classifier on the complete test rows of a table (all rows if it has no test split).
+
+    Of a sound longer than a clip the first clip counts.
+
+    Args:
+        classifier: to measure.
+        bundle: its folder.
+        table: with labels.
+        options: how many rows, and the seed.
+        run: a new folder; or, with `resume`, that of a study of the same bundle, table and options.
+        resume: go on with what is there.
+        say: called with each line for the user.
+        skip_bad_files: go on without rows that cannot be used.
+
+    Raises:
+        TableError: no complete row; or a row cannot be used and `skip_bad_files` is False.
+        ConfigError: impossible options.
+        RunError: the folder cannot be written, or is another study's.
+    """
+    if options.rows < 1:
+        raise ConfigError(f"--rows is {options.rows}; it must be at least 1.")
+    rows, _, rejected = classifier.labelled_rows(table)
+    sums = hashlib.sha256((bundle / SUMS).read_bytes()).hexdigest()
+    content = hashlib.sha256(pd.util.hash_pandas_object(rows.frame).to_numpy().tobytes()).hexdigest()
+    request = {"table": rows.name, "content": content, "config": {"bundle": sums, **dataclasses.asdict(options)}}
+    decoded, unreadable = decoded_rows(classifier, rows, options)
+    if (rejected := rejected + unreadable) and not skip_bad_files:
+        raise TableError(summary(rows.name, rejected))
+    with opened(run, request, resume), writing(run):
+        ask(run, with_files(run, request, content_of(decoded.rows)))
+        say(f"{len(decoded.target)} rows that have {' and '.join(classifier.network.modalities)}.")
+        clean = answer_rows(classifier.network, decoded.rows, decoded.numbers)
+        found = measure_all(classifier, decoded, clean, run, say, options.seed)
+    alone = {m: float((clean.probabilities[(m,)].argmax(1) == decoded.target).mean()) for m in clean.has}
+    return Study(found, curves(found, alone), len(decoded.target))
+
+
+def decoded_rows(classifier: Classifier, table: Table, options: RobustnessOptions) -> tuple[Decoded, list[Rejected]]:
+    """Complete rows in memory, and those whose files cannot be read."""
+    modalities = list(classifier.config.modalities)
+    frame = table.frame[(table.frame[modalities] != "").all(axis=1)]
+    if not len(frame):
+        raise TableError(f"{table.name}: no row has {' and '.join(modalities)}, so there is nothing to damage.")
+    if len(frame) > options.rows:
+        frame = frame.sample(options.rows, random_state=options.seed).sort_index()
+    audio = dataclasses.replace(classifier.config.audio, step_seconds=None)
+    config = dataclasses.replace(classifier.config, audio=audio)
+    rows, unreadable = prepare_rows(table.with_frame(frame), config, classifier.labels)
+    if not len(rows) or rows.target is None:
+        raise TableError(summary(table.name, unreadable))
+    numbers = frame["row"].to_numpy()[rows.rows.numpy()]
+    return Decoded(rows, rows.target[rows.rows].numpy(), numbers), unreadable
+
+
+def conditions(modalities: tuple[str, ...], imputers: Iterable[str]) -> list[Condition]:
+    """All of them, for a classifier that knows these senses, and has learnt to fill one in by these policies."""
+    found = [Condition(CLEAN)]
+    if len(modalities) > 1:
+        for kind in ("missing", "missing by class"):
+            for policy in ("mask", *imputers):
+                found += [Condition(kind, m, share, policy) for m in (*modalities, EITHER) for share in SHARES[1:]]
+        found.append(Condition(CONTRADICTION, modalities[-1], 1.0))
+    for m, known in (("image", IMAGE), ("audio", AUDIO)):
+        if m in modalities:
+            found += [Condition(TORN[m], m, share, policy) for policy in ("mask", *REPAIRS) for share in TORN_SHARES]
+            found += [Condition(kind, m, severity) for kind in known for severity in SEVERITIES]
+    return found
+
+
+def measure_all(
+    classifier: Classifier, decoded: Decoded, clean: Answered, folder: Path, say: Callable[[str], object], seed: int
+) -> list[Measured]:
+    """Measures what the folder does not have yet.
+
+    Args:
+        classifier: in question.
+        decoded: complete rows.
+        clean: what is said of them as they are.
+        folder: for `conditions.jsonl`; what stands there is not measured again.
+        say: called with each line for the user.
+        seed: of everything that is drawn.
+    """
+    file = folder / MEASURED
+    known = {one.condition: one for one in read(file)}
+    wanted = conditions(tuple(classifier.network.modalities), classifier.imputers)
+    if len(np.unique(decoded.target)) == 1:
+        say("All rows are of one class, so no sound can be exchanged for one of another.")
+        wanted = [condition for condition in wanted if condition.kind != CONTRADICTION]
+    left = [condition for condition in wanted if condition not in known]
+    without: dict[str, dict[str, NDArray[Any]]] = {}
+    if known:
+        say(f"{len(known)} of {len(wanted)} conditions are measured already.")
+    with progress_bar("robustness", len(left), "condition") as bar, file.open("w", encoding="utf-8") as out:
+        out.writelines(map(to_line, known.values()))  # without a line that was cut off
+        for condition in left:
+            if condition.kind.startswith("missing") and condition.policy not in without:
+                without[condition.policy] = after_losing(classifier, decoded, clean, condition.policy)
+            known[condition] = measured(classifier, decoded, clean, without.get(condition.policy, {}), condition, seed)
+            out.write(to_line(known[condition]))
+            out.flush()
+            bar.update()
+    return [known[condition] for condition in wanted]

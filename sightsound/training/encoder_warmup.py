@@ -1,0 +1,55 @@
+"""The strategy that teaches untrained encoders what only both senses tell; after that the configured one takes over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from sightsound.fusion.base import Combined, Fusion, Tensors, dense
+from sightsound.network.classifier import ClassifierNetwork, sizes_of
+
+SIZE = 256
+LEAST_VARIANCE = 1e-8  # untrained encoders put all rows close to one point
+
+
+class StandIn(Fusion):
+    """Hadamard product of projected embeddings (Kim et al., 2017), layer-normalised, dense 64, dense C.
+
+    Embeddings are standardised within the batch (Ioffe & Szegedy, 2015), over the rows that have them: encoders that
+    begin to learn move so fast that anything which was fitted to them before gives one answer to all rows.
+    """
+
+    def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
+        super().__init__(embedding_sizes, stage_channels, classes)
+        self.project = nn.ModuleDict({m: nn.Linear(embedding_sizes[m], SIZE) for m in self.modalities})
+        self.classify = nn.Sequential(nn.LayerNorm(SIZE), dense(SIZE, classes))
+
+    def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
+        """Per modality (B, D) -> logits (B, C); no weights. An absent modality's factor is 1."""
+        factors = []
+        for m in self.modalities:
+            there = present[m][:, None]
+            factors.append(torch.where(there, self.project[m](_standardized(embeddings[m], there)), 1))
+        return Combined(self.classify(torch.stack(factors).prod(0)), None)
+
+
+def _standardized(values: Tensor, there: Tensor) -> Tensor:
+    """(B, D) -> mean 0 and deviation 1 of each number over the rows that are `there` (B, 1)."""
+    count = there.sum().clamp_min(1)
+    centred = torch.where(there, values - torch.where(there, values, 0).sum(0) / count, 0)
+    return centred * torch.rsqrt(centred.square().sum(0) / count + LEAST_VARIANCE)
+
+
+@contextmanager
+def standing_in(network: ClassifierNetwork, seed: int) -> Iterator[None]:
+    """Within, the network's strategy is a `StandIn`; what it teaches the encoders stays."""
+    own = network.fusion
+    torch.manual_seed(seed)
+    network.fusion = StandIn(*sizes_of(dict(network.encoders.items())), network.classes)
+    try:
+        yield
+    finally:
+        network.fusion = own

@@ -1,0 +1,56 @@
+"""Learning to fill in a missing sense from complete rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from sightsound.data.dataset import Rows, loader
+from sightsound.inference.subsets import BATCH_ROWS
+from sightsound.missing import FEWEST_COMPLETE, Imputers
+from sightsound.network.build import new_imputers
+from sightsound.network.classifier import ClassifierNetwork
+
+MOST_ROWS = 4096  # complete rows that are learnt from; drawn by chance where there are more
+
+
+def complete_rows(rows: Rows) -> Tensor:
+    """The rows that have every modality, as positions in the table."""
+    there = torch.stack([store.entry[rows.rows] > 0 for store in rows.stores.values()]).all(0)
+    return rows.rows[there]
+
+
+def learnt(network: ClassifierNetwork, rows: Rows, policies: Iterable[str]) -> dict[str, Imputers]:
+    """For each policy, imputers that have learnt from complete rows; none at all where there are too few.
+
+    Args:
+        network: whose embeddings are filled in; left in the mode that it is in.
+        rows: of the training split.
+        policies: names in IMPUTERS, or dotted paths.
+    """
+    policies, chosen = list(policies), complete_rows(rows)
+    if not policies or len(network.modalities) == 1 or len(chosen) < FEWEST_COMPLETE:
+        return {}
+    drawn = torch.randperm(len(chosen), generator=torch.Generator().manual_seed(0))[:MOST_ROWS]
+    embeddings = _embedded(network, Rows(rows.stores, None, chosen[drawn.sort().values]))
+    found = {}
+    for policy in policies:
+        found[policy] = new_imputers(network, policy).to(next(network.parameters()).device)
+        found[policy].fit(embeddings)
+        found[policy].eval()
+    return found
+
+
+@torch.no_grad()
+def _embedded(network: ClassifierNetwork, rows: Rows) -> dict[str, Tensor]:
+    """Own embeddings (n, D) of each modality."""
+    device, training = next(network.parameters()).device, network.training
+    network.eval()
+    parts = []
+    for batch in loader(rows, BATCH_ROWS):
+        batch = network.featurize(batch._replace(inputs={m: x.to(device) for m, x in batch.inputs.items()}))
+        parts.append(network.encode(batch.inputs, {m: p.to(device) for m, p in batch.present.items()}).own)
+    network.train(training)
+    return {m: torch.cat([part[m] for part in parts]) for m in network.modalities}

@@ -1,0 +1,163 @@
+"""`sightsound.train_translator`, `translate` and `evaluate_translator`: for Python and the command line, with pages."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from sightsound.classifier import load
+from sightsound.config import ColumnsConfig
+from sightsound.data.datasets import table_for
+from sightsound.data.files import Source
+from sightsound.data.sources import SourceOptions
+from sightsound.data.splits import split
+from sightsound.data.table import read_table
+from sightsound.errors import ConfigError, RunError
+from sightsound.progress import say
+from sightsound.run_folder import BUNDLE, alone_in, is_free, new_folder, writing
+from sightsound.training.run import train as train_classifier
+from sightsound.translation.config import TranslatorConfig
+from sightsound.translation.evaluation import Evaluation, TranslationOptions
+from sightsound.translation.evaluation import evaluate_translator as evaluate
+from sightsound.translation.gallery import write_evaluation, write_translations
+from sightsound.translation.retrieval import Translation, check, drawn, played, several
+from sightsound.translation.training import train_translator as train_in_folder
+from sightsound.translation.translator import Translator, load_translator
+
+
+def train_translator(
+    table: str | Path | pd.DataFrame,
+    *,
+    source: SourceOptions | None = None,
+    out: str | Path | None = None,
+    resume: bool = False,
+    config: TranslatorConfig | None = None,
+    say: Callable[[str], object] = say,
+) -> Translator:
+    """Trains a translator from image to sound and back, on pairs; labels are not read.
+
+    Args:
+        table: as of `train`; rows that lack a sense are left out.
+        source: of a data set by name: where its files are, and how it is made.
+        out: run folder; default: a new one, runs/NAME_OF_TABLE.
+        resume: go on with the run in `out`.
+        config: all options.
+        say: called with each line about what happens.
+
+    Returns:
+        the translator; OUT/bundle has it.
+
+    Raises:
+        SightsoundError: something that you can mend; the message says how.
+    """
+    run = Path(out) if out else new_folder(table)
+    translator = train_in_folder(table_for(table, source), config or TranslatorConfig(), run, resume, say)
+    say(f"Bundle: {run / BUNDLE}")
+    return translator
+
+
+def translate(
+    *,
+    image: Source | Sequence[Source] | None = None,
+    audio: Source | Sequence[Source] | None = None,
+    bundle: str | Path | None = None,
+    n: int = 1,
+    mode: str = "generate",
+    seed: int = 0,
+    out: str | Path | None = None,
+    trust: bool = False,
+) -> list[list[Translation]]:
+    """Sounds for images, or images for sounds.
+
+    Args:
+        image: one path (or the bytes of a file), or several; these
+        audio: or these are translated.
+        bundle: folder of the translator; needed for all modes but sonify.
+        n: translations of each.
+        mode: generate (made), retrieve (found among the training files) or sonify (a picture played as a spectrogram).
+        seed: of what is made.
+        out: new folder for WAV or PNG files, `translations.csv` and `gallery.html`; default: nothing is written.
+        trust: as of `load_translator`.
+
+    Returns:
+        for each file its translations; of a sound longer than a clip, n for each window.
+
+    Raises:
+        SightsoundError: something that you can mend; the message says how.
+    """
+    if (image is None) == (audio is None):
+        raise ConfigError("Give images or sounds, one of them: what is to be translated.")
+    given = several(image if audio is None else audio)
+    check(n, mode)
+    folder = Path(out) if out else None
+    if folder and folder.exists():
+        raise RunError(f"{folder} is there already. Give another --out.")
+    if mode == "sonify":
+        found = [played(one) if audio is None else drawn(one) for one in given]
+    else:
+        if bundle is None:
+            raise ConfigError(
+                f"The mode {mode} needs a translator: --bundle RUN_FOLDER/bundle. Train one: translate fit"
+            )
+        translator = load_translator(bundle, trust=trust)
+        found = (translator.image_to_audio if audio is None else translator.audio_to_image)(given, n, mode, seed)
+    if folder:
+        with writing(folder):
+            folder.mkdir(parents=True)
+            write_translations(found, given, folder)
+    return found
+
+
+def evaluate_translator(
+    bundle: str | Path,
+    table: str | Path | pd.DataFrame,
+    *,
+    source: SourceOptions | None = None,
+    judge: str | Path | None = None,
+    options: TranslationOptions | None = None,
+    columns: ColumnsConfig | None = None,
+    out: str | Path | None = None,
+    trust: bool = False,
+    say: Callable[[str], object] = say,
+) -> Evaluation:
+    """Measures a translator on a table with labels: a classifier of real data says what it makes of translations.
+
+    Args:
+        bundle: folder of the translator.
+        table: with labels; its test rows are translated, its training rows are what the results are compared with.
+        source: of a data set by name.
+        judge: bundle of a classifier trained on real data; default: one is trained on the table, in OUT/judge.
+        options: how many rows and translations.
+        columns: what the table calls its columns.
+        out: folder; default: a new one, runs/NAME_OF_TABLE.
+        trust: as of `load_translator`; of the judge too.
+        say: called with each line about what happens.
+
+    Returns:
+        numbers and samples; OUT/evaluation.json and OUT/gallery.html have them.
+
+    Raises:
+        SightsoundError: something that you can mend; the message says how.
+    """
+    translator, known = load_translator(bundle, trust=trust), table_for(table, source)
+    run = Path(out) if out else new_folder(table)
+    if not is_free(run) and not (run / "judge").exists():
+        raise RunError(f"{run} is there already. Give another --out.")
+    names = columns or ColumnsConfig()
+    with writing(run):
+        run.mkdir(parents=True, exist_ok=True)
+        with alone_in(run):
+            if judge is None:
+                say("Training a judge on real files, which the translator has no part in.")
+                seed = translator.config.seed + 1
+                reading = dataclasses.replace(translator.config.reading(), columns=names, seed=seed)
+                classifier = train_classifier(known, reading, run / "judge", (run / "judge").exists(), say)
+            else:
+                classifier = load(judge, trust=trust)
+            rows = split(read_table(known, names), translator.config.seed)
+            done = evaluate(translator, classifier, rows, options or TranslationOptions(), say)
+            say(f"Gallery: {write_evaluation(done, run)}")
+    return done

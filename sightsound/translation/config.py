@@ -1,0 +1,78 @@
+"""Options of a translator, each declared once; the sections that it shares with a classifier are the classifier's."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sightsound.config import AudioConfig, AugmentConfig, ColumnsConfig, Config, ImageConfig, from_sections
+from sightsound.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class TranslatorConfig:
+    """Options of one training of a translator."""
+
+    image: ImageConfig = field(default_factory=ImageConfig)
+    """How images are read and encoded."""
+    audio: AudioConfig = field(default_factory=AudioConfig)
+    """How sounds are read and encoded."""
+    columns: ColumnsConfig = field(default_factory=ColumnsConfig)
+    """Names of the table's columns; the label is not read."""
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    """Chance changes to the training rows while meanings are learnt."""
+    on_bad_file: Literal["stop", "skip"] = "stop"
+    """stop: say which files are bad and end; skip: leave their rows out."""
+    meaning_size: int = 64
+    """Numbers that say what an image or a sound is of, in the space that both share."""
+    image_latent: int = 64
+    """Numbers that an image is put together from."""
+    audio_latent: int = 96
+    """Numbers that a sound is put together from."""
+    meaning_steps: int | None = None
+    """Steps to learn meanings; default: 1,000, or 10 passes over the pairs if that is more."""
+    decoder_steps: int = 2000
+    """Steps of 64 files to learn to put images together, and as many for sounds."""
+    flow_steps: int = 6000
+    """Steps of 256 pairs to learn which latents belong to a meaning."""
+    batch_size: int = 256
+    """Pairs per step while meanings are learnt: each is told from all others of its step."""
+    learning_rate: float = 2e-3
+    """Peak of every schedule: short warm-up, then a cosine down to zero."""
+    vocoder: str = "griffin-lim"
+    """What makes sound of log-mel frames: griffin-lim, or package.module.Class, a `Vocoder` of yours."""
+    seed: int = 0
+    """Of the split, the weights, the order of the pairs and all noise."""
+    precision: str = "auto"
+    """auto, 32-true, bf16-mixed or 16-mixed; auto is bf16-mixed where the processor has bfloat16, else 32-true."""
+    accelerator: str = "auto"
+    """auto, cpu, gpu, mps, ..."""
+
+    def __post_init__(self) -> None:
+        sizes = ("meaning_size", "image_latent", "audio_latent", "decoder_steps", "flow_steps", "batch_size")
+        for name in (*sizes, "meaning_steps", "learning_rate"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ConfigError(f"{name} is {value}; it must be above 0.")
+        if self.batch_size < 2:
+            raise ConfigError("batch_size is 1; a pair is told from the others of its step, so there must be some.")
+
+        for name, section in (("image", self.image), ("audio", self.audio)):
+            if section.encoder.startswith("hf:"):
+                raise ConfigError(f"{name}.encoder is {section.encoder!r}; a translator learns encoders of its own.")
+
+    def reading(self) -> Config:
+        """The options of a classifier that reads and encodes files in the same way."""
+        shared = ("image", "audio", "columns", "augment", "on_bad_file", "seed", "precision", "accelerator")
+        return Config(**{name: getattr(self, name) for name in shared})
+
+    def filled(self, config: Config) -> TranslatorConfig:
+        """The same with what `reading()` says once it has been filled in from the data."""
+        return dataclasses.replace(self, image=config.image, audio=config.audio, precision=config.precision)
+
+
+def translator_from_dict(values: dict[str, Any]) -> TranslatorConfig:
+    """The inverse of `dataclasses.asdict`. Raises ConfigError for an unknown option."""
+    made: TranslatorConfig = from_sections(TranslatorConfig, values)
+    return made

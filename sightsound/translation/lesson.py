@@ -1,0 +1,88 @@
+"""One part of a translator's training; what is complete is loaded."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from sightsound.bundle.files import save_tensors
+from sightsound.data.dataset import Rows, loader
+from sightsound.errors import RunError
+from sightsound.training.loop import Plan, run_loop
+from sightsound.training.objective import Objective, Optimization
+from sightsound.translation.config import TranslatorConfig
+from sightsound.translation.network import TranslatorNetwork
+from sightsound.types import Batch
+
+WARM_UP, WEIGHT_DECAY = 0.05, 0.01
+EPOCH_STEPS = 100  # at least; fewer rows are gone through several times
+
+
+class Lesson(NamedTuple):
+    """What is learnt.
+
+    Attributes:
+        name: of its checkpoints and logs.
+        trained: parameters that move.
+        loss: of a batch, a scalar.
+        rows: to learn from.
+        batch_size: rows of a step.
+        steps: at least so many; the last pass over the rows is finished.
+    """
+
+    name: str
+    trained: list[nn.Parameter]
+    loss: Callable[[Batch], Tensor]
+    rows: Rows
+    batch_size: int
+    steps: int
+
+
+def fit_lesson(network: TranslatorNetwork, lesson: Lesson, config: TranslatorConfig, run: Path) -> None:
+    """Trains in place, with a fixed number of steps; what is complete in the run folder is loaded."""
+    done = run / "checkpoints" / f"{lesson.name}.safetensors"
+    if not done.exists():
+        # a checkpoint after every epoch is worth its time only if that is some steps long
+        passes = math.ceil(min(EPOCH_STEPS, lesson.steps) * lesson.batch_size / len(lesson.rows))
+        rows = Rows(lesson.rows.stores, None, lesson.rows.rows.repeat(passes))
+        batches = loader(rows, lesson.batch_size, config.seed)
+        epochs = math.ceil(lesson.steps / len(batches))
+        task = Task(network, lesson, epochs * len(batches), config)
+        plan = Plan(lesson.name, run, epochs, config.accelerator, config.precision)
+        run_loop(task, batches, None, plan)
+        save_tensors(network.state_dict(), done)
+    try:
+        network.load_state_dict(load_file(done))
+    except RuntimeError as error:
+        raise RunError(f"{done}: of another version of sightsound; begin anew with another --out.") from error
+
+
+class Task(Objective):
+    """A lesson as the loop sees it.
+
+    Args:
+        network: the whole, whose parts are trained.
+        lesson: which.
+        steps: in all, for the schedule.
+        config: with the peak of the learning rate, and the seed of what is drawn.
+    """
+
+    def __init__(self, network: TranslatorNetwork, lesson: Lesson, steps: int, config: TranslatorConfig) -> None:
+        trained = [{"params": lesson.trained, "lr": config.learning_rate}]
+        super().__init__(network, Optimization(trained, steps, WARM_UP, WEIGHT_DECAY))
+        self.lesson, self.config = lesson, config
+
+    def begin_step(self, epoch: int, step: int) -> None:
+        """What an epoch draws depends on seed and epoch alone, so that a resumed run repeats it."""
+        if step == 0:
+            torch.manual_seed(self.config.seed * 1_000_003 + epoch)
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Batch -> scalar loss."""
+        return self.lesson.loss(batch)

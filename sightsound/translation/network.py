@@ -1,0 +1,171 @@
+"""The translator network: what an image or a sound means, and what the other sense could be like that means the same.
+
+Three parts, learnt one after the other. Meanings: an encoder for each modality, into one space where pairs are close
+(contrastive). Autoencoders: features <-> latents. A flow: from noise to latents, under the meaning of what is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, normalize
+
+from sightsound.config import image_shape
+from sightsound.encoders import ENCODERS
+from sightsound.errors import ConfigError
+from sightsound.features.image import Standardize
+from sightsound.network.build import build_network, log_mel
+from sightsound.network.classifier import ClassifierNetwork
+from sightsound.translation.config import TranslatorConfig
+from sightsound.translation.decoders import AUTOENCODERS, Autoencoder
+from sightsound.translation.decoders.flow import LatentFlow
+from sightsound.types import Batch
+
+LARGEST_SCALE = 100.0  # of similarities, as in CLIP
+FREE = 0.2  # share of the pairs of which nothing is given, so that the flow also knows both senses at once
+STEPS, GUIDANCE = 16, 1.5
+
+
+class TranslatorNetwork(nn.Module):
+    """All parts.
+
+    Args:
+        network: of a classifier, whose features and encoders are taken over; with fresh weights and statistics.
+        shapes: per modality, of its features.
+        latent_sizes: per modality.
+        meaning_size: E.
+    """
+
+    def __init__(
+        self,
+        network: ClassifierNetwork,
+        shapes: Mapping[str, tuple[int, ...]],
+        latent_sizes: Mapping[str, int],
+        meaning_size: int,
+    ) -> None:
+        super().__init__()
+        self.modalities = network.modalities
+        self.features, self.standardize = network.features, network.standardize
+        self.encoders, self.settled = network.encoders, network.settled
+        sizes = {m: network.heads[m].in_features for m in self.modalities}
+        self.meanings = nn.ModuleDict({m: nn.Linear(cast(int, sizes[m]), meaning_size) for m in self.modalities})
+        self.scale = nn.Parameter(torch.tensor(10.0).log())
+        self.decoders = nn.ModuleDict({m: AUTOENCODERS[m](shapes[m], latent_sizes[m]) for m in self.modalities})
+        self.latent_scale = nn.ModuleDict({m: Standardize(latent_sizes[m], 0) for m in self.modalities})
+        self.flow = LatentFlow(latent_sizes, meaning_size)
+        self.meaning_size = meaning_size
+
+    def featurize(self, batch: Batch) -> Batch:
+        """Decoded inputs -> features."""
+        return batch._replace(inputs={m: self.features[m](batch.inputs[m]) for m in self.modalities})
+
+    def meaning(self, modality: str, features: Tensor) -> Tensor:
+        """(B, *shape) -> (B, E) of length 1; the product of two says how well they go together."""
+        embedding = self.encoders[modality](self.standardize[modality](features)).float()
+        return normalize(self.meanings[modality](self.settled[modality](embedding)))
+
+    def meaning_loss(self, features: Mapping[str, Tensor]) -> Tensor:
+        """Each is to find its partner among all of the batch, in both directions (InfoNCE; Radford et al., 2021)."""
+        one, other = (self.meaning(m, features[m]) for m in self.modalities)
+        similarity = self.scale.exp().clamp_max(LARGEST_SCALE) * one @ other.T
+        partner = torch.arange(len(one), device=one.device)
+        return (cross_entropy(similarity, partner) + cross_entropy(similarity.T, partner)) / 2
+
+    def decoder_loss(self, modality: str, features: Tensor) -> Tensor:
+        """Of features (B, *shape) put together again; a scalar."""
+        return self.decoder(modality).loss(self.standardize[modality](features))
+
+    def latent(self, modality: str, features: Tensor) -> Tensor:
+        """(B, *shape) -> (B, L), mean 0 and deviation 1 once `latent_scale` is set."""
+        scaled: Tensor = self.latent_scale[modality](
+            self.decoder(modality).encode(self.standardize[modality](features))
+        )
+        return scaled
+
+    def flow_loss(self, latents: Mapping[str, Tensor], meanings: Mapping[str, Tensor]) -> Tensor:
+        """Of latents (B, L) and meanings (B, E) of pairs; what is given is drawn by chance. A scalar."""
+        some = next(iter(latents.values()))
+        drawn = torch.rand(len(some), device=some.device)
+        share = (1 - FREE) / len(self.modalities)
+        given = {m: (drawn >= i * share) & (drawn < (i + 1) * share) for i, m in enumerate(self.modalities)}
+        return self.flow.loss(latents, self._scaled(meanings), given)
+
+    @torch.no_grad()
+    def generate(
+        self, meanings: Mapping[str, Tensor], wanted: str, noise: Tensor, steps: int = STEPS, guidance: float = GUIDANCE
+    ) -> Tensor:
+        """What a modality could be like.
+
+        Args:
+            meanings: (B, E) of the modalities that are given.
+            wanted: the modality to generate.
+            noise: (B, sum of all L) standard normal; each is another possibility.
+            steps: of the way from noise.
+            guidance: how typical it is to be; 1 as learnt.
+
+        Returns:
+            features (B, *shape).
+        """
+        parts = dict(zip(self.flow.sizes, noise.split(list(self.flow.sizes.values()), 1), strict=True))
+        none = torch.zeros(len(noise), self.meaning_size, device=noise.device)
+        known = {m: meanings.get(m, none) for m in self.modalities}
+        given = {m: torch.full((len(noise),), m in meanings, device=noise.device) for m in self.modalities}
+        latent = self.flow.generate(parts, self._scaled(known), given, steps, guidance)[wanted]
+        scale, standard = (cast(Standardize, of[wanted]) for of in (self.latent_scale, self.standardize))
+        maps = self.decoder(wanted).decode(latent * scale.std + scale.mean)
+        return maps * standard.std + standard.mean
+
+    @property
+    def noise_size(self) -> int:
+        """Numbers of noise that one generation begins with."""
+        return sum(self.flow.sizes.values())
+
+    def decoder(self, modality: str) -> Autoencoder:
+        """Of a modality."""
+        return cast(Autoencoder, self.decoders[modality])
+
+    def _scaled(self, meanings: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Meanings as numbers of deviation about 1, as networks like them."""
+        return {m: z * self.meaning_size**0.5 for m, z in meanings.items()}
+
+
+def build_translator(
+    config: TranslatorConfig, network: ClassifierNetwork | None = None, trust: bool = True
+) -> TranslatorNetwork:
+    """The network that a configuration with all sizes filled in describes, with fresh weights.
+
+    Args:
+        config: with all sizes filled in.
+        network: of a classifier of the same configuration, whose statistics and encoders are taken over.
+        trust: as of `build_network`.
+
+    Raises:
+        ConfigError: sizes that do not suit the encoders; TrustError.
+    """
+    reading = config.reading()
+    network = network or build_network(reading, 2, trust)  # its heads are not taken over
+    height, width, channels = image_shape(reading)
+    shapes = {"image": (channels, height, width), "audio": log_mel(reading).shape}
+    sizes = {"image": config.image_latent, "audio": config.audio_latent}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        return TranslatorNetwork(network, shapes, sizes, config.meaning_size)
+
+
+def check_translator(config: TranslatorConfig, weights: Mapping[str, Tensor], trust: bool) -> None:
+    """Refuses a configuration that is not the one of these weights, before anything of its size is allocated.
+
+    Raises:
+        ConfigError: the weights have other shapes; TrustError.
+    """
+    if config.image.pretrained or config.audio.pretrained:
+        raise ConfigError("a translator has no pretrained encoders")
+    if not all(getattr(config, m).encoder in ENCODERS[m] for m in ENCODERS):
+        return  # somebody's own, which has to be trusted to be built at all
+    with torch.device("meta"):  # shapes without numbers
+        network = build_translator(config, trust=trust)
+    if {name: x.shape for name, x in network.state_dict().items()} != {name: x.shape for name, x in weights.items()}:
+        raise ConfigError("the weights are not those of a translator of these sizes")

@@ -1,1 +1,0 @@
-"""Tests of sightsound.decoders."""

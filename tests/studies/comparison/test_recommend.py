@@ -1,0 +1,67 @@
+"""The words of a recommendation, on made-up answers: fusion is ahead for certain, perhaps, or not at all."""
+
+import numpy as np
+import pytest
+
+from sightsound.data.clusters import Clusters
+from sightsound.inference.subsets import Answered
+from sightsound.studies.comparison.compare import Compared, Study
+from sightsound.studies.comparison.cost import Cost
+from sightsound.studies.comparison.recommend import recommend
+from sightsound.studies.comparison.summary import rows
+from sightsound.studies.comparison.trials import Trial
+
+COST = Cost(1000, 1000, 1.0, 10.0, 1.0)
+
+
+def said(target: np.ndarray, fused_right: float, image_right: float) -> Answered:
+    """Answers of which the first share is right; audio is right in half of them."""
+    number = np.arange(len(target)) / len(target)
+
+    def answer(share: float) -> np.ndarray:
+        right = np.where(number < share, target, 1 - target)
+        return np.eye(2)[right] * 0.8 + 0.1
+
+    probabilities = {("image", "audio"): answer(fused_right), ("image",): answer(image_right), ("audio",): answer(0.5)}
+    there = np.ones(len(target), bool)
+    return Answered(np.arange(len(target)), probabilities, {"image": there, "audio": there})
+
+
+def study(count: int, fused_right: float, image_right: float) -> Study:
+    target = np.arange(count) % 2
+    answered = [said(target, fused_right, image_right)]
+    concat = Compared("concat", "feature", Trial("concat", "frozen"), fused_right, answered, answered, 1.0)
+    senses = concat._replace(name="vote", family="decision", trial=Trial("vote", "frozen"))
+    clusters = dict.fromkeys(("val", "test"), Clusters.of_rows(count))
+    costs = dict.fromkeys(("concat", "image", "audio"), COST)
+    return Study([], {"concat": concat}, senses, costs, {"val": target, "test": target}, clusters, 1.0, None, "", [])
+
+
+@pytest.mark.parametrize(
+    ("count", "fused_right", "worth", "first"),
+    [
+        (2000, 0.9, True, "For accuracy: concat"),
+        (20, 0.9, None, "Whether fusion is worth it cannot be told yet: on 20 validation rows"),
+        (2000, 0.8, False, "Fusion is not worth it here"),
+        (2000, 0.7, False, "Fusion is not worth it here"),
+    ],
+)
+def test_what_is_said_of_fusing(count: int, fused_right: float, worth: bool | None, first: str) -> None:
+    made = study(count, fused_right, 0.8)
+    found = recommend(made, rows(made, 2))
+    assert found.worth is worth and found.lines[0].startswith(first)
+    assert any("points against image alone" in line for line in found.lines) is (worth is True)
+
+
+def test_two_groups_give_no_interval() -> None:
+    made = study(200, 0.8, 0.8)
+    [strategy, *_] = rows(made._replace(clusters={"test": Clusters("group", (np.arange(200) // 100,))}), 2)
+    assert (strategy.accuracy_low, strategy.accuracy_high) == (strategy.macro_f1_low, strategy.macro_f1_high) == (0, 1)
+
+
+def test_balances_are_called_balances() -> None:
+    made = study(2000, 0.7, 0.8)
+    [one] = made.compared.values()
+    balanced = made._replace(compared={"concat": one._replace(trial=Trial("concat", "balanced", balance="mla"))})
+    for kind, of in (("strategy", made), ("balance", balanced)):
+        assert f"the best {kind} is not really better" in recommend(of, rows(of, 2)).lines[0]

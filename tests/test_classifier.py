@@ -1,0 +1,150 @@
+"""The classifier in Python: files, bytes, arrays and tables, whole or in part."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+import torch
+from PIL import Image
+
+import sightsound as ss
+from sightsound.data.table import Rejected
+from sightsound.errors import ConfigError, FileError, TableError
+from sightsound.inference.prediction import withheld
+from sightsound.types import Prediction
+
+
+@pytest.fixture(scope="module")
+def classifier(trained: tuple[Path, Path]) -> ss.Classifier:
+    return ss.load(trained[1] / "bundle")
+
+
+@pytest.fixture(scope="module")
+def files(trained: tuple[Path, Path]) -> tuple[Path, Path]:
+    return trained[0].parent / "high-3.png", trained[0].parent / "high-3.wav"
+
+
+def test_path_bytes_and_array_agree(classifier: ss.Classifier, files: tuple[Path, Path]) -> None:
+    image, audio = files
+    by_path = classifier.predict(image=image, audio=audio)
+    by_bytes = classifier.predict(image=image.read_bytes(), audio=audio.read_bytes())
+    samples, rate = soundfile.read(audio, dtype="float32")
+    by_array = classifier.predict(image=np.asarray(Image.open(image)), audio=(samples, rate))
+    assert by_path.label == "high"
+    assert by_path.probabilities == by_bytes.probabilities == by_array.probabilities
+    assert sum(by_path.probabilities.values()) == pytest.approx(1)
+    assert by_path.source == {"image": str(image), "audio": str(audio)}
+    assert by_bytes.source == {"image": "bytes", "audio": "bytes"}
+
+
+def test_what_python_holds_is_answered_as_its_file(classifier: ss.Classifier, files: tuple[Path, Path]) -> None:
+    image, audio = files
+    by_path = classifier.predict(image=image, audio=audio)
+    samples, rate = soundfile.read(audio, dtype="int16")
+    pixels = torch.from_numpy(np.asarray(Image.open(image)).copy())
+    for picture, sound in (
+        (Image.open(image), (samples, rate)),
+        (image.open("rb"), audio.open("rb")),
+        (pixels[None].float() / 255, (torch.from_numpy(samples)[None].float() / 32768, rate)),
+        ({"bytes": image.read_bytes(), "path": None}, {"array": samples / 32768, "sampling_rate": rate}),
+    ):
+        assert classifier.predict(image=picture, audio=sound).probabilities == by_path.probabilities
+    with pytest.raises(FileError, match=r"give \(samples, rate_hz\)"):
+        classifier.predict(audio=samples)
+
+
+def test_each_sense_alone(classifier: ss.Classifier, files: tuple[Path, Path]) -> None:
+    both = classifier.predict(image=files[0], audio=files[1])
+    for sense, file in zip(("image", "audio"), files, strict=True):
+        alone = classifier.predict(**{sense: file})
+        assert alone.present == (sense,) and set(alone.per_modality) == {sense}
+        assert alone.probabilities == pytest.approx(both.per_modality[sense], abs=1e-6)
+        assert alone.probabilities == alone.per_modality[sense]
+
+
+def test_senses_that_contradict_each_other_are_in_conflict(classifier: ss.Classifier, files: tuple[Path, Path]) -> None:
+    agreeing = classifier.predict(image=files[0], audio=files[1]).conflict
+    contradicting = classifier.predict(image=files[0], audio=files[1].with_name("low-3.wav")).conflict
+    assert agreeing is not None and contradicting is not None and agreeing < 0.1 < 0.5 < contradicting <= 1
+    assert classifier.predict(image=files[0]).conflict is None
+
+
+def test_an_answer_that_is_not_sure_enough_is_withheld(classifier: ss.Classifier, files: tuple[Path, Path]) -> None:
+    whole = classifier.predict(image=files[0], audio=files[1])
+    sure = max(whole.probabilities.values())
+    assert classifier.predict(*files, abstain_below=sure).label == "high"
+    unsure = whole._replace(probabilities={"high": 0.6, "low": 0.4})
+    assert withheld(unsure, 0.6) == unsure and withheld(unsure, 0.61) == unsure._replace(label="")
+    with pytest.raises(ConfigError, match="from 0 to 1"):
+        classifier.predict(*files, abstain_below=80)
+
+
+def test_nothing_given_and_a_bad_file(classifier: ss.Classifier, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="nothing was given"):
+        classifier.predict()
+    with pytest.raises(FileError, match="no such file"):
+        classifier.predict(image=tmp_path / "x.png")
+
+
+def test_a_table_with_gaps_and_bad_rows(classifier: ss.Classifier, trained: tuple[Path, Path], tmp_path: Path) -> None:
+    frame = pd.read_csv(trained[0])[:8]
+    frame[["image", "audio"]] = frame[["image", "audio"]].map(lambda name: str(trained[0].parent / name))
+    (tmp_path / "text.png").write_text("not an image")
+    frame.loc[1, "audio"] = ""
+    frame.loc[2, ["image", "audio"]] = ""
+    frame.loc[3, "image"] = str(tmp_path / "text.png")
+    frame.loc[4, ["image", "audio"]] = str(tmp_path / "text.png")
+    [results] = classifier.predict_parts(classifier.rows_to_predict(frame.drop(columns="label")))
+    rejected = {3: "nothing is left", 5: "holds text"}
+    for row, reason in rejected.items():
+        assert isinstance(results[row], Rejected) and results[row].row == row and reason in results[row].reason
+    assert all(isinstance(result, Prediction) for row, result in results.items() if row not in rejected)
+    assert results[2].present == ("image",) and not results[2].errors
+    one = classifier.predict(image=frame.loc[0, "image"], audio=frame.loc[0, "audio"])
+    assert results[1].probabilities == pytest.approx(one.probabilities, abs=1e-5)
+    # a broken image is no reason not to listen
+    alone = classifier.predict(audio=frame.loc[3, "audio"])
+    assert results[4].present == ("audio",) and results[4].label == alone.label
+    assert results[4].probabilities == pytest.approx(alone.probabilities, abs=1e-5)
+    assert results[4].errors["image"].startswith(f"{tmp_path / 'text.png'}: this is no image")
+    answered = classifier.predict_table(frame)
+    assert answered["label"].tolist() == frame["label"].tolist() and answered["row"].tolist() == list(range(1, 9))
+    assert "holds text" in answered.loc[3, "image_error"] and answered.loc[3, "predicted"] == alone.label
+    assert "holds text" in answered.loc[4, "error"] and answered.loc[4, "predicted"] == ""
+    dropping = classifier.predict_table(frame, missing={"image": "drop"})
+    assert "holds text" in dropping.loc[3, "error"]
+
+
+def test_chunks_of_a_table_do_not_change_the_answers(
+    classifier: ss.Classifier, trained: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = classifier.predict_table(trained[0])
+    monkeypatch.setattr("sightsound.data.decode.CHUNK_ROWS", 7)
+    parts = classifier.predict_table(trained[0])
+    pd.testing.assert_frame_equal(whole, parts)
+
+
+def test_evaluate(classifier: ss.Classifier, trained: tuple[Path, Path]) -> None:
+    metrics = classifier.evaluate(trained[0])
+    assert metrics["rows"] == 60 and metrics["split"] == "all"
+    assert list(metrics["subsets"]) == ["image+audio", "image", "audio"]
+    frame = pd.read_csv(trained[0])
+    frame[["image", "audio"]] = frame[["image", "audio"]].map(lambda name: str(trained[0].parent / name))
+    frame.loc[:9, "audio"] = ""
+    frame["split"] = ["test"] * 30 + ["train"] * 30
+    metrics = classifier.evaluate(frame)
+    assert metrics["split"] == "test"
+    rows = {name: numbers["rows"] for name, numbers in metrics["subsets"].items()}
+    assert rows == {"image+audio": 20, "as given": 30, "image": 30, "audio": 20}
+
+
+def test_evaluate_says_which_rows_are_bad(classifier: ss.Classifier, trained: tuple[Path, Path]) -> None:
+    frame = pd.read_csv(trained[0])
+    frame[["image", "audio"]] = frame[["image", "audio"]].map(lambda name: str(trained[0].parent / name))
+    frame.loc[4, "label"] = "purple"
+    frame.loc[5, "image"] += ".gone"
+    with pytest.raises(TableError, match=r"(?s)2 row\(s\).*row 5: the class 'purple'.*row 6: .*gone: there is no such"):
+        classifier.evaluate(frame)
+    assert classifier.evaluate(frame, skip_bad_files=True)["rows"] == 58

@@ -1,0 +1,49 @@
+"""Which precision "auto" is on which processor, and numbers too small to matter."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from sightsound.errors import ConfigError
+from sightsound.hardware import device_of, resolve_precision
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "precision"),
+    [
+        ({"cpu_name": "Intel Xeon", "avx512_bf16": True, "amx_bf16": True}, "bf16-mixed"),
+        ({"cpu_name": "Intel Xeon", "avx512_bf16": True, "amx_bf16": False}, "32-true"),
+        ({"cpu_name": "AMD EPYC", "avx512_bf16": True}, "bf16-mixed"),
+        ({"cpu_name": "AMD EPYC", "avx512_bf16": False}, "32-true"),
+        ({}, "32-true"),
+    ],
+)
+def test_auto(monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, object], precision: str) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    assert resolve_precision("auto", "cpu") == precision
+
+
+def test_what_is_asked_for_stays_and_must_be_there() -> None:
+    assert resolve_precision("16-mixed", "cpu") == "16-mixed" and device_of("cpu").type == "cpu"
+    with pytest.raises(ConfigError, match="no precision 'bf16'. Did you mean 'bf16-mixed'"):
+        resolve_precision("bf16", "cpu")
+    with pytest.raises(ConfigError, match="no accelerator 'cude'. Did you mean 'cuda'"):
+        device_of("cude")
+    if not torch.cuda.is_available():
+        with pytest.raises(ConfigError, match="--accelerator cuda: this machine"):
+            device_of("cuda")
+
+
+def test_numbers_too_small_to_matter_become_zero_in_every_thread() -> None:
+    code = """
+import torch
+from sightsound.hardware import tuned_process
+torch.set_num_threads(2)
+with tuned_process():
+    print(int((torch.full((1_000_000,), 1e-39) * 0.5).count_nonzero()))
+print((torch.full((10,), 1e-39) * 0.5).count_nonzero().item())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.split() == ["0", "10"], done.stderr  # and for whoever goes on they count again
