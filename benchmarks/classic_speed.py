@@ -31,7 +31,7 @@ from sightsound.training.loop import Watcher
 from sightsound.training.prepare import prepare
 
 CLASSIC = {
-    "balance": "heads",  # the fused answer teaches the encoders, as on the other side
+    "balance": "auxiliary",  # the fused answer teaches the encoders, as on the other side
     "image": ImageConfig(encoder="cnn"),
     "audio": AudioConfig(encoder="bilstm", mel_bins=128, clip_seconds=1.0),
     "augment": NO_CHANGES,  # the other side has none

@@ -76,7 +76,7 @@ def main() -> None:
     plain = []
     for seed in range(given.seeds):
         with tempfile.TemporaryDirectory() as folder:
-            config = Config(balance="none", epochs=given.epochs, seed=seed)
+            config = Config(balance="fused-only", epochs=given.epochs, seed=seed)
             classifier = train(table, config, Path(folder) / "run", resume=False, say=lambda line: None)
         plain.append(classifier.metrics["subsets"]["image+audio"]["accuracy"])
         print(json.dumps({"seed": seed, "plain": plain[-1]}), flush=True)

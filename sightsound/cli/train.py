@@ -17,7 +17,7 @@ means that this sense is missing), on a folder of class/name.png and class/name.
 """
 
 TOGETHER = """Neither modality alone is better than chance. If only both together tell the class, encoders have to learn
-from the fused answer: --schedule fusion+joint --balance none. `sightsound compare` finds out."""
+from the fused answer: --schedule fusion+joint --balance fused-only. `sightsound compare` finds out."""
 
 RARE = 0.5  # of the rows of the mean class
 NEVER_FOUND = """None of the {rows} {split} row(s) of {labels} was recognised. Where a class is rare, accuracy
@@ -51,7 +51,7 @@ def _hint(metrics: dict[str, Any], balance: str) -> str:
     tables = {name: np.array(numbers["confusion"]) for name, numbers in metrics["subsets"].items()}  # true, predicted
     alone = [tables[m] for m in MODALITIES if m in tables]
     judged = len(alone) > 1 and min(table.sum(axis=1).min() for table in alone) >= FEWEST_ROWS
-    if balance == "apart" and judged and all(metrics["subsets"][m].get("at_chance") for m in MODALITIES):
+    if balance == "detached" and judged and all(metrics["subsets"][m].get("at_chance") for m in MODALITIES):
         return TOGETHER
     name, whole = next(iter(tables.items()))
     rows = whole.sum(axis=1)

@@ -181,10 +181,11 @@ class Config:
     """joint: all at once; staged: each sense first, then the fusion on the frozen encoders; +finetune: then all;
     fusion+joint: the encoders are taught together by another fusion first, for classes that only both senses tell."""
     balance: Literal[
-        "apart", "heads", "none", "ogm-ge", "gradient-blend", "unimodal-teacher", "mmpareto", "agm", "mla"
-    ] = "apart"
-    """What keeps one sense from starving the other. apart: each encoder learns from its own head alone; heads: from the
-    fused answer too; none: from the fused answer alone; the others are methods of the literature (docs/fusion.md)."""
+        "detached", "auxiliary", "fused-only", "ogm-ge", "gradient-blend", "unimodal-teacher", "mmpareto", "agm", "mla"
+    ] = "detached"
+    """What keeps one modality from starving the other. detached: each encoder learns from its own head alone;
+    auxiliary: from the fused answer too; fused-only: from the fused answer alone; the others are methods of the
+    literature (docs/fusion.md)."""
     guard: Literal["on", "off"] | bool = "on"
     """on: where a sense alone does better than the fused answer on validation rows, it is mixed in; off: never."""
     epochs: int | None = None

@@ -22,7 +22,7 @@ from sightsound.fusion.search import Search
 from sightsound.missing import Fill, filler
 from sightsound.network.classifier import ClassifierNetwork
 from sightsound.training.augment import Augment
-from sightsound.training.balances import BALANCES, Heads
+from sightsound.training.balances import BALANCES, Auxiliary
 from sightsound.training.checkpoints import BEST, read
 from sightsound.training.encoder_warmup import standing_in
 from sightsound.training.fusion_search import search
@@ -92,7 +92,7 @@ def _run_part(
         # a sense that is trained alone has nothing to be balanced against
         network.heads_teach = balance.heads_teach or len(part.shown) == 1
         network.fusion_teaches = balance.fusion_teaches
-        _fit_part(network, part, config, rows, run, balance if len(part.shown) > 1 else Heads(network), watchers)
+        _fit_part(network, part, config, rows, run, balance if len(part.shown) > 1 else Auxiliary(network), watchers)
         network.heads_teach = network.fusion_teaches = True
         save_tensors(network.state_dict(), done)
     try:
@@ -107,7 +107,7 @@ def _fit_part(
     config: Config,
     rows: Mapping[str, Rows],
     run: Path,
-    balance: Heads,
+    balance: Auxiliary,
     watchers: Sequence[Watcher],
 ) -> None:
     train = loader(_seen(rows["train"], part.shown), config.batch_size, config.seed)

@@ -73,18 +73,19 @@ def check_balance(config: Config) -> None:
         raise ConfigError(
             f"--balance {config.balance} has one head for all modalities and trains them by turns from the first step "
             f"on, and --schedule {config.schedule} trains their heads apart before, or all by the fused answer. Type "
-            "--schedule joint, or --balance heads."
+            "--schedule joint, or --balance auxiliary."
         )
     if config.schedule == "fusion+joint" and not balance.fusion_teaches:
         raise ConfigError(
             f"--balance {config.balance} keeps the fused answer's loss out of the encoders. In fusion+joint the fused "
-            "answer teaches the encoders: give --balance none or heads. Type --balance heads, or --schedule joint."
+            "answer teaches the encoders: give --balance fused-only or auxiliary. Type --balance auxiliary, or "
+            "--schedule joint."
         )
     if config.schedule == "fusion+joint" and balance.needs_single_senses:
         raise ConfigError(
             f"--balance {config.balance} keeps each encoder close to one that was trained on its modality alone, and "
             "--schedule fusion+joint trains none alone: the teachers would know nothing. Type --schedule joint, or "
-            "--balance heads."
+            "--balance auxiliary."
         )
     strategy = resolve("fusion strategy", config.fusion, STRATEGIES, Fusion)
     detached = issubclass(strategy, tuple(DECISION.values()))
@@ -92,5 +93,5 @@ def check_balance(config: Config) -> None:
         raise ConfigError(
             f"--balance {config.balance} trains the encoders by the fused answer's loss alone, which --fusion "
             f"{config.fusion} does not pass on: a decision strategy takes each modality's answer as it is, and the "
-            "encoders would not be trained. Type --balance heads, or --fusion concat."
+            "encoders would not be trained. Type --balance auxiliary, or --fusion concat."
         )

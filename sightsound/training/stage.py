@@ -17,7 +17,7 @@ from sightsound.missing import Fill
 from sightsound.network.classifier import ClassifierNetwork
 from sightsound.network.losses import RowMeans, judged_rows, losses
 from sightsound.training.augment import Augment
-from sightsound.training.balances import Heads
+from sightsound.training.balances import Auxiliary
 from sightsound.training.objective import Objective, Optimization, check_losses
 from sightsound.types import Batch
 
@@ -49,7 +49,7 @@ class Stage(Objective):
         shown: tuple[str, ...],
         optimization: Optimization,
         augment: Augment,
-        balance: Heads,
+        balance: Auxiliary,
         seed: int,
         late: bool,
         relearn: Callable[[], Fill | None] | None = None,

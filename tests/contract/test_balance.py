@@ -10,14 +10,14 @@ from sightsound.config import Config
 from sightsound.fusion import DECISION, FEATURE, HIERARCHICAL, STRATEGIES
 from sightsound.network.classifier import ClassifierNetwork
 from sightsound.network.losses import losses
-from sightsound.training.balances import BALANCES, Apart, FusedOnly, GradientBlend, Heads, OgmGe
+from sightsound.training.balances import BALANCES, Auxiliary, Detached, FusedOnly, GradientBlend, OgmGe
 from sightsound.types import Batch, Filled, Output
 from tests.contract.batches import batch_of, network_with
 
 ONE_EACH = [next(iter(family)) for family in (FEATURE, DECISION, HIERARCHICAL)]
 
 
-def stepped(balance: Heads, network: ClassifierNetwork, missing: bool = False) -> torch.Tensor:
+def stepped(balance: Auxiliary, network: ClassifierNetwork, missing: bool = False) -> torch.Tensor:
     torch.manual_seed(0)
     network.heads_teach, network.fusion_teaches = balance.heads_teach, balance.fusion_teaches
     network.zero_grad()
@@ -65,13 +65,13 @@ def test_every_balance_can_be_configured(name: str) -> None:
 
 def test_none_leaves_the_encoders_to_the_fused_answer() -> None:
     network = network_with("vote")  # whose fused answer trains nothing
-    stepped(BALANCES["none"](network), network)
+    stepped(BALANCES["fused-only"](network), network)
     assert all(p.grad is None or not p.grad.any() for p in network.encoders.parameters())
-    stepped(BALANCES["heads"](network), network)
+    stepped(BALANCES["auxiliary"](network), network)
     assert all(p.grad.any() for p in network.encoders.image.parameters())
 
 
-def gradients(balance: type[Heads], fusion: str) -> dict[str, torch.Tensor]:
+def gradients(balance: type[Auxiliary], fusion: str) -> dict[str, torch.Tensor]:
     """By name, with weights of the senses that do not depend on the strategy."""
     network, senses = network_with(fusion), network_with("vote").state_dict()
     network.load_state_dict({n: v for n, v in senses.items() if not n.startswith("fusion.")}, strict=False)
@@ -81,9 +81,9 @@ def gradients(balance: type[Heads], fusion: str) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("fusion", STRATEGIES)
 def test_apart_no_strategy_touches_what_a_sense_learns(fusion: str) -> None:
-    found, alone = gradients(Apart, fusion), gradients(Apart, "vote")
+    found, alone = gradients(Detached, fusion), gradients(Detached, "vote")
     assert all(torch.equal(found[name], alone[name]) for name in alone)
-    together = gradients(Heads, fusion)
+    together = gradients(Auxiliary, fusion)
     for name in set(found) - set(alone):  # the strategy learns what it would otherwise
         torch.testing.assert_close(found[name], together[name])
     if fusion not in DECISION:  # which are never taught by their strategy
@@ -160,7 +160,7 @@ def test_gradient_blending_trusts_what_generalises() -> None:
 def test_what_was_imputed_teaches_no_encoder_either(fusion: str) -> None:
     """The fused loss counts imputed rows; where it is kept from the encoders, it is so for these too."""
     network = network_with(fusion)
-    network.fusion_teaches = Apart.fusion_teaches
+    network.fusion_teaches = Detached.fusion_teaches
     batch = network.featurize(batch_of(6, missing=True))
 
     def fill(embeddings: dict[str, torch.Tensor], present: dict[str, torch.Tensor]) -> dict[str, Filled]:

@@ -13,7 +13,7 @@ from sightsound.errors import ConfigError
 from sightsound.fusion import STRATEGIES
 from sightsound.network.classifier import ClassifierNetwork, sizes_of
 from sightsound.training import fit as fitting
-from sightsound.training.balances import BALANCES, Heads
+from sightsound.training.balances import BALANCES, Auxiliary
 from sightsound.training.schedule import Part, check_balance
 from sightsound.types import Batch
 
@@ -48,7 +48,7 @@ def network_with(strategy: str) -> ClassifierNetwork:
     )
 
 
-def train_a_little(network: ClassifierNetwork, part: Part, balance: Heads) -> set[str]:
+def train_a_little(network: ClassifierNetwork, part: Part, balance: Auxiliary) -> set[str]:
     """Names of the parameters that a stage leaves as they are, though they are its to train."""
     network.zero_grad()
     left = {name: p for name, p in network.named_parameters() if p.requires_grad}
@@ -73,7 +73,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     saved: dict[Path, dict[str, Tensor]] = {}
 
     def stage(network: ClassifierNetwork, part: Part, *given: object) -> None:
-        balance = next(one for one in given if isinstance(one, Heads))
+        balance = next(one for one in given if isinstance(one, Auxiliary))
         if balance.needs_single_senses and part.trains == ("",):
             assert {name for name, _ in network.named_parameters() if name.startswith("encoders.")} <= names
         switches = network.heads_teach, network.fusion_teaches
@@ -118,11 +118,11 @@ def test_everything_is_trained_or_it_is_refused(fusion: str, balance: str, sched
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"balance": "none", "fusion": "vote"}, "--fusion vote does not pass on.*Type --balance heads"),
-        ({"balance": "none", "fusion": f"{__name__}.OwnVote"}, "OwnVote does not pass on"),
+        ({"balance": "fused-only", "fusion": "vote"}, "--fusion vote does not pass on.*Type --balance auxiliary"),
+        ({"balance": "fused-only", "fusion": f"{__name__}.OwnVote"}, "OwnVote does not pass on"),
         (
-            {"balance": "apart", "schedule": "fusion+joint"},
-            "the fused answer teaches the encoders.*Type --balance heads",
+            {"balance": "detached", "schedule": "fusion+joint"},
+            "the fused answer teaches the encoders.*Type --balance auxiliary",
         ),
         ({"balance": "unimodal-teacher", "schedule": "fusion+joint"}, "trains none alone.*Type --schedule joint"),
     ],

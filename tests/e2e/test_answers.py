@@ -132,7 +132,7 @@ def test_it_is_said_which_rows_the_numbers_are_of(typed, table: Path, tmp_path: 
     frame["audio"] = ""
     apart = pd.concat([frame, pd.read_csv(table).assign(image="")])
     apart.drop(columns="split", errors="ignore").to_csv(table, index=False)
-    done = typed("train", table, "--epochs", 1, "--out", tmp_path / "apart")
+    done = typed("train", table, "--epochs", 1, "--out", tmp_path / "detached")
     assert "no row has image and audio, so that nothing is learnt from pairs" in done.out
 
 

@@ -53,7 +53,7 @@ def test_train_says_so_where_only_both_senses_can_tell(typed, table: Path, tmp_p
     done = typed("train", table, "--epochs", 1, "--out", tmp_path / "run")
     assert (
         "Neither modality alone is better than chance" in done.out
-        and "--schedule fusion+joint --balance none" in done.out
+        and "--schedule fusion+joint --balance fused-only" in done.out
     )
 
 

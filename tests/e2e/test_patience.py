@@ -112,12 +112,12 @@ def numbers(confusions: dict[str, list[list[int]]]) -> dict:
 
 def test_hints_fit_the_numbers() -> None:
     rare = [[28, 0], [2, 0]]  # 4 defects among 200 parts, none found
-    hint = _hint(numbers(dict.fromkeys(("image+audio", "image", "audio"), rare)), "apart")
+    hint = _hint(numbers(dict.fromkeys(("image+audio", "image", "audio"), rare)), "detached")
     assert hint == NEVER_FOUND.format(rows=2, split="test", labels="'defect'")
     chance = [[15, 15], [15, 15]]
-    assert _hint(numbers(dict.fromkeys(("image+audio", "image", "audio"), chance)), "apart") == TOGETHER
+    assert _hint(numbers(dict.fromkeys(("image+audio", "image", "audio"), chance)), "detached") == TOGETHER
     good = [[29, 1], [1, 29]]
-    assert _hint(numbers({"image+audio": good, "image": chance, "audio": good}), "apart") == ""
+    assert _hint(numbers({"image+audio": good, "image": chance, "audio": good}), "detached") == ""
 
 
 def test_what_the_defaults_cut_is_said(typed, table: Path, tmp_path: Path) -> None:

@@ -71,6 +71,6 @@ def test_every_stage_trains_in_training_mode(table: Path, tmp_path: Path, monkey
     """`embrace` draws while it is trained, and `fusion+joint` measures the encoders before it."""
     modes, loss = [], Stage.loss
     monkeypatch.setattr(Stage, "loss", lambda stage, batch: modes.append(stage.network.training) or loss(stage, batch))
-    options = {"schedule": "fusion+joint", "balance": "heads", "fusion": "embrace", "epochs": 2, "batch_size": 32}
+    options = {"schedule": "fusion+joint", "balance": "auxiliary", "fusion": "embrace", "epochs": 2, "batch_size": 32}
     ss.train(table, out=tmp_path / "run", say=lambda line: None, **options)
     assert len(modes) > 4 and all(modes)

@@ -21,7 +21,7 @@ from sightsound.inference.subsets import answer_rows
 from sightsound.network.classifier import ClassifierNetwork
 from sightsound.network.losses import losses
 from sightsound.training.augment import Augment, hide_some
-from sightsound.training.balances import BALANCES, Apart
+from sightsound.training.balances import BALANCES, Detached
 from sightsound.training.feature_cache import shortened
 from sightsound.training.fit import fit
 from sightsound.training.held_out import fit_held_out, held_out
@@ -89,7 +89,9 @@ def test_staged_trains_each_sense_and_then_only_the_fusion(fusion: str, table: P
             assert torch.equal(value, last[name]), f"{name} moved while another sense was trained"
 
 
-@pytest.mark.parametrize("balance", [b for b in BALANCES if b not in ("apart", "heads", "none")])  # trained elsewhere
+@pytest.mark.parametrize(
+    "balance", [b for b in BALANCES if b not in ("detached", "auxiliary", "fused-only")]
+)  # trained elsewhere
 def test_every_balance_learns_and_goes_on_after_a_stop(balance: str, table: Path, tmp_path: Path) -> None:
     network, right = fitted(table, tmp_path / "run", epochs=25, balance=balance)
     assert right[("image", "audio")] >= 0.85
@@ -189,13 +191,13 @@ def test_unknown_options_are_said(table: Path, tmp_path: Path) -> None:
         ss.train(frame, out=tmp_path / "run", modalities=["audio"])
 
 
-@pytest.mark.parametrize("balance", ["apart", "heads"])
+@pytest.mark.parametrize("balance", ["detached", "auxiliary"])
 def test_which_epoch_is_kept(balance: str, table: Path, tmp_path: Path) -> None:
     ss.train(table, out=tmp_path / "run", balance=balance, **QUICK)
     epochs = pd.read_csv(tmp_path / "run" / "logs" / "joint" / "metrics.csv")
     score, f1 = epochs["val_score"].to_numpy(), epochs["val_f1"].to_numpy()
     best = int(score.argmax())
-    if balance == "apart":  # the latest that is as good as the best so far, as far as 9 rows can tell
+    if balance == "detached":  # the latest that is as good as the best so far, as far as 9 rows can tell
         close = score >= np.maximum.accumulate(score) - np.sqrt(f1 * (1 - f1) / 9)
         best = int(np.flatnonzero(close)[-1])
     kept = torch.load(tmp_path / "run" / "checkpoints" / "joint" / "best.ckpt", weights_only=True)
@@ -206,7 +208,7 @@ def test_an_epoch_without_a_mistake_is_the_best() -> None:
     classes = torch.arange(57) % 10
     network = SimpleNamespace(modalities=["image"], classes=10)
     optimization = Optimization([], 1, 0.1, 0.0)
-    stage = Stage(network, ("image",), optimization, Augment(Config()), Apart(network), 0, late=True)
+    stage = Stage(network, ("image",), optimization, Augment(Config()), Detached(network), 0, late=True)
     stage.target, stage.predicted = classes.tolist(), {"image": classes.tolist()}
     stage.val_losses = SimpleNamespace(means=lambda: {"fused": 0.1, "image": 0.1})
     numbers = stage.end_epoch(3)
@@ -219,7 +221,7 @@ def test_the_losses_that_are_logged_are_means_over_rows(tmp_path: Path) -> None:
         Batch(*({m: x[rows] for m, x in each.items()} for each in whole[:2]), whole.target[rows]) for rows in HALVES
     ]
     stage = Stage(
-        network, ("image", "audio"), Optimization([], 1, 0.1, 0.0), Augment(Config()), Apart(network), 0, True
+        network, ("image", "audio"), Optimization([], 1, 0.1, 0.0), Augment(Config()), Detached(network), 0, True
     )
     for part in parts:
         stage.validate(part)
@@ -259,9 +261,11 @@ def test_every_chance_change_at_once_still_learns(table: Path, tmp_path: Path) -
 
 def test_encoders_are_taught_together_first(table: Path, tmp_path: Path) -> None:
     options = {**QUICK, "epochs": 12}
-    with pytest.raises(ConfigError, match="the fused answer teaches the encoders: give --balance none or heads"):
+    with pytest.raises(
+        ConfigError, match="the fused answer teaches the encoders: give --balance fused-only or auxiliary"
+    ):
         ss.train(table, out=tmp_path / "run", schedule="fusion+joint", **options)
-    classifier = ss.train(table, out=tmp_path / "run", schedule="fusion+joint", balance="heads", **options)
+    classifier = ss.train(table, out=tmp_path / "run", schedule="fusion+joint", balance="auxiliary", **options)
     assert accuracies(classifier.metrics)["image+audio"] >= 0.85
     done = {p.stem for p in (tmp_path / "run" / "checkpoints").glob("*.safetensors")}
     assert done == {"begun", "together", "fusion", "joint"}

@@ -74,7 +74,7 @@ def run_comparison(
     if filling_policies(config):
         raise ConfigError("A comparison fills in nothing: --missing can be mask, drop, linear or gaussian.")
     # strategies that exchange between the stages need what goes into the encoders, not what comes out
-    config = dataclasses.replace(config, fusion="mmtm", schedule="joint", balance="heads")
+    config = dataclasses.replace(config, fusion="mmtm", schedule="joint", balance="auxiliary")
     table = read_table(source, config.columns)
     request = request_of(table, config)
     with opened(run, request, resume), tuned_process(), writing(run):

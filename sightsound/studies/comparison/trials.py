@@ -96,7 +96,9 @@ class Seed:
 
     @property
     def _jointly(self) -> Config:
-        return dataclasses.replace(self.config, schedule="fusion+joint", balance="none" if self.blind else "heads")
+        return dataclasses.replace(
+            self.config, schedule="fusion+joint", balance="fused-only" if self.blind else "auxiliary"
+        )
 
     def config_of(self, trial: Trial) -> Config:
         """What trains such a network without a comparison around it."""

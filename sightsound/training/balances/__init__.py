@@ -1,7 +1,7 @@
 """What keeps one modality from starving the other while they are trained together: one small class for each way."""
 
 from sightsound.training.balances.agm import Agm
-from sightsound.training.balances.base import Apart, FusedOnly, Heads
+from sightsound.training.balances.base import Auxiliary, Detached, FusedOnly
 from sightsound.training.balances.gradient_blend import GradientBlend
 from sightsound.training.balances.mla import Mla
 from sightsound.training.balances.mmpareto import MMPareto
@@ -14,17 +14,17 @@ __all__ = [
     "Apart",
     "FusedOnly",
     "GradientBlend",
-    "Heads",
+    "Auxiliary",
     "MMPareto",
     "Mla",
     "OgmGe",
     "UnimodalTeacher",
 ]
 
-BALANCES: dict[str, type[Heads]] = {
-    "apart": Apart,
-    "heads": Heads,
-    "none": FusedOnly,
+BALANCES: dict[str, type[Auxiliary]] = {
+    "detached": Detached,
+    "auxiliary": Auxiliary,
+    "fused-only": FusedOnly,
     "ogm-ge": OgmGe,
     "gradient-blend": GradientBlend,
     "unimodal-teacher": UnimodalTeacher,

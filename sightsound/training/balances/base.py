@@ -15,7 +15,7 @@ from sightsound.network.losses import FUSED, judged_rows, losses
 from sightsound.types import Batch, Output
 
 
-class Heads:
+class Auxiliary:
     """Every loss counts the same: the fused answer's teaches the encoders too, and each head's keeps its own awake.
 
     Peng et al. (2022) name the problem that this answers.
@@ -56,7 +56,7 @@ class Heads:
         self.__dict__.update(state)
 
 
-class Apart(Heads):
+class Detached(Auxiliary):
     """The default: each encoder learns from its own head alone, the strategy from the fused answer, at the same time.
 
     So each sense is trained as if the other were not there, and is as good when it is alone. Keeping the senses'
@@ -66,7 +66,7 @@ class Apart(Heads):
     fusion_teaches = False
 
 
-class FusedOnly(Heads):
+class FusedOnly(Auxiliary):
     """Nothing is balanced: the fused answer's loss alone trains the encoders, as most of the literature does.
 
     The heads learn to read what the encoders happen to give.

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from sightsound.network.classifier import ClassifierNetwork
 from sightsound.network.losses import RowMeans
-from sightsound.training.balances.base import Heads
+from sightsound.training.balances.base import Auxiliary
 
 
-class GradientBlend(Heads):
+class GradientBlend(Auxiliary):
     """Losses weighted by what their last epoch won on validation rows over what it overfitted, squared.
 
     Online gradient blending (Wang, Tran & Feiszli, CVPR 2020), with an epoch as its super-epoch.

@@ -11,11 +11,11 @@ from sightsound.encoders.base import Encoder
 from sightsound.errors import ConfigError
 from sightsound.network.classifier import ClassifierNetwork
 from sightsound.network.losses import FUSED, losses
-from sightsound.training.balances.base import Apart
+from sightsound.training.balances.base import Detached
 from sightsound.types import Batch, Output
 
 
-class Mla(Apart):
+class Mla(Detached):
     """Multimodal learning with alternating unimodal adaptation (Zhang et al., CVPR 2024).
 
     Each step trains one encoder and the head that all share by the cross-entropy of that modality. The gradient of the
@@ -42,7 +42,7 @@ class Mla(Apart):
             found = ", ".join(f"{m} has {size}" for m, size in sizes.items())
             raise ConfigError(
                 f"--balance mla has one head for all modalities, whose embeddings must be of one size; {found}. Type "
-                "--balance apart, or choose encoders that give as many numbers."
+                "--balance detached, or choose encoders that give as many numbers."
             )
         self.modalities = list(network.modalities)
         self.turn = 0

@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 from sightsound.network.classifier import ClassifierNetwork
 from sightsound.network.losses import FUSED
-from sightsound.training.balances.base import Heads
+from sightsound.training.balances.base import Auxiliary
 
 SMALLEST = 1e-30  # length that a vector is taken to have at least
 GAMMA = 1.5  # how much every encoder's gradient is enlarged
 
 
-class MMPareto(Heads):
+class MMPareto(Auxiliary):
     """Multimodal Pareto integration of gradients (Wei & Hu, ICML 2024).
 
     All losses count the same. Where the gradients of the fused loss and of the head's loss on an encoder point the

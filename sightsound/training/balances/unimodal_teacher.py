@@ -12,11 +12,11 @@ from torch.nn.functional import mse_loss
 from sightsound.encoders.base import Encoder
 from sightsound.fusion.base import like
 from sightsound.network.classifier import ClassifierNetwork
-from sightsound.training.balances.base import Heads
+from sightsound.training.balances.base import Auxiliary
 from sightsound.types import Batch, Output
 
 
-class UnimodalTeacher(Heads):
+class UnimodalTeacher(Auxiliary):
     """Each encoder is kept close to one that was trained alone (UMT, Du et al., ICML 2023).
 
     The mean squared distance of the embeddings is added to the loss.

@@ -98,18 +98,18 @@ def test_balances_are_compared_as_strategies_are(
 ) -> None:
     table, run = compared
     shutil.copytree(run, tmp_path / "run")  # with both senses, which need not be trained again
-    few = {name: BALANCES[name] for name in ("none", "apart")}
+    few = {name: BALANCES[name] for name in ("fused-only", "detached")}
     monkeypatch.setattr("sightsound.studies.comparison.candidates.BALANCES", few)
     given = ["--balance", "all", "--fusion", "vote", "--seeds", 1, *SMALL, "--out", tmp_path / "run", "--resume"]
     ran = typed("compare", table, *given)
     assert ran.code == 0, ran.err
-    assert "\nbalance " in ran.out and "For accuracy: apart (decision fusion, balanced)" in ran.out
-    assert set(pd.read_csv(tmp_path / "run" / "compare.csv")["name"]) == {"apart", "image alone", "audio alone"}
+    assert "\nbalance " in ran.out and "For accuracy: detached (decision fusion, balanced)" in ran.out
+    assert set(pd.read_csv(tmp_path / "run" / "compare.csv")["name"]) == {"detached", "image alone", "audio alone"}
     content = json.loads((tmp_path / "run" / "compare.json").read_text())
-    assert set(content["failed"]) == {"none"} and "would not be trained" in content["failed"]["none"]
+    assert set(content["failed"]) == {"fused-only"} and "would not be trained" in content["failed"]["fused-only"]
     assert "balances of vote" in (tmp_path / "run" / "compare.html").read_text()
     winner = ss.load(tmp_path / "run" / "bundle")
-    assert (winner.config.fusion, winner.config.schedule, winner.config.balance) == ("vote", "joint", "apart")
+    assert (winner.config.fusion, winner.config.schedule, winner.config.balance) == ("vote", "joint", "detached")
     assert winner.metrics["subsets"]["image+audio"]["accuracy"] > 0.8
 
 
@@ -138,7 +138,7 @@ def test_a_budget_that_is_used_up_is_said(compared: tuple[Path, Path], tmp_path:
         (["--balance", "ogm"], "Did you mean 'ogm-ge'?"),
         (["--balance", "all", "--strategies", "concat"], "--strategies and --balance are both given"),
         (["--fusion", "mmtm"], "Type --balance all beside it, or --strategies mmtm"),
-        (["--balance", "heads,none", "--fusion", "vote"], "--fusion vote does not pass on"),
+        (["--balance", "auxiliary,fused-only", "--fusion", "vote"], "--fusion vote does not pass on"),
         (["--modalities", "image"], "needs both senses"),
         (["--columns.image", "foto"], "there is no column 'foto' (--columns.image)"),
     ],
@@ -196,4 +196,4 @@ def test_what_only_both_senses_tell_is_learnt_by_strategies_that_see_both(tmp_pa
     assert found["accuracy"]["concat"] >= 0.9
     assert found["accuracy"]["product"] < 0.55  # chance is a third
     winner = ss.load(tmp_path / "run" / "bundle").config
-    assert (winner.fusion, winner.schedule, winner.balance) == ("concat", "fusion+joint", "none")
+    assert (winner.fusion, winner.schedule, winner.balance) == ("concat", "fusion+joint", "fused-only")
