@@ -112,9 +112,9 @@ class Prediction(NamedTuple):
         weights: modality -> weight that the fusion strategy gave it; None where it has no such notion.
         present: the modalities that were there.
         source: modality -> the file (or "array" or "bytes") that was read.
-        conflict: how much the senses disagree, from 0 (they say the same) to 1 (each is sure of another class): the
+        disagreement: how much the senses disagree, from 0 (they say the same) to 1 (each is sure of another class): the
             Jensen-Shannon divergence of `per_modality` in bits; None where there is one sense.
-        strangeness: for each modality that was there, the share of validation rows that are less strange, by the energy
+        ood_score: for each modality that was there, the share of validation rows that look less unusual, by the energy
             of its own scores: at 1 nothing like it has been seen, and the answer means little.
         notes: modality -> what is remarkable about its file, where something is.
         errors: modality -> why its file could not be used, where the answer is made from the others.
@@ -128,8 +128,8 @@ class Prediction(NamedTuple):
     weights: dict[str, float] | None
     present: tuple[str, ...]
     source: dict[str, str]
-    conflict: float | None = None
-    strangeness: dict[str, float] = {}
+    disagreement: float | None = None
+    ood_score: dict[str, float] = {}
     repaired: dict[str, Repair] = {}
     clips: tuple[Clip, ...] = ()
     errors: dict[str, str] = {}

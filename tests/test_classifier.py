@@ -64,11 +64,11 @@ def test_each_sense_alone(classifier: ss.Classifier, files: tuple[Path, Path]) -
         assert alone.probabilities == alone.per_modality[sense]
 
 
-def test_senses_that_contradict_each_other_are_in_conflict(classifier: ss.Classifier, files: tuple[Path, Path]) -> None:
-    agreeing = classifier.predict(image=files[0], audio=files[1]).conflict
-    contradicting = classifier.predict(image=files[0], audio=files[1].with_name("low-3.wav")).conflict
+def test_modalities_that_contradict_each_other_disagree(classifier: ss.Classifier, files: tuple[Path, Path]) -> None:
+    agreeing = classifier.predict(image=files[0], audio=files[1]).disagreement
+    contradicting = classifier.predict(image=files[0], audio=files[1].with_name("low-3.wav")).disagreement
     assert agreeing is not None and contradicting is not None and agreeing < 0.1 < 0.5 < contradicting <= 1
-    assert classifier.predict(image=files[0]).conflict is None
+    assert classifier.predict(image=files[0]).disagreement is None
 
 
 def test_an_answer_that_is_not_sure_enough_is_withheld(classifier: ss.Classifier, files: tuple[Path, Path]) -> None:

@@ -34,8 +34,8 @@ EXAMPLE = """Classifies files, and reports each modality's unimodal prediction. 
 answers stand beside them: "predicted", "probability", p_CLASS for each class. A row that cannot be used has the reason
 in the column "error" and no class; one of which one file can be used gets its answer from this, and the reason in
 "image_error" or "audio_error". Of a sound cut into clips there is a line for the whole and one for each clip, with its
-start and end in seconds. "conflict" says how much the modalities disagree, from 0 to 1; "strangeness" which share of
-the validation rows was less strange. What is missing or damaged is treated as --missing says; "repaired" says which
+start and end in seconds. "disagreement" says how much the modalities disagree, from 0 to 1; "ood_score" which share of
+the validation rows look less unusual. What is missing or damaged is treated as --missing says; "repaired" says which
 share of a file was filled in (1: the whole modality), "uncertainty" how unsure that is.
 
   sightsound predict runs/first/bundle --image 7.png --audio seven.wav

@@ -27,21 +27,21 @@ class Answer(NamedTuple):
     Attributes:
         probabilities: (B, C).
         weights: per modality (B,), or None.
-        strangeness: per modality of the subset (B,), the share of validation rows that are less strange.
+        ood_score: per modality of the subset (B,), the share of validation rows that are less strange.
         filled: per modality, what stood in for it where it was absent; only where all were asked together.
     """
 
     probabilities: Tensor
     weights: dict[str, Tensor] | None
-    strangeness: dict[str, Tensor]
+    ood_score: dict[str, Tensor]
     filled: dict[str, Filled] = {}
 
     def at(self, places: NDArray[Any]) -> Answer:
         """The answers at some places."""
         weights = None if self.weights is None else {m: w[places] for m, w in self.weights.items()}
-        strangeness = {m: s[places] for m, s in self.strangeness.items()}
+        ood_score = {m: s[places] for m, s in self.ood_score.items()}
         filled = {m: Filled(*(part[places] for part in f)) for m, f in self.filled.items()}
-        return Answer(self.probabilities[places], weights, strangeness, filled)
+        return Answer(self.probabilities[places], weights, ood_score, filled)
 
 
 def subsets(modalities: list[str]) -> list[tuple[str, ...]]:
@@ -65,7 +65,7 @@ def answers(network: ClassifierNetwork, batch: Batch, fill: Fill | None = None) 
 
 
 def _answer(network: ClassifierNetwork, subset: tuple[str, ...], output: Output) -> Answer:
-    strange = {m: network.strangeness(m, energy_of(output.scores[m])) for m in subset}
+    strange = {m: network.ood_score(m, energy_of(output.scores[m])) for m in subset}
     return Answer(output.logits.softmax(dim=1), output.weights, strange, output.filled)
 
 
@@ -121,7 +121,7 @@ def _joined_answers(parts: list[Answer]) -> Answer:
     return Answer(
         torch.cat([part.probabilities for part in parts]),
         _joined(weights) if weights else None,
-        _joined([part.strangeness for part in parts]),
+        _joined([part.ood_score for part in parts]),
         {m: Filled(*(torch.cat(each) for each in zip(*of, strict=True))) for m, of in filled.items()},
     )
 

@@ -79,7 +79,7 @@ class ClassifierNetwork(nn.Module):
         # the fused one alone until it is fitted; (2 ** M, 1 + M)
         self.guard: Tensor
         self.register_buffer("guard", torch.eye(1, 1 + len(self.modalities)).repeat(2 ** len(self.modalities), 1))
-        # percentiles of each head's energy over validation rows, by which `strangeness` judges; (M, 101)
+        # percentiles of each head's energy over validation rows, by which `ood_score` judges; (M, 101)
         self.energies: Tensor
         self.register_buffer("energies", torch.zeros(len(self.modalities), 101))
 
@@ -218,7 +218,7 @@ class ClassifierNetwork(nn.Module):
         """What encoders or heads made, as the strategy gets it."""
         return made if self.fusion_teaches else {m: x.detach() for m, x in made.items()}
 
-    def strangeness(self, modality: str, energy: Tensor) -> Tensor:
+    def ood_score(self, modality: str, energy: Tensor) -> Tensor:
         """Energies (B,) of a head -> the share (B,) of validation rows whose energy is lower."""
         percentiles = self.energies[self.modalities.index(modality)]
         return torch.searchsorted(percentiles, energy.contiguous()).clamp_max(100) / 100

@@ -56,8 +56,8 @@ def test_threads_with_other_policies_and_subsets_answer_as_one_thread(fusion: st
         assert one.keys() == other.keys()
         for subset in one:
             assert torch.equal(one[subset].probabilities, other[subset].probabilities)
-            for m in one[subset].strangeness:
-                assert torch.equal(one[subset].strangeness[m], other[subset].strangeness[m])
+            for m in one[subset].ood_score:
+                assert torch.equal(one[subset].ood_score[m], other[subset].ood_score[m])
     assert state_of(network) == before
 
 

@@ -113,7 +113,7 @@ def test_answers_that_are_not_sure_are_withheld(
     assert typed("predict", bundle, trained[0], "--abstain-below", 0.95, "--out", out).code == 0
     frame = pd.read_csv(out)
     assert (frame["predicted"].isna() == (frame["probability"] < 0.95)).all()
-    assert frame["conflict"].between(0, 1).all() and frame["image_strangeness"].between(0, 1).all()
+    assert frame["disagreement"].between(0, 1).all() and frame["image_ood_score"].between(0, 1).all()
     done = typed("evaluate", bundle, trained[0], "--abstain-below", 0.95)
     answered = (frame["probability"] >= 0.95).mean()
     assert f"image+audio: {answered:.4f} of the rows are answered, of which" in done.out

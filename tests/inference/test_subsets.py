@@ -38,7 +38,7 @@ def test_a_prediction_is_the_mean_of_its_clips() -> None:
     found = prediction(said(CLIPS), [0.0, 1.0, 2.0], {"image": "a", "audio": "b"}, {}, ["x", "y"], config)
     assert found.label == "y" and found.probabilities == pytest.approx({"x": 0.4, "y": 0.6})
     assert found.per_modality == {m: pytest.approx({"x": 0.4, "y": 0.6}) for m in BOTH}
-    assert found.strangeness == {m: pytest.approx(0.5) for m in BOTH}
+    assert found.ood_score == {m: pytest.approx(0.5) for m in BOTH}
     assert [(c.start_seconds, c.end_seconds, c.label) for c in found.clips] == [(0, 2, "x"), (1, 3, "y"), (2, 4, "y")]
 
 

@@ -67,11 +67,11 @@ def test_strangeness_is_the_share_of_validation_rows_with_less_energy() -> None:
     output = network(rows[list(range(90))])
     for m in ("image", "audio"):
         there = batch_of(90, missing=True).present[m]
-        shares = network.strangeness(m, energy_of(output.scores[m][there]))
+        shares = network.ood_score(m, energy_of(output.scores[m][there]))
         order = shares.argsort()
         assert shares.min() <= 0.02 and shares.max() == 1.0
         assert 0.45 < shares.median() < 0.55 and (shares[order].diff() >= 0).all()
-    assert network.strangeness("image", torch.tensor([-1e9, 1e9])).tolist() == [0, 1]
+    assert network.ood_score("image", torch.tensor([-1e9, 1e9])).tolist() == [0, 1]
 
 
 def test_too_few_rows_leave_it_at_one() -> None:

@@ -37,7 +37,7 @@ class Measured(NamedTuple):
         accuracy, macro_f1: with all that is there, over all rows; where rows lose a sense, mean over ten draws of them.
         late: accuracy of late fusion, the mean of what each sense that is there says alone.
         alone: accuracy of the changed sense alone; None where that is not asked.
-        conflict: mean conflict of the senses over the rows that have both; None where no row has.
+        disagreement: mean disagreement of the modalities over the rows that have both; None where no row has.
     """
 
     condition: Condition
@@ -45,7 +45,7 @@ class Measured(NamedTuple):
     macro_f1: float
     late: float
     alone: float | None
-    conflict: float | None
+    disagreement: float | None
 
 
 def measured(
@@ -73,7 +73,7 @@ def measured(
     accuracy, macro_f1 = _right(said.probabilities[tuple(said.has)], target)
     late, _ = _right(late_fusion(said, said.has), target)
     alone = _right(said.probabilities[(changed,)], target)[0] if changed else None
-    return Measured(condition, accuracy, macro_f1, late, alone, _conflict(said))
+    return Measured(condition, accuracy, macro_f1, late, alone, _mean_disagreement(said))
 
 
 def _mean_of_draws(
@@ -119,7 +119,7 @@ def _right(probabilities: NDArray[Any], target: NDArray[np.int64]) -> tuple[floa
     return means["accuracy"], means["macro_f1"]
 
 
-def _conflict(said: Answered) -> float | None:
+def _mean_disagreement(said: Answered) -> float | None:
     """Mean over the rows."""
     if len(said.has) < 2:
         return None

@@ -46,7 +46,12 @@ def test_damage_hurts(studied: tuple[pd.DataFrame, Path]) -> None:
     for m, known in (("image", IMAGE), ("audio", AUDIO)):
         worst = [float(of(frame, kind, m, 5)["alone"]) for kind in known]
         assert min(worst) < 0.7 and np.mean(worst) < 0.97 * float(of(frame, "clean")["accuracy"])
-    assert float(of(frame, "contradiction", "audio", 1)["conflict"]) > 0.3 > 0.1 > float(of(frame, "clean")["conflict"])
+    assert (
+        float(of(frame, "contradiction", "audio", 1)["disagreement"])
+        > 0.3
+        > 0.1
+        > float(of(frame, "clean")["disagreement"])
+    )
 
 
 def test_all_images_missing_is_the_sound_alone(studied: tuple[pd.DataFrame, Path], trained: tuple[Path, Path]) -> None:
