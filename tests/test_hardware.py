@@ -27,10 +27,6 @@ def test_auto(monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, object], 
 
 def test_what_is_asked_for_stays_and_must_be_there() -> None:
     assert resolve_precision("16-mixed", "cpu") == "16-mixed" and device_of("cpu").type == "cpu"
-    with pytest.raises(ConfigError, match="no precision 'bf16'. Did you mean 'bf16-mixed'"):
-        resolve_precision("bf16", "cpu")
-    with pytest.raises(ConfigError, match="no accelerator 'cude'. Did you mean 'cuda'"):
-        device_of("cude")
     if not torch.cuda.is_available():
         with pytest.raises(ConfigError, match="--accelerator cuda: this machine"):
             device_of("cuda")

@@ -182,6 +182,27 @@ def test_a_checkpoint_runs_nothing(table: Path, tmp_path: Path, monkeypatch: pyt
     assert not (tmp_path / "touched").exists()
 
 
+@pytest.mark.parametrize("kind", ["other weights", "no optimizer", "no best"])
+def test_a_checkpoint_that_does_not_fit_is_said(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    import torch
+
+    run = tmp_path / "run"
+    stopped(table, run, monkeypatch)
+    [last] = run.glob("checkpoints/*/last.ckpt")
+    state = torch.load(last, weights_only=True)
+    if kind == "no best":
+        last.with_name("best.ckpt").unlink()
+        message = "best.ckpt.*it is not there.*Delete its folder"
+    else:
+        del state["optimizer"]
+        torch.save({"network": {"x": torch.zeros(1)}} if kind == "other weights" else state, last)
+        message = "last.ckpt: of another version"
+    with pytest.raises(RunError, match=message):
+        ss.train(table, out=run, resume=True, **{**QUICK, "epochs": 3})
+
+
 def test_the_umask_says_who_may_read_a_run(table: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "sightsound", "train", str(table), "--epochs", "1", "--out", str(tmp_path / "run")]
     subprocess.run(command, check=True, umask=0o077, capture_output=True)

@@ -49,9 +49,9 @@ def _hint(metrics: dict[str, Any], balance: str) -> str:
     from sightsound.data.cautions import FEWEST_ROWS
 
     tables = {name: np.array(numbers["confusion"]) for name, numbers in metrics["subsets"].items()}  # true, predicted
-    alone = [tables[m] for m in MODALITIES if m in tables]
-    judged = len(alone) > 1 and min(table.sum(axis=1).min() for table in alone) >= FEWEST_ROWS
-    if balance == "detached" and judged and all(metrics["subsets"][m].get("at_chance") for m in MODALITIES):
+    alone = [m for m in MODALITIES if m in tables]
+    judged = len(alone) > 1 and min(tables[m].sum(axis=1).min() for m in alone) >= FEWEST_ROWS
+    if balance == "detached" and judged and all(metrics["subsets"][m].get("at_chance") for m in alone):
         return TOGETHER
     name, whole = next(iter(tables.items()))
     rows = whole.sum(axis=1)

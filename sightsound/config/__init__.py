@@ -202,10 +202,10 @@ class Config:
     """Share of the complete training rows in which one sense, drawn by chance, is hidden."""
     seed: int = 0
     """Of the split, the weights, the order of the rows and the dropout."""
-    precision: str = "auto"
-    """auto, 32-true, bf16-mixed or 16-mixed; auto is bf16-mixed where the processor has bfloat16, else 32-true."""
-    accelerator: str = "auto"
-    """auto, cpu, gpu, mps, ..."""
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
+    """auto is bf16-mixed where the processor is quick in bfloat16, else 32-true."""
+    accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = "auto"
+    """auto is a graphics processor where there is one."""
 
     def __post_init__(self) -> None:
         if not self.modalities or set(self.modalities) - set(MODALITIES):

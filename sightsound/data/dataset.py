@@ -47,7 +47,7 @@ class BatchOrder(Sampler[list[int]]):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Called by the trainer before each epoch."""
+        """Called before each epoch."""
         self.epoch = epoch
 
     def __len__(self) -> int:

@@ -255,10 +255,18 @@ class Transformer(Fusion):
         # the bias of its projection tells a token's modality
         self.token = nn.ModuleDict({m: nn.Linear(embedding_sizes[m], self.WIDTH) for m in self.modalities})
         self.class_token = nn.Parameter(torch.randn(1, 1, self.WIDTH) * 0.02)
-        layer = nn.TransformerEncoderLayer(
-            self.WIDTH, self.HEADS, 2 * self.WIDTH, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
+        self.layers = nn.ModuleList(
+            nn.TransformerEncoderLayer(
+                self.WIDTH,
+                self.HEADS,
+                2 * self.WIDTH,
+                dropout=0.0,
+                activation="gelu",
+                batch_first=True,
+                norm_first=True,
+            )
+            for _ in range(self.LAYERS)
         )
-        self.layers = nn.TransformerEncoder(layer, self.LAYERS, enable_nested_tensor=False)
         self.classify = nn.Sequential(nn.LayerNorm(self.WIDTH), nn.Linear(self.WIDTH, classes))
 
     def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
@@ -267,4 +275,6 @@ class Transformer(Fusion):
         tokens = torch.cat([self.class_token.expand(len(read), -1, -1), read], 1)
         absent = ~torch.stack([present[m] for m in self.modalities], 1)
         not_attended = nn.functional.pad(absent, (1, 0))  # the class token is always there
-        return Combined(self.classify(self.layers(tokens, src_key_padding_mask=not_attended)[:, 0]), None)
+        for layer in self.layers:
+            tokens = layer(tokens, src_key_padding_mask=not_attended)
+        return Combined(self.classify(tokens[:, 0]), None)

@@ -70,11 +70,12 @@ def abstaining(probabilities: NDArray[Any], target: NDArray[Any], below: float) 
 def at_chance(right: NDArray[np.bool_], target: NDArray[Any], clusters: Clusters) -> bool:
     """Whether answers that are right (n,) about classes (n,) are no better than naming the most frequent one.
 
-    A binomial test of as many rows as the clusters are worth (see `share_interval`).
+    A binomial test of as many rows as the clusters are worth (see `share_interval`); by rows where there are too few
+    clusters to tell, since the answers of two speakers are about these two.
     """
     from scipy.special import betainc
 
-    rows = effective_rows(right.astype(float), clusters)
+    rows = len(right) if clusters.few else effective_rows(right.astype(float), clusters, SURELY)
     successes = float(right.mean()) * rows
     most = np.bincount(target).max() / len(target)
     return not successes or bool(betainc(successes, rows - successes + 1, most) > SURELY)
@@ -83,12 +84,14 @@ def at_chance(right: NDArray[np.bool_], target: NDArray[Any], clusters: Clusters
 def share_interval(right: NDArray[np.bool_], clusters: Clusters) -> tuple[float, float]:
     """The 95 % interval of a share of rows (n,), after Clopper & Pearson (1934).
 
-    With the effective number of rows of a clustered sample (Korn & Graubard, 1998; without their correction for few
-    degrees of freedom).
+    With the effective number of rows of a clustered sample (Korn & Graubard, 1998). A few clusters say nothing of
+    others: the whole range.
     """
     from scipy.special import betaincinv
 
-    rows = effective_rows(right.astype(float), clusters)
+    if clusters.few:
+        return 0.0, 1.0
+    rows = effective_rows(right.astype(float), clusters, 0.025)
     yes = float(right.mean()) * rows
     low = betaincinv(yes, rows - yes + 1, 0.025) if yes else 0.0
     high = betaincinv(yes + 1, rows - yes, 0.975) if yes < rows else 1.0

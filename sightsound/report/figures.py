@@ -28,7 +28,9 @@ LONGEST_NAME = 32  # letters beside an axis
 
 def curves_figure(history: dict[str, pd.DataFrame]) -> Markup:
     """Losses on the left and macro F1 of each subset on the right, one row of plots for each stage; SVG."""
-    rows = max(len(history), 1)
+    if not history:
+        return Markup("")
+    rows = len(history)
     figure = Figure(figsize=(10, 3.2 * rows))
     axes = figure.subplots(rows, 2, squeeze=False)
     # margins in numbers: constrained layout takes twice as long to draw, and here they are known

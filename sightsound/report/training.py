@@ -9,6 +9,7 @@ import pandas as pd
 
 from sightsound.bundle import guarded
 from sightsound.classifier import Classifier
+from sightsound.config import Config
 from sightsound.data.clusters import resampled_over
 from sightsound.data.table import Table
 from sightsound.report.figures import (
@@ -20,6 +21,8 @@ from sightsound.report.figures import (
     trust_figure,
 )
 from sightsound.report.page import write_page
+from sightsound.training.loop import LOG
+from sightsound.training.schedule import parts
 from sightsound.types import Prediction
 
 SAMPLES = 12
@@ -54,7 +57,7 @@ def write_report(classifier: Classifier, table: Table, run: Path) -> Path:
         resampled_over=resampled_over(classifier.metrics.get("clusters")),
         columns=COLUMNS,
         per_class={name: pd.DataFrame(numbers["per_class"]).T for name, numbers in subsets.items()},
-        curves=curves_figure(_history(run)),
+        curves=curves_figure(_history(run, classifier.config)),
         confusions={
             name: confusion_figure(numbers["confusion"], classifier.labels) for name, numbers in subsets.items()
         },
@@ -63,10 +66,10 @@ def write_report(classifier: Classifier, table: Table, run: Path) -> Path:
     )
 
 
-def _history(run: Path) -> dict[str, pd.DataFrame]:
-    """Per stage, in the order in which they were trained, the logged numbers of each epoch."""
-    logs = sorted(run.glob("logs/*/metrics.csv"), key=lambda path: path.stat().st_mtime_ns)
-    return {path.parent.name: pd.read_csv(path, index_col="epoch") for path in logs}
+def _history(run: Path, config: Config) -> dict[str, pd.DataFrame]:
+    """Per stage, in the order of the schedule, the logged numbers of each epoch; without those whose log is gone."""
+    logs = {part.name: run / "logs" / part.name / LOG for part in parts(config)}
+    return {name: pd.read_csv(log, index_col="epoch") for name, log in logs.items() if log.exists()}
 
 
 def _chosen(run: Path) -> list[int]:

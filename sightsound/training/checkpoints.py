@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +32,14 @@ def save(folder: Path, state: dict[str, Any], best: bool) -> None:
     beside, name = folder / "new.ckpt", BEST if best else LAST
     written = io.BytesIO()  # since torch says nothing of a full disk that a user could read
     torch.save(state, written)
-    beside.write_bytes(written.getbuffer())
-    os.replace(beside, folder / name)
-    if best:
-        shutil.copyfile(folder / BEST, beside)
-        os.replace(beside, folder / LAST)
+    try:
+        beside.write_bytes(written.getbuffer())
+        os.replace(beside, folder / name)
+        if best:
+            shutil.copyfile(folder / BEST, beside)
+            os.replace(beside, folder / LAST)
+    finally:
+        beside.unlink(missing_ok=True)  # half of it would fill a disk that is full
 
 
 def read(file: Path) -> dict[str, Any]:
@@ -48,12 +53,25 @@ def read(file: Path) -> dict[str, Any]:
         if isinstance(found, dict) and "network" in found:
             return found
         reason = "no weights are in it"
+    except FileNotFoundError:
+        reason = "it is not there"
     except Exception as error:  # the file may hold anything, and the reader raises whatever that leads to
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     raise RunError(
         f"{file}: this is no checkpoint of sightsound, or a damaged one; nothing in it was run ({reason}). Delete its "
         "folder to begin this part of the training anew with --resume, or begin a new run with another --out."
     )
+
+
+@contextmanager
+def of_this_version(file: Path) -> Iterator[None]:
+    """Within, what a checkpoint holds is put to use. Raises RunError where it does not fit."""
+    try:
+        yield
+    except (RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RunError(
+            f"{file}: of another version of sightsound, or of another training; begin anew with another --out."
+        ) from error
 
 
 def latest(folder: Path) -> dict[str, Any] | None:

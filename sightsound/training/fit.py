@@ -16,14 +16,13 @@ from sightsound.bundle.files import save_tensors
 from sightsound.config import Config, filling_policies
 from sightsound.data.dataset import Rows, loader
 from sightsound.encoders.pretrained import Pretrained
-from sightsound.errors import RunError
 from sightsound.fusion.hierarchical import Exchanging
 from sightsound.fusion.search import Search
 from sightsound.missing import Fill, filler
 from sightsound.network.classifier import ClassifierNetwork
 from sightsound.training.augment import Augment
 from sightsound.training.balances import BALANCES, Auxiliary
-from sightsound.training.checkpoints import BEST, read
+from sightsound.training.checkpoints import BEST, of_this_version, read
 from sightsound.training.encoder_warmup import standing_in
 from sightsound.training.fusion_search import search
 from sightsound.training.imputers import complete_rows, learnt
@@ -95,10 +94,8 @@ def _run_part(
         _fit_part(network, part, config, rows, run, balance if len(part.shown) > 1 else Auxiliary(network), watchers)
         network.heads_teach = network.fusion_teaches = True
         save_tensors(network.state_dict(), done)
-    try:
+    with of_this_version(done):
         network.load_state_dict(load_file(done))
-    except RuntimeError as error:
-        raise RunError(f"{done}: of another version of sightsound; begin anew with another --out.") from error
 
 
 def _fit_part(
@@ -121,7 +118,9 @@ def _fit_part(
     stage = Stage(network, part.shown, optimization, Augment(config), balance, config.seed, late, relearn)
     plan = Plan(part.name, run, epochs, config.accelerator, config.precision, F1, CHOICE, SCORE, config.patience)
     run_loop(stage, train, val, plan, watchers)
-    network.load_state_dict(read(plan.checkpoints / BEST)["network"])
+    best = plan.checkpoints / BEST
+    with of_this_version(best):
+        network.load_state_dict(read(best)["network"])
 
 
 def _relearn(network: ClassifierNetwork, config: Config, rows: Rows) -> Callable[[], Fill | None] | None:

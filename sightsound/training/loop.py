@@ -23,7 +23,7 @@ from tqdm import tqdm
 from sightsound.data.dataset import BatchOrder
 from sightsound.hardware import PRECISIONS, device_of
 from sightsound.progress import progress_bar
-from sightsound.training.checkpoints import latest, save
+from sightsound.training.checkpoints import BEST, LAST, latest, of_this_version, read, save
 from sightsound.training.objective import Objective, check_losses
 from sightsound.types import Batch
 
@@ -126,15 +126,17 @@ def run_loop(
     done = loop.done
     title, total = f"training {plan.name}", plan.epochs * steps
     with progress_bar(title, total, "step", done.epochs * steps, keep=True) as bar, Log(plan.logs, done.epochs) as log:
-        while not done.ended:
-            numbers = loop.train(train, bar) | loop.measure(val or ())
-            better = done.add(plan, numbers)
-            stop = [watcher.after_epoch(objective.network, numbers) for watcher in watchers]
-            done.ended |= any(stop)
-            bar.set_postfix_str(f"epoch {done.epochs}, {plan.shown} {numbers[plan.shown]:.4f}")
-            log.write(done.history)
-            loop.save(better)
-    objective.network.cpu()
+        try:
+            while not done.ended:
+                numbers = loop.train(train, bar) | loop.measure(val or ())
+                better = done.add(plan, numbers)
+                stop = [watcher.after_epoch(objective.network, numbers) for watcher in watchers]
+                done.ended |= any(stop)
+                bar.set_postfix_str(f"epoch {done.epochs}, {plan.shown} {numbers[plan.shown]:.4f}")
+                log.write(done.history)
+                loop.save(better)
+        finally:
+            objective.network.cpu()
 
 
 class Loop:
@@ -152,13 +154,17 @@ class Loop:
 
     def resume(self) -> None:
         """Goes on from the latest checkpoint, if there is one."""
-        if (found := latest(self.plan.checkpoints)) is not None:
+        if (found := latest(self.plan.checkpoints)) is None:
+            return
+        with of_this_version(self.plan.checkpoints / LAST):
             self.network.load_state_dict(found["network"])
             self.optimizer.load_state_dict(found["optimizer"])
             self.schedule.load_state_dict(found["schedule"])
             self.scaler.load_state_dict(found["scaler"])
             self.objective.restore(found["objective"])
             self.done.__dict__.update(found["progress"])
+        if self.done.best is not None:
+            read(self.plan.checkpoints / BEST)  # which this training ends with: now, and not when all is trained
 
     def save(self, best: bool) -> None:
         """Writes the checkpoint of the epoch that has ended."""
@@ -172,6 +178,7 @@ class Loop:
         }
         save(self.plan.checkpoints, state, best)
 
+    @torch.enable_grad()
     def train(self, batches: DataLoader[Batch], bar: tqdm[Any]) -> dict[str, float]:
         """An epoch of steps; its number, mean loss over rows, seconds, and the learning rate at its end."""
         epoch, begun = self.done.epochs, time.perf_counter()
@@ -187,10 +194,12 @@ class Loop:
             self.optimizer.zero_grad()
             self.scaler.scale(loss).backward()
             self.objective.after_backward()
+            scale = self.scaler.get_scale()
             self.scaler.step(self.optimizer)
             self.scaler.update()
-            self.schedule.step()
-            losses.append(loss.detach())
+            if self.scaler.get_scale() >= scale:  # else the step was skipped, since a gradient overflowed
+                self.schedule.step()
+            losses.append(loss.detach().float())
             rows.append(len(next(iter(batch.present.values()))))
             for watcher in self.watchers:
                 watcher.after_step(batch, self.optimizer)

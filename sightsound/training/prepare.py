@@ -222,7 +222,7 @@ def fill_in(config: Config, infos: dict[str, NDArray[np.float64]]) -> Config:
         usual = math.ceil(10 * float(np.percentile(infos["audio"], 95))) / 10
         audio = dataclasses.replace(audio, clip_seconds=min(usual, LONGEST_CLIP))
     precision = resolve_precision(config.precision, config.accelerator)
-    return dataclasses.replace(config, image=image, audio=audio, precision=precision)
+    return dataclasses.replace(config, image=image, audio=audio, precision=cast(Any, precision))
 
 
 def _with_checkpoints(config: Config) -> Config:

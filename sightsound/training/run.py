@@ -16,7 +16,7 @@ from sightsound.data.clusters import clusters_of
 from sightsound.data.decode import over_time
 from sightsound.data.table import read_table
 from sightsound.data.text import without_formulas
-from sightsound.hardware import tuned_process
+from sightsound.hardware import device_of, tuned_process
 from sightsound.inference.subsets import answer_rows, measure_answers
 from sightsound.missing import IMPUTERS, Imputers, filler
 from sightsound.network.build import import_own
@@ -47,6 +47,7 @@ def train(
         TableError, ConfigError: what was given cannot be trained on.
         RunError: the folder cannot be written, is in use, or is another run's.
     """
+    device_of(config.accelerator)
     table = read_table(source, config.columns)
     request = request_of(table, config)
     with opened(run, request, resume):

@@ -44,10 +44,10 @@ class TranslatorConfig:
     """What makes sound of log-mel frames: griffin-lim, or package.module.Class, a `Vocoder` of yours."""
     seed: int = 0
     """Of the split, the weights, the order of the pairs and all noise."""
-    precision: str = "auto"
-    """auto, 32-true, bf16-mixed or 16-mixed; auto is bf16-mixed where the processor has bfloat16, else 32-true."""
-    accelerator: str = "auto"
-    """auto, cpu, gpu, mps, ..."""
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
+    """auto is bf16-mixed where the processor is quick in bfloat16, else 32-true."""
+    accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = "auto"
+    """auto is a graphics processor where there is one."""
 
     def __post_init__(self) -> None:
         sizes = ("meaning_size", "image_latent", "audio_latent", "decoder_steps", "flow_steps", "batch_size")

@@ -12,10 +12,10 @@ def test_transformer_attends_to_the_tokens_that_are_there() -> None:
     """One layer by hand: before each part a norm, softmax over the tokens there, residuals."""
     torch.manual_seed(0)
     fusion = Transformer(SIZES, STAGES, 3).eval()
-    fusion.layers.layers = fusion.layers.layers[:1]
+    fusion.layers = fusion.layers[:1]
     given = {"image": torch.randn(2, 2), "audio": torch.randn(2, 1)}
     found = fusion.combine(given, {}, BOTH).logits
-    layer, width, heads = fusion.layers.layers[0], Transformer.WIDTH, Transformer.HEADS
+    layer, width, heads = fusion.layers[0], Transformer.WIDTH, Transformer.HEADS
     for i, there in ((0, ["audio", "image"]), (1, ["image"])):
         tokens = torch.cat([fusion.class_token[0], *(fusion.token[m](given[m][i : i + 1]) for m in there)])
         q, k, v = (
@@ -29,3 +29,8 @@ def test_transformer_attends_to_the_tokens_that_are_there() -> None:
         hidden = torch.nn.functional.gelu(layer.linear1(layer.norm2(tokens)))
         tokens = tokens + layer.linear2(hidden)
         torch.testing.assert_close(found[i : i + 1], fusion.classify(tokens[:1]))
+
+
+def test_the_layers_of_a_transformer_begin_differently() -> None:
+    first, second = Transformer(SIZES, STAGES, 3).layers
+    assert not torch.equal(first.linear1.weight, second.linear1.weight)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from scipy.stats import binomtest
+from scipy.stats import binomtest, t
 from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score
 from torchmetrics.functional.classification import multiclass_calibration_error
 
@@ -97,10 +97,28 @@ def test_repeated_rows_count_once() -> None:
     rng = np.random.default_rng(0)
     clusters = Clusters("group", (np.repeat(np.arange(100), 10),))
     once = rng.random(100) < 0.7
-    assert effective_rows(np.repeat(once, 10).astype(float), clusters) == pytest.approx(99)  # of the sample: n - 1
-    assert effective_rows(rng.random(1000), clusters) > 700
-    assert effective_rows(np.ones(1000), clusters) == 100
-    assert effective_rows(np.ones(1000), Clusters("group", (np.arange(1000) % 3,))) == 1000  # too few to tell
+    for_few = (t.ppf(0.975, 999) / t.ppf(0.975, 99)) ** 2
+    repeated = np.repeat(once, 10).astype(float)
+    assert effective_rows(repeated, clusters, 0.025) == pytest.approx(99 * for_few)  # of the sample: n - 1
+    assert effective_rows(rng.random(1000), clusters, 0.025) > 700
+    assert effective_rows(np.ones(1000), clusters, 0.025) == 100
+    for share in (0.5, 0.7):  # in each cluster; rounding must not make certainty of it
+        alike = np.tile(np.arange(10) < 10 * share, 100).astype(float)
+        assert effective_rows(alike, clusters, 0.025) == pytest.approx(1000 * for_few)
+    few = Clusters("group", (np.arange(1000) % 3,))
+    assert share_interval(np.ones(1000, bool), few) == (0, 1)
+
+
+def test_two_sets_of_clusters_count_both() -> None:
+    """Crossed effects: the interval covers the truth, where the larger of both errors alone would be too small."""
+    rng = np.random.default_rng(0)
+    one, other = (codes.ravel() for codes in np.meshgrid(np.arange(30), np.arange(30)))
+    clusters, covered = Clusters("files", (one, other)), 0
+    for _ in range(200):
+        chance = 0.5 + 0.15 * np.sign(rng.normal(size=30))[one] + 0.15 * np.sign(rng.normal(size=30))[other]
+        low, high = share_interval(rng.random(900) < chance, clusters)
+        covered += low <= 0.5 <= high
+    assert covered / 200 > 0.92
 
 
 def test_chance_is_rarely_called_more_where_rows_are_repeated() -> None:
@@ -109,6 +127,9 @@ def test_chance_is_rarely_called_more_where_rows_are_repeated() -> None:
     clusters, target = Clusters("group", (np.repeat(np.arange(40), 25),)), np.arange(1000) % 2
     found = [at_chance(np.repeat(rng.random(40) < 0.5, 25), target, clusters) for _ in range(200)]
     assert np.mean(found) > 0.98
+    few = Clusters("group", (np.arange(1000) % 6,))  # six speakers who differ
+    rates = np.clip(rng.normal(0.5, 0.1, (1000, 6)), 0, 1)
+    assert np.mean([at_chance(rng.random(1000) < rate[few.codes[0]], target, few) for rate in rates]) >= 0.997
     by_rows = [at_chance(np.repeat(rng.random(40) < 0.5, 25), target, Clusters.of_rows(1000)) for _ in range(200)]
     assert np.mean(by_rows) < 0.85
     assert not at_chance(rng.random(1000) < 0.8, target, clusters)

@@ -1,6 +1,7 @@
 """Stages as they are run: the order of the rows, learning rates, and which weights stay."""
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,27 @@ def test_every_stage_trains_in_training_mode(table: Path, tmp_path: Path, monkey
     options = {"schedule": "fusion+joint", "balance": "auxiliary", "fusion": "embrace", "epochs": 2, "batch_size": 32}
     ss.train(table, out=tmp_path / "run", say=lambda line: None, **options)
     assert len(modes) > 4 and all(modes)
+
+
+@torch.no_grad()
+def test_gradients_that_are_switched_off_around_it_do_not_matter(table: Path, tmp_path: Path) -> None:
+    options = {"modalities": ["image"], "epochs": 1, "batch_size": 16, "say": lambda line: None}
+    assert ss.train(table, out=tmp_path / "run", **options).metrics["subsets"]
+
+
+def test_half_precision_trains_and_steps_that_overflow_are_not_counted(table: Path, tmp_path: Path) -> None:
+    options = {"epochs": 8, "batch_size": 16, "precision": "16-mixed", "say": lambda line: None}
+    ss.train(table, out=tmp_path / "run", **options)
+    last = torch.load(tmp_path / "run" / "checkpoints" / "joint" / "last.ckpt", weights_only=True)
+    taken = {int(state["step"]) for state in last["optimizer"]["state"].values()}
+    assert {last["schedule"]["last_epoch"]} == taken
+
+
+def test_a_run_without_its_logs_still_has_its_report(table: Path, tmp_path: Path) -> None:
+    options = {"epochs": 1, "batch_size": 16, "say": lambda line: None}
+    ss.train(table, out=tmp_path / "run", **options)
+    assert "Learning curves" in (tmp_path / "run" / "report.html").read_text()
+    shutil.rmtree(tmp_path / "run" / "logs")
+    ss.train(table, out=tmp_path / "run", resume=True, **options)
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "Learning curves" not in page and "<svg" in page

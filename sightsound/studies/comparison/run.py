@@ -14,7 +14,7 @@ from sightsound.classifier import Classifier
 from sightsound.config import Config, filling_policies
 from sightsound.data.table import read_table
 from sightsound.errors import ConfigError, TableError
-from sightsound.hardware import tuned_process
+from sightsound.hardware import device_of, tuned_process
 from sightsound.inference.subsets import measure_answers
 from sightsound.missing import IMPUTERS
 from sightsound.run_folder import BUNDLE, opened, request_of, writing
@@ -75,6 +75,7 @@ def run_comparison(
         raise ConfigError("A comparison fills in nothing: --missing can be mask, drop, linear or gaussian.")
     # strategies that exchange between the stages need what goes into the encoders, not what comes out
     config = dataclasses.replace(config, fusion="mmtm", schedule="joint", balance="auxiliary")
+    device_of(config.accelerator)
     table = read_table(source, config.columns)
     request = request_of(table, config)
     with opened(run, request, resume), tuned_process(), writing(run):
