@@ -14,24 +14,6 @@ import sightsound as ss
 from sightsound.cli.prediction_file import predict_to_file
 
 
-@pytest.fixture
-def bundle(trained: tuple[Path, Path]) -> Path:
-    return trained[1] / "bundle"
-
-
-@pytest.fixture
-def own(trained: tuple[Path, Path], tmp_path: Path) -> Path:
-    """A table of a user's own, with columns of other names and two rows that cannot be used as they are."""
-    frame = pd.read_csv(trained[0])[::4].reset_index(drop=True)
-    frame[["image", "audio"]] = frame[["image", "audio"]].map(lambda name: str(trained[0].parent / name))
-    (tmp_path / "text.png").write_text("no image")
-    frame.loc[2, "image"] = "text.png"
-    frame.loc[3, ["image", "audio"]] = ["text.png", ""]
-    frame = frame.rename(columns={"label": "species"}).assign(Site="north", probability="theirs", note="=1+1")
-    frame.to_csv(tmp_path / "own.csv", index=False)
-    return tmp_path / "own.csv"
-
-
 def test_one_white_holds_for_all_images_of_a_table(typed, table: Path, tmp_path: Path) -> None:
     frame, means = pd.read_csv(table), {"low": 300, "middle": 1500, "high": 3600}
     rng = np.random.default_rng(0)
