@@ -10,9 +10,9 @@ import soundfile
 from PIL import Image
 
 from sightsound.config import Config
-from sightsound.data import store
 from sightsound.data.dataset import Rows
 from sightsound.data.decode import clips, prepare_rows
+from sightsound.data.prepared import store
 from sightsound.data.remarks import sentences
 from sightsound.data.table import Table, read_table
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 import sightsound as ss
-from sightsound import translations
 from sightsound.errors import ConfigError
+from sightsound.translation import retrieval
 from sightsound.translation.config import TranslatorConfig, translator_from_dict
 from sightsound.translation.retrieval import nearest, played
 
@@ -26,7 +26,7 @@ def test_the_nearest_by_hand() -> None:
 def test_the_index_finds_what_the_exact_search_finds(monkeypatch: pytest.MonkeyPatch) -> None:
     bank, wanted = unit(3000, 0), unit(20, 1)
     exact, near = nearest(bank, wanted, 5)
-    monkeypatch.setattr(translations, "EXACT_ROWS", 1000)
+    monkeypatch.setattr(retrieval, "EXACT_ROWS", 1000)
     found, similarity = nearest(bank, wanted, 5)
     same = np.mean([len(set(a) & set(b)) / 5 for a, b in zip(exact.tolist(), found.tolist(), strict=True)])
     assert same > 0.9

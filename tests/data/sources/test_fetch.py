@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sightsound.data import named
+from sightsound.data import datasets
 from sightsound.data.sources import SOURCES, Source, SourceOptions
 from sightsound.errors import SourceError
 from tests.originals import serve, write_mnist, write_speech_commands
@@ -16,7 +16,7 @@ Served = tuple[str, Path]
 
 def fetch(name: str, mirror: str) -> list[str]:
     said: list[str] = []
-    named.fetch(name, mirror, said.append)
+    datasets.fetch(name, mirror, said.append)
     return said
 
 
@@ -30,10 +30,10 @@ def mnist(server: Served, monkeypatch: pytest.MonkeyPatch, own_cache: Path) -> s
 def test_fetched_files_are_built_from(mnist: str, own_cache: Path) -> None:
     said = fetch("mnist", mnist)
     assert len(said) == 4 and all("as it should be" in line for line in said)
-    table = named.dataset("mnist")
+    table = datasets.dataset("mnist")
     assert len(table.read_text().splitlines()) == 131 and table.is_relative_to(own_cache)
     before = table.stat().st_mtime_ns
-    assert named.dataset("mnist").stat().st_mtime_ns == before
+    assert datasets.dataset("mnist").stat().st_mtime_ns == before
 
 
 def test_a_cut_download_leaves_nothing_and_is_repeated(mnist: str, own_cache: Path) -> None:
@@ -77,11 +77,11 @@ def test_speech_commands_from_its_archive(
     (server[1] / archive.name).write_bytes(archive.read_bytes())
     serve(monkeypatch, "speech-commands", [archive])
     fetch("speech-commands", server[0])
-    lines = named.dataset("speech-commands").read_text().splitlines()
+    lines = datasets.dataset("speech-commands").read_text().splitlines()
     assert lines[0] == "audio,label,split,group" and len(lines) == 1 + 11 * 6
     assert sum(",test," in line for line in lines) == sum(",val," in line for line in lines) == 11
     assert not any("background" in line for line in lines)
-    digits = named.dataset("speech-commands", SourceOptions(words="digits")).read_text()
+    digits = datasets.dataset("speech-commands", SourceOptions(words="digits")).read_text()
     assert ",cat," not in digits and digits.count(",nine,") == 6
     assert ",00000003\n" in digits  # the speaker is the group
 
@@ -113,6 +113,6 @@ def test_every_source_is_whole() -> None:
         assert all(len(d.sha256) == 64 and d.url.startswith("http") for d in known.downloads), name
         assert set(known.parts) <= set(SOURCES), name
     with pytest.raises(SourceError, match="Did you mean 'mnist'"):
-        named.dataset("minst")
+        datasets.dataset("minst")
     with pytest.raises(SourceError, match="nothing to fetch"):
         fetch("digits", "")

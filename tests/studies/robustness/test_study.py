@@ -199,7 +199,7 @@ def test_the_seed_draws_the_rows_and_the_damage(
     trained: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import sightsound as ss
-    from sightsound.studies import measured
+    from sightsound.studies.robustness import measure
 
     found: list[tuple[list[int], float]] = []
 
@@ -209,7 +209,7 @@ def test_the_seed_draws_the_rows_and_the_damage(
 
     wanted = [Condition("clean"), Condition("white-noise", "audio", 3)]
     monkeypatch.setattr("sightsound.studies.robustness.study.conditions", lambda *_: wanted)
-    monkeypatch.setattr(measured, "corrupted", noted)
+    monkeypatch.setattr(measure, "corrupted", noted)
     classifier = ss.load(trained[1] / "bundle")
     for number, seed in enumerate((0, 0, 1)):
         options, run = RobustnessOptions(rows=8, seed=seed), tmp_path / f"{number}"
