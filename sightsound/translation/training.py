@@ -22,7 +22,7 @@ from sightsound.data.table import Table, read_table
 from sightsound.errors import TableError
 from sightsound.features.augment import AugmentWaveform
 from sightsound.features.image import Standardize
-from sightsound.hardware import tuned_process
+from sightsound.hardware import device_of, tuned_process
 from sightsound.network.build import import_own
 from sightsound.progress import progress_bar
 from sightsound.registry import resolve
@@ -75,6 +75,7 @@ def train_translator(
         TableError, ConfigError: what was given cannot be trained on.
         RunError: the folder cannot be written, or is another run's.
     """
+    device_of(config.accelerator)
     table = read_table(source, config.columns, labelled=False)
     request = request_of(table, config)
     with opened(run, request, resume):

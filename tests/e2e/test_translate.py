@@ -212,3 +212,14 @@ def test_a_damaged_file_is_named(fitted: Run, typed, tmp_path: Path) -> None:
         "translate", "image-to-audio", tmp_path / "cut.png", "--bundle", fitted[1] / "bundle", "--out", tmp_path / "x"
     )
     assert done.code == 1 and "cut.png" in done.err and not (tmp_path / "x").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has what is asked for")
+def test_an_accelerator_that_is_not_there_is_said_before_anything_is_made(tmp_path: Path) -> None:
+    table = write_table(tmp_path / "data", rows_per_class=2)
+    with pytest.raises(ss.SightsoundError, match="--accelerator cuda: this machine"):
+        ss.train_translator(table, out=tmp_path / "run", config=ss.TranslatorConfig(accelerator="cuda"))
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(ss.SightsoundError, match="--accelerator cuda: this machine"):
+        ss.train(table, out=tmp_path / "run", accelerator="cuda")
+    assert not (tmp_path / "run").exists()

@@ -6,13 +6,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
 import sightsound as ss
 from sightsound.config import Config
 from sightsound.fusion.hierarchical import Exchanging
 from sightsound.training.fit import _groups, fit
-from sightsound.training.loop import Watcher
+from sightsound.training.loop import Plan, Watcher, run_loop
+from sightsound.training.objective import Objective, Optimization
 from sightsound.training.stage import Stage
+from sightsound.types import Batch
 from tests.contract.batches import SIZES, network_with
 from tests.training.test_calibrate import rows_of
 
@@ -83,12 +86,20 @@ def test_gradients_that_are_switched_off_around_it_do_not_matter(table: Path, tm
     assert ss.train(table, out=tmp_path / "run", **options).metrics["subsets"]
 
 
-def test_half_precision_trains_and_steps_that_overflow_are_not_counted(table: Path, tmp_path: Path) -> None:
-    options = {"epochs": 8, "batch_size": 16, "precision": "16-mixed", "say": lambda line: None}
-    ss.train(table, out=tmp_path / "run", **options)
-    last = torch.load(tmp_path / "run" / "checkpoints" / "joint" / "last.ckpt", weights_only=True)
-    taken = {int(state["step"]) for state in last["optimizer"]["state"].values()}
-    assert {last["schedule"]["last_epoch"]} == taken
+def test_steps_that_overflow_in_half_precision_do_not_move_the_schedule(tmp_path: Path) -> None:
+    """The first scale, 65536, is beyond float16: steps are skipped, and the scale halved, until the gradients fit."""
+
+    class Sum(Objective):
+        def loss(self, batch: Batch) -> torch.Tensor:
+            return self.network(batch.inputs["image"]).float().sum()
+
+    layer = torch.nn.Linear(2, 1)
+    batches = [Batch({"image": torch.ones(3, 2)}, {"image": torch.ones(3, dtype=torch.bool)})] * 4
+    objective = Sum(layer, Optimization([{"params": list(layer.parameters()), "lr": 0.01}], 4, 0.5, 0.0))
+    run_loop(objective, DataLoader(batches, batch_size=None), None, Plan("sum", tmp_path, 1, "cpu", "16-mixed"))
+    last = torch.load(tmp_path / "checkpoints" / "sum" / "last.ckpt", weights_only=True)
+    [taken] = {int(state["step"]) for state in last["optimizer"]["state"].values()}
+    assert 0 < last["schedule"]["last_epoch"] == taken < 4
 
 
 def test_a_run_without_its_logs_still_has_its_report(table: Path, tmp_path: Path) -> None:
