@@ -1,4 +1,4 @@
-"""Audio-visual MNIST against the literature's small LeNets: how hard each sense is, for several ranges of noise.
+"""Audio-visual MNIST against the literature's small LeNets: how hard each modality is, for several ranges of noise.
 
 The networks of the literature on these data (Perez-Rua et al., MFAS, 2019; Liang et al., MultiBench, 2021): blocks of
 a 3 x 3 convolution (the first 5 x 5), batch norm, ReLU and max-pool, 6 channels doubled in each block; 3 blocks see the

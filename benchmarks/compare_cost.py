@@ -1,4 +1,4 @@
-"""What comparing twelve strategies and both senses costs, in units of one joint training of concatenation.
+"""What comparing twelve strategies and both modalities costs, in units of one joint training of concatenation.
 
 Both with the same epochs, one after the other, files prepared before; the comparison with its tests and its bundle.
 

@@ -1,8 +1,8 @@
 """A finished comparison against two measures from outside: plain joint concatenation, and the product of posteriors.
 
 Plain: concatenation trained jointly by the fused loss alone, without heads or balance, as most of the literature does;
-same encoders, epochs and seeds. Product: each sense's posterior, calibrated by one temperature on validation rows,
-multiplied and divided by the prior; where the senses share nothing but the class it is the best that any fusion of
+same encoders, epochs and seeds. Product: each modality's posterior, calibrated by one temperature on validation rows,
+multiplied and divided by the prior; where the modalities share nothing but the class it is the best that any fusion of
 these encoders can do.
 
     sightsound compare avmnist --root ../shared/data --pairs 20000 --epochs 10 --out runs/avmnist
@@ -22,7 +22,7 @@ from sightsound.data.datasets import dataset
 from sightsound.data.sources import SourceOptions
 from sightsound.data.table import read_table
 from sightsound.inference.subsets import Answered
-from sightsound.studies.comparison.compare import SENSES_TRIAL, targets
+from sightsound.studies.comparison.compare import UNIMODAL_TRIAL, targets
 from sightsound.studies.comparison.trials import Seed
 from sightsound.training.prepare import Prepared, prepare
 from sightsound.training.run import train
@@ -57,7 +57,7 @@ def products(prepared: Prepared, run: Path, seeds: int) -> list[float]:
     found = []
     for number in range(seeds):
         seed = Seed(prepared, number, run / f"seed-{number}")
-        val, test = seed.tried(SENSES_TRIAL).val, seed.test(SENSES_TRIAL)
+        val, test = seed.tried(UNIMODAL_TRIAL).val, seed.test(UNIMODAL_TRIAL)
         predicted = product(val, targets(prepared, "val", val), test, len(prepared.labels))
         found.append(float((predicted == targets(prepared, "test", test)).mean()))
     return found
@@ -90,7 +90,7 @@ def main() -> None:
     print(
         f"recommended: {chosen} {rows[chosen]:.4f}; product of calibrated posteriors {np.mean(best):.4f}; plain joint"
     )
-    print(f"concat {np.mean(plain):.4f}; better sense alone {max(rows['image alone'], rows['audio alone']):.4f}")
+    print(f"concat {np.mean(plain):.4f}; better modality alone {max(rows['image only'], rows['audio only']):.4f}")
 
 
 if __name__ == "__main__":

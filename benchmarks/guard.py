@@ -74,7 +74,7 @@ def print_table(found: Comparison) -> None:
     target = study.target["test"]
     every = study.seeds[0].modalities
     alone = {
-        m: np.mean([(one.probabilities[(m,)].argmax(1) == target).mean() for one in study.senses.test]) for m in every
+        m: np.mean([(one.probabilities[(m,)].argmax(1) == target).mean() for one in study.unimodal.test]) for m in every
     }
     better = max(alone, key=lambda m: alone[m])
     print(", ".join(f"{m} alone {value:.4f}" for m, value in alone.items()))

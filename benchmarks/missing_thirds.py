@@ -33,7 +33,7 @@ MISSING = 1 / 3
 
 
 def with_gaps(table: Path, folder: Path) -> Path:
-    """The table without a third of each sense's files, and without the rows that have neither."""
+    """The table without a third of each modality's files, and without the rows that have neither."""
     known = read_table(table)
     frame = known.frame.drop(columns="row")
     rng = np.random.default_rng(0)
@@ -46,7 +46,7 @@ def with_gaps(table: Path, folder: Path) -> Path:
 
 
 class Plain(nn.Module):
-    """Encoders and one classifier; an absent sense's embedding is zeros."""
+    """Encoders and one classifier; an absent modality's embedding is zeros."""
 
     def __init__(self, network: ClassifierNetwork) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""From a table to answers in Python: train, ask with one sense and with both, save and load.
+"""From a table to answers in Python: train, ask with one modality and with both, save and load.
 
 python examples/train_and_predict.py
 """
@@ -16,9 +16,9 @@ if __name__ == "__main__":
         image, sound = table.parent / "images" / "0000.png", table.parent / "sounds" / "0000.wav"
         both = classifier.predict(image=image, audio=sound)
         print("both:", both.label, f"{both.probabilities[both.label]:.2f}")
-        for sense, said in both.per_modality.items():
+        for modality, said in both.per_modality.items():
             label = max(said, key=lambda name: said[name])
-            print(f"{sense} alone:", label, f"{said[label]:.2f}")
+            print(f"{modality} alone:", label, f"{said[label]:.2f}")
 
         classifier.save(Path(folder) / "digits.bundle")
         print("loaded again:", ss.load(Path(folder) / "digits.bundle").predict(audio=sound).label)

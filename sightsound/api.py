@@ -79,7 +79,7 @@ def compare(
     say: Callable[[str], object] = say,
     **options: Any,
 ) -> Comparison:
-    """Trains every fusion strategy, or one by every balance, and both single senses on a table; recommends one.
+    """Trains every fusion strategy, or one by every balance, and both single modalities on a table; recommends one.
 
     Args:
         table: CSV, TSV, Parquet or JSON Lines file, folder of classes, DataFrame, or the name of a data set.
@@ -176,7 +176,7 @@ def generalization(
         source: of a data set by name; its seed is that of the classifier's training, so that the splits are the same.
         by_group: leave each group out in turn, and test on it; else train on more and more rows (a learning curve).
         columns: what the table calls its columns; default: as the classifier's did.
-        missing: the policy for what is missing or damaged, or one for each sense; default: the classifier's.
+        missing: the policy for what is missing or damaged, or one for each modality; default: the classifier's.
         out: folder; default: a new one, runs/NAME_OF_TABLE.
         resume: go on with the study in `out`.
         skip_bad_files: go on without rows that cannot be used.

@@ -41,7 +41,7 @@ from sightsound.progress import progress_bar
 from sightsound.types import Prediction
 
 Array = NDArray[Any]
-Missing = str | dict[str, str] | MissingConfig | None  # a policy, or one for each sense
+Missing = str | dict[str, str] | MissingConfig | None  # a policy, or one for each modality
 Columns = ColumnsConfig | Mapping[str, str] | None  # all names, or some by role beside those of the training
 
 
@@ -53,7 +53,7 @@ class Classifier:
         config: with all sizes filled in.
         labels: C class names.
         metrics: what it reached, in the shape of `metrics.json`; may be empty.
-        imputers: for each policy that fills in a missing sense, what does so; may be empty.
+        imputers: for each policy that fills in a missing modality, what does so; may be empty.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Classifier:
         return Classifier(self.network, config, self.labels, self.metrics, self.imputers)
 
     def fill(self) -> Fill | None:
-        """What stands in for a missing sense under the policies in force.
+        """What stands in for a missing modality under the policies in force.
 
         Raises:
             ConfigError: a policy that this classifier has not learnt.
@@ -102,7 +102,7 @@ class Classifier:
             if policy not in self.imputers:
                 raise ConfigError(
                     f"missing.{m} is {policy!r}, and this classifier has not learnt it: it was trained on fewer than "
-                    f"{FEWEST_COMPLETE} rows with all senses, or it is a policy of your own: train with --missing."
+                    f"{FEWEST_COMPLETE} rows with all modalities, or it is a policy of your own: train with --missing."
                 )
         return filler(self.imputers, policies)
 
@@ -121,11 +121,11 @@ class Classifier:
             audio: path, bytes or open file; or a pair of samples (N,), (N, channels) or (channels, N), float in -1 to 1
                 or int16, int32 or uint8, and their rate in Hz. Either may be a dictionary of Hugging Face.
             abstain_below: no label is given where the largest probability is below this.
-            missing: the policy for what is missing or damaged, or one for each sense; default: the classifier's.
+            missing: the policy for what is missing or damaged, or one for each modality; default: the classifier's.
 
         Raises:
             FileError: a file cannot be read.
-            ConfigError: nothing was given, a sense that the classifier does not know, or an unknown policy; or a sense
+            ConfigError: nothing was given, a modality that the classifier does not know, or an unknown policy; or a modality
                 was not given that the policy `drop` asks for.
         """
         if missing is not None:
@@ -227,7 +227,7 @@ class Classifier:
         abstain_below: float = 0.0,
         missing: Missing = None,
     ) -> dict[str, Any]:
-        """Accuracy, macro and per-class numbers and confusion, for each subset of the senses.
+        """Accuracy, macro and per-class numbers and confusion, for each subset of the modalities.
 
         If the table has a split column with test rows, only these count. With `abstain_below`, "abstaining" says for
         each subset how many rows are answered when less sure answers are withheld, and how many of these are right.
@@ -255,7 +255,7 @@ class Classifier:
         if rejected and not (skip_bad_files and parts):
             raise TableError(summary(rows.name, rejected))
         if not parts:
-            raise TableError(f"{rows.name}: no row has all senses, and the policy is drop. Give another: --missing")
+            raise TableError(f"{rows.name}: no row has all modalities, and the policy is drop. Give another: --missing")
         answered = joined(parts)
         target = pd.Index(self.labels).get_indexer(rows.frame.set_index("row")["label"].loc[answered.row.tolist()])
         dropped = {"left_out": len(left_out)} if left_out else {}

@@ -112,8 +112,8 @@ class Prediction(NamedTuple):
         weights: modality -> weight that the fusion strategy gave it; None where it has no such notion.
         present: the modalities that were there.
         source: modality -> the file (or "array" or "bytes") that was read.
-        disagreement: how much the senses disagree, from 0 (they say the same) to 1 (each is sure of another class): the
-            Jensen-Shannon divergence of `per_modality` in bits; None where there is one sense.
+        disagreement: how much the modalities disagree, from 0 (they say the same) to 1 (each is sure of another class): the
+            Jensen-Shannon divergence of `per_modality` in bits; None where there is one modality.
         ood_score: for each modality that was there, the share of validation rows that look less unusual, by the energy
             of its own scores: at 1 nothing like it has been seen, and the answer means little.
         notes: modality -> what is remarkable about its file, where something is.

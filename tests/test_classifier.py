@@ -55,13 +55,13 @@ def test_what_python_holds_is_answered_as_its_file(classifier: ss.Classifier, fi
         classifier.predict(audio=samples)
 
 
-def test_each_sense_alone(classifier: ss.Classifier, files: tuple[Path, Path]) -> None:
+def test_each_modality_alone(classifier: ss.Classifier, files: tuple[Path, Path]) -> None:
     both = classifier.predict(image=files[0], audio=files[1])
-    for sense, file in zip(("image", "audio"), files, strict=True):
-        alone = classifier.predict(**{sense: file})
-        assert alone.present == (sense,) and set(alone.per_modality) == {sense}
-        assert alone.probabilities == pytest.approx(both.per_modality[sense], abs=1e-6)
-        assert alone.probabilities == alone.per_modality[sense]
+    for modality, file in zip(("image", "audio"), files, strict=True):
+        alone = classifier.predict(**{modality: file})
+        assert alone.present == (modality,) and set(alone.per_modality) == {modality}
+        assert alone.probabilities == pytest.approx(both.per_modality[modality], abs=1e-6)
+        assert alone.probabilities == alone.per_modality[modality]
 
 
 def test_modalities_that_contradict_each_other_disagree(classifier: ss.Classifier, files: tuple[Path, Path]) -> None:

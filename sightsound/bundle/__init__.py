@@ -23,7 +23,7 @@ SHOWN = ("accuracy", "macro_f1", "macro_recall", "calibration_error")  # of each
 class Bundle(NamedTuple):
     """What a bundle holds: weights by name, the filled-in configuration, class names, metrics as in `metrics.json`.
 
-    And, for each policy that fills in a missing sense, the weights of what does so.
+    And, for each policy that fills in a missing modality, the weights of what does so.
     """
 
     weights: dict[str, Tensor]
@@ -88,7 +88,7 @@ def guarded(guard: dict[str, dict[str, float]] | None) -> list[str]:
         parts = ", ".join(f"{share:.2f} {'of the fusion' if m == 'fused' else m}" for m, share in shares.items())
         found.append(
             f"Guard: on validation rows the fused answer to {subset.replace('+', ' and ')} was worse than a mixture "
-            f"of it and each sense alone, so that this mixture is what is answered: {parts}."
+            f"of it and each modality alone, so that this mixture is what is answered: {parts}."
         )
     return found
 
@@ -111,13 +111,13 @@ def _by_policy(weights: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
 
 
 def model_card(bundle: Bundle) -> str:
-    """Markdown: what the classifier is, its numbers for each subset of the senses, its limits."""
+    """Markdown: what the classifier is, its numbers for each subset of the modalities, its limits."""
     config, metrics = bundle.config, bundle.metrics
     lines = [
         "# A sightsound classifier",
         "",
         f"{len(bundle.labels)} classes: {', '.join(bundle.labels)}.",
-        f"Senses: {' and '.join(config.modalities)}; fusion: `{config.fusion}`, schedule: `{config.schedule}`.",
+        f"Modalities: {' and '.join(config.modalities)}; fusion: `{config.fusion}`, schedule: `{config.schedule}`.",
         "",
     ]
     if metrics:
@@ -125,7 +125,7 @@ def model_card(bundle: Bundle) -> str:
             f"Measured on {metrics['rows']} rows of the split `{metrics['split']}`, with 95 % bootstrap intervals over "
             f"{resampled_over(metrics.get('clusters'))}:",
             "",
-            "| senses | rows | accuracy | macro F1 | calibration error |",
+            "| modalities | rows | accuracy | macro F1 | calibration error |",
             "|---|---|---|---|---|",
         ]
         for name, numbers in metrics["subsets"].items():

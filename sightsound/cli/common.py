@@ -65,7 +65,7 @@ class Parser(ArgumentParser):
 
 
 def missing_arguments(parser: Parser) -> None:
-    """Adds --missing POLICY, and --missing.image and --missing.audio for one sense alone."""
+    """Adds --missing POLICY, and --missing.image and --missing.audio for one modality alone."""
     text = f"policy for {{}} that is missing or damaged: {', '.join(POLICIES)}; default: as trained"
     parser.add_argument("--missing.image", help=text.format("an image"))
     parser.add_argument("--missing.audio", help=text.format("a sound"))
@@ -227,10 +227,10 @@ def text_table(rows: Sequence[Sequence[Any]]) -> str:
 
 
 def metrics_table(metrics: dict[str, Any]) -> str:
-    """The numbers of each subset of the senses."""
+    """The numbers of each subset of the modalities."""
     from sightsound.data.clusters import resampled_over
 
-    head = ["senses", "rows", "accuracy", "95 % interval", "macro F1", "macro recall", "calibration error"]
+    head = ["modalities", "rows", "accuracy", "95 % interval", "macro F1", "macro recall", "calibration error"]
     rows = [
         [
             name,

@@ -6,9 +6,9 @@ from dataclasses import fields
 from sightsound.cli.common import Parser, run_options, text_table
 from sightsound.config import from_dict
 
-EXAMPLE = """Trains both senses, then every fusion strategy on the same data and budget, several times over; recommends
+EXAMPLE = """Trains both modalities, then every fusion strategy on the same data and budget, several times over; recommends
 one in words; writes compare.html, compare.csv, compare.json and the winner's bundle. With --balance it compares ways to
-keep one sense from starving the other, each of which trains one strategy jointly.
+keep one modality from starving the other, each of which trains one strategy jointly.
 
   sightsound compare table.csv --out runs/compared
   sightsound compare table.csv --strategies concat,product,mmtm --seeds 5 --budget 30 --out runs/compared

@@ -7,7 +7,7 @@ from sightsound.cli.common import Parser, metrics_table
 
 EPOCHS = 14  # as good as the 30 of the default on these data, in half the time
 EXAMPLE = """Writes real handwritten digits and spoken digits (both in noise) as files with a table, trains on them, and
-shows what the image alone, the sound alone and both together reach.
+shows what the image, the sound and both together reach.
 
   sightsound demo
   sightsound demo --out runs/again --seed 1

@@ -1,4 +1,4 @@
-"""`sightsound evaluate BUNDLE TABLE`: numbers for each subset of the senses."""
+"""`sightsound evaluate BUNDLE TABLE`: numbers for each subset of the modalities."""
 
 import json
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from sightsound.cli.common import (
 from sightsound.config import ColumnsConfig
 
 EXAMPLE = """Measures a classifier on a table with labels: accuracy, macro F1 and more, with 95 % intervals, for both
-senses together and for each alone. If the table has a split column with test rows, only these count.
+modalities together and for each one. If the table has a split column with test rows, only these count.
 
   sightsound evaluate runs/first/bundle table.csv
   sightsound evaluate runs/first/bundle table.csv --on-bad-file skip --out numbers.json
@@ -77,15 +77,22 @@ def train_anew(given: Namespace) -> None:
         trust=given.trust,
     )
     table = table_of(folds)
-    head = ["left out" if given.leave_one_group_out else "share", "senses", "rows", "accuracy", "95 % interval", "gap"]
+    head = [
+        "left out" if given.leave_one_group_out else "share",
+        "modalities",
+        "rows",
+        "accuracy",
+        "95 % interval",
+        "gap",
+    ]
     rows = [
-        [r.name, r.senses, r.tested, f"{r.accuracy:.4f}", f"{r.low:.4f} to {r.high:.4f}", f"{r.gap:+.4f}"]
+        [r.name, r.modalities, r.tested, f"{r.accuracy:.4f}", f"{r.low:.4f} to {r.high:.4f}", f"{r.gap:+.4f}"]
         for r in table.itertuples(index=False)
     ]
     if given.leave_one_group_out:
         rows += [
-            ["mean", senses, "", f"{mean.value:.4f}", f"{mean.low:.4f} to {mean.high:.4f}", ""]
-            for senses, mean in means(table).items()
+            ["mean", subset, "", f"{mean.value:.4f}", f"{mean.low:.4f} to {mean.high:.4f}", ""]
+            for subset, mean in means(table).items()
         ]
     print(f"\n{text_table([head, *rows])}")
 
@@ -102,7 +109,7 @@ def measure(given: Namespace) -> None:
     metrics = classifier.evaluate(table, columns_of(given), skip, given.abstain_below)
     print(metrics_table(metrics))
     if "left_out" in metrics:
-        print(f"{metrics['left_out']} row(s) without all senses are left out, as the policy drop says.")
+        print(f"{metrics['left_out']} row(s) without all modalities are left out, as the policy drop says.")
     for name, numbers in metrics["subsets"].items():
         if "abstaining" in numbers:
             left = numbers["abstaining"]

@@ -8,7 +8,7 @@ from sightsound.config import from_dict
 from sightsound.types import MODALITIES
 
 EXAMPLE = """Trains a classifier on a table with the columns image, audio and label (paths and a class; an empty path
-means that this sense is missing), on a folder of class/name.png and class/name.wav, or on a data set by name.
+means that this modality is missing), on a folder of class/name.png and class/name.wav, or on a data set by name.
 
   sightsound train table.csv --fusion concat --out runs/first
   sightsound train table.csv --out runs/first --resume

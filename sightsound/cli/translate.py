@@ -34,7 +34,7 @@ From image to sound, and back: trained on pairs, without labels.
 More on an action: sightsound translate ACTION --help
 """
 FIT = """Trains a translator on the pairs of a table: what images and sounds mean, how each is put together, and what
-could belong to a meaning. Labels are not read; rows that lack a sense are left out.
+could belong to a meaning. Labels are not read; rows that lack a modality are left out.
 
   sightsound translate fit table.csv --out runs/translator
   sightsound translate fit digits --out runs/digits

@@ -31,7 +31,7 @@ class ColumnsConfig:
     group: str = "group"
     """Rows of one group (a speaker, a site) never end up on both sides of a split."""
     time: str = "time"
-    """A number that orders the rows of a group, so that a sense missing in one can be interpolated."""
+    """A number that orders the rows of a group, so that a modality missing in one can be interpolated."""
     image_mask: str = "image_mask"
     """Path of an image of the same size, not black where the image is damaged."""
     audio_mask: str = "audio_mask"
@@ -136,10 +136,10 @@ NO_CHANGES = AugmentConfig(**OFF)
 
 @dataclass(frozen=True)
 class MissingConfig:
-    """What is done about a sense that is missing or damaged.
+    """What is done about a modality that is missing or damaged.
 
-    drop: leave the row out; mask: do without it; linear, gaussian: interpolate damaged parts, and a whole sense along
-    `time`; mean, nearest, predict, generate: fill it in from the other sense; or package.module.Class.
+    drop: leave the row out; mask: do without it; linear, gaussian: interpolate damaged parts, and a whole modality along
+    `time`; mean, nearest, predict, generate: fill it in from the other modality; or package.module.Class.
     """
 
     image: str = "mask"
@@ -160,7 +160,7 @@ class Config:
     fusion: str = "concat"
     """The strategy: concat, product, mmtm, ... (all: docs/fusion.md), or package.module.Class."""
     modalities: tuple[str, ...] = MODALITIES
-    """The senses to use; with one alone there is nothing to fuse."""
+    """The modalities to use; with one alone there is nothing to fuse."""
     image: ImageConfig = field(default_factory=ImageConfig)
     """How images are read and encoded."""
     audio: AudioConfig = field(default_factory=AudioConfig)
@@ -170,7 +170,7 @@ class Config:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     """Chance changes to the training rows."""
     missing: MissingConfig = field(default_factory=MissingConfig)
-    """What is done about a sense that is missing or damaged; --missing POLICY stands for both."""
+    """What is done about a modality that is missing or damaged; --missing POLICY stands for both."""
     on_bad_file: Literal["stop", "skip"] = "stop"
     """stop: say which files are bad and end; skip: leave their rows out."""
     group_split: bool = False
@@ -178,8 +178,8 @@ class Config:
     joins: str | None = None
     """Of fusion search: which stages are joined, such as "2-2-relu 1-2-sigmoid" (audio, image); default: searched."""
     schedule: Literal["joint", "staged", "staged+finetune", "fusion+joint"] = "joint"
-    """joint: all at once; staged: each sense first, then the fusion on the frozen encoders; +finetune: then all;
-    fusion+joint: the encoders are taught together by another fusion first, for classes that only both senses tell."""
+    """joint: all at once; staged: each modality first, then the fusion on the frozen encoders; +finetune: then all;
+    fusion+joint: the encoders are taught together by another fusion first, for classes that only both modalities tell."""
     balance: Literal[
         "detached", "auxiliary", "fused-only", "ogm-ge", "gradient-blend", "unimodal-teacher", "mmpareto", "agm", "mla"
     ] = "detached"
@@ -187,7 +187,7 @@ class Config:
     auxiliary: from the fused answer too; fused-only: from the fused answer alone; the others are methods of the
     literature (docs/fusion.md)."""
     guard: Literal["on", "off"] | bool = "on"
-    """on: where a sense alone does better than the fused answer on validation rows, it is mixed in; off: never."""
+    """on: where a modality alone does better than the fused answer on validation rows, it is mixed in; off: never."""
     epochs: int | None = None
     """Most epochs (of each stage); default: 1,000 steps' worth, at least 10 and at most 100."""
     patience: int = 10
@@ -199,7 +199,7 @@ class Config:
     weight_decay: float = 0.01
     """Of AdamW."""
     modality_dropout: float = 0.0
-    """Share of the complete training rows in which one sense, drawn by chance, is hidden."""
+    """Share of the complete training rows in which one modality, drawn by chance, is hidden."""
     seed: int = 0
     """Of the split, the weights, the order of the rows and the dropout."""
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"

@@ -152,7 +152,7 @@ def damages(table: Table, config: Config) -> dict[str, NDArray[np.float64]]:
 
 
 def over_time(table: Table, config: Config) -> OverTime | None:
-    """What interpolates a whole sense between rows of a group; None where that is not wanted or there is no time.
+    """What interpolates a whole modality between rows of a group; None where that is not wanted or there is no time.
 
     Raises:
         TableError: the times cannot be used.

@@ -1,6 +1,6 @@
 """Files read with their damaged parts filled in: gaps are found by rule, or given by a mask; `files` opens and decodes.
 
-A file of which nothing is left raises `NothingLeftError`: that sense is missing, not damaged.
+A file of which nothing is left raises `NothingLeftError`: that modality is missing, not damaged.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from sightsound.errors import ConfigError
 
 PREFIX = "hf:"
 INPUTS = {"image": {"pixel_values"}, "audio": {"input_values", "input_features"}}
-SENSES = {"pixel_values": "takes images", "input_ids": "takes text"}
+TAKES = {"pixel_values": "takes images", "input_ids": "takes text"}
 FETCHING = (
     "auto_map",
     "trust_remote_code",
@@ -51,7 +51,7 @@ def describe(name: str, modality: str) -> dict[str, Any]:
         needed = whole.main_input_name
         if needed not in INPUTS[modality]:
             raise ConfigError(
-                f"The checkpoint {name!r} {SENSES.get(needed, 'takes sounds')}, so it cannot be the {modality} encoder."
+                f"The checkpoint {name!r} {TAKES.get(needed, 'takes sounds')}, so it cannot be the {modality} encoder."
             )
         return {"model": model, "processor": processor.from_pretrained(name, trust_remote_code=False).to_dict()}
     except (OSError, ValueError, ImportError) as error:

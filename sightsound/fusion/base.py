@@ -2,7 +2,7 @@
 
 A feature strategy reads the embeddings in `combine`, a decision strategy the calibrated scores; a hierarchical one
 overrides `exchange` as well. A row with a single modality is answered by that modality's own head, whatever the
-strategy says of it: there is nothing to fuse then, and the answer is as good as that of a model with one sense alone.
+strategy says of it: there is nothing to fuse then, and the answer is as good as that of a model with one modality alone.
 """
 
 from collections.abc import Iterable, Mapping

@@ -45,7 +45,7 @@ class Weighted(Fusion):
 class Product(Fusion):
     """Logarithmic opinion pool (Heskes, 1998): the product of the probabilities, each to a trained power.
 
-    The best answer there is where the senses have nothing in common but the class: the powers calibrate the
+    The best answer there is where the modalities have nothing in common but the class: the powers calibrate the
     classifiers, and a trained factor for each class takes out the prior that was multiplied in twice.
     """
 

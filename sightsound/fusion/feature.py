@@ -73,7 +73,7 @@ class Sum(Projected):
 class Max(Projected):
     """The largest of the projected embeddings that are there, number by number; normalised, dense 64, dense C.
 
-    One layer after it can read what both senses tell only together, but does not learn to.
+    One layer after it can read what both modalities tell only together, but does not learn to.
     """
 
     def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):

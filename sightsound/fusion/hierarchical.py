@@ -1,7 +1,7 @@
 """Hierarchical fusion: the modalities exchange information between encoder stages.
 
 The maps that `exchange` is given are those of the exchange alone; beside them the network keeps each modality's own,
-so that nothing here can make one sense worse when it is alone. What is exchanged begins at nothing, so that training
+so that nothing here can make one modality worse when it is alone. What is exchanged begins at nothing, so that training
 begins as that of plain concatenation; at random it would drown what the encoders have to say.
 """
 

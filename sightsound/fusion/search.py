@@ -81,7 +81,7 @@ def parse(joins: str, modalities: int, stages: int) -> list[tuple[tuple[int, ...
             or any(number not in map(str, range(stages)) for number in numbers)
         ):
             raise ConfigError(
-                f"joins: {word!r} is no cell; one is the stage of each sense, 0 to {stages - 1}, and "
+                f"joins: {word!r} is no cell; one is the stage of each modality, 0 to {stages - 1}, and "
                 f"{' or '.join(ACTIVATIONS)}, such as {'-'.join(['2'] * modalities)}-relu."
             )
         cells.append((tuple(map(int, numbers)), activation))

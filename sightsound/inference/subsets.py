@@ -1,4 +1,4 @@
-"""From tensors to what each subset of the senses says: Rows -> (network.fuse) -> probabilities -> metrics."""
+"""From tensors to what each subset of the modalities says: Rows -> (network.fuse) -> probabilities -> metrics."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Policies for what is missing or damaged: to leave out, to do without, to repair, to fill in.
 
-`drop` and `mask` need nothing; `linear` and `gaussian` repair damaged parts, and whole senses along time; those in
-IMPUTERS fill in a whole sense from the others. A class of your own is given as
+`drop` and `mask` need nothing; `linear` and `gaussian` repair damaged parts, and whole modalities along time; those in
+IMPUTERS fill in a whole modality from the others. A class of your own is given as
 package.module.Class, an `Imputer`.
 """
 
@@ -9,6 +9,6 @@ from sightsound.missing.impute import Fill, Generate, Imputer, Imputers, Mean, N
 from sightsound.missing.over_time import OverTime
 
 IMPUTERS: dict[str, type[Imputer]] = {"mean": Mean, "nearest": Nearest, "predict": Predict, "generate": Generate}
-FEWEST_COMPLETE = 40  # rows with all senses, from which something that fills in can be learnt
+FEWEST_COMPLETE = 40  # rows with all modalities, from which something that fills in can be learnt
 
 __all__ = ["FEWEST_COMPLETE", "IMPUTERS", "Fill", "Imputer", "Imputers", "OverTime", "filler"]

@@ -26,7 +26,7 @@ def completed_presence(filled: Mapping[str, Filled], present: Mapping[str, Tenso
 def weighed(plain: Tensor, guesses: list[Tensor], filled: Mapping[str, Filled]) -> Tensor:
     """The answer with what was filled in; the more uncertain that is, the less it counts.
 
-    What was made from the other senses knows nothing that they do not; believed as if it were seen, it would count
+    What was made from the other modalities knows nothing that they do not; believed as if it were seen, it would count
     their evidence twice.
 
     Args:

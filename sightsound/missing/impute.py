@@ -1,4 +1,4 @@
-"""Embeddings for a sense that a row lacks, made from those that it has: what each policy for missing senses does.
+"""Embeddings for a modality that a row lacks, made from those that it has: what each policy for missing modalities does.
 
 own embeddings (B, D) per modality + presence -> `Filled`; the network then fuses as if nothing were missing.
 """
@@ -95,7 +95,7 @@ class Mean(Imputer):
 
 
 class Nearest(Imputer):
-    """The embedding of the complete training row whose other senses are closest; hot-deck imputation.
+    """The embedding of the complete training row whose other modalities are closest; hot-deck imputation.
 
     Among at most 2,048 rows, so that bundles stay small.
     """
@@ -123,9 +123,9 @@ class Nearest(Imputer):
 
 
 class Predict(Imputer):
-    """A small network, trained on the complete rows to predict one sense's embedding from the others'.
+    """A small network, trained on the complete rows to predict one modality's embedding from the others'.
 
-    It learns the mean of what the absent sense could have been (least squares), as regression imputation does.
+    It learns the mean of what the absent modality could have been (least squares), as regression imputation does.
     """
 
     mean: Tensor
@@ -150,7 +150,7 @@ class Predict(Imputer):
 
 
 class Generate(Imputer):
-    """Imagines several embeddings that the absent sense could have had: a conditional flow over the complete rows.
+    """Imagines several embeddings that the absent modality could have had: a conditional flow over the complete rows.
 
     Flow matching (Lipman et al., ICLR 2023): a small network learns the straight way from noise to data. What is made
     of each is averaged, and their spread is the uncertainty. The noise is the same for every row, so that an answer
@@ -245,7 +245,7 @@ class Imputers(nn.Module):
 
     @torch.no_grad()
     def forward(self, embeddings: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> dict[str, Filled]:
-        """See `Fill`. Rows without any sense stay as they are."""
+        """See `Fill`. Rows without any modality stay as they are."""
         any_there = torch.stack([present[m] for m in self.modalities]).any(0)
         filled = {}
         for m, module in self.of.items():

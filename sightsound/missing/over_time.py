@@ -1,4 +1,4 @@
-"""A whole missing sense between its neighbours in time: embeddings of an ordered group, interpolated.
+"""A whole missing modality between its neighbours in time: embeddings of an ordered group, interpolated.
 
 A video's frames or a series of measurements: rows with a `group` and a `time`. The network is not asked for the row
 alone, but for all rows of its group at once.
@@ -31,7 +31,7 @@ class OverTime:
         self.methods, self.groups, self.times = methods, groups, times
 
     def __call__(self, embeddings: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> dict[str, Filled]:
-        """See `Fill`. A row outside of the times where its group has the sense gets its nearest neighbour's."""
+        """See `Fill`. A row outside of the times where its group has the modality gets its nearest neighbour's."""
         filled = {}
         for m, method in self.methods.items():
             values, there = embeddings[m].double().numpy().copy(), present[m].numpy()

@@ -23,7 +23,7 @@ from sightsound.studies.comparison.compare import Study
 from sightsound.studies.comparison.recommend import Recommendation
 from sightsound.studies.comparison.summary import Row, agreement, class_gains, differences
 
-COLOURS = {"feature": "#1f77b4", "decision": "#e07b00", "hierarchical": "#2c8a4b", "sense": "#8a97a5"}
+COLOURS = {"feature": "#1f77b4", "decision": "#e07b00", "hierarchical": "#2c8a4b", "unimodal": "#8a97a5"}
 WIDE = 20  # times from the least to the most, from where a logarithmic axis shows costs better
 
 
@@ -63,7 +63,7 @@ def write_comparison(
         "joint": study.joint,
         "left_out": study.left_out,
         "failed": study.failed,
-        "senses_train_seconds": study.senses_seconds,
+        "unimodal_train_seconds": study.unimodal_seconds,
         "agreement": shares,
         "class_gains": gains,
         "rows": flat,
@@ -79,10 +79,10 @@ def write_comparison(
         options=options,
         test_rows=len(study.target["test"]),
         resampled_over=resampled_over(study.clusters["test"].described()),
-        seeds=len(study.senses.test),
+        seeds=len(study.unimodal.test),
         costs=_costs(rows),
         missing=_missing(rows),
-        gains=_bars(gains, "recall less that of the better sense"),
+        gains=_bars(gains, "recall less that of the better modality"),
         agreement=shares,
     )
 
@@ -101,7 +101,7 @@ def _costs(rows: Sequence[Row]) -> Markup:
         (("latency_256_ms", "milliseconds for 256 rows"), ("train_seconds", "seconds of its own training")),
         strict=True,
     ):
-        shown = [row for row in rows if row.family != "sense" or name == "latency_256_ms"]
+        shown = [row for row in rows if row.family != "unimodal" or name == "latency_256_ms"]
 
         def place(row: Row, name: str = name) -> tuple[float, float]:
             return getattr(row, name), row.accuracy
@@ -148,8 +148,8 @@ def pareto(points: Sequence[tuple[float, float]]) -> list[int]:
 
 
 def _missing(rows: Sequence[Row]) -> Markup:
-    """Accuracy of each strategy with everything there, and with each sense alone."""
-    shown = [row for row in rows if row.family != "sense"][::-1]
+    """Accuracy of each strategy with everything there, and with each modality alone."""
+    shown = [row for row in rows if row.family != "unimodal"][::-1]
     figure = Figure(figsize=(9, 0.28 * len(shown) + 1.2), layout="constrained")
     plot = figure.subplots()
     places = np.arange(len(shown))

@@ -37,7 +37,7 @@ def write_generalization(folds: list[Fold], by_group: bool, run: Path) -> Path:
 
 def means(table: pd.DataFrame) -> dict[str, Mean]:
     """Accuracy of each subset over the folds."""
-    return {str(senses): mean_of(part["accuracy"].tolist()) for senses, part in table.groupby("senses", sort=False)}
+    return {str(subset): mean_of(part["accuracy"].tolist()) for subset, part in table.groupby("modalities", sort=False)}
 
 
 def groups_figure(table: pd.DataFrame) -> Markup:
@@ -45,12 +45,12 @@ def groups_figure(table: pd.DataFrame) -> Markup:
     order = table.groupby("name")["accuracy"].mean().sort_values(ascending=False).index
     figure = Figure(figsize=(10, 0.45 * len(order) + 1.4), layout="constrained")
     axes = figure.subplots()
-    subsets = table.groupby("senses", sort=False)
-    for number, (senses, part) in enumerate(subsets):
+    subsets = table.groupby("modalities", sort=False)
+    for number, (subset, part) in enumerate(subsets):
         part = part.set_index("name").reindex(order)
         place = [i + 0.2 * (number - (subsets.ngroups - 1) / 2) for i in range(len(order))]
         errors = [part["accuracy"] - part["low"], part["high"] - part["accuracy"]]
-        axes.errorbar(part["accuracy"], place, xerr=errors, fmt="o", capsize=3, label=str(senses))
+        axes.errorbar(part["accuracy"], place, xerr=errors, fmt="o", capsize=3, label=str(subset))
     axes.set_yticks(range(len(order)), [short(str(name)) for name in order])
     axes.set(xlabel="accuracy", xlim=(None, 1.005))
     axes.grid(axis="x", alpha=0.3)
@@ -62,8 +62,8 @@ def sizes_figure(table: pd.DataFrame) -> Markup:
     """Accuracy of each subset over the number of training rows, and on training rows dotted; SVG."""
     figure = Figure(figsize=(10, 4), layout="constrained")
     axes = figure.subplots()
-    for senses, part in table.groupby("senses", sort=False):
-        (line,) = axes.plot(part["trained"], part["accuracy"], marker="o", label=str(senses))
+    for subset, part in table.groupby("modalities", sort=False):
+        (line,) = axes.plot(part["trained"], part["accuracy"], marker="o", label=str(subset))
         axes.fill_between(part["trained"], part["low"], part["high"], alpha=0.2, color=line.get_color())
         axes.plot(part["trained"], part["train_accuracy"], ":", color=line.get_color())
     axes.set(xlabel="training rows (dotted: accuracy on these)", ylabel="accuracy", xscale="log", ylim=(None, 1.01))

@@ -41,7 +41,7 @@ def write_robustness(study: Study, run: Path) -> Path:
 
 
 def policies_figure(curves: Sequence[Curve], xlabel: str) -> Markup:
-    """A plot for each kind of loss: accuracy under each policy, dotted of the sense alone that lost something; SVG."""
+    """A plot for each kind of loss: accuracy under each policy, dotted of the modality alone that lost something; SVG."""
     kinds = list(dict.fromkeys((curve.kind, curve.modality) for curve in curves))
     lines = -(-len(kinds) // MISSING_COLUMNS)
     figure = Figure(figsize=(11, 2.8 * lines + 0.4), layout="constrained")
@@ -64,14 +64,14 @@ def policies_figure(curves: Sequence[Curve], xlabel: str) -> Markup:
 
 
 def curves_figure(curves: Sequence[Curve], xlabel: str) -> Markup:
-    """A small plot for each curve: accuracy with all that is there, and of the changed sense alone; SVG."""
+    """A small plot for each curve: accuracy with all that is there, and of the changed modality alone; SVG."""
     lines = -(-len(curves) // COLUMNS)
     figure = Figure(figsize=(11, 2.3 * lines + 0.4), layout="constrained")
     plots = figure.subplots(lines, COLUMNS, squeeze=False, sharey=True).flatten()
     for plot, curve in zip(plots, curves, strict=False):
-        plot.plot(curve.levels, curve.accuracy, marker=".", color="#1f77b4", label="with both senses")
+        plot.plot(curve.levels, curve.accuracy, marker=".", color="#1f77b4", label="with both modalities")
         if curve.alone:
-            plot.plot(curve.levels, curve.alone, marker=".", color="#e07b00", label="the changed sense alone")
+            plot.plot(curve.levels, curve.alone, marker=".", color="#e07b00", label="the changed modality alone")
         what = "one or the other" if curve.modality == EITHER else curve.modality
         plot.set_title(f"{what}: {curve.kind}", fontsize=9)
         plot.set(ylim=(0, 1.02), yticks=np.linspace(0, 1, 6))

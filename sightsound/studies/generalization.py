@@ -199,7 +199,7 @@ def table_of(folds: list[Fold]) -> pd.DataFrame:
                     "name": fold.name,
                     "trained": fold.trained,
                     "tested": numbers["rows"],
-                    "senses": subset,
+                    "modalities": subset,
                     "accuracy": numbers["accuracy"],
                     "low": low,
                     "high": high,

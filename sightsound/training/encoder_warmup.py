@@ -1,4 +1,4 @@
-"""The strategy that teaches untrained encoders what only both senses tell; after that the configured one takes over."""
+"""The strategy that teaches untrained encoders what only both modalities tell; after that the configured one takes over."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def _run_part(
         network.settle(some_features(network, rows["train"]))
     done = run / "checkpoints" / f"{part.name}.safetensors"
     if not done.exists():
-        # a sense that is trained alone has nothing to be balanced against
+        # a modality that is trained alone has nothing to be balanced against
         network.heads_teach = balance.heads_teach or len(part.shown) == 1
         network.fusion_teaches = balance.fusion_teaches
         _fit_part(network, part, config, rows, run, balance if len(part.shown) > 1 else Auxiliary(network), watchers)

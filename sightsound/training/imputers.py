@@ -1,4 +1,4 @@
-"""Learning to fill in a missing sense from complete rows."""
+"""Learning to fill in a missing modality from complete rows."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ def check(table: Table, config: Config, run: Path, labelled: bool = True) -> Che
     table = table.without({bad.row for bad in rejected})
     if left_out := {bad.row for bad in dropped_rows(table, modalities, config.missing)}:
         table = table.without(left_out)
-        warnings.append(f"{len(left_out)} row(s) without all senses are left out, as the policy drop says")
+        warnings.append(f"{len(left_out)} row(s) without all modalities are left out, as the policy drop says")
     infos, unreadable = probe(table, modalities, TYPICAL_FILES)
     rejected += unreadable
     table = table.without({bad.row for bad in rejected})
@@ -159,7 +159,7 @@ def prepare(table: Table, config: Config, run: Path) -> Prepared:
     if filling_policies(config) and (found := len(complete_rows(rows["train"]))) < FEWEST_COMPLETE:
         policy = next(iter(filling_policies(config).values()))
         raise TableError(
-            f"{table.name}: the policy {policy!r} learns from training rows with all senses; there are {found}, and it "
+            f"{table.name}: the policy {policy!r} learns from training rows with all modalities; there are {found}, and it "
             f"needs {FEWEST_COMPLETE}. Add some, or take --missing mask."
         )
     network = fresh_network(config, len(labels), rows["train"])

@@ -49,7 +49,7 @@ def parts(config: Config) -> list[Part]:
         return [Part("joint", everything, ("",))]
     each = [Part(m, (m,), (f"encoders.{m}.", f"heads.{m}.")) for m in everything]
     if config.schedule == "joint":
-        taught = BALANCES[config.balance].needs_single_senses
+        taught = BALANCES[config.balance].needs_unimodal_training
         first = each if taught or (config.fusion == "search" and not config.joins) else []
         return [*first, Part("joint", everything, ("",), afresh=bool(first))]
     if config.schedule == "fusion+joint":
@@ -81,7 +81,7 @@ def check_balance(config: Config) -> None:
             "answer teaches the encoders: give --balance fused-only or auxiliary. Type --balance auxiliary, or "
             "--schedule joint."
         )
-    if config.schedule == "fusion+joint" and balance.needs_single_senses:
+    if config.schedule == "fusion+joint" and balance.needs_unimodal_training:
         raise ConfigError(
             f"--balance {config.balance} keeps each encoder close to one that was trained on its modality alone, and "
             "--schedule fusion+joint trains none alone: the teachers would know nothing. Type --schedule joint, or "

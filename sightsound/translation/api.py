@@ -40,7 +40,7 @@ def train_translator(
     """Trains a translator from image to sound and back, on pairs; labels are not read.
 
     Args:
-        table: as of `train`; rows that lack a sense are left out.
+        table: as of `train`; rows that lack a modality are left out.
         source: of a data set by name: where its files are, and how it is made.
         out: run folder; default: a new one, runs/NAME_OF_TABLE.
         resume: go on with the run in `out`.

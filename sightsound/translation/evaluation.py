@@ -211,7 +211,7 @@ def judge_files(judge: Classifier, modality: str, files: Sequence[str]) -> Judge
 
 
 def retrieval(translator: Translator, table: Table, frame: pd.DataFrame) -> dict[str, Any]:
-    """How far down the nearest of the other sense stands the first one of the same class, among these rows."""
+    """How far down the nearest of the other modality stands the first one of the same class, among these rows."""
     labels = frame["label"].to_numpy()
     meanings = {}
     for m in MODALITIES:
@@ -249,7 +249,7 @@ def _features(translator: Translator, modality: str, files: Sequence[str]) -> Te
 
 
 def _complete(table: Table, split: str, judge: Classifier) -> pd.DataFrame:
-    """The rows of a split that have both senses, with a class that the judge knows."""
+    """The rows of a split that have both modalities, with a class that the judge knows."""
     frame = table.part(split).frame
     frame = frame[(frame[list(MODALITIES)] != "").all(axis=1)]
     if not len(frame):

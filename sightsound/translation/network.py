@@ -1,4 +1,4 @@
-"""The translator network: what an image or a sound means, and what the other sense could be like that means the same.
+"""The translator network: what an image or a sound means, and what the other modality could be like that means the same.
 
 Three parts, learnt one after the other. Meanings: an encoder for each modality, into one space where pairs are close
 (contrastive). Autoencoders: features <-> latents. A flow: from noise to latents, under the meaning of what is given.
@@ -25,7 +25,7 @@ from sightsound.translation.decoders.flow import LatentFlow
 from sightsound.types import Batch
 
 LARGEST_SCALE = 100.0  # of similarities, as in CLIP
-FREE = 0.2  # share of the pairs of which nothing is given, so that the flow also knows both senses at once
+FREE = 0.2  # share of the pairs of which nothing is given, so that the flow also knows both modalities at once
 STEPS, GUIDANCE = 16, 1.5
 
 

@@ -1,4 +1,4 @@
-"""Trains a translator: meanings, then an autoencoder for each sense, then the flow; resumable.
+"""Trains a translator: meanings, then an autoencoder for each modality, then the flow; resumable.
 
 Pairs teach everything; labels are not read.
 """
@@ -40,7 +40,7 @@ from sightsound.types import MODALITIES, Batch
 FEWEST_PAIRS = 50
 MEANING_STEPS, FEWEST_PASSES = 1000, 10  # by default, whichever is more
 DECODER_BATCH, FLOW_BATCH, EMBEDDING_BATCH = 64, 256, 256
-VIEWED, MOST_VIEWS = 20_000, 64  # latents of each sense at least: fewer files are seen in more views
+VIEWED, MOST_VIEWS = 20_000, 64  # latents of each modality at least: fewer files are seen in more views
 
 
 class Pairs(NamedTuple):
@@ -65,7 +65,7 @@ def train_translator(
     """Trains a translator on the training pairs of a table and writes everything about it into the run folder.
 
     Args:
-        source: the table; rows that lack a sense are left out, labels are not read.
+        source: the table; rows that lack a modality are left out, labels are not read.
         config: what the user asked for.
         run: a new folder; or, with `resume`, that of a run of the same table and configuration.
         resume: go on where that run stopped. A finished one is loaded.
@@ -118,7 +118,7 @@ def prepare_pairs(table: Table, config: TranslatorConfig, run: Path) -> Pairs:
     table = split(checked.table, config.seed, labelled=False)
     train = torch.tensor((table.frame["split"] == "train").tolist())
     rows = Rows(checked.every.stores, None, checked.every.rows[train])
-    notes = [f"{len(alone)} row(s) lack a sense and are left out"] if len(alone) else []
+    notes = [f"{len(alone)} row(s) lack a modality and are left out"] if len(alone) else []
     return Pairs(table, config.filled(checked.config), rows, notes + checked.warnings)
 
 

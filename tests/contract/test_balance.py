@@ -1,4 +1,4 @@
-"""Every registered way to balance the senses keeps the contract; a new one is covered without a line added here."""
+"""Every registered way to balance the modalities keeps the contract; a new one is covered without a line added here."""
 
 import copy
 import math
@@ -72,15 +72,15 @@ def test_none_leaves_the_encoders_to_the_fused_answer() -> None:
 
 
 def gradients(balance: type[Auxiliary], fusion: str) -> dict[str, torch.Tensor]:
-    """By name, with weights of the senses that do not depend on the strategy."""
-    network, senses = network_with(fusion), network_with("vote").state_dict()
-    network.load_state_dict({n: v for n, v in senses.items() if not n.startswith("fusion.")}, strict=False)
+    """By name, with weights of the modalities that do not depend on the strategy."""
+    network, unimodal = network_with(fusion), network_with("vote").state_dict()
+    network.load_state_dict({n: v for n, v in unimodal.items() if not n.startswith("fusion.")}, strict=False)
     stepped(balance(network), network)
     return {name: torch.zeros_like(p) if p.grad is None else p.grad for name, p in network.named_parameters()}
 
 
 @pytest.mark.parametrize("fusion", STRATEGIES)
-def test_apart_no_strategy_touches_what_a_sense_learns(fusion: str) -> None:
+def test_apart_no_strategy_touches_what_a_modality_learns(fusion: str) -> None:
     found, alone = gradients(Detached, fusion), gradients(Detached, "vote")
     assert all(torch.equal(found[name], alone[name]) for name in alone)
     together = gradients(Auxiliary, fusion)

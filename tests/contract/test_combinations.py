@@ -74,7 +74,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
     def stage(network: ClassifierNetwork, part: Part, *given: object) -> None:
         balance = next(one for one in given if isinstance(one, Auxiliary))
-        if balance.needs_single_senses and part.trains == ("",):
+        if balance.needs_unimodal_training and part.trains == ("",):
             assert {name for name, _ in network.named_parameters() if name.startswith("encoders.")} <= names
         switches = network.heads_teach, network.fusion_teaches
         key = (part.trains, part.shown, type(network.fusion), type(balance), *switches)

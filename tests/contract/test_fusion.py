@@ -113,11 +113,11 @@ def test_a_batch_of_one_works(fusion: str, missing: bool) -> None:
         assert network.eval()(row).logits.shape == (1, CLASSES)
 
 
-def test_one_sense_is_answered_by_its_own_head(fusion: str) -> None:
+def test_one_modality_is_answered_by_its_own_head(fusion: str) -> None:
     network = network_with(fusion)
     output = network(batch_of(6, missing=True))
-    for i, sense in ((1, "image"), (2, "audio")):
-        assert torch.equal(output.logits[i], output.scores[sense][i])
+    for i, modality in ((1, "image"), (2, "audio")):
+        assert torch.equal(output.logits[i], output.scores[modality][i])
 
 
 def test_subsets_are_the_same_as_hiding(fusion: str) -> None:

@@ -1,4 +1,4 @@
-"""What holds for every policy that fills in a missing sense, whatever the strategy."""
+"""What holds for every policy that fills in a missing modality, whatever the strategy."""
 
 from pathlib import Path
 

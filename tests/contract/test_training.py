@@ -33,7 +33,7 @@ def weights(table: Path, run: Path, **config: object) -> dict[str, torch.Tensor]
 
 @pytest.fixture(scope="module")
 def alone(table: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
-    """What each sense learns where it is the only one."""
+    """What each modality learns where it is the only one."""
     folder = tmp_path_factory.mktemp("alone")
     found = [weights(table, folder / m, modalities=(m,)) for m in MODALITIES]
     assert all(found)
@@ -41,7 +41,7 @@ def alone(table: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, to
 
 
 @pytest.mark.parametrize("fusion", STRATEGIES)
-def test_each_sense_learns_what_it_learns_alone(
+def test_each_modality_learns_what_it_learns_alone(
     fusion: str, table: Path, alone: dict[str, torch.Tensor], tmp_path: Path
 ) -> None:
     together = weights(table, tmp_path / "run", fusion=fusion)

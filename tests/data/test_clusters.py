@@ -119,20 +119,20 @@ def test_the_best_of_many_equal_strategies_is_rarely_called_better() -> None:
     rng = np.random.default_rng(0)
     called = {"best": 0, "chosen": 0}
     for _ in range(60):
-        sense = rng.random((1, 400)) < 0.8
+        unimodal = rng.random((1, 400)) < 0.8
         right = {f"s{i}": rng.random((1, 400)) < 0.8 for i in range(24)}
         best = max(right, key=lambda name: right[name].mean())
-        gain = best_of("sense", {"sense": sense, **right}, Clusters.of_rows(400), resamples=400)
+        gain = best_of("unimodal", {"unimodal": unimodal, **right}, Clusters.of_rows(400), resamples=400)
         called["best"] += gain.real
-        called["chosen"] += compare_to("sense", {"sense": sense, best: right[best]}, resamples=400)[best].real
+        called["chosen"] += compare_to("unimodal", {"unimodal": unimodal, best: right[best]}, resamples=400)[best].real
     assert called["best"] <= 3 and called["chosen"] >= 8
 
 
 def test_a_strategy_that_is_better_is_found_among_many() -> None:
     rng = np.random.default_rng(0)
-    right = {"sense": rng.random((2, 1000)) < 0.8} | {f"s{i}": rng.random((2, 1000)) < 0.8 for i in range(10)}
+    right = {"unimodal": rng.random((2, 1000)) < 0.8} | {f"s{i}": rng.random((2, 1000)) < 0.8 for i in range(10)}
     right["better"] = rng.random((2, 1000)) < 0.9
-    gain = best_of("sense", right, Clusters.of_rows(1000))
+    gain = best_of("unimodal", right, Clusters.of_rows(1000))
     assert gain.real and gain.low < 0.1 < gain.high and gain.mean == pytest.approx(0.1, abs=0.02)
 
 

@@ -43,7 +43,7 @@ def test_train_from_yaml(typed, table: Path, tmp_path: Path) -> None:
     assert (tmp_path / "again/bundle/model.safetensors").read_bytes() == (out / "bundle/model.safetensors").read_bytes()
 
 
-def test_train_says_so_where_only_both_senses_can_tell(typed, table: Path, tmp_path: Path) -> None:
+def test_train_says_so_where_only_both_modalities_can_tell(typed, table: Path, tmp_path: Path) -> None:
     frame = pd.read_csv(table)
     kinds = frame["label"].unique().tolist()
     pairs = frame[["image", "label"]].merge(frame[["audio", "label"]], how="cross", suffixes=("", "_heard"))
@@ -72,12 +72,12 @@ def test_a_folder_of_classes_trains(typed, table: Path, tmp_path: Path) -> None:
     assert typed("train", tmp_path / "tree", "--epochs", 1, "--out", tmp_path / "run").code == 0
 
 
-def test_predict_a_pair_and_one_sense(typed, bundle: Path, trained: tuple[Path, Path]) -> None:
+def test_predict_a_pair_and_one_modality(typed, bundle: Path, trained: tuple[Path, Path]) -> None:
     data = trained[0].parent
     done = typed("predict", bundle, "--image", data / "low-0.png", "--audio", data / "low-0.wav")
     assert done.code == 0
     head, _, row = done.out.splitlines()
-    assert head.split()[:2] == ["row", "predicted"] and "image alone" in head and "audio alone" in head
+    assert head.split()[:2] == ["row", "predicted"] and "image only" in head and "audio only" in head
     assert row.split()[1] == "low"
     done = typed("predict", bundle, "--audio", data / "high-0.wav", "--format", "json")
     answer = json.loads(done.out)
@@ -130,7 +130,7 @@ def test_other_column_names_are_remembered(typed, table: Path, tmp_path: Path) -
     names = ["--columns.audio", "call", "--columns.label=species"]
     assert typed("train", table, "--out", tmp_path / "run", "--epochs", 1, *names).code == 0
     assert typed("evaluate", tmp_path / "run" / "bundle", table).code == 0
-    assert "audio alone" in typed("predict", tmp_path / "run" / "bundle", table).out
+    assert "audio only" in typed("predict", tmp_path / "run" / "bundle", table).out
 
 
 def test_inspect(typed, bundle: Path, trained: tuple[Path, Path]) -> None:
@@ -174,9 +174,9 @@ def test_wrong_options_are_said_in_words(
     assert done.code == 2 and done.err.splitlines()[-1] == f"error: {said}"
 
 
-@pytest.mark.parametrize("senses", ["image", "[image]"])
-def test_a_sense_is_chosen_by_its_name(senses: str, typed, table: Path, tmp_path: Path) -> None:
-    assert typed("train", table, "--modalities", senses, "--epochs", 1, "--out", tmp_path / "run").code == 0
+@pytest.mark.parametrize("modalities", ["image", "[image]"])
+def test_a_modality_is_chosen_by_its_name(modalities: str, typed, table: Path, tmp_path: Path) -> None:
+    assert typed("train", table, "--modalities", modalities, "--epochs", 1, "--out", tmp_path / "run").code == 0
     assert ss.load(tmp_path / "run" / "bundle").config.modalities == ("image",)
 
 

@@ -1,4 +1,4 @@
-"""The demo as a user runs it: both senses win by far, and the second time it is there at once."""
+"""The demo as a user runs it: both modalities win by far, and the second time it is there at once."""
 
 import json
 import subprocess
@@ -23,4 +23,4 @@ def test_demo(tmp_path: Path) -> None:
     start = time.perf_counter()
     again = subprocess.run(command, capture_output=True, text=True)
     assert again.returncode == 0 and time.perf_counter() - start < 30
-    assert again.stdout.split("senses")[1] == done.stdout.split("senses")[1]
+    assert again.stdout.split("modalities")[1] == done.stdout.split("modalities")[1]

@@ -68,7 +68,7 @@ def test_every_policy_predicts(policy: str, typed, trained: Run, holed: pd.DataF
     assert [one["label"] for one in found[3:]] == holed["label"].tolist()[3:]
 
 
-def test_each_sense_can_have_its_own(typed, trained: Run, holed: pd.DataFrame, tmp_path: Path) -> None:
+def test_each_modality_can_have_its_own(typed, trained: Run, holed: pd.DataFrame, tmp_path: Path) -> None:
     holed.to_csv(tmp_path / "t.csv", index=False)
     found = answers(typed, trained[1] / "bundle", tmp_path / "t.csv", "--missing.audio", "mean", "--missing.image=drop")
     assert list(found[1]["repaired"]) == ["audio"] and "error" in found[2]
@@ -81,7 +81,7 @@ def test_each_sense_can_have_its_own(typed, trained: Run, holed: pd.DataFrame, t
 def test_evaluation_counts_what_is_left_out(typed, trained: Run, holed: pd.DataFrame, tmp_path: Path) -> None:
     holed.to_csv(tmp_path / "t.csv", index=False)
     done = typed("evaluate", trained[1] / "bundle", tmp_path / "t.csv", "--missing", "drop")
-    assert done.code == 0 and "2 row(s) without all senses are left out" in done.out and "as given" not in done.out
+    assert done.code == 0 and "2 row(s) without all modalities are left out" in done.out and "as given" not in done.out
     assert "as given" in typed("evaluate", trained[1] / "bundle", tmp_path / "t.csv", "--missing", "predict").out
 
 
@@ -93,7 +93,7 @@ def test_training_under_a_policy(policy: str, typed, tmp_path: Path) -> None:
     frame.to_csv(table, index=False)
     done = typed("train", table, "--missing", policy, "--out", tmp_path / "run", *SHORT)
     assert done.code == 0, done.err
-    assert ("15 row(s) without all senses are left out" in done.out) == (policy == "drop")
+    assert ("15 row(s) without all modalities are left out" in done.out) == (policy == "drop")
     classifier = ss.load(tmp_path / "run" / "bundle")
     assert classifier.config.missing.audio == policy
     if policy == "drop":
@@ -171,7 +171,7 @@ def test_arrays_are_repaired_too(trained: Run) -> None:
 
 
 @pytest.mark.parametrize("policy", ["linear", "gaussian"])
-def test_a_missing_sense_lies_between_its_neighbours(
+def test_a_missing_modality_lies_between_its_neighbours(
     policy: str, typed, trained: Run, holed: pd.DataFrame, tmp_path: Path
 ) -> None:
     series = holed.assign(group="film", time=[3, 2, 9, 4, 1, 7.5]).sort_values("label", kind="stable")

@@ -159,7 +159,7 @@ def test_a_run_goes_on_where_it_stopped(fitted: Run, tmp_path: Path, monkeypatch
         ss.train_translator(fitted[0], out=tmp_path / "run", config=config)
 
 
-def test_labels_are_not_needed_and_rows_without_a_sense_are_left_out(tmp_path: Path, typed) -> None:
+def test_labels_are_not_needed_and_rows_without_a_modality_are_left_out(tmp_path: Path, typed) -> None:
     table = write_table(tmp_path / "data", rows_per_class=25)
     frame = pd.read_csv(table).drop(columns="label")
     frame.loc[:2, "audio"] = ""
@@ -167,7 +167,7 @@ def test_labels_are_not_needed_and_rows_without_a_sense_are_left_out(tmp_path: P
     quick = ["--meaning-steps", 1, "--decoder-steps", 1, "--flow-steps", 1]
     done = typed("translate", "fit", table, "--out", tmp_path / "run", *quick)
     assert done.code == 0, done.err
-    assert "3 row(s) lack a sense" in done.out
+    assert "3 row(s) lack a modality" in done.out
     assert ss.load_translator(tmp_path / "run" / "bundle").config.meaning_steps == 1
 
 

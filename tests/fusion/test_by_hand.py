@@ -62,7 +62,7 @@ def test_average_is_over_those_that_are_there() -> None:
     assert weights["image"].tolist() == [0.5, 1.0]
 
 
-def test_mmtm_gates_channels_by_the_other_sense_and_leaves_a_lonely_row_alone() -> None:
+def test_mmtm_gates_channels_by_the_other_modality_and_leaves_a_lonely_row_alone() -> None:
     fusion = Mmtm(SIZES, STAGES, 2)
     with torch.no_grad():
         for parameter in fusion.parameters():

@@ -103,6 +103,6 @@ def test_bottleneck_exchanges_through_the_mean_of_the_tokens() -> None:
     for m in places:
         written = places[m] + attended(fusion.write.at(m, 0), places[m], by_hand)
         torch.testing.assert_close(out[m][0].flatten(1).T, written)
-    lone = maps["image"][1].flatten(1).T  # a row without audio: its tokens are read from the image alone
+    lone = maps["image"][1].flatten(1).T  # a row without audio: its tokens are read from the image only
     alone = fusion.tokens[0] + attended(fusion.read.at("image", 0), fusion.tokens[0], lone)
     torch.testing.assert_close(tokens[1], alone)

@@ -78,7 +78,7 @@ def test_coverage_reliability_and_abstaining_by_hand() -> None:
 def test_disagreement_by_hand() -> None:
     said = np.array(
         [[[0.5, 0.5], [1.0, 0.0], [1.0, 0.0]], [[0.5, 0.5], [0.0, 1.0], [0.5, 0.5]]]
-    )  # two senses, three rows
+    )  # two modalities, three rows
     partly = 0.5 * (np.log2(1 / 0.75) + 0.5 * np.log2(0.5 / 0.75) + 0.5 * np.log2(0.5 / 0.25))
     assert disagreement(said) == pytest.approx([0, 1, partly])
 

@@ -1,4 +1,4 @@
-"""A whole sense between its neighbours in time, by hand."""
+"""A whole modality between its neighbours in time, by hand."""
 
 import numpy as np
 import pytest

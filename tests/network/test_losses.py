@@ -1,4 +1,4 @@
-"""The loss by hand: each head over the rows it sees, the fused answer over rows with several senses."""
+"""The loss by hand: each head over the rows it sees, the fused answer over rows with several modalities."""
 
 import pytest
 import torch

@@ -37,7 +37,7 @@ def test_leave_one_group_out(typed, begun: tuple[Path, Path], tmp_path: Path) ->
     assert done.code == 0, done.err
     assert "Group 3 of 3" in done.out and "mean" in done.out
     frame = pd.read_csv(tmp_path / "run" / "generalization.csv", dtype={"name": str})
-    assert set(frame["name"]) == {"0", "1", "2"} and set(frame["senses"]) == {"image+audio", "image", "audio"}
+    assert set(frame["name"]) == {"0", "1", "2"} and set(frame["modalities"]) == {"image+audio", "image", "audio"}
     assert (frame["tested"] == 18).all()
     for number in (1, 2, 3):
         splits = pd.read_csv(tmp_path / "run" / f"group-{number}" / "splits.csv")
@@ -59,7 +59,7 @@ def test_a_learning_curve(typed, begun: tuple[Path, Path], tmp_path: Path, monke
     done = typed("evaluate", bundle, table, "--learning-curve", "--out", tmp_path / "run")
     assert done.code == 0, done.err
     frame = pd.read_csv(tmp_path / "run" / "generalization.csv")
-    both = frame[frame["senses"] == "image+audio"]
+    both = frame[frame["modalities"] == "image+audio"]
     assert both["trained"].is_monotonic_increasing and both["tested"].nunique() == 1
     assert ((both["accuracy"] >= both["low"]) & (both["accuracy"] <= both["high"])).all()
     assert "Shaded" in (tmp_path / "run" / "generalization.html").read_text()

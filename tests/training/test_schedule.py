@@ -6,8 +6,8 @@ from sightsound.config import Config
 from sightsound.training.schedule import parts
 
 BOTH = ("image", "audio")
-SENSES = [("image", ("image",), ("encoders.image.", "heads.image."), 1.0)]
-SENSES += [("audio", ("audio",), ("encoders.audio.", "heads.audio."), 1.0)]
+UNIMODAL = [("image", ("image",), ("encoders.image.", "heads.image."), 1.0)]
+UNIMODAL += [("audio", ("audio",), ("encoders.audio.", "heads.audio."), 1.0)]
 FUSION = ("fusion", BOTH, ("fusion.",), 1.0)
 
 
@@ -16,10 +16,10 @@ FUSION = ("fusion", BOTH, ("fusion.",), 1.0)
     [
         ({}, [("joint", BOTH, ("",), 1.0)]),
         ({"modalities": ("audio",), "schedule": "staged"}, [("joint", ("audio",), ("",), 1.0)]),
-        ({"schedule": "staged"}, [*SENSES, FUSION]),
-        ({"schedule": "staged+finetune"}, [*SENSES, FUSION, ("finetune", BOTH, ("",), 0.1)]),
-        ({"balance": "unimodal-teacher"}, [*SENSES, ("joint", BOTH, ("",), 1.0)]),
-        ({"fusion": "search"}, [*SENSES, ("joint", BOTH, ("",), 1.0)]),
+        ({"schedule": "staged"}, [*UNIMODAL, FUSION]),
+        ({"schedule": "staged+finetune"}, [*UNIMODAL, FUSION, ("finetune", BOTH, ("",), 0.1)]),
+        ({"balance": "unimodal-teacher"}, [*UNIMODAL, ("joint", BOTH, ("",), 1.0)]),
+        ({"fusion": "search"}, [*UNIMODAL, ("joint", BOTH, ("",), 1.0)]),
         ({"fusion": "search", "joins": "0-0-relu"}, [("joint", BOTH, ("",), 1.0)]),
     ],
 )

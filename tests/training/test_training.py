@@ -1,4 +1,4 @@
-"""The training procedure: it learns, both schedules, every strategy, one sense alone, the user's own classes."""
+"""The training procedure: it learns, both schedules, every strategy, one modality alone, the user's own classes."""
 
 import json
 import shutil
@@ -75,7 +75,7 @@ def test_it_learns_and_leaves_a_whole_run_folder(trained: tuple[Path, Path]) -> 
 
 
 @pytest.mark.parametrize("fusion", ["concat", "vote", "weighted", "mmtm", "search"])
-def test_staged_trains_each_sense_and_then_only_the_fusion(fusion: str, table: Path, tmp_path: Path) -> None:
+def test_staged_trains_each_modality_and_then_only_the_fusion(fusion: str, table: Path, tmp_path: Path) -> None:
     network, right = fitted(table, tmp_path / "run", fusion=fusion, schedule="staged")
     assert min(right.values()) > 0.6 and right[("image", "audio")] >= 0.85
     fusion_trains = bool(list(network.fusion.parameters())) and not network.fusion.fitted_held_out
@@ -86,7 +86,7 @@ def test_staged_trains_each_sense_and_then_only_the_fusion(fusion: str, table: P
     first, last = (load_file(tmp_path / "run" / "checkpoints" / f"{name}.safetensors") for name in ("image", "audio"))
     for name, value in first.items():
         if name.startswith("encoders.image"):
-            assert torch.equal(value, last[name]), f"{name} moved while another sense was trained"
+            assert torch.equal(value, last[name]), f"{name} moved while another modality was trained"
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_finetuning_follows_the_stages(table: Path, tmp_path: Path) -> None:
     assert accuracies(classifier.metrics)["image+audio"] >= 0.85
 
 
-def test_one_sense_alone(table: Path, tmp_path: Path) -> None:
+def test_one_modality_alone(table: Path, tmp_path: Path) -> None:
     classifier = ss.train(table, out=tmp_path / "run", modalities=["audio"], **QUICK)
     assert list(accuracies(classifier.metrics)) == ["audio"]
     assert classifier.predict(audio=table.parent / "low-0.wav").label == "low"
@@ -117,7 +117,7 @@ def test_one_sense_alone(table: Path, tmp_path: Path) -> None:
         classifier.predict(image=table.parent / "low-0.png")
 
 
-def test_rows_with_one_sense_are_used(table: Path, tmp_path: Path) -> None:
+def test_rows_with_one_modality_are_used(table: Path, tmp_path: Path) -> None:
     frame = pd.read_csv(table)
     frame.loc[::3, "image"] = ""
     frame.loc[1::3, "audio"] = ""
@@ -239,14 +239,14 @@ def test_the_losses_that_are_logged_are_means_over_rows(tmp_path: Path) -> None:
     assert logged == pytest.approx((4 * 4 + 1 * 1) / 5)
 
 
-def test_modality_dropout_hides_one_sense_in_its_share_of_rows() -> None:
+def test_modality_dropout_hides_one_modality_in_its_share_of_rows() -> None:
     torch.manual_seed(0)
     present = {"image": torch.ones(20000, dtype=torch.bool), "audio": torch.arange(20000) % 2 == 0}
     shown = hide_some(present, 0.3)
     complete = present["audio"]
     hidden_image, hidden_audio = complete & ~shown["image"], complete & ~shown["audio"]
     assert not (hidden_image & hidden_audio).any()
-    assert (shown["image"][~complete]).all()  # a lone sense is never hidden
+    assert (shown["image"][~complete]).all()  # a lone modality is never hidden
     for hidden in (hidden_image, hidden_audio):
         assert hidden.sum() / complete.sum() == pytest.approx(0.15, abs=0.01)
 

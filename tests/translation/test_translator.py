@@ -64,6 +64,6 @@ def test_pictures_of_any_shape_are_played(shape: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("given", [{}, {"image": "a.png", "audio": "b.wav"}])
-def test_one_sense_is_translated_at_a_time(given: dict) -> None:
+def test_one_modality_is_translated_at_a_time(given: dict) -> None:
     with pytest.raises(ConfigError, match="one of them"):
         ss.translate(**given, bundle="x")

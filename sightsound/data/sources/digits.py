@@ -2,7 +2,7 @@
 
 Images: scikit-learn's copy of the UCI digits (Alpaydin & Kaynak, 1998), drawn larger. Sounds: `spoken_digits.opus`.
 Written as PNG, WAV and a table.csv, so that it takes the same way as anyone's own files. No image and no speaker
-stands on both sides of a split, and the noise is such that neither sense is enough alone.
+stands on both sides of a split, and the noise is such that neither modality is enough alone.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def write(folder: Path, seed: int = 0, noisy: bool = True) -> Path:
     Args:
         folder: made if need be.
         seed: of the pairing, the split and the noise.
-        noisy: False for ink at full contrast and words in silence, which one sense alone can tell.
+        noisy: False for ink at full contrast and words in silence, which one modality alone can tell.
 
     Returns:
         the path of the table.

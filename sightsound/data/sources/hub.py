@@ -98,7 +98,7 @@ def _columns(name: str, features: dict[str, Any]) -> dict[str, str]:
     for modality in ("image", "audio"):
         if modality not in found:
             notice(
-                f"{PREFIX}{name} has no {modality} column; its rows have the other sense alone. There are: {listed}."
+                f"{PREFIX}{name} has no {modality} column; its rows have the other modality alone. There are: {listed}."
             )
     return found
 

@@ -1,6 +1,6 @@
 """What a comparison is made of: strategies, or the balances that train one of them; and the ways to train each.
 
-Ways: "frozen" (the strategy alone, on encoders that were trained on single senses), "finetuned" (then everything, a
+Ways: "frozen" (the strategy alone, on encoders that were trained on single modalities), "finetuned" (then everything, a
 little), "joint" (the strategy on encoders that a stand-in has taught together, then everything) and "balanced"
 (everything at once, with a balance).
 """

@@ -1,6 +1,6 @@
-"""Every fusion strategy and both single senses on one table, at one budget: what `sightsound compare` does.
+"""Every fusion strategy and both single modalities on one table, at one budget: what `sightsound compare` does.
 
-The senses are trained once for each seed. Where they have only the class in common every strategy is then trained on
+The modalities are trained once for each seed. Where they have only the class in common every strategy is then trained on
 their frozen encoders, and the most promising ones are finetuned in rounds, each with half as many (successive halving,
 Jamieson & Talwalkar, 2016). Where they have more in common, or one alone says nothing, encoders that were trained apart
 cannot decide: everything is trained jointly. Validation rows choose; test rows are read once, at the end. Balances are
@@ -33,14 +33,16 @@ from sightsound.progress import progress_bar
 from sightsound.studies.comparison.candidates import CompareOptions, Trial, chosen, family
 from sightsound.studies.comparison.cost import Cost, costs
 from sightsound.studies.comparison.dependence import Dependence, conditional_dependence
-from sightsound.studies.comparison.trials import SENSES, TOGETHER, Seed, targets
+from sightsound.studies.comparison.trials import TOGETHER, UNIMODAL, Seed, targets
 from sightsound.training.held_out import held_out
 from sightsound.training.prepare import Prepared
 from sightsound.types import Batch
 
 FIRST_ROUND = 4  # one in so many strategies is finetuned at first
 BALANCED = "Each balance trains {} jointly, from the same first weights and for at most as many epochs."
-SENSES_TRIAL = Trial("vote", "frozen")  # has nothing to train: its answers of one sense are those of the senses
+UNIMODAL_TRIAL = Trial(
+    "vote", "frozen"
+)  # has nothing to train: its answers of one modality are those of the modalities
 
 
 class Compared(NamedTuple):
@@ -69,12 +71,12 @@ class Study(NamedTuple):
     Attributes:
         seeds: with all that was trained.
         compared: by strategy, best on validation rows first.
-        senses: the same of both senses before anything is fused, of which the answers of one alone are of interest.
+        unimodal: the same of both modalities before anything is fused, of which the answers of one alone are of interest.
         costs: of each strategy in use, and of each modality's network alone.
         target: per split (n,), the classes of the validation and of the test rows.
         clusters: per split, which of these rows belong together.
-        senses_seconds: of training both senses, mean over the seeds.
-        dependence: of the senses given the class, or None where it cannot be told.
+        unimodal_seconds: of training both modalities, mean over the seeds.
+        dependence: of the modalities given the class, or None where it cannot be told.
         joint: whether everything was trained jointly, and why, or "".
         left_out: strategies that the budget did not reach.
         failed: strategy -> why its training, or a part of it, came to nothing.
@@ -82,11 +84,11 @@ class Study(NamedTuple):
 
     seeds: list[Seed]
     compared: dict[str, Compared]
-    senses: Compared
+    unimodal: Compared
     costs: dict[str, Cost]
     target: dict[str, NDArray[np.int64]]
     clusters: dict[str, Clusters]
-    senses_seconds: float
+    unimodal_seconds: float
     dependence: Dependence | None
     joint: str
     left_out: list[str]
@@ -97,7 +99,7 @@ def compare(prepared: Prepared, options: CompareOptions, folder: Path, say: Call
     """Trains and tests everything; what is complete in the folder is not trained again.
 
     Args:
-        prepared: the table, for two senses.
+        prepared: the table, for two modalities.
         options: which strategies or balances, how often.
         folder: for all trainings.
         say: called with each line for the user.
@@ -111,22 +113,22 @@ def compare(prepared: Prepared, options: CompareOptions, folder: Path, say: Call
     seeds: list[Seed] = []
     for number in range(options.seeds):
         seed = Seed(prepared, number, folder / f"seed-{number}")
-        if seeds and time.monotonic() > end and not seed.finished(SENSES_TRIAL):
+        if seeds and time.monotonic() > end and not seed.finished(UNIMODAL_TRIAL):
             say(f"The budget allows for {len(seeds)} of {options.seeds} seeds.")
             break
-        say(f"seed {number}: both senses, each alone")
-        seed.tried(SENSES_TRIAL)
+        say(f"seed {number}: both modalities, each alone")
+        seed.tried(UNIMODAL_TRIAL)
         seeds.append(seed)
     dependence = _dependence(prepared, seeds[0].embedded)
     joint = BALANCED.format(options.fusion) if options.balance else _reason(seeds, dependence)
-    say(joint or "Each sense alone says something about the class: strategies are trained on frozen encoders.")
+    say(joint or "Each modality alone says something about the class: strategies are trained on frozen encoders.")
     field = Field(seeds, options.jobs, end, say)
     if options.balance:
         field.run([Trial(options.fusion, "balanced", balance=name) for name in names])
     elif joint:
         field.run([Trial(name, "frozen" if family(name) == "decision" else "joint") for name in names])
         if seeds[0].blind:  # encoders trained apart have nothing to be dependent; those of the best may have
-            best = max(field.scores, key=lambda trial: field.scores[trial], default=SENSES_TRIAL)
+            best = max(field.scores, key=lambda trial: field.scores[trial], default=UNIMODAL_TRIAL)
             embedded = seeds[0].embedded_by(best) if best.way == "joint" else None
             dependence = _dependence(prepared, embedded) if embedded else None
     else:
@@ -136,8 +138,8 @@ def compare(prepared: Prepared, options: CompareOptions, folder: Path, say: Call
 
 
 def _blind(seed: Seed, modality: str) -> bool:
-    """Whether a sense alone says nothing about the class."""
-    answered = seed.tried(SENSES_TRIAL).val
+    """Whether a modality alone says nothing about the class."""
+    answered = seed.tried(UNIMODAL_TRIAL).val
     rows = answered.has[modality]
     target = targets(seed.prepared, "val", answered)[rows]
     right = answered.probabilities[(modality,)][rows].argmax(1) == target
@@ -161,7 +163,9 @@ def _reason(seeds: Sequence[Seed], dependence: Dependence | None) -> str:
         return f"{'Neither ' if len(blind) > 1 else ''}{which} about the class: everything is trained jointly."
     if dependence and dependence.found:
         share = f"{100 * dependence.accuracy:.1f} %"
-        return f"The senses have more in common than the class ({share} of pairs told): everything is trained jointly."
+        return (
+            f"The modalities have more in common than the class ({share} of pairs told): everything is trained jointly."
+        )
     return ""
 
 
@@ -234,19 +238,19 @@ def _tested(field: Field, names: list[str], dependence: Dependence | None, joint
         for trial in ranked:
             compared[trial.name] = _compared(field, trial)
             bar.update()
-    senses = _compared(field, SENSES_TRIAL)
-    said = {"val": senses.val[0], "test": senses.test[0]}
+    unimodal = _compared(field, UNIMODAL_TRIAL)
+    said = {"val": unimodal.val[0], "test": unimodal.test[0]}
     target = {split: targets(prepared, split, of_split) for split, of_split in said.items()}
     modalities = prepared.config.modalities
     clusters = {split: clusters_of(prepared.table, modalities, one.row) for split, one in said.items()}
-    seconds = float(np.mean([seed.seconds(SENSES) for seed in field.seeds]))
+    seconds = float(np.mean([seed.seconds(UNIMODAL) for seed in field.seeds]))
     left_out = [name for name in names if name not in compared and name not in field.failed]
     networks = {name: field.seeds[0].network(one.trial) for name, one in compared.items()}
     for m in modalities:
         networks[m] = build_network(dataclasses.replace(prepared.config, modalities=(m,)), len(prepared.labels))
     found = costs(networks, _example(prepared))
     return Study(
-        field.seeds, compared, senses, found, target, clusters, seconds, dependence, joint, left_out, field.failed
+        field.seeds, compared, unimodal, found, target, clusters, seconds, dependence, joint, left_out, field.failed
     )
 
 
@@ -263,7 +267,7 @@ def _compared(field: Field, trial: Trial) -> Compared:
 
 
 def _own_seconds(seed: Seed, trial: Trial) -> float:
-    """Of the trial and of what it goes on from, without that of the senses."""
+    """Of the trial and of what it goes on from, without that of the modalities."""
     own = seed.seconds(trial.folder) + (seed.seconds(TOGETHER) if trial.way == "joint" else 0)
     return own + _own_seconds(seed, trial.before()) if trial.way == "finetuned" else own
 

@@ -1,6 +1,6 @@
-"""Do the senses have more in common than the class?
+"""Do the modalities have more in common than the class?
 
-Where they do not, the product of what each sense says is the best answer there is, and no feature fusion can do better.
+Where they do not, the product of what each modality says is the best answer there is, and no feature fusion can do better.
 Where they do (the class is what a picture and a sound say together), decision fusion may be blind.
 """
 
@@ -24,7 +24,7 @@ class Dependence(NamedTuple):
     """How well real pairs can be told from pairs of the same class put together by chance.
 
     Attributes:
-        accuracy: on held-out pairs; 0.5 where the senses are independent given the class.
+        accuracy: on held-out pairs; 0.5 where the modalities are independent given the class.
         low, high: its 95 % interval.
         pairs: held-out pairs.
     """

@@ -3,12 +3,12 @@
 The rule, whose every step reads validation rows only:
 1. The best strategy has the highest mean macro F1; tied with it is each whose difference in accuracy is not real
    (`studies.significance`).
-2. For accuracy: the best one; but `product`, if it is tied and the senses are independent given the class, since no
-   strategy can then be better than the product of what calibrated senses say.
+2. For accuracy: the best one; but `product`, if it is tied and the modalities are independent given the class, since no
+   strategy can then be better than the product of what calibrated modalities say.
 3. For speed: the tied one that answers 256 rows fastest.
-4. For a sense that may go missing: the tied one with the highest mean accuracy over the senses alone.
+4. For a modality that may go missing: the tied one with the highest mean accuracy over the modalities alone.
 5. Where the best is no better than naming the most frequent class, nothing is recommended.
-6. Fusion is worth it where the most accurate strategy is ahead of the best sense alone by half a point or more, and by
+6. Fusion is worth it where the most accurate strategy is ahead of the best modality alone by half a point or more, and by
    more than being the best of so many explains. Where it is ahead by as much but that may be chance, that cannot be
    told yet; else it is not worth it.
 """
@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 from sightsound.inference.metrics import at_chance
 from sightsound.studies.comparison.compare import Study
 from sightsound.studies.comparison.significance import Gain, best_of, compare_to
-from sightsound.studies.comparison.summary import ALONE, Row, alone_accuracy, right_answers, right_senses
+from sightsound.studies.comparison.summary import ONLY, Row, alone_accuracy, right_answers, right_unimodal
 
 WORTH = 0.005  # of accuracy
 NOTHING = (
-    "Nothing was learnt: no {} and no sense is better than naming the most frequent class. Are labels and files "
+    "Nothing was learnt: no {} and no modality is better than naming the most frequent class. Are labels and files "
     "in step? More rows, more --epochs or a smaller --learning-rate may help."
 )
 
@@ -39,7 +39,7 @@ class Recommendation(NamedTuple):
         accuracy, speed, missing: the one to take for each.
         tied: those that are as good as the best, with it.
         worth: whether fusing is; None where there are too few rows to tell.
-        sense: the best one alone.
+        unimodal: the better single modality, such as "image only".
         lines: all of it in words, with the numbers of the test rows.
     """
 
@@ -48,14 +48,14 @@ class Recommendation(NamedTuple):
     missing: str
     tied: list[str]
     worth: bool | None
-    sense: str
+    unimodal: str
     lines: list[str]
 
 
 def recommend(study: Study, rows: list[Row]) -> Recommendation:
     """Applies the rule, then says it with the numbers of `studies.table.rows`."""
     best = next(iter(study.compared))
-    right, senses = right_answers(study, "val"), right_senses(study, "val")
+    right, unimodal = right_answers(study, "val"), right_unimodal(study, "val")
     clusters = study.clusters["val"]
     against = compare_to(best, right, clusters)
     tied = [best, *(name for name in right if name != best and not against[name].real)]
@@ -64,10 +64,10 @@ def recommend(study: Study, rows: list[Row]) -> Recommendation:
     known = {row.name: row for row in rows}
     speed = min(tied, key=lambda name: known[name].latency_256_ms)
     missing = max(tied, key=lambda name: (round(_alone(study, name), 4), name == accuracy))
-    sense = max(senses, key=lambda name: float(senses[name].mean()))
-    gain = best_of(sense, {sense: senses[sense], **right}, clusters)
+    better = max(unimodal, key=lambda name: float(unimodal[name].mean()))
+    gain = best_of(better, {better: unimodal[better], **right}, clusters)
     worth = (True if gain.real else None) if gain.mean >= WORTH else False
-    found = Recommendation(accuracy, speed, missing, tied, worth, sense, [])
+    found = Recommendation(accuracy, speed, missing, tied, worth, better, [])
     if _at_chance(study, right[best]):
         return found._replace(
             worth=False, lines=[NOTHING.format(_kind(study)), *([study.joint] if study.joint else []), _reason(study)]
@@ -97,20 +97,20 @@ def _doubt(study: Study, found: Recommendation, known: dict[str, Row], gain: Gai
     if found.worth is None:
         return [
             f"Whether fusion is worth it cannot be told yet: on {len(study.target['val'])} validation rows the best "
-            f"{_kind(study)} is {_points(gain.mean)} ahead of {found.sense}, with a 95 % interval of "
+            f"{_kind(study)} is {_points(gain.mean)} ahead of {found.unimodal}, with a 95 % interval of "
             f"{_points(gain.low)} to {_points(gain.high)}. More rows or more --seeds will tell."
         ]
     return [
-        f"Fusion is not worth it here: the best {_kind(study)} is not really better than {found.sense} "
-        f"({_percent(known[found.accuracy].accuracy)} against {_percent(known[found.sense].accuracy)} on test rows). "
-        f"Train one sense: --modalities {found.sense.removesuffix(ALONE)}"
+        f"Fusion is not worth it here: the best {_kind(study)} is not really better than {found.unimodal} "
+        f"({_percent(known[found.accuracy].accuracy)} against {_percent(known[found.unimodal].accuracy)} on test rows). "
+        f"Train one modality: --modalities {found.unimodal.removesuffix(ONLY)}"
     ]
 
 
 def _words(study: Study, found: Recommendation, known: dict[str, Row]) -> list[str]:
-    take, sense = known[found.accuracy], known[found.sense]
+    take, better = known[found.accuracy], known[found.unimodal]
     others = [name for name in found.tied if name != found.accuracy]
-    gain = f", {_points(take.accuracy - sense.accuracy)} against {found.sense}, the better sense"
+    gain = f", {_points(take.accuracy - better.accuracy)} against {found.unimodal}, the better modality"
     lines = [
         f"For accuracy: {found.accuracy} ({take.family} fusion, {take.training}), {_percent(take.accuracy)} "
         f"({_percent(take.accuracy_low)} to {_percent(take.accuracy_high)}) on test rows"
@@ -124,10 +124,10 @@ def _words(study: Study, found: Recommendation, known: dict[str, Row]) -> list[s
         + (f" against {slow.latency_256_ms:.1f} ms of {found.accuracy}." if found.speed != found.accuracy else ".")
     )
     alone = ", ".join(f"{m} alone {_percent(value)}" for m, value in known[found.missing].alone.items())
-    if all(_at_chance(study, right) for right in right_senses(study, "val").values()):
-        lines.append("Where a sense is missing nothing helps: none alone is better than the most frequent class.")
+    if all(_at_chance(study, right) for right in right_unimodal(study, "val").values()):
+        lines.append("Where a modality is missing nothing helps: none alone is better than the most frequent class.")
     else:
-        lines.append(f"Where a sense may go missing: {found.missing}; {alone}.")
+        lines.append(f"Where a modality may go missing: {found.missing}; {alone}.")
     lines.append(_reason(study))
     return lines
 
@@ -135,20 +135,20 @@ def _words(study: Study, found: Recommendation, known: dict[str, Row]) -> list[s
 def _reason(study: Study) -> str:
     if study.dependence is None:
         return (
-            "Whether the senses have more in common than the class cannot be told: there are too few complete rows, or "
+            "Whether the modalities have more in common than the class cannot be told: there are too few complete rows, or "
             "nothing was learnt that could be compared."
         )
     told = study.dependence
     measured = f"{_percent(told.accuracy)} ({_percent(told.low)} to {_percent(told.high)}) of {2 * told.pairs} pairs"
     if told.found:
         return (
-            "Given the class, the senses depend on each other: real pairs can be told from pairs of the same class "
+            "Given the class, the modalities depend on each other: real pairs can be told from pairs of the same class "
             f"put together by chance, {measured} right where 50 % is chance. Decision fusion cannot see that."
         )
     return (
-        "Given the class, the senses are independent as far as can be told: real pairs look like pairs of the same "
+        "Given the class, the modalities are independent as far as can be told: real pairs look like pairs of the same "
         f"class put together by chance, {measured} right where 50 % is chance. Then no strategy is better than the "
-        "product of what each sense says, if that is calibrated."
+        "product of what each modality says, if that is calibrated."
     )
 
 

@@ -34,7 +34,7 @@ class Comparison(NamedTuple):
 
     Attributes:
         study: all answers.
-        rows: a row for each strategy (or balance) and each sense alone.
+        rows: a row for each strategy (or balance) and each modality alone.
         found: the recommendation.
         classifier: the one recommended for accuracy, of the seed that was best on validation rows.
     """
@@ -70,7 +70,7 @@ def run_comparison(
     """
     names = chosen(options, config)
     if len(config.modalities) < 2:
-        raise ConfigError("A comparison needs both senses; with one there is nothing to fuse.")
+        raise ConfigError("A comparison needs both modalities; with one there is nothing to fuse.")
     if filling_policies(config):
         raise ConfigError("A comparison fills in nothing: --missing can be mask, drop, linear or gaussian.")
     # strategies that exchange between the stages need what goes into the encoders, not what comes out

@@ -1,4 +1,4 @@
-"""The numbers of a comparison: one row for each strategy and each single sense, with intervals over seeds and rows."""
+"""The numbers of a comparison: one row for each strategy and each single modality, with intervals over seeds and rows."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ F1_RESAMPLES = 300
 
 
 class Row(NamedTuple):
-    """What a strategy, or a sense alone, came to; accuracies are of test rows and means over the seeds.
+    """What a strategy, or a modality alone, came to; accuracies are of test rows and means over the seeds.
 
     Attributes:
-        name: of the strategy, or "image alone".
-        family: feature, decision, hierarchical or sense.
+        name: of the strategy, or "image only".
+        family: feature, decision, hierarchical or unimodal.
         training: frozen, finetuned or joint.
         val_macro_f1: which chose.
-        accuracy, accuracy_low, accuracy_high: with what each row has; 95 % interval. Of a sense alone, a row without
+        accuracy, accuracy_low, accuracy_high: with what each row has; 95 % interval. Of a modality alone, a row without
             it counts as wrong.
         macro_f1, macro_f1_low, macro_f1_high: the same.
         calibration_error: expected, over 15 bins.
         alone: per modality, accuracy on the rows that have it, when it is shown alone.
-        train_seconds: of the strategy's own training, without that of the senses it builds on (joint: everything).
+        train_seconds: of the strategy's own training, without that of the modalities it builds on (joint: everything).
         parameters, multiply_adds, latency_ms, latency_256_ms, memory_mb: in use.
     """
 
@@ -54,23 +54,23 @@ class Row(NamedTuple):
 
 
 def rows(study: Study, classes: int) -> list[Row]:
-    """One for each strategy, best on validation first, then one for each sense."""
+    """One for each strategy, best on validation first, then one for each modality."""
     modalities = _modalities(study)
-    right = {**right_answers(study, "test"), **right_senses(study, "test")}
+    right = {**right_answers(study, "test"), **right_unimodal(study, "test")}
     few, drawn = study.clusters["test"].few, resampled(right, study.clusters["test"])
     accuracy = {name: (0.0, 1.0) if few else np.percentile(values, [2.5, 97.5]) for name, values in drawn.items()}
     result = []
     for name in right:
-        sense = name.removesuffix(ALONE) if name.endswith(ALONE) else ""
-        one = study.senses if sense else study.compared[name]
-        subset = (sense,) if sense else modalities
+        modality = name.removesuffix(ONLY) if name.endswith(ONLY) else ""
+        one = study.unimodal if modality else study.compared[name]
+        subset = (modality,) if modality else modalities
         said = [answered.probabilities[subset] for answered in one.test]
         f1, f1_low, f1_high = _macro_f1(said, study, classes)
         result.append(
             Row(
                 name,
-                "sense" if sense else one.family,
-                "alone" if sense else one.trial.way,
+                "unimodal" if modality else one.family,
+                "alone" if modality else one.trial.way,
                 one.score,
                 float(right[name].mean()),
                 float(accuracy[name][0]),
@@ -79,15 +79,15 @@ def rows(study: Study, classes: int) -> list[Row]:
                 f1_low,
                 f1_high,
                 float(np.mean([calibration_error(p, study.target["test"]) for p in said])),
-                {m: alone_accuracy(one.test, m, study.target["test"]) for m in (subset if sense else modalities)},
-                study.senses_seconds if sense else one.seconds,
-                *study.costs[sense or name],
+                {m: alone_accuracy(one.test, m, study.target["test"]) for m in (subset if modality else modalities)},
+                study.unimodal_seconds if modality else one.seconds,
+                *study.costs[modality or name],
             )
         )
     return result
 
 
-ALONE = " alone"
+ONLY = " only"
 
 
 def right_answers(study: Study, split: str) -> dict[str, NDArray[np.bool_]]:
@@ -99,34 +99,34 @@ def right_answers(study: Study, split: str) -> dict[str, NDArray[np.bool_]]:
     }
 
 
-def right_senses(study: Study, split: str) -> dict[str, NDArray[np.bool_]]:
-    """By "image alone" and so on (seeds, n): whether each answer is right; none is where the sense is absent."""
+def right_unimodal(study: Study, split: str) -> dict[str, NDArray[np.bool_]]:
+    """By "image only" and so on (seeds, n): whether each answer is right; none is where the modality is absent."""
     target = study.target[split]
     return {
-        f"{m}{ALONE}": np.stack(
-            [one.has[m] & (one.probabilities[(m,)].argmax(1) == target) for one in _said(study.senses, split)]
+        f"{m}{ONLY}": np.stack(
+            [one.has[m] & (one.probabilities[(m,)].argmax(1) == target) for one in _said(study.unimodal, split)]
         )
         for m in _modalities(study)
     }
 
 
 def differences(study: Study, reference: str) -> dict[str, Difference]:
-    """Every strategy's and every sense's test accuracy less that of one strategy, and which differences are real."""
-    right = {**right_answers(study, "test"), **right_senses(study, "test")}
+    """Every strategy's and every modality's test accuracy less that of one strategy, and which differences are real."""
+    right = {**right_answers(study, "test"), **right_unimodal(study, "test")}
     return compare_to(reference, right, study.clusters["test"])
 
 
 def alone_accuracy(said: list[Answered], modality: str, target: NDArray[np.int64]) -> float:
-    """With the other senses absent, over the rows that have this one; mean over the seeds."""
+    """With the other modalities absent, over the rows that have this one; mean over the seeds."""
     each = [(one.probabilities[(modality,)].argmax(1) == target)[one.has[modality]].mean() for one in said]
     return float(np.mean(each))
 
 
 def agreement(study: Study) -> dict[str, float]:
-    """Of the complete test rows, the share where all senses alone are right, only one of them, or none."""
+    """Of the complete test rows, the share where all modalities alone are right, only one of them, or none."""
     modalities, target = _modalities(study), study.target["test"]
     counts: dict[str, float] = dict.fromkeys(["all right", *(f"only {m} right" for m in modalities), "none right"], 0.0)
-    for one in study.senses.test:
+    for one in study.unimodal.test:
         complete = np.logical_and.reduce([one.has[m] for m in modalities])
         right = {m: (one.probabilities[(m,)].argmax(1) == target)[complete] for m in modalities}
         number = np.sum(list(right.values()), axis=0)
@@ -134,16 +134,16 @@ def agreement(study: Study) -> dict[str, float]:
         counts["none right"] += float((number == 0).mean())
         for m in modalities:
             counts[f"only {m} right"] += float((right[m] & (number == 1)).mean())
-    return {name: count / len(study.senses.test) for name, count in counts.items()}
+    return {name: count / len(study.unimodal.test) for name, count in counts.items()}
 
 
 def class_gains(study: Study, strategy: str, labels: list[str]) -> dict[str, float]:
-    """By class: the strategy's recall less that of the sense that is better at this class."""
+    """By class: the strategy's recall less that of the modality that is better at this class."""
     target = study.target["test"]
     fused = right_answers(study, "test")[strategy]
-    senses = right_senses(study, "test")
+    unimodal = right_unimodal(study, "test")
     return {
-        label: float(fused[:, target == c].mean() - max(right[:, target == c].mean() for right in senses.values()))
+        label: float(fused[:, target == c].mean() - max(right[:, target == c].mean() for right in unimodal.values()))
         for c, label in enumerate(labels)
         if (target == c).any()
     }
@@ -155,7 +155,7 @@ def _said(compared: Any, split: str) -> list[Answered]:
 
 
 def _modalities(study: Study) -> tuple[str, ...]:
-    return tuple(study.senses.test[0].has)
+    return tuple(study.unimodal.test[0].has)
 
 
 def _macro_f1(said: list[NDArray[np.floating]], study: Study, classes: int) -> tuple[float, float, float]:

@@ -31,7 +31,7 @@ from sightsound.training.held_out import CrossFitted, fit_held_out, held_out
 from sightsound.training.prepare import Prepared
 from sightsound.training.schedule import FINETUNE_RATE, Part, check_balance, parts
 
-SENSES, TOGETHER = "senses", "together"
+UNIMODAL, TOGETHER = "unimodal", "together"
 VIEWS = 3  # at least so many chance changes of each training row, of which the strategies see the embeddings
 EMBEDDED_EPOCHS, EMBEDDED_BATCH = 6, 512
 STEPS_AN_EPOCH = 50  # at least, on embeddings: more views and smaller batches where rows are few
@@ -62,7 +62,7 @@ class Seed:
         self.folder = folder
         self.config = dataclasses.replace(prepared.config, seed=seed, modality_dropout=0.0)
         self.modalities = self.config.modalities
-        self.blind = False  # whether a sense alone says nothing: its head's loss would only undo what encoders learn
+        self.blind = False  # whether a modality alone says nothing: its head's loss would only undo what encoders learn
 
     def fresh(self, strategy: str) -> ClassifierNetwork:
         """A network with new weights, but for what comes from the data or a checkpoint."""
@@ -74,14 +74,14 @@ class Seed:
         return network
 
     @cached_property
-    def senses(self) -> ClassifierNetwork:
-        """Both encoders and heads, each trained on its sense alone; in one go, since neither touches the other."""
+    def unimodal(self) -> ClassifierNetwork:
+        """Both encoders and heads, each trained on its modality alone; in one go, since neither touches the other."""
         network = self.fresh("vote")
         begin = time.perf_counter()
-        each = Part(SENSES, self.modalities, ("encoders.", "heads."))
+        each = Part(UNIMODAL, self.modalities, ("encoders.", "heads."))
         with shortened(network, self.prepared.kept):
-            fit(network, self.config, self.prepared.rows, self.folder / SENSES, schedule=[each])
-        self._seconds(SENSES, time.perf_counter() - begin)
+            fit(network, self.config, self.prepared.rows, self.folder / UNIMODAL, schedule=[each])
+        self._seconds(UNIMODAL, time.perf_counter() - begin)
         return network
 
     @cached_property
@@ -114,15 +114,15 @@ class Seed:
         """Embeddings of the training rows, changed by chance, and of the others as they are; test not included."""
         rows = self.prepared.rows
         views = max(VIEWS, math.ceil(STEPS_AN_EPOCH * self.config.batch_size / len(rows["train"])))
-        with shortened(self.senses, self.prepared.kept):
-            train = embed(self.senses, rows["train"], self.config, views, self.seed)
-            return {"train": train, "val": embed(self.senses, rows["val"])}
+        with shortened(self.unimodal, self.prepared.kept):
+            train = embed(self.unimodal, rows["train"], self.config, views, self.seed)
+            return {"train": train, "val": embed(self.unimodal, rows["val"])}
 
     @cached_property
     def embedded_test(self) -> Rows:
         """Embeddings of the test rows."""
-        with shortened(self.senses, self.prepared.kept):
-            return embed(self.senses, self.prepared.rows["test"])
+        with shortened(self.unimodal, self.prepared.kept):
+            return embed(self.unimodal, self.prepared.rows["test"])
 
     def embedded_by(self, trial: Trial) -> dict[str, Rows]:
         """What the encoders of a finished joint training make of the training and the validation rows."""
@@ -220,7 +220,7 @@ class Seed:
             return self.network(trial.before())
         if trial.balance:
             return network
-        known = (self.together if trial.way == "joint" else self.senses).state_dict()
+        known = (self.together if trial.way == "joint" else self.unimodal).state_dict()
         network.load_state_dict({n: v for n, v in known.items() if not n.startswith("fusion.")}, strict=False)
         return network
 

@@ -31,7 +31,7 @@ class Condition(NamedTuple):
 
     Attributes:
         kind: clean, missing, missing by class, contradiction, dead pixels, lost frames, or the name of a corruption.
-        modality: of what; "either" where a row loses one of the senses, drawn by chance.
+        modality: of what; "either" where a row loses one of the modalities, drawn by chance.
         level: share of the rows, of the pixels, of the frames; or severity.
         policy: what is done about it; "" where there is no choice.
     """
@@ -57,7 +57,7 @@ def with_missing(
     target: NDArray[np.int64],
     rng: np.random.Generator,
 ) -> NDArray[Any]:
-    """(n, C): rows that lost a sense are answered without it.
+    """(n, C): rows that lost a modality are answered without it.
 
     Args:
         clean: what is said of all rows as they are.

@@ -19,9 +19,9 @@ class Curve(NamedTuple):
 
     Attributes:
         kind, modality, policy: which.
-        levels, accuracy, alone: from clean on; `alone` is None where no sense alone was asked.
+        levels, accuracy, alone: from clean on; `alone` is None where no modality alone was asked.
         relative: mean accuracy over the levels, the area under the curve.
-        effective: how much less is lost than late fusion of the same senses loses: the area between both curves, that
+        effective: how much less is lost than late fusion of the same modalities loses: the area between both curves, that
             of late fusion moved to begin at the same accuracy.
     """
 
@@ -40,7 +40,7 @@ def curves(found: Sequence[Measured], clean_alone: Mapping[str, float]) -> list[
 
     Args:
         found: every condition.
-        clean_alone: the accuracy of each sense alone, as the rows are.
+        clean_alone: the accuracy of each modality alone, as the rows are.
     """
     frame = pd.DataFrame([{**one.condition._asdict(), **one._asdict()} for one in found])
     [(start, late_start)] = frame.loc[frame["kind"] == CLEAN, ["accuracy", "late"]].to_numpy()

@@ -26,7 +26,7 @@ from sightsound.studies.robustness.conditions import (
     with_missing,
 )
 
-DRAWS = 10  # of the rows that lose a sense
+DRAWS = 10  # of the rows that lose a modality
 
 
 class Measured(NamedTuple):
@@ -34,9 +34,9 @@ class Measured(NamedTuple):
 
     Attributes:
         condition: what is wrong.
-        accuracy, macro_f1: with all that is there, over all rows; where rows lose a sense, mean over ten draws of them.
-        late: accuracy of late fusion, the mean of what each sense that is there says alone.
-        alone: accuracy of the changed sense alone; None where that is not asked.
+        accuracy, macro_f1: with all that is there, over all rows; where rows lose a modality, mean over ten draws of them.
+        late: accuracy of late fusion, the mean of what each modality that is there says alone.
+        alone: accuracy of the changed modality alone; None where that is not asked.
         disagreement: mean disagreement of the modalities over the rows that have both; None where no row has.
     """
 
@@ -83,7 +83,7 @@ def _mean_of_draws(
     target: NDArray[np.int64],
     drawn: list[int],
 ) -> Measured:
-    """Rows that lose a sense, drawn ten times."""
+    """Rows that lose a modality, drawn ten times."""
     late = clean._replace(probabilities={tuple(clean.has): late_fusion(clean, clean.has)})
     late_without = {m: late_fusion(clean, set(clean.has) - {m}) for m in clean.has}
     found = []
@@ -96,7 +96,7 @@ def _mean_of_draws(
 
 
 def late_fusion(said: Answered, modalities: Iterable[str]) -> NDArray[Any]:
-    """(n, C): the mean of what each of these senses says alone."""
+    """(n, C): the mean of what each of these modalities says alone."""
     mean: NDArray[Any] = np.mean([said.probabilities[(m,)] for m in modalities], axis=0)
     return mean
 

@@ -1,7 +1,7 @@
 """What a classifier is still worth when files are missing, damaged, or contradict each other: `sightsound robustness`.
 
 The files of a table are decoded once; every condition then changes what was decoded, and the network answers with both
-senses and with the one that was changed alone. Each condition is written down as soon as it is measured.
+modalities and with the one that was changed alone. Each condition is written down as soon as it is measured.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def decoded_rows(classifier: Classifier, table: Table, options: RobustnessOption
 
 
 def conditions(modalities: tuple[str, ...], imputers: Iterable[str]) -> list[Condition]:
-    """All of them, for a classifier that knows these senses, and has learnt to fill one in by these policies."""
+    """All of them, for a classifier that knows these modalities, and has learnt to fill one in by these policies."""
     found = [Condition(CLEAN)]
     if len(modalities) > 1:
         for kind in ("missing", "missing by class"):

@@ -24,7 +24,7 @@ class Auxiliary:
         network: as it is when the stage begins.
     """
 
-    needs_single_senses = False  # whether each sense is trained alone before
+    needs_unimodal_training = False  # whether each modality is trained alone before
     heads_teach = True  # whether the losses of the heads reach the encoders
     fusion_teaches = True  # whether the loss of the fused answer does
     shares_head = False  # whether all modalities have one head, from the first step on
@@ -59,7 +59,7 @@ class Auxiliary:
 class Detached(Auxiliary):
     """The default: each encoder learns from its own head alone, the strategy from the fused answer, at the same time.
 
-    So each sense is trained as if the other were not there, and is as good when it is alone. Keeping the senses'
+    So each modality is trained as if the other were not there, and is as good when it is alone. Keeping the modalities'
     losses out of each other's encoders is the answer of Fan et al. (detached multimodal learning, 2024).
     """
 

@@ -25,7 +25,7 @@ class UnimodalTeacher(Auxiliary):
     paper tunes its weight; and it is that of embeddings without the strategy's exchange.
     """
 
-    needs_single_senses = True
+    needs_unimodal_training = True
 
     def __init__(self, network: ClassifierNetwork) -> None:
         super().__init__(network)

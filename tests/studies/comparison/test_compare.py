@@ -27,11 +27,11 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return table, folder / "run"
 
 
-def test_every_strategy_and_both_senses_have_all_numbers(compared: tuple[Path, Path]) -> None:
+def test_every_strategy_and_both_modalities_have_all_numbers(compared: tuple[Path, Path]) -> None:
     frame = pd.read_csv(compared[1] / "compare.csv").set_index("name")
-    assert set(frame.index) == {*COMPARED, "image alone", "audio alone"}
+    assert set(frame.index) == {*COMPARED, "image only", "audio only"}
     numbers = frame[["accuracy", "macro_f1", "calibration_error", "image_alone_accuracy", "multiply_adds", "memory_mb"]]
-    assert numbers.drop(index="audio alone").notna().all(axis=None)
+    assert numbers.drop(index="audio only").notna().all(axis=None)
     assert ((frame["accuracy_low"] <= frame["accuracy"]) & (frame["accuracy"] <= frame["accuracy_high"])).all()
     assert (frame[["train_seconds", "latency_ms", "latency_256_ms"]] >= 0).all(axis=None)
     assert set(frame.loc[["product", "majority"], "training"]) == {"frozen"}
@@ -83,7 +83,7 @@ def test_the_same_seed_gives_the_same_table(compared: tuple[Path, Path], tmp_pat
 def test_jobs_give_the_same_answers(compared: tuple[Path, Path], tmp_path: Path, typed) -> None:
     table, run = compared
     out = tmp_path / "b"
-    shutil.copytree(run, out)  # with both senses
+    shutil.copytree(run, out)  # with both modalities
     for trained in out.glob("seed-*/concat-*"):
         shutil.rmtree(trained)
     more = ["--seeds", 2, "--jobs", 2, *SMALL, "--out", out, "--resume"]
@@ -97,14 +97,14 @@ def test_balances_are_compared_as_strategies_are(
     compared: tuple[Path, Path], tmp_path: Path, typed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table, run = compared
-    shutil.copytree(run, tmp_path / "run")  # with both senses, which need not be trained again
+    shutil.copytree(run, tmp_path / "run")  # with both modalities, which need not be trained again
     few = {name: BALANCES[name] for name in ("fused-only", "detached")}
     monkeypatch.setattr("sightsound.studies.comparison.candidates.BALANCES", few)
     given = ["--balance", "all", "--fusion", "vote", "--seeds", 1, *SMALL, "--out", tmp_path / "run", "--resume"]
     ran = typed("compare", table, *given)
     assert ran.code == 0, ran.err
     assert "\nbalance " in ran.out and "For accuracy: detached (decision fusion, balanced)" in ran.out
-    assert set(pd.read_csv(tmp_path / "run" / "compare.csv")["name"]) == {"detached", "image alone", "audio alone"}
+    assert set(pd.read_csv(tmp_path / "run" / "compare.csv")["name"]) == {"detached", "image only", "audio only"}
     content = json.loads((tmp_path / "run" / "compare.json").read_text())
     assert set(content["failed"]) == {"fused-only"} and "would not be trained" in content["failed"]["fused-only"]
     assert "balances of vote" in (tmp_path / "run" / "compare.html").read_text()
@@ -139,7 +139,7 @@ def test_a_budget_that_is_used_up_is_said(compared: tuple[Path, Path], tmp_path:
         (["--balance", "all", "--strategies", "concat"], "--strategies and --balance are both given"),
         (["--fusion", "mmtm"], "Type --balance all beside it, or --strategies mmtm"),
         (["--balance", "auxiliary,fused-only", "--fusion", "vote"], "--fusion vote does not pass on"),
-        (["--modalities", "image"], "needs both senses"),
+        (["--modalities", "image"], "needs both modalities"),
         (["--columns.image", "foto"], "there is no column 'foto' (--columns.image)"),
     ],
 )
@@ -180,7 +180,7 @@ def test_labels_without_meaning_are_said_to_teach_nothing(tmp_path: Path, typed)
     assert "Nothing was learnt" in ran.out and "everything is trained jointly" in ran.out
 
 
-def test_what_only_both_senses_tell_is_learnt_by_strategies_that_see_both(tmp_path: Path) -> None:
+def test_what_only_both_modalities_tell_is_learnt_by_strategies_that_see_both(tmp_path: Path) -> None:
     table = write_table(tmp_path / "data", rows_per_class=40)
     frame = pd.read_csv(table)
     rng = np.random.default_rng(0)
@@ -191,7 +191,7 @@ def test_what_only_both_senses_tell_is_learnt_by_strategies_that_see_both(tmp_pa
     options = ss.CompareOptions("concat,product", seeds=1)
     lines: list[str] = []
     ss.compare(table, compare=options, out=tmp_path / "run", epochs=6, batch_size=16, say=lines.append)
-    assert any("Neither image nor audio alone says anything" in line for line in lines)
+    assert any("Neither image nor audio only says anything" in line for line in lines)
     found = pd.read_csv(tmp_path / "run" / "compare.csv").set_index("name")
     assert found["accuracy"]["concat"] >= 0.9
     assert found["accuracy"]["product"] < 0.55  # chance is a third

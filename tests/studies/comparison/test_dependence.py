@@ -12,7 +12,7 @@ ALONE = Clusters.of_rows(1500)
 
 
 def rows(kind: str, seed: int, count: int = 1500) -> Rows:
-    """The sum of two numbers from 0 to 3 modulo 4 as class ("sum"), or both senses showing the class ("same")."""
+    """The sum of two numbers from 0 to 3 modulo 4 as class ("sum"), or both modalities showing the class ("same")."""
     generator = torch.Generator().manual_seed(seed)
     image = torch.randint(4, (count,), generator=generator)
     audio = torch.randint(4, (count,), generator=generator) if kind == "sum" else image
@@ -24,7 +24,7 @@ def rows(kind: str, seed: int, count: int = 1500) -> Rows:
     return Rows(stores, target, torch.arange(count))
 
 
-def test_a_sum_ties_the_senses_to_each_other() -> None:
+def test_a_sum_ties_the_modalities_to_each_other() -> None:
     found = conditional_dependence(rows("sum", 0), rows("sum", 1), ALONE, 4)
     assert found and found.found and found.accuracy > 0.7
 

@@ -31,10 +31,10 @@ def study(count: int, fused_right: float, image_right: float) -> Study:
     target = np.arange(count) % 2
     answered = [said(target, fused_right, image_right)]
     concat = Compared("concat", "feature", Trial("concat", "frozen"), fused_right, answered, answered, 1.0)
-    senses = concat._replace(name="vote", family="decision", trial=Trial("vote", "frozen"))
+    unimodal = concat._replace(name="vote", family="decision", trial=Trial("vote", "frozen"))
     clusters = dict.fromkeys(("val", "test"), Clusters.of_rows(count))
     costs = dict.fromkeys(("concat", "image", "audio"), COST)
-    return Study([], {"concat": concat}, senses, costs, {"val": target, "test": target}, clusters, 1.0, None, "", [])
+    return Study([], {"concat": concat}, unimodal, costs, {"val": target, "test": target}, clusters, 1.0, None, "", [])
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_what_is_said_of_fusing(count: int, fused_right: float, worth: bool | No
     made = study(count, fused_right, 0.8)
     found = recommend(made, rows(made, 2))
     assert found.worth is worth and found.lines[0].startswith(first)
-    assert any("points against image alone" in line for line in found.lines) is (worth is True)
+    assert any("points against image only" in line for line in found.lines) is (worth is True)
 
 
 def test_two_groups_give_no_interval() -> None:

@@ -118,4 +118,4 @@ def test_test_rows_recommend_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         return recommend(study, rows(study, 4))._replace(lines=[])
 
     assert found(spoilt=True) == found(spoilt=False)
-    assert (found(True).accuracy, found(True).sense, found(True).worth) == ("concat", "image alone", True)
+    assert (found(True).accuracy, found(True).unimodal, found(True).worth) == ("concat", "image only", True)

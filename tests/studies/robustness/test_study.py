@@ -179,7 +179,7 @@ def test_robustness_by_hand() -> None:
     assert json.loads(json.dumps(found[0]))[0] == ["clean", "", 0.0, ""]
 
 
-def test_late_fusion_is_the_mean_of_the_senses(studied: tuple[pd.DataFrame, Path], trained: tuple[Path, Path]) -> None:
+def test_late_fusion_is_the_mean_of_the_modalities(studied: tuple[pd.DataFrame, Path], trained: tuple[Path, Path]) -> None:
     import sightsound as ss
 
     classifier = ss.load(trained[1] / "bundle")

@@ -1,12 +1,12 @@
-"""Is a fused model, shown one sense alone, as good as a model trained on that sense alone?
+"""Is a fused model, shown one modality alone, as good as a model trained on that modality alone?
 
-For each strategy and each single sense: one training with all defaults, same epochs, same seed; test accuracy with both
-senses and with one absent; the difference to the single-sense model of the same encoder.
+For each strategy and each single modality: one training with all defaults, same epochs, same seed; test accuracy with both
+modalities and with one absent; the difference to the single-modality model of the same encoder.
 
-    python benchmarks/one_sense_absent.py --data digits --seeds 3
-    python benchmarks/one_sense_absent.py --data mnist+fsdd --shared ../shared/data --pairs 20000 --epochs 10 --seeds 2
+    python benchmarks/one_modality_absent.py --data digits --seeds 3
+    python benchmarks/one_modality_absent.py --data mnist+fsdd --shared ../shared/data --pairs 20000 --epochs 10 --seeds 2
 
-With `--rates` also: where a quarter, half or three quarters of the test rows have lost a sense, how far is the accuracy
+With `--rates` also: where a quarter, half or three quarters of the test rows have lost a modality, how far is the accuracy
 from the straight line between none and all of them (the least of all seeds)? Every training stays in `--out`; the same
 command goes on with it.
 """
@@ -31,12 +31,12 @@ SHARES = (0.25, 0.5, 0.75)
 
 
 def accuracies(classifier: Classifier) -> dict[str, float]:
-    """Test accuracy for each subset of the senses."""
+    """Test accuracy for each subset of the modalities."""
     return {name: numbers["accuracy"] for name, numbers in classifier.metrics["subsets"].items()}
 
 
 def from_the_line(classifier: Classifier, table: Path, seed: int) -> float:
-    """Of all senses and shares the least accuracy, less that on the straight line."""
+    """Of all modalities and shares the least accuracy, less that on the straight line."""
     frame = pd.read_csv(table, dtype=str, keep_default_na=False)
     frame = frame[frame["split"] == "test"]
     for modality in MODALITIES:
@@ -61,8 +61,8 @@ def main() -> None:
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--strategies", default="concat,average,vote,mmtm", help="names with commas between, or all")
-    parser.add_argument("--out", type=Path, default=Path("runs/one_sense_absent"), help="folder of the trainings")
-    parser.add_argument("--rates", action="store_true", help="also with a part of the rows without a sense")
+    parser.add_argument("--out", type=Path, default=Path("runs/one_modality_absent"), help="folder of the trainings")
+    parser.add_argument("--rates", action="store_true", help="also with a part of the rows without a modality")
     given = parser.parse_args()
     root = None if given.data == "digits" else str(given.shared)
     table = dataset(given.data, SourceOptions(root=root, pairs=given.pairs))
@@ -84,10 +84,10 @@ def main() -> None:
     print(f"{'':<16}{'both':>8}{'image':>8}{'audio':>8}{'image - alone':>15}{'audio - alone':>15}{line}")
     for name in strategies:
         both, image, audio = (mean[name][s] for s in ("image+audio", *MODALITIES))
-        differences = [image - mean["image alone"]["image"], audio - mean["audio alone"]["audio"]]
+        differences = [image - mean["image only"]["image"], audio - mean["audio only"]["audio"]]
         line = f"{min(run['line'] for run in found[name]):+15.4f}" if given.rates else ""
         print(f"{name:<16}{both:8.4f}{image:8.4f}{audio:8.4f}{differences[0]:+15.4f}{differences[1]:+15.4f}{line}")
-    print(f"{'one sense':<16}{'':8}{mean['image alone']['image']:8.4f}{mean['audio alone']['audio']:8.4f}")
+    print(f"{'one modality':<16}{'':8}{mean['image only']['image']:8.4f}{mean['audio only']['audio']:8.4f}")
 
 
 if __name__ == "__main__":
