@@ -57,7 +57,7 @@ def products(prepared: Prepared, run: Path, seeds: int) -> list[float]:
     found = []
     for number in range(seeds):
         seed = Seed(prepared, number, run / f"seed-{number}")
-        val, test = seed.tried(UNIMODAL_TRIAL).val, seed.test(UNIMODAL_TRIAL)
+        val, test = seed.result_of(UNIMODAL_TRIAL).val, seed.test(UNIMODAL_TRIAL)
         predicted = product(val, targets(prepared, "val", val), test, len(prepared.labels))
         found.append(float((predicted == targets(prepared, "test", test)).mean()))
     return found

@@ -82,10 +82,10 @@ def print_table(found: Comparison) -> None:
     for name, one in study.compared.items():
         plain, acted = [], 0
         for seed in study.seeds:
-            network = seed.calibrated(one.trial)
+            network = seed.calibrated_network(one.trial)
             acted += bool(network.guard_shares())
             network.guard.copy_(torch.eye(1, network.guard.shape[1]).expand_as(network.guard))
-            answered = seed.answered(network, one.trial, "test")
+            answered = seed.answers_of(network, one.trial, "test")
             assert (targets(seed.prepared, "test", answered) == target).all()
             plain.append((answered.probabilities[every].argmax(1) == target).mean())
         guarded = [(answered.probabilities[every].argmax(1) == target).mean() for answered in one.test]

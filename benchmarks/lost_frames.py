@@ -14,7 +14,7 @@ import numpy as np
 
 import sightsound as ss
 from sightsound.inference.subsets import answer_rows
-from sightsound.studies.robustness.conditions import Condition, torn
+from sightsound.studies.robustness.conditions import Condition, lose_parts
 from sightsound.studies.robustness.study import RobustnessOptions, decoded_rows
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -41,7 +41,7 @@ def main() -> None:
         for policy in ("mask", "linear", "gaussian"):
             condition = Condition("lost frames", "audio", share, policy)
             draws = [np.random.default_rng([draw, 7]) for draw in range(given.draws)]
-            found[policy] = float(np.mean([accuracy(torn(decoded, condition, rate, rng)) for rng in draws]))
+            found[policy] = float(np.mean([accuracy(lose_parts(decoded, condition, rate, rng)) for rng in draws]))
         for policy, value in found.items():
             back = (value - found["mask"]) / (clean - found["mask"])
             print(

@@ -11,7 +11,7 @@ import pandas as pd
 
 from sightsound.classifier import Classifier, Columns, Missing, load
 from sightsound.config import Config, check_names, from_dict
-from sightsound.data.datasets import seeded, table_for
+from sightsound.data.datasets import table_for, with_seed
 from sightsound.data.sources import SourceOptions
 from sightsound.data.table import read_table
 from sightsound.progress import say
@@ -23,7 +23,7 @@ from sightsound.run_folder import BUNDLE, new_folder
 from sightsound.studies.comparison.candidates import CompareOptions
 from sightsound.studies.comparison.run import Comparison, run_comparison
 from sightsound.studies.generalization import Fold, learning_curve, leave_one_group_out
-from sightsound.studies.robustness.study import RobustnessOptions, Study, run_robustness
+from sightsound.studies.robustness.study import RobustnessOptions, RobustnessStudy, run_robustness
 from sightsound.training.run import train as train_in_folder
 
 
@@ -125,7 +125,7 @@ def robustness(
     skip_bad_files: bool = False,
     trust: bool = False,
     say: Callable[[str], object] = say,
-) -> Study:
+) -> RobustnessStudy:
     """Measures what a classifier is still worth when files are missing, damaged or contradict each other.
 
     Args:
@@ -148,7 +148,7 @@ def robustness(
     run = Path(out) if out else new_folder(table)
     options = robustness or RobustnessOptions()
     classifier = load(bundle, trust=trust)
-    known = table_for(table, seeded(source, classifier.config.seed))
+    known = table_for(table, with_seed(source, classifier.config.seed))
     done = run_robustness(classifier, Path(bundle), known, options, run, resume, say, skip_bad_files)
     say(f"Report: {write_robustness(done, run)}")
     return done
@@ -192,7 +192,7 @@ def generalization(
     run = Path(out) if out else new_folder(table)
     study = leave_one_group_out if by_group else learning_curve
     classifier = load(bundle, trust=trust).under(missing)
-    known = table_for(table, seeded(source, classifier.config.seed))
+    known = table_for(table, with_seed(source, classifier.config.seed))
     folds = study(classifier, known, run, resume, say, columns, skip_bad_files)
     say(f"Report: {write_generalization(folds, by_group, run)}")
     return folds

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sightsound.bundle import Bundle, read_bundle, write_bundle
-from sightsound.bundle.files import reading
+from sightsound.bundle.files import bundle_errors
 from sightsound.config import ColumnsConfig, Config, MissingConfig, check_names, filling_policies, missing_config
 from sightsound.data.asked import rows_to_measure, rows_to_predict
 from sightsound.data.clusters import clusters_of
@@ -33,9 +33,9 @@ from sightsound.inference.prediction import (
     prediction,
     withheld,
 )
-from sightsound.inference.subsets import all_answers, joined, measure_answers
-from sightsound.missing import FEWEST_COMPLETE, Fill, Imputers, filler
-from sightsound.network.build import restored
+from sightsound.inference.subsets import all_answers, concatenate, measure_answers
+from sightsound.missing import FEWEST_COMPLETE, Impute, Imputers, impute_by
+from sightsound.network.build import restore_network
 from sightsound.network.classifier import ClassifierNetwork
 from sightsound.progress import progress_bar
 from sightsound.types import Prediction
@@ -91,7 +91,7 @@ class Classifier:
         config = dataclasses.replace(self.config, missing=missing_config(missing))
         return Classifier(self.network, config, self.labels, self.metrics, self.imputers)
 
-    def fill(self) -> Fill | None:
+    def fill(self) -> Impute | None:
         """What stands in for a missing modality under the policies in force.
 
         Raises:
@@ -104,7 +104,7 @@ class Classifier:
                     f"missing.{m} is {policy!r}, and this classifier has not learnt it: it was trained on fewer than "
                     f"{FEWEST_COMPLETE} rows with all modalities, or it is a policy of your own: train with --missing."
                 )
-        return filler(self.imputers, policies)
+        return impute_by(self.imputers, policies)
 
     def predict(
         self,
@@ -256,7 +256,7 @@ class Classifier:
             raise TableError(summary(rows.name, rejected))
         if not parts:
             raise TableError(f"{rows.name}: no row has all modalities, and the policy is drop. Give another: --missing")
-        answered = joined(parts)
+        answered = concatenate(parts)
         target = pd.Index(self.labels).get_indexer(rows.frame.set_index("row")["label"].loc[answered.row.tolist()])
         dropped = {"left_out": len(left_out)} if left_out else {}
         clusters = clusters_of(rows, self.config.modalities, answered.row)
@@ -295,6 +295,6 @@ def load(folder: str | Path, *, trust: bool = False) -> Classifier:
         BundleError: not a bundle, damaged, or of a newer format; or it needs to be trusted.
     """
     bundle = read_bundle(Path(folder))
-    with reading(Path(folder)):
-        network, imputers = restored(bundle, trust)
+    with bundle_errors(Path(folder)):
+        network, imputers = restore_network(bundle, trust)
     return Classifier(network, bundle.config, bundle.labels, bundle.metrics, imputers)

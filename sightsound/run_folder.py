@@ -30,7 +30,7 @@ ENOUGH_BYTES = 200_000_000  # free space below which a run is not begun
 
 
 @contextmanager
-def opened(run: Path, request: dict[str, Any], resume: bool) -> Iterator[None]:
+def open_run(run: Path, request: dict[str, Any], resume: bool) -> Iterator[None]:
     """Makes the run folder, or checks that it is the one to go on with; within, no other process may do so.
 
     Args:
@@ -85,7 +85,7 @@ def _holder(run: Path) -> str:
 
 
 @contextmanager
-def writing(run: Path) -> Iterator[None]:
+def write_errors(run: Path) -> Iterator[None]:
     """Turns what the system says about disk and permission into a RunError."""
     try:
         yield

@@ -46,7 +46,7 @@ class Batch(NamedTuple):
     target: Tensor | None = None
 
 
-class Filled(NamedTuple):
+class Imputed(NamedTuple):
     """What stands in for one modality.
 
     Attributes:
@@ -75,10 +75,10 @@ class Output(NamedTuple):
     scores: dict[str, Tensor]
     weights: dict[str, Tensor] | None
     embeddings: dict[str, Tensor]
-    filled: dict[str, Filled] = {}
+    filled: dict[str, Imputed] = {}
 
 
-class Repair(NamedTuple):
+class Imputation(NamedTuple):
     """What was filled in of one modality of a row.
 
     Attributes:
@@ -130,7 +130,7 @@ class Prediction(NamedTuple):
     source: dict[str, str]
     disagreement: float | None = None
     ood_score: dict[str, float] = {}
-    repaired: dict[str, Repair] = {}
+    repaired: dict[str, Imputation] = {}
     clips: tuple[Clip, ...] = ()
     errors: dict[str, str] = {}
     notes: dict[str, str] = {}

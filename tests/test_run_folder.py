@@ -15,7 +15,7 @@ import pytest
 
 import sightsound as ss
 from sightsound.errors import RunError
-from sightsound.run_folder import LOCK, alone_in, is_free, opened
+from sightsound.run_folder import LOCK, alone_in, is_free, open_run
 from sightsound.training.run import train
 from tests.conftest import write_image, write_sound
 
@@ -87,7 +87,7 @@ def test_the_folder_of_a_process_that_was_ended_is_taken_over(held: Held, table:
 def test_a_lock_of_before_a_reboot_holds_nothing(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / LOCK).write_text(json.dumps({"process": os.getpid(), "machine": "here", "since": "1970"}))
-    with opened(tmp_path / "run", {"config": {}, "content": ""}, False):
+    with open_run(tmp_path / "run", {"config": {}, "content": ""}, False):
         pass
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from sightsound.bundle.files import CLASSIFIER, CONFIG, Saved, reading, write_files
+from sightsound.bundle.files import CLASSIFIER, CONFIG, Saved, bundle_errors, write_files
 from sightsound.config import Config, from_dict
 from sightsound.data.cells import writable
 from sightsound.data.clusters import resampled_over
@@ -47,7 +47,7 @@ def write_bundle(folder: Path, bundle: Bundle) -> None:
 def read_bundle(folder: Path) -> Bundle:
     """Reads a classifier's bundle. Raises BundleError."""
     saved = Saved(folder, CLASSIFIER, FORMAT, [WEIGHTS, IMPUTER_WEIGHTS, CONFIG, LABELS, METRICS])
-    with reading(folder):
+    with bundle_errors(folder):
         labels, metrics = saved.json(LABELS), saved.json(METRICS)
         _check(labels, metrics)
         config = from_dict(saved.json(CONFIG)["config"])
@@ -81,7 +81,7 @@ def _check(labels: Any, metrics: Any) -> None:
             raise ConfigError(f"{METRICS} does not say {', '.join(SHOWN)} and an interval for {name!r:.100}")
 
 
-def guarded(guard: dict[str, dict[str, float]] | None) -> list[str]:
+def describe_guard(guard: dict[str, dict[str, float]] | None) -> list[str]:
     """Sentences about the guard of a classifier: for each subset it acts on, what its answers are mixed of."""
     found = []
     for subset, shares in (guard or {}).items():
@@ -135,7 +135,7 @@ def model_card(bundle: Bundle) -> str:
                 f"| {numbers['macro_f1']:.4f} | {numbers['calibration_error']:.4f} |"
             )
         lines.append("")
-    lines += [f"{text}\n" for text in guarded(metrics.get("guard"))]
+    lines += [f"{text}\n" for text in describe_guard(metrics.get("guard"))]
     lines += [
         "Limits: it answers with one of its classes whatever it is given. The numbers hold for data like those it was",
         "tested on; rows that share a speaker, a place or a recording with training rows make them too good.",

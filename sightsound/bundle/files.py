@@ -126,7 +126,7 @@ def alive(process: int) -> bool:
 
 
 @contextmanager
-def reading(folder: Path) -> Iterator[None]:
+def bundle_errors(folder: Path) -> Iterator[None]:
     """Within, whatever is wrong with the content of a bundle is a BundleError."""
     try:
         yield
@@ -153,7 +153,7 @@ class Saved:
 
     def __init__(self, folder: Path, kind: str, newest: int, names: list[str]) -> None:
         self.folder = folder
-        with reading(folder):
+        with bundle_errors(folder):
             if _place(folder) is None:
                 raise BundleError(_no_bundle(folder, kind))
             self.contents = _contents(folder, [CONFIG])

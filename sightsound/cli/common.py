@@ -48,7 +48,7 @@ class Parser(ArgumentParser):
             "\b", ""
         )
 
-    def given(self, arguments: Sequence[str]) -> Namespace:
+    def parse(self, arguments: Sequence[str]) -> Namespace:
         """The parsed arguments; a wrong call ends the process with a usage message."""
         settings = [action for action in self._actions if isinstance(action.default, bool) and action.nargs is None]
         flags = {name for action in settings for name in action.option_strings}
@@ -158,7 +158,7 @@ def run_options(parser: Parser, arguments: Sequence[str], without: frozenset[str
     parser.add_argument("--config", action="config", help="YAML file with any of the options below")
     parser.add_class_arguments(Config, nested_key=None, skip=set(without))
     parser.add_class_arguments(SourceOptions, nested_key=None, skip=SHARED)
-    given = parser.given(arguments).as_dict()
+    given = parser.parse(arguments).as_dict()
     given.pop("config", None)
     where = {name: given.pop(name) for name in ("table", "out", "resume")}
     if where["resume"] and not where["out"]:

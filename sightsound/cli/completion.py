@@ -45,7 +45,7 @@ def run(arguments: Sequence[str]) -> None:
     """Prints the script."""
     parser = Parser("completion", "bash|zsh", EXAMPLE)
     parser.add_argument("shell", choices=["bash", "zsh"], help="for which shell")
-    given = parser.given(arguments)
+    given = parser.parse(arguments)
     from sightsound.cli import data, translate
 
     words = {"data": " ".join(data.ACTIONS), "translate": " ".join(translate.ACTIONS), "completion": "bash zsh"}
@@ -64,12 +64,12 @@ def options(verb: Callable[[Sequence[str]], None]) -> str:
     def stop(parser: Parser, arguments: Sequence[str]) -> None:
         raise Built(parser)
 
-    original, Parser.given = Parser.given, stop  # type: ignore[assignment, method-assign]
+    original, Parser.parse = Parser.parse, stop  # type: ignore[assignment, method-assign]
     try:
         verb([])
     except Built as built:
         names = [name for action in built.parser._actions for name in action.option_strings]
         return " ".join([*(name.replace("_", "-") for name in names if name.startswith("--")), COMMON])
     finally:
-        Parser.given = original  # type: ignore[method-assign]
+        Parser.parse = original  # type: ignore[method-assign]
     return COMMON

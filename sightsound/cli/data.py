@@ -29,7 +29,7 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("name", nargs="?", help="a data set; of clean: what to remove, as it is listed, or all")
     parser.add_argument("--mirror", help="of fetch: address of a folder that has the files")
     parser.add_class_arguments(SourceOptions, nested_key=None)
-    given = parser.given(arguments).as_dict()
+    given = parser.parse(arguments).as_dict()
     action, name, mirror = given.pop("action"), given.pop("name"), given.pop("mirror")
     if action in ("fetch", "build", "show") and not name:
         parser.error(f"{action} needs the name of a data set; `sightsound data list` shows them")
@@ -60,7 +60,7 @@ def list_sources() -> None:
 
 def show(name: str, options: SourceOptions) -> None:
     """Prints what a data set is, where it comes from and whether it is here."""
-    from sightsound.data.datasets import built_folder, fetched
+    from sightsound.data.datasets import built_folder, fetched_path
     from sightsound.data.sources import source
 
     known = source(name)
@@ -68,7 +68,7 @@ def show(name: str, options: SourceOptions) -> None:
     if known.parts:
         print(f"Made of: {' and '.join(known.parts)}")
     for download in known.downloads:
-        there = "here" if fetched(name, download).exists() else "not here"
+        there = "here" if fetched_path(name, download).exists() else "not here"
         print(f"  {download.url} ({download.size / 1e6:.1f} MB, {there})")
     table = built_folder(name, options) / "table.csv"
     if not table.exists():
@@ -83,9 +83,9 @@ def show(name: str, options: SourceOptions) -> None:
 
 def clean(name: str | None) -> None:
     """Without a name, prints what takes the space; with one, or `all`, removes it."""
-    from sightsound.data.prepared.cache import cache_folder, kept, remove
+    from sightsound.data.prepared.cache import cache_folder, list_cached, remove
 
-    found, others = kept()
+    found, others = list_cached()
     if name is None:
         if found:
             rows = [[one.folder.name, f"{one.size / 1e6:.1f} MB", one.what] for one in found]

@@ -19,7 +19,7 @@ def run(arguments: Sequence[str]) -> None:
     parser = Parser("demo", "", EXAMPLE)
     parser.add_argument("--out", default="runs/demo", help="folder for data, run and report (default: runs/demo)")
     parser.add_argument("--seed", type=int, default=0, help="of the training")
-    given = parser.given(arguments)
+    given = parser.parse(arguments)
     from sightsound.api import train
     from sightsound.data.sources import digits
 

@@ -49,7 +49,7 @@ def run(arguments: Sequence[str]) -> None:
     source_arguments(parser)
     trust_argument(parser)
     parser.add_class_arguments(ColumnsConfig, "columns")
-    given = parser.given(arguments)
+    given = parser.parse(arguments)
     if given.leave_one_group_out and given.learning_curve:
         parser.error("--leave-one-group-out and --learning-curve are two studies; give one of them")
     if given.leave_one_group_out or given.learning_curve:
@@ -100,12 +100,12 @@ def train_anew(given: Namespace) -> None:
 def measure(given: Namespace) -> None:
     """The numbers of the classifier as it is."""
     from sightsound.classifier import load
-    from sightsound.data.datasets import seeded, table_for
+    from sightsound.data.datasets import table_for, with_seed
     from sightsound.errors import RunError
 
     out = output_path(given.out, [given.bundle, given.table], [".json"]) if given.out else None  # before the work
     classifier, skip = load(given.bundle, trust=given.trust).under(missing_of(given)), given.on_bad_file == "skip"
-    table = table_for(given.table, seeded(source_of(given), classifier.config.seed))
+    table = table_for(given.table, with_seed(source_of(given), classifier.config.seed))
     metrics = classifier.evaluate(table, columns_of(given), skip, given.abstain_below)
     print(metrics_table(metrics))
     if "left_out" in metrics:

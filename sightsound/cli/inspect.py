@@ -30,7 +30,7 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_class_arguments(ColumnsConfig, "columns")
     parser.add_class_arguments(SourceOptions, nested_key=None)
     trust_argument(parser)
-    given = parser.given(arguments)
+    given = parser.parse(arguments)
     from sightsound.bundle.files import CONFIG
     from sightsound.data.datasets import table_for
 

@@ -65,7 +65,7 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--resume", action="store_true", help="go on with --out where a stopped call left off")
     parser.add_class_arguments(ColumnsConfig, "columns")
     source_arguments(parser)
-    given = parser.given(arguments)
+    given = parser.parse(arguments)
     if (given.table is None) == (given.image is None and given.audio is None):
         parser.error("give either a table, or --image and/or --audio")
     if given.resume and not (given.out and given.table):
@@ -97,14 +97,14 @@ def one(classifier: Classifier, given: Namespace, form: str, out: Path | None) -
     """An image, a sound, or a pair."""
     import pandas as pd
 
-    from sightsound.cli.prediction_file import json_lines, written
+    from sightsound.cli.prediction_file import json_lines, write_beside
     from sightsound.data.text import without_formulas
     from sightsound.inference.answer_table import flat_frame
 
     answers = {1: classifier.predict(given.image, given.audio, given.abstain_below)}
     frame = flat_frame(answers, classifier.config, classifier.labels, pd.DataFrame(index=[1]))
     if form == "parquet" and out:
-        with written(out) as partial:
+        with write_beside(out) as partial:
             frame.to_parquet(partial, index=False)
         return
     texts = {
@@ -113,7 +113,7 @@ def one(classifier: Classifier, given: Namespace, form: str, out: Path | None) -
         "text": lambda: readable(frame) + "\n",
     }
     if out:
-        with written(out) as partial:
+        with write_beside(out) as partial:
             partial.write_text(texts[form](), encoding="utf-8", errors="backslashreplace")
     else:
         sys.stdout.write(texts[form]())
@@ -122,12 +122,12 @@ def one(classifier: Classifier, given: Namespace, form: str, out: Path | None) -
 def table(classifier: Classifier, given: Namespace, form: str, out: Path | None) -> None:
     """Every row of a table; says at the end which have no answer."""
     from sightsound.bundle.files import SUMS
-    from sightsound.cli.prediction_file import predict_to_file, written
-    from sightsound.data.datasets import seeded, table_for
+    from sightsound.cli.prediction_file import predict_to_file, write_beside
+    from sightsound.data.datasets import table_for, with_seed
     from sightsound.data.decode import summary
     from sightsound.progress import notice
 
-    source = table_for(given.table, seeded(source_of(given), classifier.config.seed))
+    source = table_for(given.table, with_seed(source_of(given), classifier.config.seed))
     rows = classifier.rows_to_predict(source, columns_of(given))
     if out and out.exists():
         output_path(given.out, files_of(rows), None)
@@ -135,7 +135,7 @@ def table(classifier: Classifier, given: Namespace, form: str, out: Path | None)
         bad = to_screen(classifier, rows, form, given.abstain_below)
     elif form == "text":
         with (
-            written(out) as partial,
+            write_beside(out) as partial,
             partial.open("w", encoding="utf-8", errors="backslashreplace") as file,
             redirect_stdout(file),
         ):
@@ -153,14 +153,14 @@ def to_screen(classifier: Classifier, rows: Table, form: str, abstain_below: flo
     """Prints the answers as they come; as text when all are there, since columns are as wide as their widest cell."""
     import pandas as pd
 
-    from sightsound.cli.prediction_file import json_lines, rejected
+    from sightsound.cli.prediction_file import json_lines, rejected_rows
     from sightsound.data.text import without_formulas
     from sightsound.inference.answer_table import flat_frame
 
     bad: list[Rejected] = []
     shown = []
     for number, answers in enumerate(classifier.predict_parts(rows, abstain_below)):
-        bad += rejected(answers)
+        bad += rejected_rows(answers)
         if form == "json":
             sys.stdout.write(json_lines(answers, rows.given))
             continue

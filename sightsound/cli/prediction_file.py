@@ -116,7 +116,7 @@ def _reasons(part: Path) -> Path:
     return part.with_suffix(".reasons")
 
 
-def rejected(answers: Answers) -> Iterable[Rejected]:
+def rejected_rows(answers: Answers) -> Iterable[Rejected]:
     """The rows without an answer, and the files that could not be used in one that has."""
     for row, one in answers.items():
         if isinstance(one, Rejected):
@@ -128,7 +128,7 @@ def rejected(answers: Answers) -> Iterable[Rejected]:
 
 def _write(classifier: Classifier, rows: Table, answers: Answers, part: Path, form: str) -> list[Rejected]:
     """Writes a part, and last the file that says so; what could not be used."""
-    bad = list(rejected(answers))
+    bad = list(rejected_rows(answers))
     if form == "json":
         part.with_suffix(".json").write_text(
             json_lines(answers, rows.given), encoding="utf-8", errors="backslashreplace"
@@ -147,7 +147,7 @@ def _write(classifier: Classifier, rows: Table, answers: Answers, part: Path, fo
 
 
 @contextmanager
-def written(out: Path) -> Iterator[Path]:
+def write_beside(out: Path) -> Iterator[Path]:
     """A place beside a file to write to, which at the end becomes the file. Raises RunError: that cannot be done."""
     partial = out.with_name(f".{out.name}.partial")
     try:
@@ -161,7 +161,7 @@ def written(out: Path) -> Iterator[Path]:
 
 def _join(done: list[Path], out: Path, form: str) -> None:
     """All parts in one file."""
-    with written(out) as partial:
+    with write_beside(out) as partial:
         _joined([mark.with_suffix(f".{form}") for mark in done], partial, form)
 
 

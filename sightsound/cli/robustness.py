@@ -26,7 +26,7 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--resume", action="store_true", help="go on with the study in --out")
     source_arguments(parser)
     trust_argument(parser)
-    given = parser.given(arguments)
+    given = parser.parse(arguments)
     if given.resume and not given.out:
         parser.error("--resume needs --out FOLDER, the study to go on with")
     from sightsound.api import robustness

@@ -29,14 +29,14 @@ def run(arguments: Sequence[str]) -> None:
     parser = Parser("train", "TABLE", EXAMPLE)
     given = run_options(parser, arguments)
     from sightsound.api import train
-    from sightsound.bundle import guarded
+    from sightsound.bundle import describe_guard
 
     classifier = train(**given.where, config=from_dict(given.options))
     metrics = classifier.metrics
     if metrics["split"] != "test":
         print("\nThere are no test rows. These are the validation rows, which chose the epoch: too good.")
     print(f"\n{metrics_table(metrics)}")
-    for sentence in guarded(metrics["guard"]):
+    for sentence in describe_guard(metrics["guard"]):
         print(sentence)
     if hint := _hint(metrics, classifier.config.balance):
         print(f"\n{hint}")

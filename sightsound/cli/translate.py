@@ -85,7 +85,7 @@ def demo(arguments: Sequence[str]) -> None:
     parser = Parser("translate demo", "", DEMO)
     parser.add_argument("--out", default="runs/translate-demo", help="folder (default: runs/translate-demo)")
     parser.add_argument("--seed", type=int, default=0, help="of the training")
-    given = parser.given(arguments)
+    given = parser.parse(arguments)
     from sightsound.api import train
     from sightsound.data.sources import digits
     from sightsound.translation.api import evaluate_translator, train_translator
@@ -117,7 +117,7 @@ def fit(arguments: Sequence[str]) -> None:
     parser.add_argument("--config", action="config", help="YAML file with any of the options below")
     parser.add_class_arguments(TranslatorConfig, nested_key=None)
     parser.add_class_arguments(SourceOptions, nested_key=None, skip=SHARED)
-    given = parser.given(arguments).as_dict()
+    given = parser.parse(arguments).as_dict()
     given.pop("config", None)
     table, out, resume = (given.pop(name) for name in ("table", "out", "resume"))
     if resume and not out:
@@ -141,7 +141,7 @@ def translate_files(action: str, arguments: Sequence[str]) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of what is generated")
     parser.add_argument("--out", default="translated", help="new folder")
     trust_argument(parser)
-    given = parser.given(arguments)
+    given = parser.parse(arguments)
     from sightsound.translation.api import translate
 
     options = {name: given[name] for name in ("bundle", "n", "mode", "seed", "out", "trust")}
@@ -161,7 +161,7 @@ def evaluate(arguments: Sequence[str]) -> None:
     parser.add_class_arguments(ColumnsConfig, "columns")
     parser.add_class_arguments(SourceOptions, nested_key=None)
     trust_argument(parser)
-    given = parser.given(arguments)
+    given = parser.parse(arguments)
     from sightsound.translation.api import evaluate_translator
     from sightsound.translation.evaluation import TranslationOptions
     from sightsound.translation.gallery import numbers_table

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from typing import BinaryIO, NamedTuple
 
-from sightsound.data.mpeg import ROOM, counted, info_frame
+from sightsound.data.mpeg import ROOM, count_frames, info_frame
 from sightsound.data.opened import size_of
 
 NEAR_LIMIT = 65536  # what a pipe writes for an unknown length: the largest number there is, less some headers
@@ -76,7 +76,7 @@ class Spliced(io.RawIOBase):
         super().close()
 
 
-def checked(file: BinaryIO, first: bytes) -> Claim:
+def check_claim(file: BinaryIO, first: bytes) -> Claim:
     """What the header of a sound is worth; a file of another kind is left to its decoder.
 
     Args:
@@ -155,7 +155,7 @@ def _ogg(file: BinaryIO, start: int, size: int) -> Claim:
 
 def _mp3(file: BinaryIO, start: int) -> Claim:
     """As many frames as there are; a length that the decoder would only estimate is given to it."""
-    found = counted(file, start)
+    found = count_frames(file, start)
     if found is None:
         return Claim(exact=False)
     if found.declared and found.frames < found.declared - ROOM:

@@ -36,7 +36,7 @@ def clip_starts(seconds: float, clip_seconds: float, step_seconds: float) -> lis
     return [i * step_seconds for i in range(count)]
 
 
-def cut(table: Table, seconds: NDArray[np.floating], clip_seconds: float, step_seconds: float) -> Table:
+def cut_into_clips(table: Table, seconds: NDArray[np.floating], clip_seconds: float, step_seconds: float) -> Table:
     """The table with a row for each clip, and the column `start_seconds`; the column `row` says where it comes from.
 
     The clips of a row are one group, so that a split never cuts a recording.

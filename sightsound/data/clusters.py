@@ -65,7 +65,7 @@ class Clusters(NamedTuple):
         """Whether they are too few to tell of others."""
         return self.number < (2 if self.by == "row" else FEWEST_CLUSTERS)
 
-    def described(self) -> dict[str, str | int]:
+    def as_metrics(self) -> dict[str, str | int]:
         """As it stands in `metrics.json`."""
         return {"by": self.by, "count": self.number}
 

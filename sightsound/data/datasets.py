@@ -14,12 +14,12 @@ import pandas as pd
 from filelock import FileLock
 
 from sightsound.data.prepared.cache import ABOUT, cache_folder, mark
-from sightsound.data.sources import SOURCES, Source, SourceOptions, source
+from sightsound.data.sources import SOURCES, DataSource, SourceOptions, source
 from sightsound.data.sources.base import Download
 from sightsound.errors import SourceError
 
 
-def seeded(source: SourceOptions | None, seed: int) -> SourceOptions:
+def with_seed(source: SourceOptions | None, seed: int) -> SourceOptions:
     """How a data set by name is made, as it was made for a training of this seed."""
     return dataclasses.replace(source or SourceOptions(), seed=seed)
 
@@ -76,13 +76,13 @@ def fetch(name: str, mirror: str | None, say: Callable[[str], object]) -> None:
     Raises:
         SourceError: nothing to fetch, no network, a damaged or foreign file, an archive that cannot be unpacked.
     """
-    known: Source = source(name)
+    known: DataSource = source(name)
     for part in known.parts:
         fetch(part, mirror, say)
     if not known.downloads and not known.parts:
         raise SourceError(f"{name}: there is nothing to fetch ({known.about}).")
     for download in known.downloads:
-        file = _retrieved(download, fetched(name, download).parent, mirror)
+        file = _retrieved(download, fetched_path(name, download).parent, mirror)
         if not (file.parent / ABOUT).exists():
             mark(file.parent, {"what": f"fetched {name}"})
         if file.name.endswith(".tar.gz"):
@@ -90,7 +90,7 @@ def fetch(name: str, mirror: str | None, say: Callable[[str], object]) -> None:
         say(f"{file}: {download.size / 1e6:.1f} MB, as it should be")
 
 
-def fetched(name: str, download: Download) -> Path:
+def fetched_path(name: str, download: Download) -> Path:
     """Where a file of a data set is put."""
     return cache_folder() / "fetched" / name / download.name
 

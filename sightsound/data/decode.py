@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sightsound.config import Config, clip_seconds, image_shape
-from sightsound.data.clips import clip_starts, cut
+from sightsound.data.clips import clip_starts, cut_into_clips
 from sightsound.data.dataset import Rows
 from sightsound.data.files import Sound, given_audio, given_image, open_sound, read_audio, read_image
 from sightsound.data.interpolated import (
@@ -24,13 +24,13 @@ from sightsound.data.interpolated import (
     image_damage,
     mended_audio,
     mended_image,
-    read_repaired_audio,
-    read_repaired_image,
+    read_interpolated_audio,
+    read_interpolated_image,
 )
 from sightsound.data.prepared.cache import prepared_folder
 from sightsound.data.prepared.reading import Reading, audio_header, image_header
 from sightsound.data.prepared.store import Store, read_store
-from sightsound.data.remarks import Remark, noted, packed
+from sightsound.data.remarks import Remark, collect, pack
 from sightsound.data.table import Rejected, Table, times_of
 from sightsound.missing import OverTime
 from sightsound.types import MASKS, REPAIRS, Batch
@@ -38,9 +38,9 @@ from sightsound.types import MASKS, REPAIRS, Batch
 CHUNK_ROWS = 2048  # rows of a table held in memory at once while predicting
 READERS: dict[tuple[str, bool], Callable[..., NDArray[Any]]] = {  # modality, whether it repairs
     ("image", False): read_image,
-    ("image", True): read_repaired_image,
+    ("image", True): read_interpolated_image,
     ("audio", False): read_audio,
-    ("audio", True): read_repaired_audio,
+    ("audio", True): read_interpolated_audio,
 }
 DAMAGE: dict[str, Callable[..., NDArray[Any]]] = {"image": image_damage, "audio": audio_damage}
 MENDING: dict[str, Callable[..., Mended]] = {"image": mended_image, "audio": mended_audio}
@@ -68,7 +68,7 @@ def reader_options(config: Config, modality: str) -> dict[str, Any]:
     return {"sample_rate_hz": audio.sample_rate_hz, "clip_seconds": clip_seconds(config), "crop": crop, **repair}
 
 
-def decoded(config: Config, modality: str, given: Any, start_seconds: float) -> Mended:
+def decode_given(config: Config, modality: str, given: Any, start_seconds: float) -> Mended:
     """Whatever stands for a file, as `reader` would give it, and what was repaired in it.
 
     Raises:
@@ -116,18 +116,18 @@ class GivenRows(Rows):
         for m in self.damage:
             self.reading, parts = m, []
             for position in positions:
-                with noted() as found:
+                with collect() as found:
                     parts.append(self._read(m, position))
                 if found or m == "audio" or position == 0:  # an image is read once
-                    self.flags[m] &= packed(found)
+                    self.flags[m] &= pack(found)
             self.damage[m][positions] = [(part.share, part.uncertainty) for part in parts]
             inputs[m] = torch.from_numpy(np.stack([part.values for part in parts]))
         return Batch(inputs, {m: store.entry[positions] > 0 for m, store in self.stores.items()})
 
     def _read(self, modality: str, position: int) -> Mended:
         if modality == "audio":
-            return decoded(self.config, modality, self.given[modality], self.starts[position])
-        self._picture = self._picture or decoded(self.config, modality, self.given[modality], 0.0)
+            return decode_given(self.config, modality, self.given[modality], self.starts[position])
+        self._picture = self._picture or decode_given(self.config, modality, self.given[modality], 0.0)
         return self._picture
 
 
@@ -183,7 +183,7 @@ def blank(config: Config, modality: str) -> Tensor:
     return torch.zeros(round(clip_seconds(config) * config.audio.sample_rate_hz))
 
 
-def reading(config: Config, modality: str) -> Reading:
+def reading_of(config: Config, modality: str) -> Reading:
     """How a table's files of a modality become rows of a store."""
     read = reader(config, modality)
     name = f"{modality} {' '.join(f'{k}={v}' for k, v in read.keywords.items())} (reader {READER})"
@@ -225,7 +225,9 @@ def clips(table: Table, config: Config, keep: bool = False) -> Table:
         return table
     how = header_reading("audio")
     lengths, _ = read_store(table, how, "measuring audio", prepared_folder(table, how.name) if keep else None)
-    return cut(table, lengths.read(lengths.entry)[:, 0].numpy(), clip_seconds(config), config.audio.step_seconds)
+    return cut_into_clips(
+        table, lengths.read(lengths.entry)[:, 0].numpy(), clip_seconds(config), config.audio.step_seconds
+    )
 
 
 def prepare_rows(
@@ -246,7 +248,7 @@ def prepare_rows(
     """
     stores, rejected = {}, []
     for modality in config.modalities:
-        how = reading(config, modality)
+        how = reading_of(config, modality)
         folder = prepared_folder(table, how.name) if keep else None
         stores[modality], bad = read_store(table, how, f"reading {modality}", folder)
         rejected += bad

@@ -62,10 +62,10 @@ def scale_of(image: Image.Image, white: float | None = None) -> Scale:
             remark(Remark.BEYOND)
         return Scale(0.0, white)
     bits = tags.get(BITS, (16 if image.format == "PNG" or image.mode.startswith("I;16") else 32,))[0]
-    return guessed(low, high, image.mode != "F", bits)
+    return guess_scale(low, high, image.mode != "F", bits)
 
 
-def guessed(low: float, high: float, whole: bool, bits: int) -> Scale:
+def guess_scale(low: float, high: float, whole: bool, bits: int) -> Scale:
     """Rules 2 and 3, for values from `low` to `high`; `bits` are those that the file says of whole numbers."""
     if not whole:
         remark(Remark.GUESSED)

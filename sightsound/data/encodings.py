@@ -21,7 +21,7 @@ BYTE_ORDER_MARKS = {
 OVERRULE = "--columns.{} overrules it"
 
 
-def zipped(path: Path) -> list[str]:
+def zip_members(path: Path) -> list[str]:
     """The files in a ZIP archive, less what macOS adds."""
     import zipfile
 
@@ -52,14 +52,14 @@ def _unpacked(path: Path, kind: str | None) -> bytes:
         return content
     import zipfile
 
-    files = zipped(path)
+    files = zip_members(path)
     if len(files) != 1:
         raise ValueError(f"the archive has {len(files)} files, and a table is one; unpack it")
     with zipfile.ZipFile(path) as archive, archive.open(files[0]) as inside:
         return inside.read(MOST_BYTES + 1)
 
 
-def decoded(path: Path, encoding: str | None) -> tuple[str, list[str]]:
+def decode_text(path: Path, encoding: str | None) -> tuple[str, list[str]]:
     """The text of a file, and what had to be said of its encoding."""
     content = content_of(path)
     mark = next((name for start, name in BYTE_ORDER_MARKS.items() if content.startswith(start)), None)

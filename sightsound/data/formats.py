@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from sightsound.data import cells
-from sightsound.data.encodings import COMPRESSED, MOST_BYTES, OVERRULE, content_of, decoded, zipped
+from sightsound.data.encodings import COMPRESSED, MOST_BYTES, OVERRULE, content_of, decode_text, zip_members
 from sightsound.data.endings import MODALITY_OF
 from sightsound.errors import TableError
 
@@ -65,12 +65,12 @@ def kind_of(path: Path) -> str:
     """The ending that says the format, in lower case: .csv of table.CSV.gz."""
     named = path.with_suffix("") if path.suffix.lower() in COMPRESSED else path
     if path.suffix.lower() == ".zip" and not named.suffix and zipfile.is_zipfile(path):
-        named = Path(next(iter(zipped(path)), ""))
+        named = Path(next(iter(zip_members(path)), ""))
     return named.suffix.lower()
 
 
 def _csv(path: Path, separator: str | None, encoding: str | None) -> Cells:
-    text, notes = decoded(path, encoding)
+    text, notes = decode_text(path, encoding)
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if not text.strip():
         raise TableError(f"{path}: the table is empty.")
@@ -219,7 +219,7 @@ def _named_classes(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _json_lines(path: Path, separator: str | None, encoding: str | None) -> Cells:
-    text, notes = decoded(path, encoding)
+    text, notes = decode_text(path, encoding)
     rows = []
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
@@ -234,7 +234,7 @@ def _json_lines(path: Path, separator: str | None, encoding: str | None) -> Cell
 
 def _json(path: Path, separator: str | None, encoding: str | None) -> Cells:
     """A list of objects, or an object of columns; also lines of objects."""
-    text, notes = decoded(path, encoding)
+    text, notes = decode_text(path, encoding)
     try:
         content = json.loads(text)
     except json.JSONDecodeError as error:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from sightsound.data import remarks
 from sightsound.data.depth import Scale, bands, is_deep, scale_of, to_eight_bits
-from sightsound.data.opened import Source, binary, decoding, name_of, stream
+from sightsound.data.opened import Source, binary, decoder_errors, name_of, stream
 from sightsound.data.signatures import HEAD, looks_like
 from sightsound.errors import FileError
 
@@ -55,7 +55,7 @@ class ImageInfo(NamedTuple):
 
 def probe_image(given: GivenImage) -> ImageInfo:
     """Size and colour from the header alone; a deep image is decoded for its white. Raises FileError."""
-    with open_image(given) as image, decoding(given, "image"):
+    with open_image(given) as image, decoder_errors(given, "image"):
         width, height = image.size
         if orientation_of(image) >= 5:  # those that swap the sides
             width, height = height, width
@@ -64,7 +64,7 @@ def probe_image(given: GivenImage) -> ImageInfo:
 
 def _white(image: Image.Image) -> float:
     """Of a deep image; 0 where it says so itself, or has values below 0."""
-    with remarks.noted() as found:
+    with remarks.collect() as found:
         scale = scale_of(image)
     return scale.white if remarks.Remark.GUESSED in found and scale.black == 0 else 0.0
 
@@ -88,13 +88,15 @@ def read_image(given: GivenImage, height: int, width: int, channels: int, white:
     Raises:
         FileError: whatever is wrong with the file.
     """
-    with open_image(given) as image, decoding(given, "image"):
+    with open_image(given) as image, decoder_errors(given, "image"):
         if not isinstance(given, Image.Image):  # JPEG decodes small at once; one that someone holds stays as it is
             image.draft("L" if channels == 1 else "RGB", (2 * width, 2 * height))
         image.load()
         orientation = orientation_of(image)
-        flat = turned(_flat(image, *((width, height) if orientation >= 5 else (height, width)), white), orientation)
-        return fitted(flat, height, width, channels)
+        flat = turn_upright(
+            _flat(image, *((width, height) if orientation >= 5 else (height, width)), white), orientation
+        )
+        return fit_to_size(flat, height, width, channels)
 
 
 def image_from_array(array: NDArray[Any], height: int, width: int, channels: int) -> Pixels:
@@ -159,12 +161,12 @@ def orientation_of(image: Image.Image) -> int:
     return found if found in TURNS else 1
 
 
-def turned(image: Image.Image, orientation: int) -> Image.Image:
+def turn_upright(image: Image.Image, orientation: int) -> Image.Image:
     """Upright."""
     return image if orientation == 1 else image.transpose(TURNS[orientation])
 
 
-def shrinking(image: Image.Image, height: int, width: int) -> int:
+def shrink_factor(image: Image.Image, height: int, width: int) -> int:
     """By how much a large image may be made smaller and still be finer than what is asked for; 1: not at all."""
     if image.width * image.height <= LARGE_PIXELS:
         return 1
@@ -174,7 +176,7 @@ def shrinking(image: Image.Image, height: int, width: int) -> int:
 def _flat(image: Image.Image, height: int, width: int, white: float | None) -> Image.Image:
     """Any mode as 8 bits without transparency, and large ones smaller."""
     scale = scale_of(image, white) if is_deep(image) else None
-    factor = shrinking(image, height, width)
+    factor = shrink_factor(image, height, width)
     if factor == 1:
         return eight_bits(image, scale)
     if image.mode in ("L", "RGB") and "transparency" not in image.info:
@@ -190,14 +192,14 @@ def _flat(image: Image.Image, height: int, width: int, white: float | None) -> I
     return small
 
 
-def fitted(image: Image.Image, height: int, width: int, channels: int) -> Pixels:
+def fit_to_size(image: Image.Image, height: int, width: int, channels: int) -> Pixels:
     """(height, width, channels) uint8 of an image without transparency; remarks if all pixels are alike."""
     mode = "L" if channels == 1 else "RGB"
     image = image if image.mode == mode else image.convert(mode)
     if image.size != (width, height):
         image = image.resize((width, height), Image.Resampling.BILINEAR)
     pixels = np.array(image, dtype=np.uint8).reshape(height, width, channels)
-    if remarks.wanted() and (pixels[0] == pixels[0, 0]).all() and (pixels == pixels[0, 0]).all():
+    if remarks.are_collected() and (pixels[0] == pixels[0, 0]).all() and (pixels == pixels[0, 0]).all():
         remarks.remark(remarks.Remark.CONSTANT)
     return pixels
 

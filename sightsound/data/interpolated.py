@@ -20,19 +20,19 @@ from sightsound.data.images import (
     GivenImage,
     Pixels,
     eight_bits,
-    fitted,
+    fit_to_size,
     open_image,
     orientation_of,
     picture_of,
-    shrinking,
-    turned,
+    shrink_factor,
+    turn_upright,
 )
-from sightsound.data.opened import as_path, decoding, name_of, ordinary_file
+from sightsound.data.opened import as_path, decoder_errors, name_of, ordinary_file
 from sightsound.data.sounds import GivenSound, excerpt
-from sightsound.data.waveforms import Waveform, mixed, waveform
+from sightsound.data.waveforms import Waveform, mix_to_mono, waveform
 from sightsound.errors import FileError, NothingLeftError
 from sightsound.missing.gaps import Gaps, audio_gaps, image_gaps
-from sightsound.missing.repair import Repaired, repair_audio, repair_image
+from sightsound.missing.repair import Interpolated, interpolate_audio, interpolate_image
 
 MOST_PIXELS = 250_000  # that are repaired; of more, neighbours are joined first
 
@@ -45,7 +45,7 @@ class Mended(NamedTuple):
     uncertainty: float
 
 
-def read_repaired_image(
+def read_interpolated_image(
     given: GivenImage,
     height: int,
     width: int,
@@ -83,10 +83,10 @@ def mended_image(
 ) -> Mended:
     """Both at once."""
     whole = _image(given, height, width, repair, image_mask, white)
-    return Mended(fitted(picture_of(whole.values), height, width, channels), whole.share, whole.uncertainty)
+    return Mended(fit_to_size(picture_of(whole.values), height, width, channels), whole.share, whole.uncertainty)
 
 
-def _image(given: GivenImage, height: int, width: int, repair: str, mask: str, white: float | None) -> Repaired:
+def _image(given: GivenImage, height: int, width: int, repair: str, mask: str, white: float | None) -> Interpolated:
     name = name_of(given)
     pixels, gaps, share = _small(given, height, width, mask, white)
     found = image_gaps(pixels) & ~gaps
@@ -98,23 +98,23 @@ def _image(given: GivenImage, height: int, width: int, repair: str, mask: str, w
     if pixels.shape[0] * pixels.shape[1] > MOST_PIXELS * factor**2:
         down, across = max(pixels.shape[0] // (FINER * height), 1), max(pixels.shape[1] // (FINER * width), 1)
     small, left, _ = _shrunk(pixels, gaps, down, across)
-    return repair_image(small, left, repair)._replace(share=share + float(found.mean()))
+    return interpolate_image(small, left, repair)._replace(share=share + float(found.mean()))
 
 
 def _small(given: GivenImage, height: int, width: int, mask: str, white: float | None) -> tuple[Pixels, Gaps, float]:
     """An upright image that is not large: pixels (H, W, channels); where all of a block is unseen or masked; share."""
     with contextlib.ExitStack() as opened:
         image = opened.enter_context(open_image(given))
-        with decoding(given, "image"):
+        with decoder_errors(given, "image"):
             image.load()
             orientation = orientation_of(image)
             scale = scale_of(image, white) if is_deep(image) else None
         masked = _masked(mask, image, orientation, name_of(given)) if mask else None
         turn = (width, height) if orientation >= 5 else (height, width)
-        factor = shrinking(image, *turn)
+        factor = shrink_factor(image, *turn)
         size = image.height // factor * factor, image.width // factor * factor
         parts = []
-        with decoding(given, "image"):
+        with decoder_errors(given, "image"):
             for top, bottom in bands(size[0], size[1], factor) if factor > 1 else [(0, image.height)]:
                 band = image if factor == 1 else image.crop((0, top, size[1], bottom))
                 flat = eight_bits(band, scale)
@@ -146,16 +146,16 @@ def _unseen(image: Image.Image) -> Gaps:
 
 def _masked(mask: str, image: Image.Image, orientation: int, name: str) -> Gaps:
     """Where a mask is not black, as the image lies before it is turned upright."""
-    with open_image(mask) as masked, decoding(mask, "mask"):
+    with open_image(mask) as masked, decoder_errors(mask, "mask"):
         masked.load()
         scale = scale_of(masked) if is_deep(masked) else None
-        upright = turned(eight_bits(masked, scale).convert("L"), orientation_of(masked))
+        upright = turn_upright(eight_bits(masked, scale).convert("L"), orientation_of(masked))
         size = image.size[::-1] if orientation >= 5 else image.size
         if upright.size != size:
             mask_size, image_size = (f"{width} x {height}" for width, height in (upright.size, size))
             raise FileError(mask, f"the mask has {mask_size} pixels, and its image {name} has {image_size}")
         back = {6: 8, 8: 6}.get(orientation, orientation)
-        return np.asarray(turned(upright, back)) > 0
+        return np.asarray(turn_upright(upright, back)) > 0
 
 
 def _shrunk(pixels: Pixels, gaps: Gaps, down: int, across: int) -> tuple[Pixels, Gaps, int]:
@@ -175,7 +175,7 @@ def _shrunk(pixels: Pixels, gaps: Gaps, down: int, across: int) -> tuple[Pixels,
     return np.rint(mean).astype(np.uint8), count[..., 0] == 0, lost
 
 
-def read_repaired_audio(
+def read_interpolated_audio(
     given: GivenSound,
     sample_rate_hz: int,
     clip_seconds: float,
@@ -219,15 +219,15 @@ def mended_audio(
 
 def _audio(
     given: GivenSound, clip_seconds: float, repair: str, crop: str, start_seconds: float, mask: str
-) -> tuple[Repaired, float]:
+) -> tuple[Interpolated, float]:
     samples, rate_hz, start, name = excerpt(given, clip_seconds, crop, start_seconds)
-    mono = mixed(samples, name)
+    mono = mix_to_mono(samples, name)
     gaps = audio_gaps(mono, round(rate_hz))
     for first, last in _masked_seconds(mask, name):
         gaps[max(round((first - start) * rate_hz), 0) : max(round((last - start) * rate_hz), 0)] = True
     if gaps.all():
         raise NothingLeftError(name, "every sample is masked or not a number")
-    return repair_audio(mono, round(rate_hz), gaps, repair), rate_hz
+    return interpolate_audio(mono, round(rate_hz), gaps, repair), rate_hz
 
 
 def _masked_seconds(mask: str, name: str) -> NDArray[np.float64]:

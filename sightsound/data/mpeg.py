@@ -45,7 +45,7 @@ def frame_bytes(header: bytes) -> int:
     return (144_000 if version == 3 else 72_000) * kilobits // rate + (header[2] >> 1 & 1)
 
 
-def counted(file: BinaryIO, start: int) -> Counted | None:
+def count_frames(file: BinaryIO, start: int) -> Counted | None:
     """The frames from `start` on, with whatever lies between them left out; None if there are none."""
     known: dict[bytes, int] = {}
     first, frames, position, header, declared = -1, 0, start, b"", 0

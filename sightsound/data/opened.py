@@ -113,7 +113,7 @@ def size_of(file: BinaryIO) -> int:
 
 
 @contextlib.contextmanager
-def decoding(given: object, what: str) -> Iterator[None]:
+def decoder_errors(given: object, what: str) -> Iterator[None]:
     """Turns whatever a decoder raises for damaged content, and that is a dozen kinds, into a FileError."""
     try:
         yield

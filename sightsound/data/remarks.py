@@ -46,7 +46,7 @@ OF_ONE = {  # the same of one file, beside its answer
 _collected: ContextVar[list[Remark] | None] = ContextVar("collected", default=None)
 
 
-def wanted() -> bool:
+def are_collected() -> bool:
     """Whether someone collects remarks; if not, what costs time need not be looked for."""
     return _collected.get() is not None
 
@@ -59,7 +59,7 @@ def remark(kind: Remark) -> None:
 
 
 @contextlib.contextmanager
-def noted() -> Iterator[list[Remark]]:
+def collect() -> Iterator[list[Remark]]:
     """Collects the remarks of everything that is read within, by this thread."""
     found: list[Remark] = []
     token = _collected.set(found)
@@ -93,7 +93,7 @@ def sentences(stores: Mapping[str, Store], table: Table) -> list[str]:
     return said
 
 
-def packed(found: list[Remark]) -> int:
+def pack(found: list[Remark]) -> int:
     """Remarks as one byte."""
     return int(np.bitwise_or.reduce(np.array(found, np.uint8))) if found else 0
 

@@ -15,12 +15,12 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from sightsound.data.claims import Claim, Spliced, checked
+from sightsound.data.claims import Claim, Spliced, check_claim
 from sightsound.data.containers import Track
-from sightsound.data.opened import Source, binary, decoding, name_of, stream
+from sightsound.data.opened import Source, binary, decoder_errors, name_of, stream
 from sightsound.data.remarks import Remark, remark
 from sightsound.data.signatures import HEAD, container, looks_like
-from sightsound.data.waveforms import Waveform, check_length, mixed, skipped, waveform
+from sightsound.data.waveforms import Waveform, check_length, mix_to_mono, skipped_samples, waveform
 from sightsound.errors import FileError
 
 NOTHING = np.zeros((0, 1), np.float32)
@@ -78,7 +78,7 @@ class Sound:
                 "memory; take shorter clips: --audio.clip-seconds",
             )
         end = self._start + len(self._kept)
-        with decoding(self.name, "sound"):
+        with decoder_errors(self.name, "sound"):
             if len(self._kept) and self._start <= start <= end:
                 kept = self._kept[start - self._start :]
                 if start + count > end:
@@ -200,7 +200,7 @@ def _opened(source: Source) -> Sound:
         head = file.read(HEAD)
         kind, claim = container(head), Claim()
         if not kind:
-            claim = checked(file, head[:4])
+            claim = check_claim(file, head[:4])
     if claim.fault:
         raise FileError(name, claim.fault)
     if kind:
@@ -248,7 +248,7 @@ def excerpt(given: GivenSound, clip_seconds: float, crop: str, start_seconds: fl
         spare = sound.frames - before - wanted
         if spare > LEAST_CUT_SECONDS * rate:
             remark(Remark.CUT)
-        start = before + skipped(spare, crop)
+        start = before + skipped_samples(spare, crop)
         samples = sound.read(start, wanted)
         whole = max(min(wanted, sound.frames - start), 0)
         if fault := sound.lost(len(samples), whole):
@@ -279,5 +279,5 @@ def read_audio(
         FileError: whatever is wrong with the file.
     """
     part = excerpt(given, clip_seconds, crop, start_seconds)
-    mono = mixed(part.samples, part.name)
+    mono = mix_to_mono(part.samples, part.name)
     return waveform(mono, part.rate_hz, sample_rate_hz, clip_seconds, crop, part.name)

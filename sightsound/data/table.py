@@ -66,7 +66,7 @@ class Table:
         """The file named in the table: its path, or what stands in the table itself."""
         return self.contents.get(value) or self.path(value)
 
-    def shown(self, value: str) -> str:
+    def display_name(self, value: str) -> str:
         """What to call the file named in the table, in a message."""
         return value if value in self.contents else cells.writable(str(self.root / value))
 

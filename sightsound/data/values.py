@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sightsound.data.depth import guessed, to_eight_bits
+from sightsound.data.depth import guess_scale, to_eight_bits
 from sightsound.data.images import GivenImage
 from sightsound.data.opened import Source, as_path
 from sightsound.data.sounds import GivenSound, Sound
@@ -141,7 +141,7 @@ def _pixels(array: NDArray[Any], tensor: bool) -> NDArray[np.uint8]:
             raise FileError("array", f"{kind} has values from {low:g} to {high:g}; {IMAGES}")
         return np.rint(array.astype(np.float32) * 255).astype(np.uint8)
     if array.dtype == np.uint16:
-        return to_eight_bits(array, guessed(float(low), float(high), True, 16))
+        return to_eight_bits(array, guess_scale(float(low), float(high), True, 16))
     if low < 0 or high > 255:
         raise FileError("array", f"{kind} has values from {low} to {high}; {IMAGES}")
     return array.astype(np.uint8)

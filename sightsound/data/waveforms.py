@@ -27,7 +27,7 @@ def waveform_from_array(
     name: str = "array",
 ) -> Waveform:
     """Same as `files.read_audio` for samples, (N,) or (N, channels) float at `rate` Hz. Raises FileError."""
-    mono = mixed(samples, name)
+    mono = mix_to_mono(samples, name)
     check_length(len(mono), rate, name)
     return waveform(mono, rate, sample_rate_hz, clip_seconds, crop, name)
 
@@ -42,7 +42,7 @@ def waveform(
     if rate != sample_rate_hz:
         mono = soxr.resample(mono, rate, sample_rate_hz)
     length = round(clip_seconds * sample_rate_hz)
-    start = skipped(len(mono) - length, crop)
+    start = skipped_samples(len(mono) - length, crop)
     mono = mono[start : start + length]
     peak = float(np.abs(mono).max(initial=0.0))
     mono = mono / peak if peak > 1 else mono
@@ -54,7 +54,7 @@ def waveform(
     return np.asarray(steps / FULL_SCALE, np.float32)
 
 
-def mixed(samples: NDArray[Any], name: str) -> NDArray[Any]:
+def mix_to_mono(samples: NDArray[Any], name: str) -> NDArray[Any]:
     """(N,) or (N, channels) float -> (N,), their mean; of channels that cancel each other the loudest, and a remark.
 
     Raises FileError for what is no sound.
@@ -80,6 +80,6 @@ def check_length(samples: int, rate: float, name: str) -> None:
         raise FileError(name, f"the sound is too short: {samples} samples at {rate:g} Hz, under {LEAST_SECONDS} s")
 
 
-def skipped(spare: int, crop: str) -> int:
+def skipped_samples(spare: int, crop: str) -> int:
     """How many of the samples that are too many lie before the clip."""
     return {"start": 0, "center": max(spare, 0) // 2, "end": max(spare, 0)}[crop]

@@ -64,21 +64,21 @@ class Whole(nn.Module):
         return tokens_second(self.model(x).last_hidden_state)
 
 
-class Mean(nn.Module):
+class MeanPool(nn.Module):
     """The checkpoint's last norm, then the mean over all places: (B, channels, ...) -> (B, channels)."""
 
     def __init__(self, norm: nn.Module | None) -> None:
         super().__init__()
         self.norm = norm
 
-    def normed(self, x: Tensor) -> Tensor:
+    def apply_norm(self, x: Tensor) -> Tensor:
         """(B, channels, ...) -> as `last_hidden_state` has it."""
         x = tokens_second(x)
         return x if self.norm is None else self.norm(x)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, channels, ...) -> (B, channels)."""
-        x = self.normed(x)
+        x = self.apply_norm(x)
         return x.mean(1) if x.dim() == 3 else x.flatten(2).mean(2)
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from sightsound.encoders.base import STAGES, Encoder
-from sightsound.encoders.divided import Entrance, Front, Layers, Mean, Whole, enter, layer_list, same
+from sightsound.encoders.divided import Entrance, Front, Layers, MeanPool, Whole, enter, layer_list, same
 from sightsound.errors import ConfigError
 
 PREFIX = "hf:"
@@ -109,7 +109,7 @@ class Pretrained(Encoder):
         self.layers = 0
         if not self._divide(model, trial, whole):
             self.stages = nn.ModuleList([Whole(model), nn.Identity(), nn.Identity()])
-            self.pool = Mean(None)
+            self.pool = MeanPool(None)
         with torch.no_grad():
             maps = [trial]
             for stage in self.stages:
@@ -136,7 +136,7 @@ class Pretrained(Encoder):
                     x = part(x)
                 for norm_path in ["", *(n for n, _ in model.named_modules() if "norm" in n.rpartition(".")[2])]:
                     norm = model.get_submodule(norm_path) if norm_path else None
-                    if same(Mean(norm).normed(x), whole):
+                    if same(MeanPool(norm).apply_norm(x), whole):
                         break
                 else:
                     raise ValueError("no norm gives the same")
@@ -147,7 +147,7 @@ class Pretrained(Encoder):
             setattr(model.get_submodule(norm_path.rpartition(".")[0]), norm_path.rpartition(".")[2], nn.Identity())
         self.layers = len(layers)
         self.firsts = [int(group[0]) if len(group) else len(layers) for group in groups]
-        self.stages, self.pool = nn.ModuleList([first, *rest]), Mean(norm)
+        self.stages, self.pool = nn.ModuleList([first, *rest]), MeanPool(norm)
         return True
 
     def train(self, mode: bool = True) -> Pretrained:

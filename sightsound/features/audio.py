@@ -40,7 +40,7 @@ class LogMel(nn.Module):
         """(T, F) of the result."""
         return self.frames, self.mel.shape[1]
 
-    def padded(self, wave: Tensor) -> Tensor:
+    def pad(self, wave: Tensor) -> Tensor:
         """(B, N) -> (B, (T - 1) * hop + window), with silence on both sides."""
         missing = (self.frames - 1) * self.hop + self.size - self.samples
         left = missing // 2
@@ -49,7 +49,7 @@ class LogMel(nn.Module):
     def forward(self, wave: Tensor) -> Tensor:
         """(B, N) in [-1, 1] -> (B, T, F)."""
         spectrum = torch.stft(
-            self.padded(wave), self.size, self.hop, window=self.window, center=False, return_complex=True
+            self.pad(wave), self.size, self.hop, window=self.window, center=False, return_complex=True
         )
         power = spectrum.real.square() + spectrum.imag.square()  # (B, size // 2 + 1, T)
         return torch.log((power.transpose(1, 2) @ self.mel).clamp_min(FLOOR))

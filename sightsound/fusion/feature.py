@@ -35,11 +35,11 @@ class Projected(Fusion):
         self.project = nn.ModuleDict({m: nn.Linear(embedding_sizes[m], self.size) for m in self.modalities})
         self.classify: nn.Module = nn.Sequential(nn.ReLU(), nn.Linear(self.size, classes))
 
-    def projected(self, embeddings: Tensors) -> dict[str, Tensor]:
+    def project_all(self, embeddings: Tensors) -> dict[str, Tensor]:
         """Per modality (B, D) -> (B, size)."""
         return {m: self.project[m](embeddings[m]) for m in self.modalities}
 
-    def mixed(self, vectors: Tensors, weights: Tensors) -> Tensor:
+    def classify_mix(self, vectors: Tensors, weights: Tensors) -> Tensor:
         """Per modality vectors and weights, (B, size) each -> logits (B, C) of the weighted sum."""
         logits: Tensor = self.classify(sum_of(weights[m] * vectors[m] for m in self.modalities))
         return logits
@@ -55,7 +55,9 @@ class Average(Projected):
     def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """Per modality (B, D) -> logits (B, C); weights are the shares in the mean."""
         shares = self.shares(present)
-        return Combined(self.mixed(self.projected(embeddings), {m: s[:, None] for m, s in shares.items()}), shares)
+        return Combined(
+            self.classify_mix(self.project_all(embeddings), {m: s[:, None] for m, s in shares.items()}), shares
+        )
 
 
 class Sum(Projected):
@@ -67,7 +69,7 @@ class Sum(Projected):
     def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """Per modality (B, D) -> logits (B, C); no weights."""
         there = {m: present[m][:, None].float() for m in self.modalities}
-        return Combined(self.mixed(self.projected(embeddings), there), None)
+        return Combined(self.classify_mix(self.project_all(embeddings), there), None)
 
 
 class Max(Projected):
@@ -82,7 +84,7 @@ class Max(Projected):
 
     def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """Per modality (B, D) -> logits (B, C); no weights."""
-        vectors = self.projected(embeddings)
+        vectors = self.project_all(embeddings)
         there = [torch.where(present[m][:, None], vectors[m], ABSENT) for m in self.modalities]
         return Combined(self.classify(torch.stack(there).amax(0)), None)
 
@@ -103,8 +105,8 @@ class Gated(Projected):
         """Per modality (B, D) -> logits (B, C); weights are the mean gates."""
         everything = torch.cat([embeddings[m] for m in self.modalities], dim=1)
         gates = self.softmax({m: self.gate[m](everything) for m in self.modalities}, present)
-        hidden = {m: vector.tanh() for m, vector in self.projected(embeddings).items()}
-        return Combined(self.mixed(hidden, gates), {m: gate.mean(1) for m, gate in gates.items()})
+        hidden = {m: vector.tanh() for m, vector in self.project_all(embeddings).items()}
+        return Combined(self.classify_mix(hidden, gates), {m: gate.mean(1) for m, gate in gates.items()})
 
 
 class Attention(Projected):
@@ -116,9 +118,9 @@ class Attention(Projected):
 
     def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """Per modality (B, D) -> logits (B, C); weights are the attention."""
-        vectors = self.projected(embeddings)
+        vectors = self.project_all(embeddings)
         weights = self.softmax({m: self.score[m](vectors[m].tanh()) for m in self.modalities}, present)
-        return Combined(self.mixed(vectors, weights), {m: w[:, 0] for m, w in weights.items()})
+        return Combined(self.classify_mix(vectors, weights), {m: w[:, 0] for m, w in weights.items()})
 
 
 class Film(Projected):
@@ -134,12 +136,12 @@ class Film(Projected):
     def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """Per modality (B, D) -> logits (B, C); no weights."""
         modulated = {}
-        for m, vector in self.projected(embeddings).items():
+        for m, vector in self.project_all(embeddings).items():
             others = torch.cat([embeddings[other] for other in self.modalities if other != m], dim=1)
             scale, shift = self.modulate[m](others).chunk(2, dim=1)
             modulated[m] = vector * (1 + scale) + shift
         there = {m: present[m][:, None].float() for m in self.modalities}
-        return Combined(self.mixed(modulated, there), None)
+        return Combined(self.classify_mix(modulated, there), None)
 
 
 class Bilinear(Fusion):
@@ -228,7 +230,7 @@ class Embrace(Projected):
     def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """Per modality (B, D) -> logits (B, C); weights are the chances of being drawn."""
         shares = self.shares(present)
-        docked = {m: vector.relu() for m, vector in self.projected(embeddings).items()}
+        docked = {m: vector.relu() for m, vector in self.project_all(embeddings).items()}
         chosen = {m: s[:, None] for m, s in shares.items()}
         if self.training:
             drawn = torch.rand_like(next(iter(docked.values())))
@@ -236,7 +238,7 @@ class Embrace(Projected):
             for m in self.modalities:
                 lower, upper = upper, upper + shares[m][:, None]
                 chosen[m] = ((drawn >= lower) & (drawn < upper)).float()
-        return Combined(self.mixed(docked, chosen), shares)
+        return Combined(self.classify_mix(docked, chosen), shares)
 
 
 class Transformer(Fusion):

@@ -53,7 +53,7 @@ class Mmtm(Exchanging):
         self.squeeze = nn.ModuleList(nn.Linear(size, max(size // self.REDUCTION, 1)) for size in total)
         self.excite = PerStage(
             {
-                m: [silent(nn.Linear(max(total[k] // self.REDUCTION, 1), stage_channels[m][k])) for k in self.stages]
+                m: [zero_init(nn.Linear(max(total[k] // self.REDUCTION, 1), stage_channels[m][k])) for k in self.stages]
                 for m in self.modalities
             }
         )
@@ -191,7 +191,7 @@ class Attend(nn.Module):
         super().__init__()
         self.into, self.norm, self.asked_norm = nn.Linear(asking, WIDTH), nn.LayerNorm(asking), nn.LayerNorm(asked)
         self.attention = nn.MultiheadAttention(WIDTH, HEADS, kdim=asked, vdim=asked, batch_first=True)
-        self.out = silent(nn.Linear(WIDTH, asking))
+        self.out = zero_init(nn.Linear(WIDTH, asking))
 
     def forward(self, queries: Tensor, places: Tensor) -> Tensor:
         """(B, P, asking), (B, Q, asked) -> (B, P, asking)."""
@@ -203,7 +203,7 @@ class Attend(nn.Module):
         return added
 
 
-def silent(layer: nn.Linear) -> nn.Linear:
+def zero_init(layer: nn.Linear) -> nn.Linear:
     """The layer, giving zeros until it has learnt something."""
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)

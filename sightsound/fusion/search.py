@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from sightsound.errors import ConfigError
 from sightsound.fusion.base import Combined, Fusion, Tensors, dense
-from sightsound.fusion.hierarchical import WIDTH, channel_means, silent
+from sightsound.fusion.hierarchical import WIDTH, channel_means, zero_init
 
 ACTIVATIONS = {"relu": torch.relu, "sigmoid": torch.sigmoid}
 
@@ -45,7 +45,7 @@ class Search(Fusion):
             layers.append(nn.Linear(size + before, WIDTH))
             before = WIDTH
         self.join = nn.ModuleList(layers)
-        self.classify = silent(nn.Linear(WIDTH, self.classes))
+        self.classify = zero_init(nn.Linear(WIDTH, self.classes))
 
     def exchange(
         self, stage: int, maps: Tensors, present: Tensors, shared: Tensor | None = None

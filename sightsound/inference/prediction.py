@@ -20,10 +20,10 @@ from sightsound.data.table import Rejected, Table, dropped_rows, incomplete_rows
 from sightsound.encoders.base import Encoder
 from sightsound.errors import ConfigError
 from sightsound.inference.metrics import disagreement
-from sightsound.inference.subsets import Answer, Answered, all_answers, answer_rows, embedded
-from sightsound.missing import Fill
+from sightsound.inference.subsets import Answer, Answered, all_answers, answer_rows, embed_rows
+from sightsound.missing import Impute
 from sightsound.network.classifier import ClassifierNetwork
-from sightsound.types import Clip, Filled, Prediction, Repair
+from sightsound.types import Clip, Imputation, Imputed, Prediction
 
 Array = NDArray[Any]
 
@@ -93,7 +93,7 @@ def withheld(prediction: Prediction, below: float) -> Prediction:
     return prediction if sure else prediction._replace(label="")
 
 
-def repairs(missing: MissingConfig, damage: dict[str, Array], filled: dict[str, Filled]) -> dict[str, Repair]:
+def repairs(missing: MissingConfig, damage: dict[str, Array], filled: dict[str, Imputed]) -> dict[str, Imputation]:
     """What was filled in of one row's modalities.
 
     Args:
@@ -105,10 +105,10 @@ def repairs(missing: MissingConfig, damage: dict[str, Array], filled: dict[str, 
     for m, of_clips in damage.items():
         hurt = of_clips[of_clips[:, 0] > 0]
         if len(hurt):
-            found[m] = Repair(getattr(missing, m), float(of_clips[:, 0].mean()), _known(hurt[:, 1].mean()))
+            found[m] = Imputation(getattr(missing, m), float(of_clips[:, 0].mean()), _known(hurt[:, 1].mean()))
     for m, whole in filled.items():
         if whole.rows.any():
-            found[m] = Repair(getattr(missing, m), 1.0, _known(float(whole.uncertainty.mean())))
+            found[m] = Imputation(getattr(missing, m), 1.0, _known(float(whole.uncertainty.mean())))
     return found
 
 
@@ -117,7 +117,7 @@ def _known(uncertainty: float) -> float | None:
 
 
 def answered_rows(
-    network: ClassifierNetwork, config: Config, labels: list[str], table: Table, fill: Fill | None
+    network: ClassifierNetwork, config: Config, labels: list[str], table: Table, fill: Impute | None
 ) -> dict[int, Prediction | Rejected]:
     """The answers to some rows of a table, by row number; a row that cannot be used gives the reason.
 
@@ -148,7 +148,7 @@ def answered_rows(
     starts = frame["start_seconds"].to_numpy() if "start_seconds" in frame else np.zeros(len(frame))
     of_rows = frame.reset_index(drop=True).groupby("row").indices
     for row, places in {int(cast(int, row)): np.asarray(places) for row, places in of_rows.items()}.items():
-        source = {m: table.shown(frame[m].iloc[places[0]]) for m in there if there[m][places].any()}
+        source = {m: table.display_name(frame[m].iloc[places[0]]) for m in there if there[m][places].any()}
         of_row = {subset: answer.at(places) for subset, answer in said.items()}
         of_files = {m: found[places] for m, found in damage.items() if m in source}
         remarkable = {m: int(np.bitwise_and.reduce(flags[m][places])) for m in source}  # of all clips
@@ -159,7 +159,7 @@ def answered_rows(
 
 
 def answered_to_measure(
-    network: ClassifierNetwork, config: Config, table: Table, fill: Fill | None
+    network: ClassifierNetwork, config: Config, table: Table, fill: Impute | None
 ) -> tuple[Answered | None, list[Rejected]]:
     """What each subset of the modalities says of some rows of a table, None if none can be read; and those that cannot.
 
@@ -186,7 +186,7 @@ def embedded_rows(network: ClassifierNetwork, config: Config, table: Table) -> d
         sizes = {m: cast(Encoder, network.encoders[m]).embedding_size for m in network.modalities}
         return {m: np.full((len(table.frame), size), np.nan, np.float32) for m, size in sizes.items()}
     found = {}
-    values, there = embedded(network, prepared)
+    values, there = embed_rows(network, prepared)
     for m in network.modalities:
         of_rows = pd.DataFrame(np.where(there[m].numpy()[:, None], values[m].numpy(), np.nan)).groupby(numbers).mean()
         found[m] = of_rows.reindex(table.frame["row"]).to_numpy(np.float32)

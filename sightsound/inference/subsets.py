@@ -14,9 +14,9 @@ from torch import Tensor
 from sightsound.data.clusters import Clusters
 from sightsound.data.dataset import Rows, loader
 from sightsound.inference.metrics import abstaining, measure
-from sightsound.missing import Fill, OverTime
+from sightsound.missing import Impute, OverTime
 from sightsound.network.classifier import ClassifierNetwork, energy_of
-from sightsound.types import Batch, Filled, Output
+from sightsound.types import Batch, Imputed, Output
 
 BATCH_ROWS = 256
 
@@ -34,13 +34,13 @@ class Answer(NamedTuple):
     probabilities: Tensor
     weights: dict[str, Tensor] | None
     ood_score: dict[str, Tensor]
-    filled: dict[str, Filled] = {}
+    filled: dict[str, Imputed] = {}
 
     def at(self, places: NDArray[Any]) -> Answer:
         """The answers at some places."""
         weights = None if self.weights is None else {m: w[places] for m, w in self.weights.items()}
         ood_score = {m: s[places] for m, s in self.ood_score.items()}
-        filled = {m: Filled(*(part[places] for part in f)) for m, f in self.filled.items()}
+        filled = {m: Imputed(*(part[places] for part in f)) for m, f in self.filled.items()}
         return Answer(self.probabilities[places], weights, ood_score, filled)
 
 
@@ -51,7 +51,7 @@ def subsets(modalities: list[str]) -> list[tuple[str, ...]]:
 
 
 @torch.inference_mode()
-def answers(network: ClassifierNetwork, batch: Batch, fill: Fill | None = None) -> dict[tuple[str, ...], Answer]:
+def answers(network: ClassifierNetwork, batch: Batch, fill: Impute | None = None) -> dict[tuple[str, ...], Answer]:
     """What the network says of features when it is shown each subset of the modalities alone.
 
     Args:
@@ -71,7 +71,7 @@ def _answer(network: ClassifierNetwork, subset: tuple[str, ...], output: Output)
 
 @torch.inference_mode()
 def all_answers(
-    network: ClassifierNetwork, rows: Rows, over_time: OverTime | None = None, fill: Fill | None = None
+    network: ClassifierNetwork, rows: Rows, over_time: OverTime | None = None, fill: Impute | None = None
 ) -> dict[tuple[str, ...], Answer]:
     """The same for decoded rows, in one.
 
@@ -81,7 +81,7 @@ def all_answers(
         over_time: imputes modalities from other rows; those that it cannot are left to `fill`.
         fill: as in `answers`.
     """
-    between = over_time(*embedded(network, rows)) if over_time else None
+    between = over_time(*embed_rows(network, rows)) if over_time else None
     said = []
     for number, batch in enumerate(loader(rows, BATCH_ROWS)):
         of_batch = fill if between is None else _Between(between, number * BATCH_ROWS, fill)
@@ -90,7 +90,7 @@ def all_answers(
 
 
 @torch.inference_mode()
-def embedded(network: ClassifierNetwork, rows: Rows) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def embed_rows(network: ClassifierNetwork, rows: Rows) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Unimodal embeddings (n, D) and presence (n,) of each modality, for n decoded rows."""
     own, present = [], []
     for batch in loader(rows, BATCH_ROWS):
@@ -101,16 +101,16 @@ def embedded(network: ClassifierNetwork, rows: Rows) -> tuple[dict[str, Tensor],
 
 
 class _Between(NamedTuple):
-    """A `Fill` for one batch of rows whose neighbours' embeddings are known already."""
+    """A `Impute` for one batch of rows whose neighbours' embeddings are known already."""
 
-    filled: dict[str, Filled]
+    filled: dict[str, Imputed]
     start: int
-    otherwise: Fill | None
+    otherwise: Impute | None
 
-    def __call__(self, embeddings: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> dict[str, Filled]:
+    def __call__(self, embeddings: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> dict[str, Imputed]:
         found = dict(self.otherwise(embeddings, present)) if self.otherwise else {}
         for m, every in self.filled.items():
-            found[m] = Filled(*(x[self.start : self.start + len(present[m])] for x in every))
+            found[m] = Imputed(*(x[self.start : self.start + len(present[m])] for x in every))
         return found
 
 
@@ -122,7 +122,7 @@ def _joined_answers(parts: list[Answer]) -> Answer:
         torch.cat([part.probabilities for part in parts]),
         _joined(weights) if weights else None,
         _joined([part.ood_score for part in parts]),
-        {m: Filled(*(torch.cat(each) for each in zip(*of, strict=True))) for m, of in filled.items()},
+        {m: Imputed(*(torch.cat(each) for each in zip(*of, strict=True))) for m, of in filled.items()},
     )
 
 
@@ -149,7 +149,7 @@ def answer_rows(
     rows: Rows,
     numbers: NDArray[np.int64],
     over_time: OverTime | None = None,
-    fill: Fill | None = None,
+    fill: Impute | None = None,
 ) -> Answered:
     """Asks the network about decoded rows, in their order; the clips of a row are averaged.
 
@@ -170,7 +170,7 @@ def answer_rows(
     return Answered(numbers[first], probabilities, has)
 
 
-def joined(parts: list[Answered]) -> Answered:
+def concatenate(parts: list[Answered]) -> Answered:
     """The answers to several parts of a table as one."""
     return Answered(
         np.concatenate([part.row for part in parts]),
@@ -206,4 +206,4 @@ def measure_answers(
             result["+".join(subset)] = numbers
         if len(subset) == len(answered.has) and not complete.all():
             result["as given"] = measure(probabilities, target, labels, clusters)
-    return {"rows": len(target), "clusters": clusters.described(), "subsets": result}
+    return {"rows": len(target), "clusters": clusters.as_metrics(), "subsets": result}

@@ -5,10 +5,10 @@ IMPUTERS fill in a whole modality from the others. A class of your own is given 
 package.module.Class, an `Imputer`.
 """
 
-from sightsound.missing.impute import Fill, Generate, Imputer, Imputers, Mean, Nearest, Predict, filler
+from sightsound.missing.impute import Generate, Impute, Imputer, Imputers, Mean, Nearest, Predict, impute_by
 from sightsound.missing.over_time import OverTime
 
 IMPUTERS: dict[str, type[Imputer]] = {"mean": Mean, "nearest": Nearest, "predict": Predict, "generate": Generate}
 FEWEST_COMPLETE = 40  # rows with all modalities, from which something that fills in can be learnt
 
-__all__ = ["FEWEST_COMPLETE", "IMPUTERS", "Fill", "Imputer", "Imputers", "OverTime", "filler"]
+__all__ = ["FEWEST_COMPLETE", "IMPUTERS", "Impute", "Imputer", "Imputers", "OverTime", "impute_by"]

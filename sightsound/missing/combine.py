@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from sightsound.types import Filled
+from sightsound.types import Imputed
 
 
-def completed(filled: Mapping[str, Filled], k: int, embeddings: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def put_in(filled: Mapping[str, Imputed], k: int, embeddings: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Embeddings (B, D) with the k-th possibility of what stands in for absent modalities."""
     found = dict(embeddings)
     for m, f in filled.items():
@@ -18,12 +18,12 @@ def completed(filled: Mapping[str, Filled], k: int, embeddings: Mapping[str, Ten
     return found
 
 
-def completed_presence(filled: Mapping[str, Filled], present: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def completed_presence(filled: Mapping[str, Imputed], present: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Presence (B,) with what was filled in."""
     return {m: p | filled[m].rows if m in filled else p for m, p in present.items()}
 
 
-def weighed(plain: Tensor, guesses: list[Tensor], filled: Mapping[str, Filled]) -> Tensor:
+def weigh_by_certainty(plain: Tensor, guesses: list[Tensor], filled: Mapping[str, Imputed]) -> Tensor:
     """The answer with what was filled in; the more uncertain that is, the less it counts.
 
     What was made from the other modalities knows nothing that they do not; believed as if it were seen, it would count

@@ -1,6 +1,6 @@
 """Embeddings for a modality that a row lacks, made from those that it has: what each policy for missing modalities does.
 
-own embeddings (B, D) per modality + presence -> `Filled`; the network then fuses as if nothing were missing.
+own embeddings (B, D) per modality + presence -> `Imputed`; the network then fuses as if nothing were missing.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ from typing import Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from sightsound.types import Filled
+from sightsound.types import Imputed
 
 KEPT_ROWS = 2048  # complete training rows that `nearest` looks among
 HELD_OUT = 0.1  # of the complete rows, for the uncertainty
 HIDDEN, STEPS, PASSES, BATCH, RATE = 256, 400, 200, 128, 1e-2  # of `predict` and `generate`; the fewer steps count
-IMAGINED, FLOW_STEPS = 8, 8  # possibilities of `generate`, and the steps to each
+SAMPLES, FLOW_STEPS = 8, 8  # possibilities of `generate`, and the steps to each
 
 
-class Fill(Protocol):
-    """Fills in embeddings: own ones per modality (B, D), zeros where absent, and presence (B,) -> `Filled`."""
+class Impute(Protocol):
+    """Fills in embeddings: own ones per modality (B, D), zeros where absent, and presence (B,) -> `Imputed`."""
 
-    def __call__(self, embeddings: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> dict[str, Filled]:
+    def __call__(self, embeddings: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> dict[str, Imputed]:
         """Only for the modalities that it knows."""
 
 
-def filler(imputers: Mapping[str, Imputers], policies: Mapping[str, str]) -> Fill | None:
-    """The `Fill` of several policies; None if there are none.
+def impute_by(imputers: Mapping[str, Imputers], policies: Mapping[str, str]) -> Impute | None:
+    """The `Impute` of several policies; None if there are none.
 
     Args:
         imputers: policy -> what does it.
@@ -58,12 +58,12 @@ class Imputer(nn.Module):
         held = max(round(HELD_OUT * len(given)), 1)
         order = torch.randperm(len(given), generator=torch.Generator().manual_seed(0))
         test, train = order[:held], order[held:]
-        self.learn(given[train], wanted[train])
+        self.estimate(given[train], wanted[train])
         with torch.no_grad():
             left = (self(given[test]) - wanted[test]).square().mean()
             self.uncertainty.copy_((left / wanted.var(0).mean().clamp_min(1e-12)).sqrt().clamp(0, 1))
 
-    def learn(self, given: Tensor, wanted: Tensor) -> None:
+    def estimate(self, given: Tensor, wanted: Tensor) -> None:
         """Learns from rows."""
         raise NotImplementedError
 
@@ -71,7 +71,7 @@ class Imputer(nn.Module):
         """(B, given) -> (B, size)."""
         raise NotImplementedError
 
-    def imagine(self, given: Tensor) -> tuple[Tensor, Tensor]:
+    def sample(self, given: Tensor) -> tuple[Tensor, Tensor]:
         """(B, given) -> K possibilities (B, K, size) and how uncertain they are (B,): one, and as uncertain as ever."""
         return self(given)[:, None], self.uncertainty.expand(len(given))
 
@@ -166,7 +166,7 @@ class Generate(Imputer):
         self.given = given
         self.register_buffer("mean", torch.zeros(given + size))
         self.register_buffer("std", torch.ones(given + size))
-        self.register_buffer("noise", torch.randn(IMAGINED, size, generator=torch.Generator().manual_seed(0)))
+        self.register_buffer("noise", torch.randn(SAMPLES, size, generator=torch.Generator().manual_seed(0)))
         self.net = nn.Sequential(nn.Linear(given + size + 1, HIDDEN), nn.GELU(), nn.Linear(HIDDEN, size))
 
     def learn(self, given: Tensor, wanted: Tensor) -> None:
@@ -182,7 +182,7 @@ class Generate(Imputer):
 
     def imagine(self, given: Tensor) -> tuple[Tensor, Tensor]:
         """(B, given) -> possibilities (B, K, size), and their spread (B,)."""
-        known = ((given - self.mean[: self.given]) / self.std[: self.given])[:, None].expand(-1, IMAGINED, -1)
+        known = ((given - self.mean[: self.given]) / self.std[: self.given])[:, None].expand(-1, SAMPLES, -1)
         found = self.noise.expand(len(given), -1, -1)
         for step in range(FLOW_STEPS):
             time = torch.full_like(found[..., :1], step / FLOW_STEPS)
@@ -192,7 +192,7 @@ class Generate(Imputer):
 
     def forward(self, given: Tensor) -> Tensor:
         """(B, given) -> (B, size), the mean of what is imagined."""
-        possibilities, _ = self.imagine(given)
+        possibilities, _ = self.sample(given)
         return possibilities.mean(1)
 
 
@@ -225,7 +225,7 @@ def _train(net: nn.Sequential, loss_of: Callable[[Tensor], Tensor], rows: int) -
 
 
 class Imputers(nn.Module):
-    """Imputers of some modalities; as a `Fill` they give a row what it lacks of these.
+    """Imputers of some modalities; as a `Impute` they give a row what it lacks of these.
 
     Args:
         kinds: modality -> class of its imputer; a modality that is not named stays absent.
@@ -244,13 +244,13 @@ class Imputers(nn.Module):
             cast(Imputer, imputer).fit(self._others(embeddings, m), embeddings[m])
 
     @torch.no_grad()
-    def forward(self, embeddings: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> dict[str, Filled]:
-        """See `Fill`. Rows without any modality stay as they are."""
+    def forward(self, embeddings: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> dict[str, Imputed]:
+        """See `Impute`. Rows without any modality stay as they are."""
         any_there = torch.stack([present[m] for m in self.modalities]).any(0)
         filled = {}
         for m, module in self.of.items():
-            values, uncertainty = cast(Imputer, module).imagine(self._others(embeddings, m))
-            filled[m] = Filled(values, ~present[m] & any_there, uncertainty)
+            values, uncertainty = cast(Imputer, module).sample(self._others(embeddings, m))
+            filled[m] = Imputed(values, ~present[m] & any_there, uncertainty)
         return filled
 
     def _others(self, embeddings: Mapping[str, Tensor], modality: str) -> Tensor:

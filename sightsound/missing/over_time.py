@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sightsound.missing.interpolate import METHODS
-from sightsound.types import Filled
+from sightsound.types import Imputed
 
 
 class OverTime:
-    """A `Fill` for rows that are asked about together.
+    """A `Impute` for rows that are asked about together.
 
     Args:
         methods: modality -> linear or gaussian; a modality that is not named stays absent.
@@ -30,8 +30,8 @@ class OverTime:
     def __init__(self, methods: Mapping[str, str], groups: NDArray[Any], times: NDArray[np.float64]) -> None:
         self.methods, self.groups, self.times = methods, groups, times
 
-    def __call__(self, embeddings: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> dict[str, Filled]:
-        """See `Fill`. A row outside of the times where its group has the modality gets its nearest neighbour's."""
+    def __call__(self, embeddings: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> dict[str, Imputed]:
+        """See `Impute`. A row outside of the times where its group has the modality gets its nearest neighbour's."""
         filled = {}
         for m, method in self.methods.items():
             values, there = embeddings[m].double().numpy().copy(), present[m].numpy()
@@ -47,7 +47,7 @@ class OverTime:
                 values[wanted], rows[wanted] = found.values, True
                 if found.uncertainty is not None:
                     uncertainty[wanted] = found.uncertainty
-            filled[m] = Filled(
+            filled[m] = Imputed(
                 torch.from_numpy(values).to(embeddings[m].dtype)[:, None],
                 torch.from_numpy(rows),
                 torch.from_numpy(uncertainty).float(),

@@ -26,7 +26,7 @@ NEAR = 4  # pixels around the gaps that they are filled from
 EDGE = 64  # known samples on each side that a short gap is filled from
 
 
-class Repaired(NamedTuple):
+class Interpolated(NamedTuple):
     """An array with its gaps filled.
 
     Attributes:
@@ -41,23 +41,23 @@ class Repaired(NamedTuple):
     uncertainty: float
 
 
-def repair_image(pixels: NDArray[np.uint8], gaps: Gaps, method: str) -> Repaired:
+def interpolate_image(pixels: NDArray[np.uint8], gaps: Gaps, method: str) -> Interpolated:
     """Pixels (H, W, channels), of which some (H, W) are damaged and not all; `method` is linear or gaussian."""
     if not gaps.any():
-        return Repaired(pixels, 0.0, float("nan"))
+        return Interpolated(pixels, 0.0, float("nan"))
     wanted = np.argwhere(gaps)
     # what is far from every gap says nothing about it
     known = ~gaps & binary_dilation(gaps, np.ones((3, 3), bool), NEAR)
     found = METHODS[method](np.argwhere(known), pixels[known].astype(np.float64), wanted)
     whole = pixels.copy()
     whole[gaps] = np.rint(found.values).clip(0, 255).astype(np.uint8)
-    return Repaired(whole, float(gaps.mean()), _mean(found.uncertainty))
+    return Interpolated(whole, float(gaps.mean()), _mean(found.uncertainty))
 
 
-def repair_audio(samples: NDArray[Any], rate_hz: int, gaps: Gaps, method: str) -> Repaired:
+def interpolate_audio(samples: NDArray[Any], rate_hz: int, gaps: Gaps, method: str) -> Interpolated:
     """Samples (N,) in [-1, 1], of which some (N,) are damaged and not all; `method` is linear or gaussian."""
     if not gaps.any():
-        return Repaired(samples, 0.0, float("nan"))
+        return Interpolated(samples, 0.0, float("nan"))
     sound = np.where(gaps, 0, samples).astype(np.float64)
     sides = np.flatnonzero(np.diff(np.concatenate([[0], gaps.astype(np.int8), [0]])))
     uncertainties, long = [], gaps.copy()
@@ -73,7 +73,7 @@ def repair_audio(samples: NDArray[Any], rate_hz: int, gaps: Gaps, method: str) -
         sound, uncertainty = _filled_spectrogram(sound, rate_hz, long, method)
         uncertainties += [] if uncertainty is None else [uncertainty]
     mean = _mean(np.concatenate(uncertainties) if uncertainties else None)
-    return Repaired(sound.clip(-1, 1).astype(samples.dtype), float(gaps.mean()), mean)
+    return Interpolated(sound.clip(-1, 1).astype(samples.dtype), float(gaps.mean()), mean)
 
 
 def _filled_spectrogram(

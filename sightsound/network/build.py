@@ -78,7 +78,7 @@ def _seed(config: Config, name: str) -> None:
     torch.manual_seed(zlib.crc32(f"{config.seed} {name}".encode()))
 
 
-def restored(bundle: Bundle, trust: bool) -> tuple[ClassifierNetwork, dict[str, Imputers]]:
+def restore_network(bundle: Bundle, trust: bool) -> tuple[ClassifierNetwork, dict[str, Imputers]]:
     """The network of a bundle, and what imputes by each policy.
 
     Raises:

@@ -18,8 +18,8 @@ from sightsound.features.image import Standardize
 from sightsound.fusion import Fusion
 from sightsound.fusion.base import like
 from sightsound.fusion.search import Search
-from sightsound.missing import Fill
-from sightsound.missing.combine import completed, completed_presence, weighed
+from sightsound.missing import Impute
+from sightsound.missing.combine import completed_presence, put_in, weigh_by_certainty
 from sightsound.types import Batch, Output
 
 LEAST_DEVIATION = 0.01  # of an embedding's number that hardly moves: noise is not to be made loud
@@ -91,7 +91,7 @@ class ClassifierNetwork(nn.Module):
         """Decoded inputs -> features; nothing here is trained, so training does it once for each file."""
         return batch._replace(inputs={m: self.features[m](batch.inputs[m]) for m in self.modalities})
 
-    def fuse(self, batch: Batch, fill: Fill | None = None) -> Output:
+    def fuse(self, batch: Batch, fill: Impute | None = None) -> Output:
         """Features -> `Output`: the one loop of every strategy; `fill` imputes the embeddings of absent modalities."""
         present = {m: batch.present[m] for m in self.modalities}
         return self._decide(self.encode(batch.inputs, present), present, fill)
@@ -119,7 +119,7 @@ class ClassifierNetwork(nn.Module):
         """Whether the strategy lets the encoders exchange information, as hierarchical ones do."""
         return type(self.fusion).exchange is not Fusion.exchange
 
-    def fuse_subsets(self, batch: Batch, subsets: list[tuple[str, ...]], fill: Fill | None = None) -> list[Output]:
+    def fuse_subsets(self, batch: Batch, subsets: list[tuple[str, ...]], fill: Impute | None = None) -> list[Output]:
         """What `fuse` says when it is shown the modalities of each subset alone; `fill` acts where it is shown all.
 
         One pass through the encoders does for all subsets, but for those of several modalities, not all, where the
@@ -155,7 +155,7 @@ class ClassifierNetwork(nn.Module):
             return Encoded(alone, self._to_fuse(alone), shared)
         return Encoded(alone, {m: self.settled[m](z.float()) for m, z in joined.items()}, shared)
 
-    def _decide(self, encoded: Encoded, present: dict[str, Tensor], fill: Fill | None) -> Output:
+    def _decide(self, encoded: Encoded, present: dict[str, Tensor], fill: Impute | None) -> Output:
         """Embeddings (B, D) -> `Output`."""
         own = {m: _keep(present[m], encoded.own[m]) for m in self.modalities}
         joined = own
@@ -167,10 +167,10 @@ class ClassifierNetwork(nn.Module):
         filled = fill({m: z.detach() for m, z in own.items()}, present)
         there = completed_presence(filled, present)
         guesses = [
-            self._answer(completed(filled, k, own), completed(filled, k, joined), there, encoded.shared)
+            self._answer(put_in(filled, k, own), put_in(filled, k, joined), there, encoded.shared)
             for k in range(max(f.values.shape[1] for f in filled.values()))
         ]
-        fused = weighed(logits, [guess for guess, _, _ in guesses], filled)
+        fused = weigh_by_certainty(logits, [guess for guess, _, _ in guesses], filled)
         return Output(fused, scores, guesses[0][1], own, filled)
 
     def _answer(

@@ -19,7 +19,7 @@ from sightsound.data.text import without_formulas
 from sightsound.report.figures import short, svg
 from sightsound.report.page import write_page
 from sightsound.studies.comparison.candidates import CompareOptions
-from sightsound.studies.comparison.compare import Study
+from sightsound.studies.comparison.compare import ComparisonStudy
 from sightsound.studies.comparison.recommend import Recommendation
 from sightsound.studies.comparison.summary import Row, agreement, class_gains, differences
 
@@ -28,7 +28,7 @@ WIDE = 20  # times from the least to the most, from where a logarithmic axis sho
 
 
 def write_comparison(
-    study: Study,
+    study: ComparisonStudy,
     rows: list[Row],
     found: Recommendation,
     labels: list[str],
@@ -78,7 +78,7 @@ def write_comparison(
         study=study,
         options=options,
         test_rows=len(study.target["test"]),
-        resampled_over=resampled_over(study.clusters["test"].described()),
+        resampled_over=resampled_over(study.clusters["test"].as_metrics()),
         seeds=len(study.unimodal.test),
         costs=_costs(rows),
         missing=_missing(rows),

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from sightsound.data.text import without_formulas
 from sightsound.report.figures import short, svg
 from sightsound.report.page import write_page
-from sightsound.studies.generalization import Fold, Mean, mean_of, table_of
+from sightsound.studies.generalization import Fold, MeanInterval, mean_of, table_of
 
 
 def write_generalization(folds: list[Fold], by_group: bool, run: Path) -> Path:
@@ -35,7 +35,7 @@ def write_generalization(folds: list[Fold], by_group: bool, run: Path) -> Path:
     )
 
 
-def means(table: pd.DataFrame) -> dict[str, Mean]:
+def means(table: pd.DataFrame) -> dict[str, MeanInterval]:
     """Accuracy of each subset over the folds."""
     return {str(subset): mean_of(part["accuracy"].tolist()) for subset, part in table.groupby("modalities", sort=False)}
 

@@ -14,12 +14,12 @@ from sightsound.report.figures import svg
 from sightsound.report.page import write_page
 from sightsound.studies.robustness.conditions import CLEAN, CONTRADICTION, EITHER, TORN
 from sightsound.studies.robustness.curves import Curve
-from sightsound.studies.robustness.study import Study
+from sightsound.studies.robustness.study import RobustnessStudy
 
 COLUMNS, MISSING_COLUMNS = 4, 3
 
 
-def write_robustness(study: Study, run: Path) -> Path:
+def write_robustness(study: RobustnessStudy, run: Path) -> Path:
     """Writes both files into the folder of the study; the path of `robustness.html`."""
     rows = [{**one.condition._asdict(), **one._asdict()} for one in study.measured]
     pd.DataFrame(rows).drop(columns="condition").to_csv(run / "robustness.csv", index=False)

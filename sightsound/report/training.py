@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from sightsound.bundle import guarded
+from sightsound.bundle import describe_guard
 from sightsound.classifier import Classifier
 from sightsound.config import Config
 from sightsound.data.clusters import resampled_over
@@ -22,7 +22,7 @@ from sightsound.report.figures import (
 )
 from sightsound.report.page import write_page
 from sightsound.training.loop import LOG
-from sightsound.training.schedule import parts
+from sightsound.training.schedule import phases
 from sightsound.types import Prediction
 
 SAMPLES = 12
@@ -53,7 +53,7 @@ def write_report(classifier: Classifier, table: Table, run: Path) -> Path:
         config=classifier.config,
         labels=classifier.labels,
         metrics=classifier.metrics,
-        guarded=guarded(classifier.metrics.get("guard")),
+        guarded=describe_guard(classifier.metrics.get("guard")),
         resampled_over=resampled_over(classifier.metrics.get("clusters")),
         columns=COLUMNS,
         per_class={name: pd.DataFrame(numbers["per_class"]).T for name, numbers in subsets.items()},
@@ -68,7 +68,7 @@ def write_report(classifier: Classifier, table: Table, run: Path) -> Path:
 
 def _history(run: Path, config: Config) -> dict[str, pd.DataFrame]:
     """Per stage, in the order of the schedule, the logged numbers of each epoch; without those whose log is gone."""
-    logs = {part.name: run / "logs" / part.name / LOG for part in parts(config)}
+    logs = {part.name: run / "logs" / part.name / LOG for part in phases(config)}
     return {name: pd.read_csv(log, index_col="epoch") for name, log in logs.items() if log.exists()}
 
 

@@ -21,7 +21,7 @@ from sightsound.config import ColumnsConfig, Config
 from sightsound.data.splits import SHARES, draw, split
 from sightsound.data.table import Table, read_table
 from sightsound.errors import TableError
-from sightsound.run_folder import REQUEST, claim, opened, request_of, writing
+from sightsound.run_folder import REQUEST, claim, open_run, request_of, write_errors
 from sightsound.training.prepare import MOST_EPOCHS, check
 from sightsound.training.run import train
 
@@ -133,7 +133,7 @@ def _begun(run: Path, table: Table, study: dict[str, str], config: Config, resum
     """Checks all rows and files and makes the folder; or checks that it is this study's."""
     request = request_of(table, config)
     request["config"] |= study
-    with opened(run, request, resume), writing(run):
+    with open_run(run, request, resume), write_errors(run):
         if not (run / REQUEST).exists():
             check(table, config, run)  # before the folder is this study's: the next try may skip bad files
             claim(run, config, request)
@@ -168,7 +168,7 @@ def _fold(name: str, table: Table, config: Config, run: Path, say: Callable[[str
     return fold
 
 
-class Mean(NamedTuple):
+class MeanInterval(NamedTuple):
     """Over folds: a mean, and its 95 % interval by Student's t; the folds are what was drawn, not their rows."""
 
     value: float
@@ -176,15 +176,15 @@ class Mean(NamedTuple):
     high: float
 
 
-def mean_of(values: list[float]) -> Mean:
+def mean_of(values: list[float]) -> MeanInterval:
     """Of one number for each fold; with one fold the interval is the whole range."""
     from scipy import stats  # here, since importing it takes half a second
 
     mean = float(np.mean(values))
     if len(values) < 2:
-        return Mean(mean, 0.0, 1.0)
+        return MeanInterval(mean, 0.0, 1.0)
     half = float(stats.sem(values) * stats.t.ppf(0.975, len(values) - 1))
-    return Mean(mean, max(mean - half, 0.0), min(mean + half, 1.0))
+    return MeanInterval(mean, max(mean - half, 0.0), min(mean + half, 1.0))
 
 
 def table_of(folds: list[Fold]) -> pd.DataFrame:

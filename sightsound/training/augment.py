@@ -12,7 +12,7 @@ from sightsound.encoders.base import Embedded
 from sightsound.features.augment import AugmentImage, AugmentWaveform, FilterFrames, MaskFrames, mix
 from sightsound.fusion.base import like
 from sightsound.hardware import reseed
-from sightsound.missing import Fill
+from sightsound.missing import Impute
 from sightsound.network.classifier import ClassifierNetwork
 from sightsound.training.balances import Auxiliary
 from sightsound.types import Batch
@@ -65,7 +65,7 @@ class Augment:
         reseed(of_rest)
         return Batch(inputs, hide_some(batch.present, self.config.modality_dropout), batch.target)
 
-    def loss(self, network: ClassifierNetwork, batch: Batch, balance: Auxiliary, fill: Fill | None = None) -> Tensor:
+    def loss(self, network: ClassifierNetwork, batch: Batch, balance: Auxiliary, fill: Impute | None = None) -> Tensor:
         """A scalar; with mixup, rows that have the same modalities are blended, and so are their losses.
 
         `fill` imputes the embeddings of absent modalities.

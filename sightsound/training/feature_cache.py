@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from sightsound.config import Config
 from sightsound.data.dataset import Rows
-from sightsound.data.decode import reading
+from sightsound.data.decode import reading_of
 from sightsound.data.prepared.cache import prepared_folder
 from sightsound.data.prepared.store import Store, derive
 from sightsound.data.table import Table
@@ -42,7 +42,7 @@ def keep_features(
             kind = "embedding"
         elif modality == "image" or config.augment.audio:  # pixels are features as they are
             continue
-        name = f"{reading(config, modality).name} | {kind} {_digest(part)}"
+        name = f"{reading_of(config, modality).name} | {kind} {_digest(part)}"
         shape = tuple(part(store.read(store.entry[:1])).shape[1:])
         folder = prepared_folder(table, name)
         stores[modality] = derive(store, part, name, folder, f"computing {modality} {kind}", shape)
@@ -52,7 +52,7 @@ def keep_features(
 
 
 @contextmanager
-def shortened(network: ClassifierNetwork, kept: Mapping[str, str]) -> Iterator[None]:
+def use_cached(network: ClassifierNetwork, kept: Mapping[str, str]) -> Iterator[None]:
     """Within, the network takes what is kept in place of decoded files; the parts that made it are set aside."""
     whole = {m: (network.features[m], network.standardize[m], network.encoders[m], network.settled[m]) for m in kept}
     for modality, kind in kept.items():

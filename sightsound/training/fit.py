@@ -18,17 +18,17 @@ from sightsound.data.dataset import Rows, loader
 from sightsound.encoders.pretrained import Pretrained
 from sightsound.fusion.hierarchical import Exchanging
 from sightsound.fusion.search import Search
-from sightsound.missing import Fill, filler
+from sightsound.missing import Impute, impute_by
 from sightsound.network.classifier import ClassifierNetwork
 from sightsound.training.augment import Augment
 from sightsound.training.balances import BALANCES, Auxiliary
 from sightsound.training.checkpoints import BEST, of_this_version, read
 from sightsound.training.encoder_warmup import standing_in
 from sightsound.training.fusion_search import search
-from sightsound.training.imputers import complete_rows, learnt
+from sightsound.training.imputers import complete_rows, fit_imputers
 from sightsound.training.loop import Plan, Watcher, run_loop
 from sightsound.training.objective import Optimization
-from sightsound.training.schedule import Part, parts
+from sightsound.training.schedule import Phase, phases
 from sightsound.training.stage import CHOICE, F1, SCORE, Stage
 
 VALIDATION_BATCH = 256
@@ -44,7 +44,7 @@ def fit(
     rows: Mapping[str, Rows],
     run: Path,
     watchers: Sequence[Watcher] = (),
-    schedule: Sequence[Part] | None = None,
+    schedule: Sequence[Phase] | None = None,
 ) -> None:
     """Trains the network in place; the weights of the epoch that each stage keeps stay (docs/concepts.md).
 
@@ -60,7 +60,7 @@ def fit(
     """
     _order(network, torch.channels_last)  # the faster one for convolutions in half precision
     fresh = copy.deepcopy(network.state_dict())
-    for part in schedule or parts(config):
+    for part in schedule or phases(config):
         with standing_in(network, config.seed) if part.stand_in else nullcontext():
             _run_part(network, part, config, rows, run, watchers, fresh)
     network.requires_grad_(True)
@@ -69,7 +69,7 @@ def fit(
 
 def _run_part(
     network: ClassifierNetwork,
-    part: Part,
+    part: Phase,
     config: Config,
     rows: Mapping[str, Rows],
     run: Path,
@@ -100,7 +100,7 @@ def _run_part(
 
 def _fit_part(
     network: ClassifierNetwork,
-    part: Part,
+    part: Phase,
     config: Config,
     rows: Mapping[str, Rows],
     run: Path,
@@ -123,12 +123,12 @@ def _fit_part(
         network.load_state_dict(read(best)["network"])
 
 
-def _relearn(network: ClassifierNetwork, config: Config, rows: Rows) -> Callable[[], Fill | None] | None:
+def _relearn(network: ClassifierNetwork, config: Config, rows: Rows) -> Callable[[], Impute | None] | None:
     """What gives the imputers of the policies, fitted on the embeddings as they are; None where nothing is imputed."""
     policies = filling_policies(config)
     if not policies or len(complete_rows(rows)) == len(rows):
         return None
-    return lambda: filler(learnt(network, rows, set(policies.values())), policies)
+    return lambda: impute_by(fit_imputers(network, rows, set(policies.values())), policies)
 
 
 def some_features(network: ClassifierNetwork, rows: Rows) -> dict[str, Tensor]:

@@ -46,7 +46,7 @@ class HeldOut(NamedTuple):
     clusters: Clusters
 
 
-class Scored(NamedTuple):
+class HeldOutLogits(NamedTuple):
     """What the network says of n rows that have all modalities of a subset.
 
     Attributes:
@@ -61,10 +61,10 @@ class Scored(NamedTuple):
     present: dict[str, Tensor]
     target: Tensor
 
-    def at(self, places: Tensor) -> Scored:
+    def at(self, places: Tensor) -> HeldOutLogits:
         """Of some of the rows."""
         own, present = ({m: x[places] for m, x in of.items()} for of in (self.own, self.present))
-        return Scored(own, self.fused[places], present, self.target[places])
+        return HeldOutLogits(own, self.fused[places], present, self.target[places])
 
 
 class CrossFitted(NamedTuple):
@@ -74,7 +74,7 @@ class CrossFitted(NamedTuple):
     probabilities: NDArray[np.float64]
 
 
-def held_out(prepared: Prepared, rows: Rows | None = None) -> HeldOut:
+def validation_rows(prepared: Prepared, rows: Rows | None = None) -> HeldOut:
     """The validation rows of a prepared table; `rows` where something else than its files stands for them."""
     row, number = np.unique(prepared.table.part("val").frame["row"].to_numpy(), return_inverse=True)
     clusters = clusters_of(prepared.table, prepared.config.modalities, row)
@@ -111,7 +111,7 @@ def fit_held_out(network: ClassifierNetwork, held: HeldOut, guard: bool = True) 
         shown = {m: present[m] if m in subset else torch.zeros_like(there) for m in every}
         if there.sum() < FEWEST_ROWS:
             continue
-        scored = Scored(own, outputs[subset], shown, target).at(there)
+        scored = HeldOutLogits(own, outputs[subset], shown, target).at(there)
         row, number = np.unique(held.number[there.numpy()], return_inverse=True)
         folds = _folds(held.clusters.at(row))
         crossed, temperature = _cross_fitted(network.fusion, scored, torch.from_numpy(folds[number]))
@@ -162,7 +162,7 @@ def _folds(clusters: Clusters) -> NDArray[np.int64]:
     return folds
 
 
-def _cross_fitted(fusion: Fusion, scored: Scored, folds: Tensor) -> tuple[Tensor, float]:
+def _cross_fitted(fusion: Fusion, scored: HeldOutLogits, folds: Tensor) -> tuple[Tensor, float]:
     """Fused probabilities (n, C) of each row, from what was fitted on the other folds; the temperature for new rows.
 
     Temperatures are fitted on answers of the other folds as well, or a strategy would seem as sure as it is of rows
@@ -180,12 +180,12 @@ def _cross_fitted(fusion: Fusion, scored: Scored, folds: Tensor) -> tuple[Tensor
     return probabilities, best_temperature(logits, scored.target)
 
 
-def _combined(fusion: Fusion, scored: Scored) -> Tensor:
+def _combined(fusion: Fusion, scored: HeldOutLogits) -> Tensor:
     """Fused logits (n, C): of a strategy that reads scores alone anew, of others as the network gave them."""
     return fusion.combine({}, scored.own, scored.present).logits if fusion.fitted_held_out else scored.fused
 
 
-def _fitted(fusion: Fusion, scored: Scored) -> Fusion:
+def _fitted(fusion: Fusion, scored: HeldOutLogits) -> Fusion:
     """A copy of the strategy, fitted by cross-entropy.
 
     Few rows change little: each parameter is held back as if as many rows as there are scores spoke for its first

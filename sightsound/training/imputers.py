@@ -22,7 +22,7 @@ def complete_rows(rows: Rows) -> Tensor:
     return rows.rows[there]
 
 
-def learnt(network: ClassifierNetwork, rows: Rows, policies: Iterable[str]) -> dict[str, Imputers]:
+def fit_imputers(network: ClassifierNetwork, rows: Rows, policies: Iterable[str]) -> dict[str, Imputers]:
     """For each policy, imputers that have learnt from complete rows; none at all where there are too few.
 
     Args:

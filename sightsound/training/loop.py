@@ -189,7 +189,7 @@ class Loop:
         for step, batch in enumerate(batches):
             self.objective.begin_step(epoch, step)
             batch = on_device(batch, self.device)
-            with self.computing():
+            with self.mixed_precision():
                 loss = self.objective.loss(batch)
             self.optimizer.zero_grad()
             self.scaler.scale(loss).backward()
@@ -213,13 +213,13 @@ class Loop:
     def measure(self, batches: Iterable[Batch]) -> dict[str, float]:
         """The numbers of the epoch that has been trained."""
         self.network.eval()
-        with torch.inference_mode(), self.computing():
+        with torch.inference_mode(), self.mixed_precision():
             for batch in batches:
                 self.objective.validate(on_device(batch, self.device))
         self.network.train()
         return self.objective.end_epoch(self.done.epochs)
 
-    def computing(self) -> contextlib.AbstractContextManager[object]:
+    def mixed_precision(self) -> contextlib.AbstractContextManager[object]:
         """Mixed precision where it is asked for."""
         return torch.autocast(self.device.type, dtype=self.dtype) if self.dtype else contextlib.nullcontext()
 

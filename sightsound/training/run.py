@@ -18,13 +18,13 @@ from sightsound.data.table import read_table
 from sightsound.data.text import without_formulas
 from sightsound.hardware import device_of, tuned_process
 from sightsound.inference.subsets import answer_rows, measure_answers
-from sightsound.missing import IMPUTERS, Imputers, filler
+from sightsound.missing import IMPUTERS, Imputers, impute_by
 from sightsound.network.build import import_own
-from sightsound.run_folder import BUNDLE, claim, opened, request_of, with_files, writing
-from sightsound.training.feature_cache import shortened
+from sightsound.run_folder import BUNDLE, claim, open_run, request_of, with_files, write_errors
+from sightsound.training.feature_cache import use_cached
 from sightsound.training.fit import fit
-from sightsound.training.held_out import fit_held_out, held_out
-from sightsound.training.imputers import learnt
+from sightsound.training.held_out import fit_held_out, validation_rows
+from sightsound.training.imputers import fit_imputers
 from sightsound.training.prepare import Prepared, prepare
 
 
@@ -50,11 +50,11 @@ def train(
     device_of(config.accelerator)
     table = read_table(source, config.columns)
     request = request_of(table, config)
-    with opened(run, request, resume):
+    with open_run(run, request, resume):
         if (run / BUNDLE).exists():
             import_own(config)  # whoever asks for the same run has named them, and so trusts them
             return load(run / BUNDLE)
-        with tuned_process(), writing(run):
+        with tuned_process(), write_errors(run):
             prepared = prepare(table, config, run)
             begin(prepared, run, request, say)
             say(describe(prepared))
@@ -63,11 +63,11 @@ def train(
 
 def _trained(prepared: Prepared, run: Path) -> Classifier:
     """Trains, tests and saves."""
-    with shortened(prepared.network, prepared.kept):
+    with use_cached(prepared.network, prepared.kept):
         fit(prepared.network, prepared.config, prepared.rows, run)
-        fit_held_out(prepared.network, held_out(prepared), prepared.config.guard == "on")
+        fit_held_out(prepared.network, validation_rows(prepared), prepared.config.guard == "on")
         policies = [*IMPUTERS, *filling_policies(prepared.config).values()]
-        imputers = learnt(prepared.network, prepared.rows["train"], dict.fromkeys(policies))
+        imputers = fit_imputers(prepared.network, prepared.rows["train"], dict.fromkeys(policies))
         classifier = _tested(prepared, imputers, run)
     classifier.save(run / BUNDLE)
     return classifier
@@ -103,7 +103,7 @@ def _tested(prepared: Prepared, imputers: dict[str, Imputers], run: Path) -> Cla
     network, rows, labels = prepared.network.eval(), prepared.rows[split], np.array(prepared.labels)
     frame = prepared.table.part(split).frame
     between = over_time(prepared.table.part(split), prepared.config)
-    fill = filler(imputers, filling_policies(prepared.config))
+    fill = impute_by(imputers, filling_policies(prepared.config))
     answered = answer_rows(network, rows, frame["row"].to_numpy(), between, fill)
     frame = frame.drop_duplicates("row").set_index("row").loc[answered.row]
     fused = answered.probabilities[tuple(network.modalities)]
@@ -111,7 +111,7 @@ def _tested(prepared: Prepared, imputers: dict[str, Imputers], run: Path) -> Cla
     for modality in network.modalities:
         said = labels[answered.probabilities[(modality,)].argmax(1)]
         columns[f"{modality}_alone"] = np.where(answered.has[modality], said, "")
-    columns |= {m: [name and prepared.table.shown(name) for name in frame[m]] for m in network.modalities}
+    columns |= {m: [name and prepared.table.display_name(name) for name in frame[m]] for m in network.modalities}
     columns |= {f"p_{label}": of_class.round(4) for label, of_class in zip(labels, fused.T, strict=True)}
     without_formulas(pd.DataFrame(columns).rename_axis("row").reset_index()).to_csv(
         run / "predictions.csv", index=False

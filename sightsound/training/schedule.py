@@ -16,7 +16,7 @@ WARM_UP, LONG_WARM_UP = 0.05, 0.3  # of the steps; long after the fusion alone: 
 FINETUNE_RATE = 0.1  # of the learning rate, where everything has been trained already
 
 
-class Part(NamedTuple):
+class Phase(NamedTuple):
     """A stage of a schedule.
 
     Attributes:
@@ -42,25 +42,25 @@ class Part(NamedTuple):
     stand_in: bool = False
 
 
-def parts(config: Config) -> list[Part]:
+def phases(config: Config) -> list[Phase]:
     """The stages of a schedule, in order."""
     everything = config.modalities
     if len(everything) == 1:
-        return [Part("joint", everything, ("",))]
-    each = [Part(m, (m,), (f"encoders.{m}.", f"heads.{m}.")) for m in everything]
+        return [Phase("joint", everything, ("",))]
+    each = [Phase(m, (m,), (f"encoders.{m}.", f"heads.{m}.")) for m in everything]
     if config.schedule == "joint":
         taught = BALANCES[config.balance].needs_unimodal_training
         first = each if taught or (config.fusion == "search" and not config.joins) else []
-        return [*first, Part("joint", everything, ("",), afresh=bool(first))]
+        return [*first, Phase("joint", everything, ("",), afresh=bool(first))]
     if config.schedule == "fusion+joint":
         return [
-            Part("begun", everything, ("fusion.",), share=UNTAUGHT_SHARE, stand_in=True),
-            Part("together", everything, ("",), warm_up=LONG_WARM_UP, stand_in=True),
-            Part("fusion", everything, ("fusion.",), share=UNTAUGHT_SHARE, settles=True),
-            Part("joint", everything, ("",), TAUGHT_RATE, TAUGHT_SHARE),
+            Phase("begun", everything, ("fusion.",), share=UNTAUGHT_SHARE, stand_in=True),
+            Phase("together", everything, ("",), warm_up=LONG_WARM_UP, stand_in=True),
+            Phase("fusion", everything, ("fusion.",), share=UNTAUGHT_SHARE, settles=True),
+            Phase("joint", everything, ("",), TAUGHT_RATE, TAUGHT_SHARE),
         ]
-    staged = [*each, Part("fusion", everything, ("fusion.",))]
-    return staged if config.schedule == "staged" else [*staged, Part("finetune", everything, ("",), FINETUNE_RATE)]
+    staged = [*each, Phase("fusion", everything, ("fusion.",))]
+    return staged if config.schedule == "staged" else [*staged, Phase("finetune", everything, ("",), FINETUNE_RATE)]
 
 
 def check_balance(config: Config) -> None:

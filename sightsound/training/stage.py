@@ -13,7 +13,7 @@ from torch import Tensor
 from sightsound.hardware import reseed
 from sightsound.inference.metrics import macro_means
 from sightsound.inference.subsets import subsets
-from sightsound.missing import Fill
+from sightsound.missing import Impute
 from sightsound.network.classifier import ClassifierNetwork
 from sightsound.network.losses import RowMeans, judged_rows, losses
 from sightsound.training.augment import Augment
@@ -52,7 +52,7 @@ class Stage(Objective):
         balance: Auxiliary,
         seed: int,
         late: bool,
-        relearn: Callable[[], Fill | None] | None = None,
+        relearn: Callable[[], Impute | None] | None = None,
     ) -> None:
         super().__init__(network, optimization)
         self.shown = shown
@@ -66,7 +66,7 @@ class Stage(Objective):
         self.target: list[int] = []
         self.val_losses = RowMeans()
         self.relearn = relearn
-        self.fill: Fill | None = None
+        self.fill: Impute | None = None
 
     def begin_epoch(self, epoch: int) -> None:
         """What imputes absent modalities learns from the embeddings as they are now."""

@@ -17,13 +17,13 @@ from sightsound.data.splits import split
 from sightsound.data.table import read_table
 from sightsound.errors import ConfigError, RunError
 from sightsound.progress import say
-from sightsound.run_folder import BUNDLE, alone_in, is_free, new_folder, writing
+from sightsound.run_folder import BUNDLE, alone_in, is_free, new_folder, write_errors
 from sightsound.training.run import train as train_classifier
 from sightsound.translation.config import TranslatorConfig
 from sightsound.translation.evaluation import Evaluation, TranslationOptions
 from sightsound.translation.evaluation import evaluate_translator as evaluate
 from sightsound.translation.gallery import write_evaluation, write_translations
-from sightsound.translation.retrieval import Translation, check, drawn, played, several
+from sightsound.translation.retrieval import Translation, check, image_from_sonified, several, sonify_image
 from sightsound.translation.training import train_translator as train_in_folder
 from sightsound.translation.translator import Translator, load_translator
 
@@ -96,7 +96,7 @@ def translate(
     if folder and folder.exists():
         raise RunError(f"{folder} is there already. Give another --out.")
     if mode == "sonify":
-        found = [played(one) if audio is None else drawn(one) for one in given]
+        found = [sonify_image(one) if audio is None else image_from_sonified(one) for one in given]
     else:
         if bundle is None:
             raise ConfigError(
@@ -105,7 +105,7 @@ def translate(
         translator = load_translator(bundle, trust=trust)
         found = (translator.image_to_audio if audio is None else translator.audio_to_image)(given, n, mode, seed)
     if folder:
-        with writing(folder):
+        with write_errors(folder):
             folder.mkdir(parents=True)
             write_translations(found, given, folder)
     return found
@@ -147,13 +147,13 @@ def evaluate_translator(
     if not is_free(run) and not (run / "judge").exists():
         raise RunError(f"{run} is there already. Give another --out.")
     names = columns or ColumnsConfig()
-    with writing(run):
+    with write_errors(run):
         run.mkdir(parents=True, exist_ok=True)
         with alone_in(run):
             if judge is None:
                 say("Training a judge on real files, which the translator has no part in.")
                 seed = translator.config.seed + 1
-                reading = dataclasses.replace(translator.config.reading(), columns=names, seed=seed)
+                reading = dataclasses.replace(translator.config.reading_config(), columns=names, seed=seed)
                 classifier = train_classifier(known, reading, run / "judge", (run / "judge").exists(), say)
             else:
                 classifier = load(judge, trust=trust)

@@ -62,12 +62,12 @@ class TranslatorConfig:
             if section.encoder.startswith("hf:"):
                 raise ConfigError(f"{name}.encoder is {section.encoder!r}; a translator learns encoders of its own.")
 
-    def reading(self) -> Config:
+    def reading_config(self) -> Config:
         """The options of a classifier that reads and encodes files in the same way."""
         shared = ("image", "audio", "columns", "augment", "on_bad_file", "seed", "precision", "accelerator")
         return Config(**{name: getattr(self, name) for name in shared})
 
-    def filled(self, config: Config) -> TranslatorConfig:
+    def with_sizes(self, config: Config) -> TranslatorConfig:
         """The same with what `reading()` says once it has been filled in from the data."""
         return dataclasses.replace(self, image=config.image, audio=config.audio, precision=config.precision)
 

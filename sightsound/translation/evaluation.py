@@ -25,7 +25,7 @@ from sightsound.data.table import Table
 from sightsound.errors import ConfigError, TableError
 from sightsound.inference.subsets import BATCH_ROWS
 from sightsound.translation import distances
-from sightsound.translation.retrieval import Translation, drawn, nearest, other, played, write
+from sightsound.translation.retrieval import Translation, image_from_sonified, nearest, other, sonify_image, write
 from sightsound.translation.translator import Translator
 from sightsound.types import MODALITIES
 
@@ -174,8 +174,8 @@ class _Direction:
         with tempfile.TemporaryDirectory() as folder:
             files: list[str] = []
             for i, file in enumerate(self._files(self.frame, "image")):
-                [sound] = played(file)
-                [again] = drawn(write(sound, Path(folder) / f"{i}"))
+                [sound] = sonify_image(file)
+                [again] = image_from_sonified(write(sound, Path(folder) / f"{i}"))
                 files.append(str(write(again, Path(folder) / f"{i}")))
             return judge_files(self.judge, "image", files).classes
 

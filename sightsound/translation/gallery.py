@@ -91,7 +91,7 @@ def write_translations(translations: list[list[Translation]], given: list[Source
                     "found": one.file,
                 }
             )
-            made.append(shown(one, path.name))
+            made.append(show(one, path.name))
         lines.append(Line(shown_file(source, "audio" if of_one[0].modality == "image" else "image"), made))
     without_formulas(pd.DataFrame(rows)).to_csv(folder / "translations.csv", index=False)
     return write_page(folder / "gallery.html", name=folder.name, sections=[Section("", "", lines)], numbers=[])
@@ -104,12 +104,12 @@ def write_evaluation(done: Evaluation, run: Path) -> Path:
     for direction, samples in done.samples.items():
         source = direction.split(" ", maxsplit=1)[0]
         lines = [
-            Line(shown_file(of_one[0].source, source), [shown(one, str(i + 1)) for i, one in enumerate(of_one)])
+            Line(shown_file(of_one[0].source, source), [show(one, str(i + 1)) for i, one in enumerate(of_one)])
             for of_one in samples
         ]
         sections.append(Section(f"{direction}: the first test rows", "", lines))
         failed = [
-            Line(shown_file(one.source, source), [shown(one, f"meant {meant}, taken for {taken}")])
+            Line(shown_file(one.source, source), [show(one, f"meant {meant}, taken for {taken}")])
             for one, meant, taken in done.failures[direction]
         ]
         about = "Translations that the judge takes for another class than that of what was given."
@@ -139,7 +139,7 @@ def _text(value: Any) -> str:
     return f"{value['value']:.4f} ({value['ci'][0]:.4f} to {value['ci'][1]:.4f})"
 
 
-def shown(translation: Translation, title: str) -> Shown:
+def show(translation: Translation, title: str) -> Shown:
     """A translation; how well it goes with what was given stands beside its name."""
     if translation.similarity is not None:
         title = f"{title} ({translation.similarity:.2f})"

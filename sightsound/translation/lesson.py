@@ -24,7 +24,7 @@ WARM_UP, WEIGHT_DECAY = 0.05, 0.01
 EPOCH_STEPS = 100  # at least; fewer rows are gone through several times
 
 
-class Lesson(NamedTuple):
+class TrainingPhase(NamedTuple):
     """What is learnt.
 
     Attributes:
@@ -44,7 +44,7 @@ class Lesson(NamedTuple):
     steps: int
 
 
-def fit_lesson(network: TranslatorNetwork, lesson: Lesson, config: TranslatorConfig, run: Path) -> None:
+def fit_phase(network: TranslatorNetwork, lesson: TrainingPhase, config: TranslatorConfig, run: Path) -> None:
     """Trains in place, with a fixed number of steps; what is complete in the run folder is loaded."""
     done = run / "checkpoints" / f"{lesson.name}.safetensors"
     if not done.exists():
@@ -73,7 +73,7 @@ class Task(Objective):
         config: with the peak of the learning rate, and the seed of what is drawn.
     """
 
-    def __init__(self, network: TranslatorNetwork, lesson: Lesson, steps: int, config: TranslatorConfig) -> None:
+    def __init__(self, network: TranslatorNetwork, lesson: TrainingPhase, steps: int, config: TranslatorConfig) -> None:
         trained = [{"params": lesson.trained, "lr": config.learning_rate}]
         super().__init__(network, Optimization(trained, steps, WARM_UP, WEIGHT_DECAY))
         self.lesson, self.config = lesson, config

@@ -145,7 +145,7 @@ def build_translator(
     Raises:
         ConfigError: sizes that do not suit the encoders; TrustError.
     """
-    reading = config.reading()
+    reading = config.reading_config()
     network = network or build_network(reading, 2, trust)  # its heads are not taken over
     height, width, channels = image_shape(reading)
     shapes = {"image": (channels, height, width), "audio": log_mel(reading).shape}

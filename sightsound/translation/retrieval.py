@@ -65,8 +65,8 @@ def check(n: int, mode: str) -> None:
         raise ConfigError(f"n is {n}; it is how many translations of each file are wanted, 1 or more.")
 
 
-def played(image: Source | NDArray[Any]) -> list[Translation]:
-    """The one sound of a picture under `sonify`, made 64 rows high, so that `drawn` knows which tones to look for."""
+def sonify_image(image: Source | NDArray[Any]) -> list[Translation]:
+    """The one sound of a picture under `sonify`, made 64 rows high, so that `image_from_sonified` knows which tones to look for."""
     if isinstance(image, np.ndarray):
         height, width = image.shape[:2]
     else:
@@ -77,7 +77,7 @@ def played(image: Source | NDArray[Any]) -> list[Translation]:
     return [Translation(name_of(image), 0.0, "audio", "sonify", wave, SONIFIED_RATE_HZ)]
 
 
-def drawn(sound: Source) -> list[Translation]:
+def image_from_sonified(sound: Source) -> list[Translation]:
     """The one picture of a sound under `sonify`; a column for every 50 ms."""
     seconds = max(probe_audio(sound), COLUMN_SECONDS)
     wave = read_audio(sound, SONIFIED_RATE_HZ, seconds, "start")

@@ -26,15 +26,15 @@ from sightsound.hardware import device_of, tuned_process
 from sightsound.network.build import import_own
 from sightsound.progress import progress_bar
 from sightsound.registry import resolve
-from sightsound.run_folder import BUNDLE, claim, content_of, opened, request_of, with_files, writing
+from sightsound.run_folder import BUNDLE, claim, content_of, open_run, request_of, with_files, write_errors
 from sightsound.training.augment import Augment
 from sightsound.training.fit import some_features
 from sightsound.training.prepare import check, fresh_network
 from sightsound.translation.config import TranslatorConfig
 from sightsound.translation.decoders import VOCODERS, Vocoder
-from sightsound.translation.lesson import Lesson, fit_lesson
+from sightsound.translation.lesson import TrainingPhase, fit_phase
 from sightsound.translation.network import TranslatorNetwork, build_translator
-from sightsound.translation.translator import Bank, Translator, load_translator
+from sightsound.translation.translator import RetrievalIndex, Translator, load_translator
 from sightsound.types import MODALITIES, Batch
 
 FEWEST_PAIRS = 50
@@ -78,12 +78,12 @@ def train_translator(
     device_of(config.accelerator)
     table = read_table(source, config.columns, labelled=False)
     request = request_of(table, config)
-    with opened(run, request, resume):
+    with open_run(run, request, resume):
         if (run / BUNDLE).exists():
-            import_own(config.reading())  # whoever asks for the same run has named them, and so trusts them
+            import_own(config.reading_config())  # whoever asks for the same run has named them, and so trusts them
             resolve("vocoder", config.vocoder, VOCODERS, Vocoder)
             return load_translator(run / BUNDLE)
-        with tuned_process(), writing(run):
+        with tuned_process(), write_errors(run):
             pairs = prepare_pairs(table, config, run)
             for warning in pairs.warnings:
                 say(f"Note: {warning}")
@@ -93,7 +93,7 @@ def train_translator(
 
 def _trained(pairs: Pairs, run: Path, say: Callable[[str], object]) -> Translator:
     """Trains and saves."""
-    begun = fresh_network(pairs.config.reading(), 2, pairs.rows)
+    begun = fresh_network(pairs.config.reading_config(), 2, pairs.rows)
     begun.settle(some_features(begun, pairs.rows))  # else all meanings are one to begin with
     network = build_translator(pairs.config, begun)
     size = sum(p.numel() for p in network.parameters())
@@ -113,13 +113,13 @@ def prepare_pairs(table: Table, config: TranslatorConfig, run: Path) -> Pairs:
     alone = table.frame["row"][(table.frame[list(MODALITIES)] == "").any(axis=1)]
     table = table.without(set(alone))
     _enough(table.name, len(table.frame))
-    checked = check(table, config.reading(), run, labelled=False)
+    checked = check(table, config.reading_config(), run, labelled=False)
     _enough(table.name, len(checked.table.frame))
     table = split(checked.table, config.seed, labelled=False)
     train = torch.tensor((table.frame["split"] == "train").tolist())
     rows = Rows(checked.every.stores, None, checked.every.rows[train])
     notes = [f"{len(alone)} row(s) lack a modality and are left out"] if len(alone) else []
-    return Pairs(table, config.filled(checked.config), rows, notes + checked.warnings)
+    return Pairs(table, config.with_sizes(checked.config), rows, notes + checked.warnings)
 
 
 def _enough(name: str, pairs: int) -> None:
@@ -130,10 +130,10 @@ def _enough(name: str, pairs: int) -> None:
         )
 
 
-def learn(network: TranslatorNetwork, pairs: Pairs, run: Path) -> Bank:
+def learn(network: TranslatorNetwork, pairs: Pairs, run: Path) -> RetrievalIndex:
     """Trains all parts in place; one that is complete in the run folder is loaded. What the training files mean."""
     config, rows = pairs.config, pairs.rows
-    augment = Augment(config.reading())
+    augment = Augment(config.reading_config())
     steps = config.meaning_steps or max(MEANING_STEPS, FEWEST_PASSES * -(-len(rows) // config.batch_size))
 
     def of_meanings(batch: Batch) -> Tensor:
@@ -141,7 +141,7 @@ def learn(network: TranslatorNetwork, pairs: Pairs, run: Path) -> Bank:
 
     encoders = nn.ModuleList([network.encoders, network.meanings])
     trained = [*encoders.parameters(), network.scale]
-    fit_lesson(network, Lesson("meanings", trained, of_meanings, rows, config.batch_size, steps), config, run)
+    fit_phase(network, TrainingPhase("meanings", trained, of_meanings, rows, config.batch_size, steps), config, run)
     for m in network.modalities:
         files = files_of(rows, m)
 
@@ -150,7 +150,9 @@ def learn(network: TranslatorNetwork, pairs: Pairs, run: Path) -> Bank:
             return network.decoder_loss(m, network.features[m](given))
 
         trained = list(network.decoder(m).parameters())
-        fit_lesson(network, Lesson(m, trained, of_decoder, files, DECODER_BATCH, config.decoder_steps), config, run)
+        fit_phase(
+            network, TrainingPhase(m, trained, of_decoder, files, DECODER_BATCH, config.decoder_steps), config, run
+        )
     known = {m: views(network, files_of(rows, m), m, config) for m in network.modalities}
     for m, (latents, _) in known.items():
         scale = cast(Standardize, network.latent_scale[m])
@@ -165,7 +167,7 @@ def learn(network: TranslatorNetwork, pairs: Pairs, run: Path) -> Bank:
 
     drawn = viewed_pairs(rows, known)
     trained = list(network.flow.parameters())
-    fit_lesson(network, Lesson("flow", trained, of_flow, drawn, FLOW_BATCH, config.flow_steps), config, run)
+    fit_phase(network, TrainingPhase("flow", trained, of_flow, drawn, FLOW_BATCH, config.flow_steps), config, run)
     network.eval()
     return bank_of(pairs, {m: meanings[:, 0] for m, (_, meanings) in known.items()})
 
@@ -215,7 +217,7 @@ def viewed_pairs(rows: Rows, known: dict[str, tuple[Tensor, Tensor]]) -> Rows:
     return Rows(stores, None, torch.arange(count * len(rows)))
 
 
-def bank_of(pairs: Pairs, meanings: dict[str, Tensor]) -> Bank:
+def bank_of(pairs: Pairs, meanings: dict[str, Tensor]) -> RetrievalIndex:
     """What the training files mean, with their names."""
     frame = pairs.table.frame[pairs.table.frame["split"] == "train"]
     files = {}
@@ -223,7 +225,7 @@ def bank_of(pairs: Pairs, meanings: dict[str, Tensor]) -> Bank:
         entry = pairs.rows.stores[m].entry[pairs.rows.rows].numpy()
         first = np.unique(entry, return_index=True)[1]  # in the order of `files_of`
         files[m] = [str(pairs.table.path(name).absolute()) for name in frame[m].iloc[first]]
-    return Bank(files, meanings)
+    return RetrievalIndex(files, meanings)
 
 
 def _varied(given: Tensor, modality: str, config: TranslatorConfig) -> Tensor:

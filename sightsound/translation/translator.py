@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sightsound.bundle import WEIGHTS
-from sightsound.bundle.files import CONFIG, TRANSLATOR, Saved, reading, write_files
+from sightsound.bundle.files import CONFIG, TRANSLATOR, Saved, bundle_errors, write_files
 from sightsound.config import Config, clip_seconds
 from sightsound.data.clips import clip_starts
-from sightsound.data.decode import decoded, reader
+from sightsound.data.decode import decode_given, reader
 from sightsound.data.files import Source, name_of, probe_audio
 from sightsound.errors import BundleError, ConfigError, FileError
 from sightsound.network.build import log_mel
@@ -25,7 +25,15 @@ from sightsound.registry import resolve
 from sightsound.translation.config import TranslatorConfig, translator_from_dict
 from sightsound.translation.decoders import VOCODERS, Vocoder
 from sightsound.translation.network import TranslatorNetwork, build_translator, check_translator
-from sightsound.translation.retrieval import Translation, check, drawn, nearest, other, played, several
+from sightsound.translation.retrieval import (
+    Translation,
+    check,
+    image_from_sonified,
+    nearest,
+    other,
+    several,
+    sonify_image,
+)
 from sightsound.types import MODALITIES
 
 FORMAT = 1
@@ -34,7 +42,7 @@ CANDIDATES = 2  # so many are generated for each one asked for; those that mean 
 BATCH = 128
 
 
-class Bank(NamedTuple):
+class RetrievalIndex(NamedTuple):
     """What can be found: per modality the paths of n files, and what they mean (n, E)."""
 
     files: dict[str, list[str]]
@@ -51,11 +59,13 @@ class Translator:
         trust: whether a module may be imported for the vocoder.
     """
 
-    def __init__(self, network: TranslatorNetwork, config: TranslatorConfig, bank: Bank, trust: bool = True) -> None:
+    def __init__(
+        self, network: TranslatorNetwork, config: TranslatorConfig, bank: RetrievalIndex, trust: bool = True
+    ) -> None:
         self.network = network.eval()
         self.config = config
         self.bank = bank
-        self.reading = _stepping(config.reading(), None)  # of a whole file its first window
+        self.reading = _stepping(config.reading_config(), None)  # of a whole file its first window
         self.windows = _stepping(self.reading, clip_seconds(self.reading))
         vocoder = resolve("vocoder", config.vocoder, VOCODERS, Vocoder, trust)
         self.vocoder: Vocoder = vocoder(log_mel(self.reading))
@@ -90,7 +100,7 @@ class Translator:
     def _translated(self, modality: str, given: list[Any], n: int, mode: str, seed: int) -> list[list[Translation]]:
         check(n, mode)
         if mode == "sonify":
-            return [played(one) if modality == "image" else drawn(one) for one in given]
+            return [sonify_image(one) if modality == "image" else image_from_sonified(one) for one in given]
         every, starts, owners = [], [], []
         for number, one in enumerate(given):
             for start in self._starts(modality, one):
@@ -111,7 +121,7 @@ class Translator:
         return torch.cat(parts)
 
     @torch.inference_mode()
-    def imagined(self, modality: str, meanings: Tensor, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    def generate(self, modality: str, meanings: Tensor, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """What could belong to meanings (B, E) of a modality: the other's features (B, n, *shape), similarity (B, n).
 
         More are made than are asked for; kept are those whose own meaning is closest to what is given (as DALL-E does
@@ -141,7 +151,7 @@ class Translator:
         contents, near = list[NDArray[Any]](), list[float]()
         with progress_bar("translating", len(meanings)) as bar:
             for part in meanings.split(max(BATCH // (CANDIDATES * n), 1)):
-                features, similarity = self.imagined(modality, part, n, rng)
+                features, similarity = self.generate(modality, part, n, rng)
                 contents += self.contents(wanted, features.flatten(0, 1))
                 near += similarity.flatten().tolist()
                 bar.update(len(part))
@@ -188,7 +198,7 @@ class Translator:
         return clip_starts(probe_audio(given), length, length)
 
     def _read(self, modality: str, given: Any, start: float) -> NDArray[Any]:
-        return decoded(self.windows, modality, given, start)[0]
+        return decode_given(self.windows, modality, given, start)[0]
 
     def _rate(self, modality: str) -> int | None:
         return self.config.audio.sample_rate_hz if modality == "audio" else None
@@ -206,7 +216,7 @@ def load_translator(folder: str | Path, *, trust: bool = False) -> Translator:
     """
     folder = Path(folder)
     saved = Saved(folder, TRANSLATOR, FORMAT, [WEIGHTS, MEANINGS, CONFIG, FILES])
-    with reading(folder):
+    with bundle_errors(folder):
         config = translator_from_dict(saved.json(CONFIG)["config"])
         bank = _bank(saved.json(FILES), {m: x.float() for m, x in saved.tensors(MEANINGS).items()}, config)
         weights = saved.tensors(WEIGHTS)
@@ -219,7 +229,7 @@ def load_translator(folder: str | Path, *, trust: bool = False) -> Translator:
         return Translator(network, config, bank, trust)
 
 
-def _bank(files: Any, meanings: dict[str, Tensor], config: TranslatorConfig) -> Bank:
+def _bank(files: Any, meanings: dict[str, Tensor], config: TranslatorConfig) -> RetrievalIndex:
     """Raises ConfigError for what cannot be one."""
     for m in MODALITIES:
         names = files.get(m) if isinstance(files, dict) else None
@@ -227,14 +237,14 @@ def _bank(files: Any, meanings: dict[str, Tensor], config: TranslatorConfig) -> 
             raise ConfigError(f"{FILES} is no list of files for each modality")
         if m not in meanings or meanings[m].shape != (len(names), config.meaning_size):
             raise ConfigError(f"{MEANINGS} are not those of the {len(names)} {m} files")
-    return Bank(files, meanings)
+    return RetrievalIndex(files, meanings)
 
 
 def _stepping(config: Config, step_seconds: float | None) -> Config:
     return dataclasses.replace(config, audio=dataclasses.replace(config.audio, step_seconds=step_seconds))
 
 
-def _card(config: TranslatorConfig, bank: Bank) -> str:
+def _card(config: TranslatorConfig, bank: RetrievalIndex) -> str:
     """Markdown: what the translator is, and its limits."""
     counts: Mapping[str, int] = {m: len(files) for m, files in bank.files.items()}
     return "\n".join(

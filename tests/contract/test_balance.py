@@ -11,7 +11,7 @@ from sightsound.fusion import DECISION, FEATURE, HIERARCHICAL, STRATEGIES
 from sightsound.network.classifier import ClassifierNetwork
 from sightsound.network.losses import losses
 from sightsound.training.balances import BALANCES, Auxiliary, Detached, FusedOnly, GradientBlend, OgmGe
-from sightsound.types import Batch, Filled, Output
+from sightsound.types import Batch, Imputed, Output
 from tests.contract.batches import batch_of, network_with
 
 ONE_EACH = [next(iter(family)) for family in (FEATURE, DECISION, HIERARCHICAL)]
@@ -163,9 +163,9 @@ def test_what_was_imputed_teaches_no_encoder_either(fusion: str) -> None:
     network.fusion_teaches = Detached.fusion_teaches
     batch = network.featurize(batch_of(6, missing=True))
 
-    def fill(embeddings: dict[str, torch.Tensor], present: dict[str, torch.Tensor]) -> dict[str, Filled]:
+    def fill(embeddings: dict[str, torch.Tensor], present: dict[str, torch.Tensor]) -> dict[str, Imputed]:
         return {
-            m: Filled(torch.ones(len(z), 1, z.shape[1]), ~present[m], z[:, 0] * 0 + 0.5) for m, z in embeddings.items()
+            m: Imputed(torch.ones(len(z), 1, z.shape[1]), ~present[m], z[:, 0] * 0 + 0.5) for m, z in embeddings.items()
         }
 
     output = network.fuse(batch, fill)

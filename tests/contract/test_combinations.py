@@ -14,7 +14,7 @@ from sightsound.fusion import STRATEGIES
 from sightsound.network.classifier import ClassifierNetwork, sizes_of
 from sightsound.training import fit as fitting
 from sightsound.training.balances import BALANCES, Auxiliary
-from sightsound.training.schedule import Part, check_balance
+from sightsound.training.schedule import Phase, check_balance
 from sightsound.types import Batch
 
 CLASSES, ROWS, WIDTH, STEPS = 3, 4, 4, 2
@@ -48,7 +48,7 @@ def network_with(strategy: str) -> ClassifierNetwork:
     )
 
 
-def train_a_little(network: ClassifierNetwork, part: Part, balance: Auxiliary) -> set[str]:
+def train_a_little(network: ClassifierNetwork, part: Phase, balance: Auxiliary) -> set[str]:
     """Names of the parameters that a stage leaves as they are, though they are its to train."""
     network.zero_grad()
     left = {name: p for name, p in network.named_parameters() if p.requires_grad}
@@ -72,7 +72,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     names: set[str] = set()
     saved: dict[Path, dict[str, Tensor]] = {}
 
-    def stage(network: ClassifierNetwork, part: Part, *given: object) -> None:
+    def stage(network: ClassifierNetwork, part: Phase, *given: object) -> None:
         balance = next(one for one in given if isinstance(one, Auxiliary))
         if balance.needs_unimodal_training and part.trains == ("",):
             assert {name for name, _ in network.named_parameters() if name.startswith("encoders.")} <= names

@@ -7,10 +7,10 @@ import torch
 
 from sightsound.fusion import STRATEGIES
 from sightsound.missing import IMPUTERS, Imputers
-from sightsound.missing.combine import weighed
+from sightsound.missing.combine import weigh_by_certainty
 from sightsound.missing.interpolate import METHODS
 from sightsound.network.build import new_imputers
-from sightsound.types import POLICIES, REPAIRS, Filled
+from sightsound.types import POLICIES, REPAIRS, Imputed
 from tests.contract.batches import batch_of, network_with
 
 FUSIONS = ["concat", "product", "mmtm", "bottleneck"]
@@ -110,8 +110,8 @@ def test_what_is_uncertain_counts_less() -> None:
     plain = torch.tensor([[0.9, 0.1]]).log().expand(4, -1)
     guesses = [torch.tensor([[0.2, 0.8]]).log().expand(4, -1), torch.tensor([[0.4, 0.6]]).log().expand(4, -1)]
     uncertainty = torch.tensor([0.0, 0.5, 1.0, 0.0])
-    filled = {"audio": Filled(torch.zeros(4, 2, 3), rows, uncertainty)}
-    found = weighed(plain, guesses, filled).softmax(1)[:, 0]
+    filled = {"audio": Imputed(torch.zeros(4, 2, 3), rows, uncertainty)}
+    found = weigh_by_certainty(plain, guesses, filled).softmax(1)[:, 0]
     torch.testing.assert_close(found, torch.tensor([0.3, 0.6, 0.9, 0.9]))
 
 
@@ -120,7 +120,7 @@ def test_several_possibilities_that_differ_where_little_is_known() -> None:
     sound = half[:, None] * 2.0 - 1 + 0.1 * torch.randn(400, 3)  # one of two, whatever the image
     generate = IMPUTERS["generate"](6, 3)
     generate.fit(image, sound)
-    found, uncertainty = generate.imagine(image[:50])
+    found, uncertainty = generate.sample(image[:50])
     assert found.shape == (50, 8, 3)
     assert 0.6 < uncertainty.mean().item() <= 1
     assert found.mean(2).abs().median().item() > 0.6  # either of the two, seldom the mean of both

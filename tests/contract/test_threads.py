@@ -14,7 +14,7 @@ from torch import nn
 import sightsound as ss
 from sightsound.fusion import STRATEGIES
 from sightsound.inference.subsets import answers
-from sightsound.missing import IMPUTERS, filler
+from sightsound.missing import IMPUTERS, impute_by
 from sightsound.network.build import new_imputers
 from tests.contract.batches import batch_of, network_with
 
@@ -49,7 +49,10 @@ def test_threads_with_other_policies_and_subsets_answer_as_one_thread(fusion: st
     for one in imputers.values():
         one.fit(own)
     batches = [batch_of(3, missing=True), batch_of(5, seed=2), batch_of(2, missing=True, seed=3)]
-    fills = [None, *(filler(imputers, {"image": a, "audio": b}) for a, b in (("mean", "nearest"), ("nearest", "mean")))]
+    fills = [
+        None,
+        *(impute_by(imputers, {"image": a, "audio": b}) for a, b in (("mean", "nearest"), ("nearest", "mean"))),
+    ]
     calls = [lambda b=b, f=f: answers(network, network.featurize(b), f) for b in batches for f in fills] * ROUNDS
     expected, before = [call() for call in calls], state_of(network)
     for one, other in zip(in_threads(calls), expected, strict=True):

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest, ttest_1samp
 
-from sightsound.data.clips import cut
+from sightsound.data.clips import cut_into_clips
 from sightsound.data.clusters import Clusters, clusters_of, codes_of, lowest_mean, resampled_over
 from sightsound.data.table import read_table
 from sightsound.inference.metrics import measure
@@ -142,7 +142,7 @@ def test_clips_do_not_hide_the_recordings_that_rows_share(tmp_path: Path) -> Non
     for name in {*frame["image"], *frame["audio"]}:
         (tmp_path / name).write_text(name)
     frame.to_csv(tmp_path / "table.csv", index=False)
-    clips = cut(read_table(tmp_path / "table.csv"), np.full(4, 3.0), 1.0, 1.0)
+    clips = cut_into_clips(read_table(tmp_path / "table.csv"), np.full(4, 3.0), 1.0, 1.0)
     found = clusters_of(clips, ("image", "audio"), np.arange(1, 5))
     assert len(clips.frame) == 12 and found.by == "audio file" and found.codes[0].tolist() == [0, 0, 1, 1]
 
@@ -171,7 +171,7 @@ def test_two_clusters_that_do_equally_well_are_no_certainty() -> None:
     answers = np.where(right[:, None], [[0.9, 0.1]], [[0.1, 0.9]])
     of_two = Clusters("group", (np.repeat([0, 1], 10),))
     assert measure(answers, np.zeros(20, int), ["a", "b"], of_two)["accuracy_ci"] == (0, 1)
-    assert "too few" in resampled_over(of_two.described()) and "too few" not in resampled_over(OF_TEN.described())
+    assert "too few" in resampled_over(of_two.as_metrics()) and "too few" not in resampled_over(OF_TEN.as_metrics())
 
 
 def test_few_clusters_are_no_proof() -> None:

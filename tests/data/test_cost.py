@@ -13,10 +13,10 @@ from PIL import Image
 
 import sightsound as ss
 from sightsound.config import Config
-from sightsound.data.clips import MOST_CLIPS, clip_starts, cut
+from sightsound.data.clips import MOST_CLIPS, clip_starts, cut_into_clips
 from sightsound.data.decode import given_rows
 from sightsound.data.files import read_audio, read_image
-from sightsound.data.interpolated import read_repaired_image
+from sightsound.data.interpolated import read_interpolated_image
 from sightsound.data.prepared.reading import OpenSounds
 from sightsound.data.table import read_table
 from sightsound.errors import ConfigError, TableError
@@ -61,7 +61,7 @@ def test_a_large_picture_looks_like_a_small_one(mode: str) -> None:
     image = Image.fromarray(deep[mode]) if mode in deep else grey.convert(mode)
     wanted = read_image(grey, 32, 40, 1).astype(int)
     assert np.abs(read_image(image, 32, 40, 1) - wanted).max() <= (60 if mode == "1" else 3)
-    repaired = read_repaired_image(image, 32, 40, 1, "linear")
+    repaired = read_interpolated_image(image, 32, 40, 1, "linear")
     assert np.abs(repaired[1:-1, 1:-1] - wanted[1:-1, 1:-1]).max() <= (60 if mode == "1" else 6)
 
 
@@ -78,7 +78,7 @@ def test_repair_turns_pictures_and_masks_as_reading_does(side: int, orientation:
     mask[: height // 4, : width // 4] = 255  # of the upright picture
     Image.fromarray(mask).save(tmp_path / "mask.png")
     for path in ("", str(tmp_path / "mask.png")):
-        found = read_repaired_image(tmp_path / "a.png", 20, 20, 1, "linear", path).astype(int)
+        found = read_interpolated_image(tmp_path / "a.png", 20, 20, 1, "linear", path).astype(int)
         differs = np.abs(found - plain) > 6
         assert not differs[6:].any() and not differs[:, 6:].any()
         assert differs.any() == bool(path)
@@ -127,7 +127,7 @@ def test_more_clips_than_can_be_answered_name_the_option(tmp_path: Path) -> None
         clip_starts(MOST_CLIPS + 10.0, 1.0, 1.0)
     table = read_table(pd.DataFrame({"audio": ["a.wav", "b.wav"], "label": ["x", "y"]}))
     with pytest.raises(TableError, match=r"row 2: b.wav: .*--audio.step-seconds"):
-        cut(table, np.array([1.0, 1e9]), 1.0, 0.1)
+        cut_into_clips(table, np.array([1.0, 1e9]), 1.0, 0.1)
 
 
 def test_sounds_that_stay_open_are_few_and_with_one_reader_each(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from sightsound.config import AudioConfig, Config
-from sightsound.data.decode import prepare_rows, reading
+from sightsound.data.decode import prepare_rows, reading_of
 from sightsound.data.table import Table, read_table
 from sightsound.network.build import build_network
 from sightsound.training.feature_cache import _digest, keep_features
@@ -40,7 +40,7 @@ def few(table: Path) -> Table:
 def test_every_option_that_changes_what_is_read_is_in_its_name(section: str, change: dict[str, object]) -> None:
     config = dataclasses.replace(PLAIN, **{section: dataclasses.replace(getattr(PLAIN, section), **change)})
     modality = section if section != "missing" else next(iter(change))
-    assert reading(config, modality).name != reading(PLAIN, modality).name
+    assert reading_of(config, modality).name != reading_of(PLAIN, modality).name
 
 
 def test_another_crop_is_read_anew_and_so_are_its_features(table: Path, own_cache: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, TiffImagePlugin
 
 from sightsound.data.files import read_audio, read_image
-from sightsound.data.remarks import Remark, noted, packed
+from sightsound.data.remarks import Remark, collect, pack
 from tests.data.sounds import sound
 
 RAMP = np.linspace(0, 1, 64).reshape(8, 8)
@@ -24,9 +24,9 @@ def tiff(values: np.ndarray, tags: dict[int, object] | None = None, kind: str = 
 
 
 def read(content: bytes) -> tuple[np.ndarray, Remark]:
-    with noted() as found:
+    with collect() as found:
         pixels = read_image(content, 8, 8, 1)[..., 0]
-    return pixels, Remark(packed(found))
+    return pixels, Remark(pack(found))
 
 
 DEPTHS = {
@@ -104,7 +104,7 @@ CHANNELS = {
 @pytest.mark.parametrize("kind", CHANNELS)
 def test_channels_that_cancel_are_not_taken_for_silence(kind: str) -> None:
     channels, remark, wanted = CHANNELS[kind]
-    with noted() as found:
+    with collect() as found:
         wave = read_audio(sound(np.stack(channels, 1), 8000, subtype="FLOAT"), 8000, 1.0)
     np.testing.assert_allclose(wave, wanted, atol=1e-4)
-    assert packed(found) == remark
+    assert pack(found) == remark

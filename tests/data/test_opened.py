@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from sightsound.data.files import as_path, probe_audio, probe_image, read_audio, read_image
-from sightsound.data.interpolated import read_repaired_audio, read_repaired_image
+from sightsound.data.interpolated import read_interpolated_audio, read_interpolated_image
 from sightsound.errors import FileError
 from tests.data.sounds import sound
 
@@ -41,8 +41,8 @@ READERS: dict[str, Callable[[Path], object]] = {
     "image header": probe_image,
     "sound": lambda path: read_audio(path, 8000, 1.0),
     "sound header": probe_audio,
-    "image mask": lambda path: read_repaired_image(PIXELS, 8, 8, 1, "linear", str(path)),
-    "sound mask": lambda path: read_repaired_audio(
+    "image mask": lambda path: read_interpolated_image(PIXELS, 8, 8, 1, "linear", str(path)),
+    "sound mask": lambda path: read_interpolated_audio(
         (np.sin(np.arange(8000.0)), 8000), 8000, 1.0, "linear", audio_mask=str(path)
     ),
 }

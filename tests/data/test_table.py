@@ -204,7 +204,7 @@ def test_a_cell_may_hold_a_path_or_bytes(cell: object, path: str | None, content
     if content is None:
         assert name == path
     else:
-        assert table.source(name) == content and table.shown(name) == name
+        assert table.source(name) == content and table.display_name(name) == name
         assert name.startswith("cat.png#") == (isinstance(cell, dict) and bool(cell["path"]))
         again = read_table(pd.DataFrame({"image": pd.Series([table.cell(name)], dtype=object), "label": ["a"]}))
         assert again.source(again.frame.loc[1, "image"]) == content

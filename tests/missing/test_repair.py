@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sightsound.missing.interpolate import METHODS
-from sightsound.missing.repair import repair_audio, repair_image
+from sightsound.missing.repair import interpolate_audio, interpolate_image
 
 RATE = 8000
 
@@ -22,7 +22,7 @@ def level(samples: np.ndarray) -> float:
 def test_a_long_gap_is_filled_with_what_sounds_alike(method: str) -> None:
     clean, gaps = hum(), np.zeros(RATE, bool)
     gaps[3000:3400] = True
-    done = repair_audio(np.where(gaps, np.nan, clean), RATE, gaps, method)
+    done = interpolate_audio(np.where(gaps, np.nan, clean), RATE, gaps, method)
     np.testing.assert_array_equal(done.values[~gaps], clean[~gaps])
     assert done.share == pytest.approx(0.05)
     inside = done.values[3000:3400]
@@ -35,7 +35,7 @@ def test_a_long_gap_is_filled_with_what_sounds_alike(method: str) -> None:
 def test_short_gaps_are_filled_sample_by_sample(method: str) -> None:
     clean, gaps = hum(), np.zeros(RATE, bool)
     gaps[::50] = True
-    done = repair_audio(np.where(gaps, 0, clean), RATE, gaps, method)
+    done = interpolate_audio(np.where(gaps, 0, clean), RATE, gaps, method)
     assert level((done.values - clean)[gaps]) < 0.25 * level(clean[gaps])
 
 
@@ -44,7 +44,7 @@ def test_a_gap_at_either_end_and_one_that_leaves_little(method: str) -> None:
     for part in (slice(0, 500), slice(7500, None), slice(100, None), slice(0, 7990)):
         gaps = np.zeros(RATE, bool)
         gaps[part] = True
-        done = repair_audio(np.where(gaps, np.nan, hum()), RATE, gaps, method)
+        done = interpolate_audio(np.where(gaps, np.nan, hum()), RATE, gaps, method)
         assert np.isfinite(done.values).all() and np.abs(done.values).max() <= 1
 
 
@@ -55,7 +55,7 @@ def test_dead_pixels_are_filled(method: str, channels: int) -> None:
     wave = np.sin(rows / 5) * np.cos(columns / 4)
     clean = np.stack([127 + contrast * wave for contrast in (100, -60, 20)[:channels]], 2).astype(np.uint8)
     gaps = np.random.default_rng(0).random((28, 28)) < 0.3
-    done = repair_image(np.where(gaps[..., None], 0, clean).astype(np.uint8), gaps, method)
+    done = interpolate_image(np.where(gaps[..., None], 0, clean).astype(np.uint8), gaps, method)
     np.testing.assert_array_equal(done.values[~gaps], clean[~gaps])
     assert np.abs(done.values[gaps].astype(int) - clean[gaps]).mean() < 4
     assert np.isnan(done.uncertainty) == (method == "linear")
@@ -64,5 +64,5 @@ def test_dead_pixels_are_filled(method: str, channels: int) -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_nothing_to_do(method: str) -> None:
     image, samples = np.zeros((4, 4, 1), np.uint8), hum()
-    assert repair_image(image, np.zeros((4, 4), bool), method).values is image
-    assert repair_audio(samples, RATE, np.zeros(RATE, bool), method).values is samples
+    assert interpolate_image(image, np.zeros((4, 4), bool), method).values is image
+    assert interpolate_audio(samples, RATE, np.zeros(RATE, bool), method).values is samples

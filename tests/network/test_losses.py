@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from sightsound.network.losses import RowMeans, judged_rows, losses
-from sightsound.types import Filled, Output
+from sightsound.types import Imputed, Output
 
 
 def test_by_hand() -> None:
@@ -69,7 +69,7 @@ def test_a_row_counts_where_its_absent_modality_was_imputed() -> None:
     logits, image, audio = torch.randn(3, 3, 4, generator=torch.Generator().manual_seed(0))
     target = torch.tensor([0, 1, 3])
     present = {"image": torch.tensor([True, True, True]), "audio": torch.tensor([True, False, False])}
-    imputed = Filled(torch.zeros(3, 1, 2), torch.tensor([False, True, False]), torch.zeros(3))
+    imputed = Imputed(torch.zeros(3, 1, 2), torch.tensor([False, True, False]), torch.zeros(3))
     scores = {"image": image, "audio": audio}
     loss = losses(Output(logits, scores, None, {}, {"audio": imputed}), present, target)
     assert loss["fused"].item() == pytest.approx(cross_entropy(logits[:2], target[:2]).item())

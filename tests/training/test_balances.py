@@ -9,9 +9,9 @@ from torch import nn
 from sightsound.errors import ConfigError
 from sightsound.network.classifier import ClassifierNetwork
 from sightsound.training.balances import Agm, Mla, MMPareto
-from sightsound.training.balances.agm import attributed
+from sightsound.training.balances.agm import attribute
 from sightsound.training.balances.mla import without_direction
-from sightsound.training.balances.mmpareto import integrated
+from sightsound.training.balances.mmpareto import integrate
 from sightsound.types import Batch, Output
 from tests.contract.batches import batch_of, network_with
 
@@ -19,19 +19,19 @@ BOTH = {m: torch.tensor([True]) for m in ("image", "audio")}
 
 
 def test_gradients_that_agree_are_added_and_enlarged() -> None:
-    assert integrated(torch.tensor([1.0, 0.0]), torch.tensor([1.0, 1.0])).tolist() == [3.0, 1.5]
-    assert integrated(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 2.0])).tolist() == [1.5, 3.0]  # a right angle
-    assert integrated(torch.zeros(2), torch.tensor([2.0, 0.0])).tolist() == [3.0, 0.0]  # no fused gradient
+    assert integrate(torch.tensor([1.0, 0.0]), torch.tensor([1.0, 1.0])).tolist() == [3.0, 1.5]
+    assert integrate(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 2.0])).tolist() == [1.5, 3.0]  # a right angle
+    assert integrate(torch.zeros(2), torch.tensor([2.0, 0.0])).tolist() == [3.0, 0.0]  # no fused gradient
 
 
 def test_gradients_in_conflict_give_the_shortest_vector_between_them_as_long_as_their_sum() -> None:
     fused, own = torch.tensor([1.0, 0.0]), torch.tensor([-2.0, 1.0])
     # |0.7 fused + 0.3 own| = |(0.1, 0.3)| is least; twice that has the length sqrt(0.4), the sum (-1, 1) sqrt(2)
     expected = 1.5 * math.sqrt(2 / 0.4) * torch.tensor([0.2, 0.6])
-    found = integrated(fused, own)
+    found = integrate(fused, own)
     torch.testing.assert_close(found, expected)
     assert found @ fused > 0 and found @ own > 0  # a step along it lowers both losses
-    opposite = integrated(torch.tensor([1.0, 0.0]), torch.tensor([-1.0, 0.0]))
+    opposite = integrate(torch.tensor([1.0, 0.0]), torch.tensor([-1.0, 0.0]))
     assert opposite.tolist() == [0.0, 0.0]
 
 
@@ -51,7 +51,7 @@ def test_mmpareto_takes_each_losses_gradient_on_each_encoder(scale: float) -> No
     (scale * sum(each.values())).backward()  # as a gradient scaler does
     balance.after_backward(network)
     expected = {
-        m: scale * integrated(torch.tensor([1.0, 0.0]), own)
+        m: scale * integrate(torch.tensor([1.0, 0.0]), own)
         for m, own in (("image", torch.tensor([-2.0, 1.0])), ("audio", torch.tensor([1.0, 1.0])))
     }
     for m in weight:
@@ -63,7 +63,7 @@ def test_agm_divides_the_fused_logits_by_shapley_values() -> None:
         torch.tensor([[2.0, 0.0]]),
         {"image": torch.tensor([[1.0, 0.0]]), "audio": torch.tensor([[0.0, 0.0]])},
     )
-    parts = attributed(fused, scores)
+    parts = attribute(fused, scores)
     assert {m: part.tolist() for m, part in parts.items()} == {"image": [[1.5, 0.0]], "audio": [[0.5, 0.0]]}
     assert torch.equal(sum(parts.values()), fused)
 

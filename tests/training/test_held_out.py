@@ -11,7 +11,7 @@ from sightsound.fusion.base import Fusion
 from sightsound.training.calibrate import best_temperature
 from sightsound.training.held_out import (
     HeldOut,
-    Scored,
+    HeldOutLogits,
     _cross_fitted,
     _fitted,
     _folds,
@@ -35,10 +35,10 @@ def drawn(rows: int, seed: int) -> tuple[dict[str, Tensor], Tensor]:
     return {"audio": 8 * torch.eye(C)[heard] + noise[0], "image": 2.5 * torch.eye(C)[seen] + noise[1]}, target
 
 
-def scored(rows: int, seed: int, temperatures: dict[str, float]) -> Scored:
+def scored(rows: int, seed: int, temperatures: dict[str, float]) -> HeldOutLogits:
     own, target = drawn(rows, seed)
     there = {m: torch.ones(rows, dtype=torch.bool) for m in own}
-    return Scored({m: x / temperatures[m] for m, x in own.items()}, torch.zeros(rows, C), there, target)
+    return HeldOutLogits({m: x / temperatures[m] for m, x in own.items()}, torch.zeros(rows, C), there, target)
 
 
 @pytest.mark.parametrize("name", sorted(DECISION))

@@ -3,7 +3,7 @@
 import pytest
 
 from sightsound.config import Config
-from sightsound.training.schedule import parts
+from sightsound.training.schedule import phases
 
 BOTH = ("image", "audio")
 UNIMODAL = [("image", ("image",), ("encoders.image.", "heads.image."), 1.0)]
@@ -24,4 +24,4 @@ FUSION = ("fusion", BOTH, ("fusion.",), 1.0)
     ],
 )
 def test_stages_by_hand(options: dict[str, object], wanted: list[tuple[object, ...]]) -> None:
-    assert [(part.name, part.shown, part.trains, part.rate) for part in parts(Config(**options))] == wanted
+    assert [(part.name, part.shown, part.trains, part.rate) for part in phases(Config(**options))] == wanted

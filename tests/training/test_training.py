@@ -22,13 +22,13 @@ from sightsound.network.classifier import ClassifierNetwork
 from sightsound.network.losses import losses
 from sightsound.training.augment import Augment, hide_some
 from sightsound.training.balances import BALANCES, Detached
-from sightsound.training.feature_cache import shortened
+from sightsound.training.feature_cache import use_cached
 from sightsound.training.fit import fit
-from sightsound.training.held_out import fit_held_out, held_out
+from sightsound.training.held_out import fit_held_out, validation_rows
 from sightsound.training.loop import Plan, run_loop
 from sightsound.training.objective import Objective, Optimization
 from sightsound.training.prepare import prepare
-from sightsound.training.schedule import parts
+from sightsound.training.schedule import phases
 from sightsound.training.stage import Stage
 from sightsound.types import Batch
 from tests.conftest import TRAINED, write_table
@@ -47,9 +47,9 @@ def fitted(table: Path, run: Path, **config: object) -> tuple[ClassifierNetwork,
     run.mkdir(exist_ok=True)
     prepared = prepare(read_table(table), Config(**{"batch_size": 16, "epochs": 12, **config}), run)
     test = prepared.table.part("test").frame
-    with shortened(prepared.network, prepared.kept):
+    with use_cached(prepared.network, prepared.kept):
         fit(prepared.network, prepared.config, prepared.rows, run)
-        fit_held_out(prepared.network, held_out(prepared))
+        fit_held_out(prepared.network, validation_rows(prepared))
         answered = answer_rows(prepared.network.eval(), prepared.rows["test"], test["row"].to_numpy())
     target = np.searchsorted(prepared.labels, test["label"].to_numpy(dtype=str))
     right = {subset: float((p.argmax(1) == target).mean()) for subset, p in answered.probabilities.items()}
@@ -79,7 +79,7 @@ def test_staged_trains_each_modality_and_then_only_the_fusion(fusion: str, table
     network, right = fitted(table, tmp_path / "run", fusion=fusion, schedule="staged")
     assert min(right.values()) > 0.6 and right[("image", "audio")] >= 0.85
     fusion_trains = bool(list(network.fusion.parameters())) and not network.fusion.fitted_held_out
-    stages = [part.name for part in parts(Config(schedule="staged"))]
+    stages = [part.name for part in phases(Config(schedule="staged"))]
     assert stages == ["image", "audio", "fusion"]
     done = {p.stem for p in (tmp_path / "run" / "checkpoints").glob("*.safetensors")}
     assert done == {"image", "audio", *(["fusion"] if fusion_trains else [])}

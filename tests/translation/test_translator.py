@@ -8,7 +8,7 @@ import sightsound as ss
 from sightsound.errors import ConfigError
 from sightsound.translation import retrieval
 from sightsound.translation.config import TranslatorConfig, translator_from_dict
-from sightsound.translation.retrieval import nearest, played
+from sightsound.translation.retrieval import nearest, sonify_image
 
 
 def unit(rows: int, seed: int) -> torch.Tensor:
@@ -58,7 +58,7 @@ def test_a_saved_configuration_is_read_again() -> None:
 
 @pytest.mark.parametrize("shape", [(5, 200), (300, 4, 3), (1, 1)])
 def test_pictures_of_any_shape_are_played(shape: tuple[int, ...]) -> None:
-    [sound] = played(np.full(shape, 128, np.uint8))
+    [sound] = sonify_image(np.full(shape, 128, np.uint8))
     assert sound.content.ndim == 1 and 0 < np.abs(sound.content).max() <= 1
     assert 0.05 <= len(sound.content) / 16000 <= 256 * 0.05
 

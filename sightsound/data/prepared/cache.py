@@ -40,7 +40,7 @@ def mark(folder: Path, about: Mapping[str, object]) -> None:
 
 
 @dataclass(frozen=True)
-class Kept:
+class CachedData:
     """Something of ours that takes space: its folder, what it is in words, and its bytes."""
 
     folder: Path
@@ -48,7 +48,7 @@ class Kept:
     size: int
 
 
-def kept() -> tuple[list[Kept], list[Path]]:
+def list_cached() -> tuple[list[CachedData], list[Path]]:
     """Everything of ours in the cache, the largest first; and folders in its places that are not ours, and stay."""
     found, others = [], []
     for part in PLACES:
@@ -60,7 +60,7 @@ def kept() -> tuple[list[Kept], list[Path]]:
             if what is None:
                 others.append(folder)
             else:
-                found.append(Kept(folder, what, sum(_size(path) for path in folder.rglob("*"))))
+                found.append(CachedData(folder, what, sum(_size(path) for path in folder.rglob("*"))))
     return sorted(found, key=lambda one: -one.size), others
 
 
@@ -84,7 +84,7 @@ def _size(path: Path) -> int:
     return 0 if path.is_symlink() or not path.is_file() else path.stat().st_size
 
 
-def remove(one: Kept) -> None:
+def remove(one: CachedData) -> None:
     """Frees its space; what links lead to stays."""
     shutil.rmtree(one.folder, ignore_errors=True)
     lock = one.folder.with_suffix(".lock")

@@ -55,9 +55,9 @@ class DiskStore:
         self.rows_file, self.index_file = folder / "rows.bin", folder / "index.bin"
         if self.rows_file.exists() and len(self.keys()) and not os.access(folder, os.W_OK):
             return  # on a disk that can only be read: what is there is used as it is
-        with self.said():
+        with self.system_errors():
             folder.mkdir(parents=True, exist_ok=True)
-            with self.writing():
+            with self.write_lock():
                 mark(folder, about)
                 written = folder / "format"
                 if not (self.rows_file.exists() and written.exists() and written.read_text() == FORMAT):
@@ -68,7 +68,7 @@ class DiskStore:
                     self.append(np.zeros(1, np.uint64), np.zeros((1, *shape), self.dtype))
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
+    def write_lock(self) -> Iterator[None]:
         """Only one process at a time comes in here; the others wait."""
         lock = FileLock(self.folder.with_suffix(".lock"))
         try:
@@ -105,7 +105,7 @@ class DiskStore:
             StoreError: the disk is full.
         """
         rows = np.ascontiguousarray(rows, self.dtype)
-        with self.said():
+        with self.system_errors():
             with self.rows_file.open("ab") as file:
                 file.write(rows.tobytes())
             self.record(keys, [zlib.crc32(row) for row in rows], np.zeros(len(keys), np.uint8))
@@ -116,16 +116,16 @@ class DiskStore:
         records["key"] = keys
         records["checksum"] = checksums
         records["flags"] = flags
-        with self.said(), self.index_file.open("ab") as file:
+        with self.system_errors(), self.index_file.open("ab") as file:
             file.write(records.tobytes())
 
     @contextmanager
-    def said(self) -> Iterator[None]:
+    def system_errors(self) -> Iterator[None]:
         """Turns what the system says about disk and permission into a StoreError."""
         with _said(self.folder):
             yield
 
-    def damaged(self) -> bool:
+    def has_damage(self) -> bool:
         """Whether some of the rows, up to `CHECKED_ROWS` and drawn by chance, differ from what was written."""
         records = self.records()
         count = min(len(records), CHECKED_ROWS)

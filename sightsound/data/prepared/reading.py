@@ -22,7 +22,7 @@ from sightsound.data.files import (
     probe_audio,
     probe_image,
 )
-from sightsound.data.remarks import noted, packed
+from sightsound.data.remarks import collect, pack
 from sightsound.errors import FileError, NothingLeftError
 
 MISSING = ""  # the reason for a file of which nothing is left: as if it were not there
@@ -73,12 +73,12 @@ def read_chunk(reading: Reading, items: list[Item]) -> Chunk:
         given: Any = source
         for _, *more in clips:
             try:
-                with noted() as remarks:
+                with collect() as remarks:
                     if START in reading.columns and given is source:
                         given = OPEN.take(source)
                     found = reading.read(given, **dict(zip(reading.columns[1:], more, strict=True)))
                 np.multiply(found, scale, out=chunk.rows[i], casting="unsafe")
-                chunk.flags[i] = packed(remarks)
+                chunk.flags[i] = pack(remarks)
             except NothingLeftError:
                 chunk.reasons[i] = MISSING
             except FileError as error:

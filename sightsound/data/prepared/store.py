@@ -105,7 +105,7 @@ def read_store(table: Table, reading: Reading, title: str, folder: Path | None =
     bad = np.flatnonzero(np.isin(codes, [i for i, reason in failures.items() if reason != MISSING]))
     numbers, names = table.frame["row"].to_numpy(), table.frame[reading.columns[0]].to_numpy()
     rejected = {
-        int(numbers[i]): Rejected(int(numbers[i]), table.shown(names[i]), failures[codes[i]], reading.columns[0])
+        int(numbers[i]): Rejected(int(numbers[i]), table.display_name(names[i]), failures[codes[i]], reading.columns[0])
         for i in bad
     }
     return Store(values, torch.from_numpy(entry), noted), list(rejected.values())
@@ -166,7 +166,7 @@ def _on_disk(
     failures: dict[int, str] = {}
     found = store.find(keys)
     if not found.all():
-        with store.said(), store.writing():
+        with store.system_errors(), store.write_lock():
             missing = np.flatnonzero(store.find(keys) == 0)  # another run may just have read some
             first = len(store.keys())
             calls = (
@@ -186,7 +186,7 @@ def _on_disk(
 def _sound_store(folder: Path, shape: tuple[int, ...], dtype: str, about: dict[str, object]) -> DiskStore:
     """The store in a folder; an empty one in its place if it was damaged."""
     store = DiskStore(folder, shape, dtype, about)
-    if store.damaged():
+    if store.has_damage():
         notice(f"The prepared data in {folder} are damaged; they are made anew.")
         store.clear()
         store = DiskStore(folder, shape, dtype, about)
@@ -214,7 +214,7 @@ def derive(
     used, codes = torch.unique(store.entry, return_inverse=True)
     keys = store.values.keys[used.numpy()]
     kept = _sound_store(folder, shape, "float32", {"what": name, "files": f"those of {store.values.store.folder.name}"})
-    with kept.writing():
+    with kept.write_lock():
         missing = np.flatnonzero((kept.find(keys) == 0) & (keys != 0))
         with progress_bar(title, len(missing)) as bar:
             for start in range(0, len(missing), CHUNK):

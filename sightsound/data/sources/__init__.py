@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 
 from sightsound.data.sources import avmnist, digits, folder, fsdd, hub, mnist, pairs, speech_commands, video
-from sightsound.data.sources.base import Source, SourceOptions
+from sightsound.data.sources.base import DataSource, SourceOptions
 from sightsound.errors import SourceError, did_you_mean
 
-SOURCES: dict[str, Source] = {
+SOURCES: dict[str, DataSource] = {
     "digits": digits.SOURCE,
     "mnist": mnist.SOURCE,
     "fsdd": fsdd.SOURCE,
@@ -22,14 +22,14 @@ SOURCES: dict[str, Source] = {
 }
 
 
-def source(name: str) -> Source:
+def source(name: str) -> DataSource:
     """The data set called so; also `hub:OWNER/NAME`. Raises SourceError."""
     if name.startswith(hub.PREFIX):
         build = functools.partial(hub.build, name.removeprefix(hub.PREFIX))
-        return Source(f"the Hugging Face data set {name.removeprefix(hub.PREFIX)}", "as it says", build)
+        return DataSource(f"the Hugging Face data set {name.removeprefix(hub.PREFIX)}", "as it says", build)
     if name not in SOURCES:
         raise SourceError(f"There is no data set {name!r}. {did_you_mean(name, SOURCES)} Or hub:OWNER/NAME.")
     return SOURCES[name]
 
 
-__all__ = ["SOURCES", "Source", "SourceOptions", "source"]
+__all__ = ["SOURCES", "DataSource", "SourceOptions", "source"]

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sightsound.data.sources import fsdd, mnist
-from sightsound.data.sources.base import Source, SourceOptions, write_wav
+from sightsound.data.sources.base import DataSource, SourceOptions, write_wav
 from sightsound.errors import SourceError
 from sightsound.progress import progress_bar
 
@@ -232,7 +232,7 @@ def _write_sums(folder: Path) -> None:
     (folder / "SHA256SUMS").write_text("".join(lines))
 
 
-SOURCE = Source(
+SOURCE = DataSource(
     about="70,000 pairs of blurred digits and spoken digits in noise, after CentralNet and MFAS",
     licence="as its parts",
     build=build,

@@ -52,7 +52,7 @@ class Download:
 
 
 @dataclass(frozen=True)
-class Source:
+class DataSource:
     """A data set known by name.
 
     Attributes:

@@ -17,7 +17,7 @@ import soundfile
 from numpy.typing import NDArray
 from PIL import Image
 
-from sightsound.data.sources.base import Source, SourceOptions, write_wav
+from sightsound.data.sources.base import DataSource, SourceOptions, write_wav
 from sightsound.progress import progress_bar
 
 HERE = Path(__file__).parent
@@ -116,7 +116,7 @@ def _build(options: SourceOptions, folder: Path) -> None:
     write(folder, options.seed)
 
 
-SOURCE = Source(
+SOURCE = DataSource(
     about="embedded: 3,594 handwritten and spoken digits in noise; needs no network",
     licence="images CC BY 4.0 (UCI, E. Alpaydin, C. Kaynak); sounds made with eSpeak NG",
     build=_build,

@@ -13,7 +13,7 @@ import pandas as pd
 
 from sightsound.data.endings import ENDINGS, MODALITY_OF
 from sightsound.data.formats import Cells
-from sightsound.data.sources.base import Source, SourceOptions
+from sightsound.data.sources.base import DataSource, SourceOptions
 from sightsound.errors import SourceError, TableError
 from sightsound.types import SPLIT_OF
 
@@ -94,4 +94,6 @@ def _build(options: SourceOptions, folder: Path) -> None:
     frame.to_csv(folder / "table.csv", index=False)
 
 
-SOURCE = Source(about="your own folder of CLASS/a.png and CLASS/a.wav; --root FOLDER", licence="yours", build=_build)
+SOURCE = DataSource(
+    about="your own folder of CLASS/a.png and CLASS/a.wav; --root FOLDER", licence="yours", build=_build
+)

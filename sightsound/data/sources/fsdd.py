@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from sightsound.data.prepared.cache import cache_folder
-from sightsound.data.sources.base import Download, Source, SourceOptions, find
+from sightsound.data.sources.base import DataSource, Download, SourceOptions, find
 from sightsound.errors import SourceError
 
 PLACES = (".", "recordings", "fsdd", "fsdd/recordings", "free-spoken-digit-dataset-1.0.9/recordings")
@@ -51,7 +51,7 @@ def read(options: SourceOptions) -> pd.DataFrame:
     return frame
 
 
-SOURCE = Source(
+SOURCE = DataSource(
     about="spoken digits: 5 speakers x 10 digits x 50 recordings at 8 kHz",
     licence="CC BY-SA 4.0; Z. Jackson et al., Free Spoken Digit Dataset v1.0.9",
     build=build,

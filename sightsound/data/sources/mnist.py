@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sightsound.data.prepared.cache import cache_folder
-from sightsound.data.sources.base import Download, Source, SourceOptions, find, not_found
+from sightsound.data.sources.base import DataSource, Download, SourceOptions, find, not_found
 from sightsound.errors import SourceError
 from sightsound.progress import progress_bar
 
@@ -58,7 +58,7 @@ def read_idx(folder: Path, name: str) -> NDArray[np.uint8]:
         raise SourceError(f"{path}: damaged or no idx file ({error}). Fetch it again.") from error
 
 
-SOURCE = Source(
+SOURCE = DataSource(
     about="70,000 handwritten digits, 28 x 28",
     licence="CC BY-SA 3.0; Y. LeCun, C. Cortes, C. Burges",
     build=build,

@@ -15,7 +15,7 @@ import pandas as pd
 from PIL import Image
 
 from sightsound.data.sources import fsdd, mnist, speech_commands
-from sightsound.data.sources.base import Source, SourceOptions
+from sightsound.data.sources.base import DataSource, SourceOptions
 from sightsound.errors import SourceError
 from sightsound.progress import progress_bar
 
@@ -79,11 +79,11 @@ def _sounds(sound: str, options: SourceOptions) -> pd.DataFrame:
     return frame
 
 
-def _source(sound: str, about: str) -> Source:
-    return Source(about, "as its parts", functools.partial(build, sound), parts=("mnist", sound))
+def _source(sound: str, about: str) -> DataSource:
+    return DataSource(about, "as its parts", functools.partial(build, sound), parts=("mnist", sound))
 
 
-DIGIT_SUM = Source(
+DIGIT_SUM = DataSource(
     "mnist and fsdd, paired whatever their digits; the class is the sum's last digit; --pairs N",
     "as its parts",
     functools.partial(build, "fsdd", summed=True),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from sightsound.data.prepared.cache import cache_folder
-from sightsound.data.sources.base import Download, Source, SourceOptions, find, not_found
+from sightsound.data.sources.base import DataSource, Download, SourceOptions, find, not_found
 
 PLACES = (".", "speech-commands", "speech_commands_v0.02", "SpeechCommands/speech_commands_v0.02")
 LISTS = {"val": "validation_list.txt", "test": "testing_list.txt"}
@@ -46,7 +46,7 @@ def read(options: SourceOptions) -> pd.DataFrame:
     )
 
 
-SOURCE = Source(
+SOURCE = DataSource(
     about="105,829 recordings of 35 words by 2,618 speakers; --words digits for zero to nine",
     licence="CC BY 4.0; P. Warden, Google",
     build=build,

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from sightsound.data.sources.base import Source, SourceOptions, write_wav
+from sightsound.data.sources.base import DataSource, SourceOptions, write_wav
 from sightsound.data.text import without_formulas
 from sightsound.errors import FileError, SourceError
 from sightsound.progress import progress_bar
@@ -25,7 +25,7 @@ SLIVER = 0.1  # of a stretch: a shorter rest at the end is left out; sound and p
 INSTALL = 'Reading videos needs an extra: pip install "sightsound[video]"'
 
 
-class Part(NamedTuple):
+class Segment(NamedTuple):
     """A stretch of a video: start and end in seconds, picture (H, W, 3) or None, samples (N, channels) or None."""
 
     start: float
@@ -83,7 +83,7 @@ def build(options: SourceOptions, folder: Path) -> None:
     pd.DataFrame(rows).to_csv(folder / "table.csv", index=False)
 
 
-def parts(path: Path, every: float | None) -> Iterator[Part]:
+def parts(path: Path, every: float | None) -> Iterator[Segment]:
     """The stretches of a video: one for the whole, or one for every so many seconds. Raises FileError."""
     try:
         import av
@@ -104,7 +104,7 @@ def parts(path: Path, every: float | None) -> Iterator[Part]:
     for i in range(max(int(np.ceil(seconds / step - SLIVER)), 1)):
         start, end = i * step, min((i + 1) * step, seconds)
         heard = samples[round(start * rate) : round(end * rate)] if rate else None
-        yield Part(start, end, pictures.get(i), heard, rate)
+        yield Segment(start, end, pictures.get(i), heard, rate)
 
 
 def _pictures(container: Any, every: float | None) -> Iterator[tuple[tuple[float, float], NDArray[np.uint8]]]:
@@ -143,7 +143,7 @@ def _sound(container: Any) -> tuple[NDArray[np.float32], int]:
     return samples, rate if len(samples) else 0
 
 
-SOURCE = Source(
+SOURCE = DataSource(
     about="your own videos: a folder of CLASS/NAME.mp4; --root FOLDER, --every SECONDS",
     licence="yours",
     build=build,

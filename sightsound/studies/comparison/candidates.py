@@ -77,7 +77,7 @@ def family(strategy: str) -> str:
     return "hierarchical" if found.exchange is not Fusion.exchange else "feature"
 
 
-def chosen(options: CompareOptions, config: Config) -> list[str]:
+def choose_candidates(options: CompareOptions, config: Config) -> list[str]:
     """The strategies of a comparison, or its balances.
 
     Args:

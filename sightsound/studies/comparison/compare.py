@@ -30,11 +30,11 @@ from sightsound.inference.metrics import at_chance, macro_means
 from sightsound.inference.subsets import Answered
 from sightsound.network.build import build_network
 from sightsound.progress import progress_bar
-from sightsound.studies.comparison.candidates import CompareOptions, Trial, chosen, family
+from sightsound.studies.comparison.candidates import CompareOptions, Trial, choose_candidates, family
 from sightsound.studies.comparison.cost import Cost, costs
 from sightsound.studies.comparison.dependence import Dependence, conditional_dependence
 from sightsound.studies.comparison.trials import TOGETHER, UNIMODAL, Seed, targets
-from sightsound.training.held_out import held_out
+from sightsound.training.held_out import validation_rows
 from sightsound.training.prepare import Prepared
 from sightsound.types import Batch
 
@@ -65,7 +65,7 @@ class Compared(NamedTuple):
     seconds: float
 
 
-class Study(NamedTuple):
+class ComparisonStudy(NamedTuple):
     """A whole comparison.
 
     Attributes:
@@ -95,7 +95,7 @@ class Study(NamedTuple):
     failed: dict[str, str] = {}
 
 
-def compare(prepared: Prepared, options: CompareOptions, folder: Path, say: Callable[[str], object]) -> Study:
+def compare(prepared: Prepared, options: CompareOptions, folder: Path, say: Callable[[str], object]) -> ComparisonStudy:
     """Trains and tests everything; what is complete in the folder is not trained again.
 
     Args:
@@ -108,18 +108,18 @@ def compare(prepared: Prepared, options: CompareOptions, folder: Path, say: Call
         ConfigError: an unknown strategy.
         RunError: the budget did not reach any strategy.
     """
-    names = chosen(options, prepared.config)
+    names = choose_candidates(options, prepared.config)
     end = time.monotonic() + 60 * options.budget if options.budget else float("inf")
     seeds: list[Seed] = []
     for number in range(options.seeds):
         seed = Seed(prepared, number, folder / f"seed-{number}")
-        if seeds and time.monotonic() > end and not seed.finished(UNIMODAL_TRIAL):
+        if seeds and time.monotonic() > end and not seed.is_finished(UNIMODAL_TRIAL):
             say(f"The budget allows for {len(seeds)} of {options.seeds} seeds.")
             break
         say(f"seed {number}: both modalities, each alone")
-        seed.tried(UNIMODAL_TRIAL)
+        seed.result_of(UNIMODAL_TRIAL)
         seeds.append(seed)
-    dependence = _dependence(prepared, seeds[0].embedded)
+    dependence = _dependence(prepared, seeds[0].embeddings)
     joint = BALANCED.format(options.fusion) if options.balance else _reason(seeds, dependence)
     say(joint or "Each modality alone says something about the class: strategies are trained on frozen encoders.")
     field = Field(seeds, options.jobs, end, say)
@@ -139,7 +139,7 @@ def compare(prepared: Prepared, options: CompareOptions, folder: Path, say: Call
 
 def _blind(seed: Seed, modality: str) -> bool:
     """Whether a modality alone says nothing about the class."""
-    answered = seed.tried(UNIMODAL_TRIAL).val
+    answered = seed.result_of(UNIMODAL_TRIAL).val
     rows = answered.has[modality]
     target = targets(seed.prepared, "val", answered)[rows]
     right = answered.probabilities[(modality,)][rows].argmax(1) == target
@@ -148,7 +148,7 @@ def _blind(seed: Seed, modality: str) -> bool:
 
 def _dependence(prepared: Prepared, embedded: Mapping[str, Rows]) -> Dependence | None:
     """Of embeddings of the training and the validation rows."""
-    held = held_out(prepared)
+    held = validation_rows(prepared)
     clusters = held.clusters.at(held.number)  # of clips
     return conditional_dependence(embedded["train"], embedded["val"], clusters, len(prepared.labels))
 
@@ -180,7 +180,7 @@ class Field:
     def run(self, trials: Sequence[Trial]) -> None:
         """Trains each in every seed, as far as the budget goes; a trial counts when all its seeds are done."""
         for trial in trials:
-            if time.monotonic() > self.end and not all(seed.finished(trial) for seed in self.seeds):
+            if time.monotonic() > self.end and not all(seed.is_finished(trial) for seed in self.seeds):
                 self.say(f"{trial.name}: the budget is used up")
                 continue
             self.say(f"{trial.name}: {trial.way}")
@@ -193,7 +193,7 @@ class Field:
                 self.say(f"{trial.name}: failed. {error}")
 
     def _score(self, seed: Seed, trial: Trial) -> float:
-        answered = seed.tried(trial).val
+        answered = seed.result_of(trial).val
         pairs = targets(seed.prepared, "val", answered) * len(seed.prepared.labels)
         pairs += answered.probabilities[seed.modalities].argmax(1)
         return macro_means(pairs, len(seed.prepared.labels))["macro_f1"]
@@ -208,7 +208,7 @@ def _try(seed: Seed, trial: Trial, jobs: int) -> None:
     """In a process of its own: the result is on disk then."""
     tune_process()
     torch.set_num_threads(max((os.cpu_count() or 1) // jobs, 1))
-    seed.tried(trial)
+    seed.result_of(trial)
 
 
 def _finetune(field: Field, names: list[str]) -> None:
@@ -224,7 +224,7 @@ def _finetune(field: Field, names: list[str]) -> None:
         number += 1
 
 
-def _tested(field: Field, names: list[str], dependence: Dependence | None, joint: str) -> Study:
+def _tested(field: Field, names: list[str], dependence: Dependence | None, joint: str) -> ComparisonStudy:
     """Reads the test rows."""
     prepared = field.seeds[0].prepared
     ranked = sorted((t for n in names if (t := field.best(n))), key=lambda trial: -field.scores[trial])
@@ -249,7 +249,7 @@ def _tested(field: Field, names: list[str], dependence: Dependence | None, joint
     for m in modalities:
         networks[m] = build_network(dataclasses.replace(prepared.config, modalities=(m,)), len(prepared.labels))
     found = costs(networks, _example(prepared))
-    return Study(
+    return ComparisonStudy(
         field.seeds, compared, unimodal, found, target, clusters, seconds, dependence, joint, left_out, field.failed
     )
 
@@ -260,7 +260,7 @@ def _compared(field: Field, trial: Trial) -> Compared:
         family(trial.strategy),
         trial,
         field.scores.get(trial, float("nan")),
-        [seed.tried(trial).val for seed in field.seeds],
+        [seed.result_of(trial).val for seed in field.seeds],
         [seed.test(trial) for seed in field.seeds],
         float(np.mean([_own_seconds(seed, trial) for seed in field.seeds])),
     )

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightsound.inference.metrics import at_chance
-from sightsound.studies.comparison.compare import Study
+from sightsound.studies.comparison.compare import ComparisonStudy
 from sightsound.studies.comparison.significance import Gain, best_of, compare_to
 from sightsound.studies.comparison.summary import ONLY, Row, alone_accuracy, right_answers, right_unimodal
 
@@ -52,7 +52,7 @@ class Recommendation(NamedTuple):
     lines: list[str]
 
 
-def recommend(study: Study, rows: list[Row]) -> Recommendation:
+def recommend(study: ComparisonStudy, rows: list[Row]) -> Recommendation:
     """Applies the rule, then says it with the numbers of `studies.table.rows`."""
     best = next(iter(study.compared))
     right, unimodal = right_answers(study, "val"), right_unimodal(study, "val")
@@ -75,22 +75,22 @@ def recommend(study: Study, rows: list[Row]) -> Recommendation:
     return found._replace(lines=[*_doubt(study, found, known, gain), *_words(study, found, known)])
 
 
-def _at_chance(study: Study, right: NDArray[np.bool_]) -> bool:
+def _at_chance(study: ComparisonStudy, right: NDArray[np.bool_]) -> bool:
     """Whether answers (seeds, n) of the validation rows, in the first seed, are no better than chance."""
     return at_chance(right[0], study.target["val"], study.clusters["val"])
 
 
-def _kind(study: Study) -> str:
+def _kind(study: ComparisonStudy) -> str:
     """Of what is compared."""
     return "balance" if next(iter(study.compared.values())).trial.balance else "strategy"
 
 
-def _alone(study: Study, name: str) -> float:
+def _alone(study: ComparisonStudy, name: str) -> float:
     said = study.compared[name].val
     return float(np.mean([alone_accuracy(said, m, study.target["val"]) for m in said[0].has]))
 
 
-def _doubt(study: Study, found: Recommendation, known: dict[str, Row], gain: Gain) -> list[str]:
+def _doubt(study: ComparisonStudy, found: Recommendation, known: dict[str, Row], gain: Gain) -> list[str]:
     """What speaks against fusing at all, if anything does."""
     if found.worth:
         return []
@@ -107,7 +107,7 @@ def _doubt(study: Study, found: Recommendation, known: dict[str, Row], gain: Gai
     ]
 
 
-def _words(study: Study, found: Recommendation, known: dict[str, Row]) -> list[str]:
+def _words(study: ComparisonStudy, found: Recommendation, known: dict[str, Row]) -> list[str]:
     take, better = known[found.accuracy], known[found.unimodal]
     others = [name for name in found.tied if name != found.accuracy]
     gain = f", {_points(take.accuracy - better.accuracy)} against {found.unimodal}, the better modality"
@@ -132,7 +132,7 @@ def _words(study: Study, found: Recommendation, known: dict[str, Row]) -> list[s
     return lines
 
 
-def _reason(study: Study) -> str:
+def _reason(study: ComparisonStudy) -> str:
     if study.dependence is None:
         return (
             "Whether the modalities have more in common than the class cannot be told: there are too few complete rows, or "

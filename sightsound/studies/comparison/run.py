@@ -17,13 +17,13 @@ from sightsound.errors import ConfigError, TableError
 from sightsound.hardware import device_of, tuned_process
 from sightsound.inference.subsets import measure_answers
 from sightsound.missing import IMPUTERS
-from sightsound.run_folder import BUNDLE, opened, request_of, writing
-from sightsound.studies.comparison.candidates import CompareOptions, chosen
-from sightsound.studies.comparison.compare import Study, compare
+from sightsound.run_folder import BUNDLE, open_run, request_of, write_errors
+from sightsound.studies.comparison.candidates import CompareOptions, choose_candidates
+from sightsound.studies.comparison.compare import ComparisonStudy, compare
 from sightsound.studies.comparison.recommend import Recommendation, recommend
 from sightsound.studies.comparison.summary import Row, rows
-from sightsound.training.feature_cache import shortened
-from sightsound.training.imputers import learnt
+from sightsound.training.feature_cache import use_cached
+from sightsound.training.imputers import fit_imputers
 from sightsound.training.prepare import Prepared, prepare
 from sightsound.training.run import begin
 from sightsound.types import MODALITIES
@@ -39,7 +39,7 @@ class Comparison(NamedTuple):
         classifier: the one recommended for accuracy, of the seed that was best on validation rows.
     """
 
-    study: Study
+    study: ComparisonStudy
     rows: list[Row]
     found: Recommendation
     classifier: Classifier
@@ -68,7 +68,7 @@ def run_comparison(
         TableError, ConfigError: what was given cannot be compared on.
         RunError: the folder cannot be written, or is another run's.
     """
-    names = chosen(options, config)
+    names = choose_candidates(options, config)
     if len(config.modalities) < 2:
         raise ConfigError("A comparison needs both modalities; with one there is nothing to fuse.")
     if filling_policies(config):
@@ -78,7 +78,7 @@ def run_comparison(
     device_of(config.accelerator)
     table = read_table(source, config.columns)
     request = request_of(table, config)
-    with opened(run, request, resume), tuned_process(), writing(run):
+    with open_run(run, request, resume), tuned_process(), write_errors(run):
         prepared = prepare(table, config, run)
         _check(prepared)
         begin(prepared, run, request, say)
@@ -113,13 +113,13 @@ def _announced(prepared: Prepared, strategies: int, options: CompareOptions) -> 
     )
 
 
-def _winner(prepared: Prepared, study: Study, name: str) -> Classifier:
+def _winner(prepared: Prepared, study: ComparisonStudy, name: str) -> Classifier:
     """The strategy, of its best seed."""
     one = study.compared[name]
     modalities = tuple(prepared.config.modalities)
     right = [(said.probabilities[modalities].argmax(1) == study.target["val"]).mean() for said in one.val]
     best = int(np.argmax(right))
-    network = study.seeds[best].calibrated(one.trial)
+    network = study.seeds[best].calibrated_network(one.trial)
     config = dataclasses.replace(study.seeds[best].config_of(one.trial), joins=network.joins)
     metrics = {
         "split": "test",
@@ -127,6 +127,6 @@ def _winner(prepared: Prepared, study: Study, name: str) -> Classifier:
         "guard": network.guard_shares(),
         **measure_answers(one.test[best], study.target["test"], prepared.labels, study.clusters["test"]),
     }
-    with shortened(network, prepared.kept):
-        imputers = learnt(network, prepared.rows["train"], IMPUTERS)
+    with use_cached(network, prepared.kept):
+        imputers = fit_imputers(network, prepared.rows["train"], IMPUTERS)
     return Classifier(network, config, prepared.labels, metrics, imputers)

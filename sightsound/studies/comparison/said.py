@@ -11,7 +11,7 @@ from sightsound.inference.subsets import Answered
 from sightsound.training.held_out import CrossFitted
 
 
-def replaced(answered: Answered, crossed: CrossFitted) -> Answered:
+def replace_cross_fitted(answered: Answered, crossed: CrossFitted) -> Answered:
     """With what is said of complete rows by what was fitted on others: by it a strategy is chosen."""
     every = max(answered.probabilities, key=len)
     probabilities = answered.probabilities[every].copy()
@@ -19,7 +19,7 @@ def replaced(answered: Answered, crossed: CrossFitted) -> Answered:
     return answered._replace(probabilities={**answered.probabilities, every: probabilities})
 
 
-def write(path: Path, answered: Answered) -> None:
+def write_answers(path: Path, answered: Answered) -> None:
     """Beside its place, then there at once."""
     arrays: dict[str, Any] = {"row": answered.row}
     arrays |= {f"p {'+'.join(subset)}": values for subset, values in answered.probabilities.items()}
@@ -29,7 +29,7 @@ def write(path: Path, answered: Answered) -> None:
     partial.replace(path)
 
 
-def read(path: Path) -> Answered:
+def read_answers(path: Path) -> Answered:
     """The inverse of `write`."""
     with np.load(path) as arrays:
         return Answered(

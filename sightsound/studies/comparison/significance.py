@@ -55,7 +55,7 @@ def compare_to(
     """
     others = [name for name in right if name != reference]
     differences = {name: right[name].astype(float) - right[reference] for name in others}
-    drawn = resampled(differences, clusters, seed, resamples)
+    drawn = resample_means(differences, clusters, seed, resamples)
     lows_highs = {name: np.percentile(drawn[name], [2.5, 97.5]) for name in others}
     sided = {n: min((drawn[n] <= 0).mean(), (drawn[n] >= 0).mean()) for n in others}
     bootstrap = holm({name: min(1.0, 2 * max(float(p), 0.5 / resamples)) for name, p in sided.items()})
@@ -105,14 +105,14 @@ def best_of(
     differences = {name: right[name].astype(float) - right[reference] for name in right if name != reference}
     means = {name: float(values.mean()) for name, values in differences.items()}
     best = max(means, key=lambda name: means[name])
-    drawn = resampled(differences, clusters, seed, resamples)
+    drawn = resample_means(differences, clusters, seed, resamples)
     off = np.stack([drawn[name] - means[name] for name in differences])
     half = float(np.percentile(np.abs(off).max(axis=0), 95))
     p = sign_flip(_mostly(right[best]), _mostly(right[reference]), clusters)
     return Gain(best, means[best], means[best] - half, means[best] + half, p)
 
 
-def resampled(
+def resample_means(
     values: dict[str, NDArray[Any]], clusters: Clusters | None = None, seed: int = 0, resamples: int = RESAMPLES
 ) -> dict[str, NDArray[np.float64]]:
     """Means (resamples,) of each (seeds, n) under the same draws of seeds and clusters (Efron & Tibshirani, 1993)."""

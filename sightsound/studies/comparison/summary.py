@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from sightsound.inference.metrics import calibration_error, macro_means
 from sightsound.inference.subsets import Answered
-from sightsound.studies.comparison.compare import Study
-from sightsound.studies.comparison.significance import Difference, compare_to, resampled
+from sightsound.studies.comparison.compare import ComparisonStudy
+from sightsound.studies.comparison.significance import Difference, compare_to, resample_means
 
 F1_RESAMPLES = 300
 
@@ -53,11 +53,11 @@ class Row(NamedTuple):
     memory_mb: float
 
 
-def rows(study: Study, classes: int) -> list[Row]:
+def rows(study: ComparisonStudy, classes: int) -> list[Row]:
     """One for each strategy, best on validation first, then one for each modality."""
     modalities = _modalities(study)
     right = {**right_answers(study, "test"), **right_unimodal(study, "test")}
-    few, drawn = study.clusters["test"].few, resampled(right, study.clusters["test"])
+    few, drawn = study.clusters["test"].few, resample_means(right, study.clusters["test"])
     accuracy = {name: (0.0, 1.0) if few else np.percentile(values, [2.5, 97.5]) for name, values in drawn.items()}
     result = []
     for name in right:
@@ -90,7 +90,7 @@ def rows(study: Study, classes: int) -> list[Row]:
 ONLY = " only"
 
 
-def right_answers(study: Study, split: str) -> dict[str, NDArray[np.bool_]]:
+def right_answers(study: ComparisonStudy, split: str) -> dict[str, NDArray[np.bool_]]:
     """By strategy (seeds, n): whether each answer is right."""
     modalities, target = _modalities(study), study.target[split]
     return {
@@ -99,7 +99,7 @@ def right_answers(study: Study, split: str) -> dict[str, NDArray[np.bool_]]:
     }
 
 
-def right_unimodal(study: Study, split: str) -> dict[str, NDArray[np.bool_]]:
+def right_unimodal(study: ComparisonStudy, split: str) -> dict[str, NDArray[np.bool_]]:
     """By "image only" and so on (seeds, n): whether each answer is right; none is where the modality is absent."""
     target = study.target[split]
     return {
@@ -110,7 +110,7 @@ def right_unimodal(study: Study, split: str) -> dict[str, NDArray[np.bool_]]:
     }
 
 
-def differences(study: Study, reference: str) -> dict[str, Difference]:
+def differences(study: ComparisonStudy, reference: str) -> dict[str, Difference]:
     """Every strategy's and every modality's test accuracy less that of one strategy, and which differences are real."""
     right = {**right_answers(study, "test"), **right_unimodal(study, "test")}
     return compare_to(reference, right, study.clusters["test"])
@@ -122,7 +122,7 @@ def alone_accuracy(said: list[Answered], modality: str, target: NDArray[np.int64
     return float(np.mean(each))
 
 
-def agreement(study: Study) -> dict[str, float]:
+def agreement(study: ComparisonStudy) -> dict[str, float]:
     """Of the complete test rows, the share where all modalities alone are right, only one of them, or none."""
     modalities, target = _modalities(study), study.target["test"]
     counts: dict[str, float] = dict.fromkeys(["all right", *(f"only {m} right" for m in modalities), "none right"], 0.0)
@@ -137,7 +137,7 @@ def agreement(study: Study) -> dict[str, float]:
     return {name: count / len(study.unimodal.test) for name, count in counts.items()}
 
 
-def class_gains(study: Study, strategy: str, labels: list[str]) -> dict[str, float]:
+def class_gains(study: ComparisonStudy, strategy: str, labels: list[str]) -> dict[str, float]:
     """By class: the strategy's recall less that of the modality that is better at this class."""
     target = study.target["test"]
     fused = right_answers(study, "test")[strategy]
@@ -154,11 +154,11 @@ def _said(compared: Any, split: str) -> list[Answered]:
     return said
 
 
-def _modalities(study: Study) -> tuple[str, ...]:
+def _modalities(study: ComparisonStudy) -> tuple[str, ...]:
     return tuple(study.unimodal.test[0].has)
 
 
-def _macro_f1(said: list[NDArray[np.floating]], study: Study, classes: int) -> tuple[float, float, float]:
+def _macro_f1(said: list[NDArray[np.floating]], study: ComparisonStudy, classes: int) -> tuple[float, float, float]:
     """Mean over the seeds, and its 95 % bootstrap interval over seeds and clusters of rows."""
     pairs = [study.target["test"] * classes + probabilities.argmax(1) for probabilities in said]
     rng = np.random.default_rng(0)

@@ -24,12 +24,12 @@ from sightsound.network.build import build_network
 from sightsound.network.classifier import ClassifierNetwork
 from sightsound.studies.comparison.candidates import SCHEDULES, Trial
 from sightsound.studies.comparison.embeddings import embed
-from sightsound.studies.comparison.said import read, replaced, write
-from sightsound.training.feature_cache import shortened
+from sightsound.studies.comparison.said import read_answers, replace_cross_fitted, write_answers
+from sightsound.training.feature_cache import use_cached
 from sightsound.training.fit import JOINS, fit
-from sightsound.training.held_out import CrossFitted, fit_held_out, held_out
+from sightsound.training.held_out import CrossFitted, fit_held_out, validation_rows
 from sightsound.training.prepare import Prepared
-from sightsound.training.schedule import FINETUNE_RATE, Part, check_balance, parts
+from sightsound.training.schedule import FINETUNE_RATE, Phase, check_balance, phases
 
 UNIMODAL, TOGETHER = "unimodal", "together"
 VIEWS = 3  # at least so many chance changes of each training row, of which the strategies see the embeddings
@@ -78,8 +78,8 @@ class Seed:
         """Both encoders and heads, each trained on its modality alone; in one go, since neither touches the other."""
         network = self.fresh("vote")
         begin = time.perf_counter()
-        each = Part(UNIMODAL, self.modalities, ("encoders.", "heads."))
-        with shortened(network, self.prepared.kept):
+        each = Phase(UNIMODAL, self.modalities, ("encoders.", "heads."))
+        with use_cached(network, self.prepared.kept):
             fit(network, self.config, self.prepared.rows, self.folder / UNIMODAL, schedule=[each])
         self._seconds(UNIMODAL, time.perf_counter() - begin)
         return network
@@ -89,7 +89,7 @@ class Seed:
         """Both encoders and heads, taught together by a stand-in that is the same for all strategies."""
         network = self.fresh("vote")
         begin = time.perf_counter()
-        with shortened(network, self.prepared.kept):
+        with use_cached(network, self.prepared.kept):
             fit(network, self._jointly, self.prepared.rows, self.folder / TOGETHER, schedule=self._parts(True))
         self._seconds(TOGETHER, time.perf_counter() - begin)
         return network
@@ -106,22 +106,22 @@ class Seed:
         config = dataclasses.replace(config, fusion=trial.strategy, schedule=SCHEDULES[trial.way])
         return dataclasses.replace(config, balance=cast(Any, trial.balance)) if trial.balance else config
 
-    def _parts(self, stand_in: bool) -> list[Part]:
-        return [part for part in parts(self._jointly) if part.stand_in == stand_in]
+    def _parts(self, stand_in: bool) -> list[Phase]:
+        return [part for part in phases(self._jointly) if part.stand_in == stand_in]
 
     @cached_property
-    def embedded(self) -> dict[str, Rows]:
+    def embeddings(self) -> dict[str, Rows]:
         """Embeddings of the training rows, changed by chance, and of the others as they are; test not included."""
         rows = self.prepared.rows
         views = max(VIEWS, math.ceil(STEPS_AN_EPOCH * self.config.batch_size / len(rows["train"])))
-        with shortened(self.unimodal, self.prepared.kept):
+        with use_cached(self.unimodal, self.prepared.kept):
             train = embed(self.unimodal, rows["train"], self.config, views, self.seed)
             return {"train": train, "val": embed(self.unimodal, rows["val"])}
 
     @cached_property
     def embedded_test(self) -> Rows:
         """Embeddings of the test rows."""
-        with shortened(self.unimodal, self.prepared.kept):
+        with use_cached(self.unimodal, self.prepared.kept):
             return embed(self.unimodal, self.prepared.rows["test"])
 
     def embedded_by(self, trial: Trial) -> dict[str, Rows]:
@@ -130,25 +130,25 @@ class Seed:
         with self._shortened(network, trial) as rows:
             return {split: embed(network, rows[split]) for split in ("train", "val")}
 
-    def tried(self, trial: Trial) -> Tried:
+    def result_of(self, trial: Trial) -> Tried:
         """The result of a trial; trained now if it was not before."""
-        if not self.finished(trial):
+        if not self.is_finished(trial):
             if not trial.balance:  # what all share is not this one's time
-                _ = self.together if trial.way == "joint" else self.embedded
+                _ = self.together if trial.way == "joint" else self.embeddings
             begin = time.perf_counter()
             network = self._trained(trial)
             self._seconds(trial.folder, time.perf_counter() - begin)
             crossed = self._fit_held_out(network, trial)
-            write(self._result(trial), replaced(self.answered(network, trial, "val"), crossed))
-        return Tried(read(self._result(trial)), self.seconds(trial.folder))
+            write_answers(self._result(trial), replace_cross_fitted(self.answers_of(network, trial, "val"), crossed))
+        return Tried(read_answers(self._result(trial)), self.seconds(trial.folder))
 
-    def finished(self, trial: Trial) -> bool:
+    def is_finished(self, trial: Trial) -> bool:
         """Whether its result is on disk."""
         return self._result(trial).exists()
 
     def test(self, trial: Trial) -> Answered:
         """What a finished trial says of the test rows."""
-        return self.answered(self.calibrated(trial), trial, "test")
+        return self.answers_of(self.calibrated_network(trial), trial, "test")
 
     def network(self, trial: Trial) -> ClassifierNetwork:
         """The whole network of a finished trial, from decoded files on."""
@@ -161,7 +161,7 @@ class Seed:
             network.load_state_dict(load_file(checkpoint), strict=False)
         return network.eval()
 
-    def calibrated(self, trial: Trial) -> ClassifierNetwork:
+    def calibrated_network(self, trial: Trial) -> ClassifierNetwork:
         """The same, with probabilities that mean what they say."""
         network = self.network(trial)
         self._fit_held_out(network, trial)
@@ -169,7 +169,7 @@ class Seed:
 
     def _fit_held_out(self, network: ClassifierNetwork, trial: Trial) -> CrossFitted:
         with self._shortened(network, trial) as rows:
-            return fit_held_out(network, held_out(self.prepared, rows["val"]), self.config.guard == "on")
+            return fit_held_out(network, validation_rows(self.prepared, rows["val"]), self.config.guard == "on")
 
     def seconds(self, name: str) -> float:
         """What the training in a folder took."""
@@ -181,15 +181,15 @@ class Seed:
         run = self.folder / trial.folder
         if trial.balance:
             check_balance(self.config_of(trial))
-            with shortened(network, self.prepared.kept):
+            with use_cached(network, self.prepared.kept):
                 fit(network, self.config_of(trial), self.prepared.rows, run)
             return network
         if trial.way == "joint":
-            with shortened(network, self.prepared.kept):
+            with use_cached(network, self.prepared.kept):
                 fit(network, self.config_of(trial), self.prepared.rows, run, schedule=self._parts(False))
             return network
         if self._on_embeddings(network, trial):
-            batch_size = min(max(len(self.embedded["train"]) // STEPS_AN_EPOCH, config.batch_size), EMBEDDED_BATCH)
+            batch_size = min(max(len(self.embeddings["train"]) // STEPS_AN_EPOCH, config.batch_size), EMBEDDED_BATCH)
             config = dataclasses.replace(
                 config,
                 epochs=EMBEDDED_EPOCHS,
@@ -224,12 +224,12 @@ class Seed:
         network.load_state_dict({n: v for n, v in known.items() if not n.startswith("fusion.")}, strict=False)
         return network
 
-    def _part(self, trial: Trial) -> Part:
+    def _part(self, trial: Trial) -> Phase:
         if trial.way == "frozen":
-            return Part("fusion", self.modalities, ("fusion.",))
+            return Phase("fusion", self.modalities, ("fusion.",))
         if trial.balance:
-            return parts(self.config_of(trial))[-1]
-        return Part(trial.way, self.modalities, ("",), FINETUNE_RATE if trial.way == "finetuned" else 1.0)
+            return phases(self.config_of(trial))[-1]
+        return Phase(trial.way, self.modalities, ("",), FINETUNE_RATE if trial.way == "finetuned" else 1.0)
 
     def _on_embeddings(self, network: ClassifierNetwork, trial: Trial) -> bool:
         return trial.way == "frozen" and not network.exchanges
@@ -238,10 +238,10 @@ class Seed:
     def _shortened(self, network: ClassifierNetwork, trial: Trial) -> Iterator[dict[str, Rows]]:
         """The rows for a network, and the network made to take them."""
         embedded = self._on_embeddings(network, trial)
-        with shortened(network, dict.fromkeys(self.modalities, "embedding") if embedded else self.prepared.kept):
-            yield self.embedded if embedded else self.prepared.rows
+        with use_cached(network, dict.fromkeys(self.modalities, "embedding") if embedded else self.prepared.kept):
+            yield self.embeddings if embedded else self.prepared.rows
 
-    def answered(self, network: ClassifierNetwork, trial: Trial, split: str) -> Answered:
+    def answers_of(self, network: ClassifierNetwork, trial: Trial, split: str) -> Answered:
         """What a network that is a trial's says of the rows of a split."""
         numbers = self.prepared.table.part(split).frame["row"].to_numpy()
         with self._shortened(network, trial) as rows:

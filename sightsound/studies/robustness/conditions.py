@@ -15,7 +15,7 @@ from sightsound.data.files import FULL_SCALE
 from sightsound.data.prepared.store import Store
 from sightsound.inference.subsets import Answered
 from sightsound.missing.gaps import Gaps
-from sightsound.missing.repair import repair_audio, repair_image
+from sightsound.missing.repair import interpolate_audio, interpolate_image
 from sightsound.studies.robustness.corruptions import Setting, corrupt_audio, corrupt_image
 from sightsound.types import REPAIRS
 
@@ -81,14 +81,14 @@ def with_missing(
     return result
 
 
-def losing(decoded: Decoded, modality: str) -> Rows:
+def without_modality(decoded: Decoded, modality: str) -> Rows:
     """The rows without one of their modalities."""
     store = decoded.rows.stores[modality]
     stores = {**decoded.rows.stores, modality: Store(store.values, torch.zeros_like(store.entry))}
     return Rows(stores, decoded.rows.target, decoded.rows.rows)
 
 
-def torn(decoded: Decoded, condition: Condition, sample_rate_hz: int, rng: np.random.Generator) -> Rows:
+def lose_parts(decoded: Decoded, condition: Condition, sample_rate_hz: int, rng: np.random.Generator) -> Rows:
     """The rows with a share of each picture's pixels dead, or of each sound's frames lost in bursts of 50 ms.
 
     What is lost is zero (policy mask), or interpolated by one who knows what is lost (linear, gaussian).
@@ -118,8 +118,8 @@ def _repaired(values: NDArray[Any], gaps: Gaps, sample_rate_hz: int, method: str
     if gaps.all():
         return values
     if values.ndim == 3:
-        return repair_image(values, gaps, method).values
-    wave = repair_audio(values.astype(np.float32) / FULL_SCALE, sample_rate_hz, gaps, method)
+        return interpolate_image(values, gaps, method).values
+    wave = interpolate_audio(values.astype(np.float32) / FULL_SCALE, sample_rate_hz, gaps, method)
     whole: NDArray[Any] = np.clip(np.rint(wave.values * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1)
     return whole
 
@@ -135,7 +135,7 @@ def bursts(samples: int, frame: int, share: float, rng: np.random.Generator) -> 
     return lost.repeat(frame)[:samples]
 
 
-def contradicting(decoded: Decoded, modality: str, rng: np.random.Generator) -> Rows:
+def mismatch(decoded: Decoded, modality: str, rng: np.random.Generator) -> Rows:
     """Each row with the file of a row of another class."""
     rows, target = decoded.rows, decoded.target
     partner = np.empty(len(target), np.int64)
@@ -148,7 +148,7 @@ def contradicting(decoded: Decoded, modality: str, rng: np.random.Generator) -> 
     return Rows({**rows.stores, modality: Store(store.values, entry)}, rows.target, rows.rows)
 
 
-def corrupted(decoded: Decoded, condition: Condition, sample_rate_hz: int, rng: np.random.Generator) -> Rows:
+def corrupt(decoded: Decoded, condition: Condition, sample_rate_hz: int, rng: np.random.Generator) -> Rows:
     """The rows with every file of a modality changed."""
     store, severity = decoded.rows.stores[condition.modality], int(condition.level)
     values = store.values[torch.arange(len(store.values))].numpy()

@@ -19,11 +19,11 @@ from sightsound.studies.robustness.conditions import (
     TORN,
     Condition,
     Decoded,
-    contradicting,
-    corrupted,
-    losing,
-    torn,
+    corrupt,
+    lose_parts,
+    mismatch,
     with_missing,
+    without_modality,
 )
 
 DRAWS = 10  # of the rows that lose a modality
@@ -48,7 +48,7 @@ class Measured(NamedTuple):
     disagreement: float | None
 
 
-def measured(
+def measure_condition(
     classifier: Classifier,
     decoded: Decoded,
     clean: Answered,
@@ -65,9 +65,9 @@ def measured(
     network, target = classifier.network, decoded.target
     said, changed = clean, condition.modality
     if condition.kind == CONTRADICTION:
-        said = answer_rows(network, contradicting(decoded, changed, rng), decoded.numbers)
+        said = answer_rows(network, mismatch(decoded, changed, rng), decoded.numbers)
     elif condition.kind != CLEAN:
-        change = torn if condition.kind in TORN.values() else corrupted
+        change = lose_parts if condition.kind in TORN.values() else corrupt
         rows = change(decoded, condition, classifier.config.audio.sample_rate_hz, rng)
         said = answer_rows(network, rows, decoded.numbers)
     accuracy, macro_f1 = _right(said.probabilities[tuple(said.has)], target)
@@ -108,7 +108,7 @@ def after_losing(classifier: Classifier, decoded: Decoded, clean: Answered, poli
     if policy == "mask":
         return {m: clean.probabilities[tuple(other for other in every if other != m)] for m in every}
     fill = classifier.imputers[policy]
-    answered = {m: answer_rows(network, losing(decoded, m), decoded.numbers, fill=fill) for m in every}
+    answered = {m: answer_rows(network, without_modality(decoded, m), decoded.numbers, fill=fill) for m in every}
     return {m: said.probabilities[every] for m, said in answered.items()}
 
 

@@ -24,11 +24,11 @@ from sightsound.data.table import Rejected, Table
 from sightsound.errors import ConfigError, TableError
 from sightsound.inference.subsets import Answered, answer_rows
 from sightsound.progress import progress_bar
-from sightsound.run_folder import ask, content_of, opened, with_files, writing
+from sightsound.run_folder import ask, content_of, open_run, with_files, write_errors
 from sightsound.studies.robustness.conditions import CLEAN, CONTRADICTION, EITHER, TORN, Condition, Decoded
 from sightsound.studies.robustness.corruptions import AUDIO, IMAGE, SEVERITIES
 from sightsound.studies.robustness.curves import Curve, curves
-from sightsound.studies.robustness.measure import Measured, after_losing, measured, read, to_line
+from sightsound.studies.robustness.measure import Measured, after_losing, measure_condition, read, to_line
 from sightsound.types import REPAIRS
 
 TORN_SHARES = (0.1, 0.3, 0.5, 0.7)
@@ -46,7 +46,7 @@ class RobustnessOptions:
     """Of the rows and of everything that is drawn to damage them."""
 
 
-class Study(NamedTuple):
+class RobustnessStudy(NamedTuple):
     """A finished study: everything measured, clean first, and the curves; `rows` were asked."""
 
     measured: list[Measured]
@@ -63,7 +63,7 @@ def run_robustness(
     resume: bool,
     say: Callable[[str], object],
     skip_bad_files: bool = False,
-) -> Study:
+) -> RobustnessStudy:
     """Measures a classifier on the complete test rows of a table (all rows if it has no test split).
 
     Of a sound longer than a clip the first clip counts.
@@ -92,13 +92,13 @@ def run_robustness(
     decoded, unreadable = decoded_rows(classifier, rows, options)
     if (rejected := rejected + unreadable) and not skip_bad_files:
         raise TableError(summary(rows.name, rejected))
-    with opened(run, request, resume), writing(run):
+    with open_run(run, request, resume), write_errors(run):
         ask(run, with_files(run, request, content_of(decoded.rows)))
         say(f"{len(decoded.target)} rows that have {' and '.join(classifier.network.modalities)}.")
         clean = answer_rows(classifier.network, decoded.rows, decoded.numbers)
         found = measure_all(classifier, decoded, clean, run, say, options.seed)
     alone = {m: float((clean.probabilities[(m,)].argmax(1) == decoded.target).mean()) for m in clean.has}
-    return Study(found, curves(found, alone), len(decoded.target))
+    return RobustnessStudy(found, curves(found, alone), len(decoded.target))
 
 
 def decoded_rows(classifier: Classifier, table: Table, options: RobustnessOptions) -> tuple[Decoded, list[Rejected]]:
@@ -161,7 +161,9 @@ def measure_all(
         for condition in left:
             if condition.kind.startswith("missing") and condition.policy not in without:
                 without[condition.policy] = after_losing(classifier, decoded, clean, condition.policy)
-            known[condition] = measured(classifier, decoded, clean, without.get(condition.policy, {}), condition, seed)
+            known[condition] = measure_condition(
+                classifier, decoded, clean, without.get(condition.policy, {}), condition, seed
+            )
             out.write(to_line(known[condition]))
             out.flush()
             bar.update()

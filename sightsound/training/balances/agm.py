@@ -43,7 +43,7 @@ class Agm(FusedOnly):
         """As every balance; remembers the cross-entropy of each modality's part of the fused logits."""
         complete = torch.stack([batch.present[m] for m in output.scores]).all(0)
         self.rows += float(torch.where(complete, weight, 0.0).sum())
-        for m, part in attributed(output.logits.detach(), output.scores).items():
+        for m, part in attribute(output.logits.detach(), output.scores).items():
             each = weight * cross_entropy(part, target, reduction="none")
             self.sums[m] = self.sums.get(m, 0.0) + float(torch.where(complete, each, 0).sum())
         return super().loss(output, batch, target, weight)
@@ -69,7 +69,7 @@ class Agm(FusedOnly):
         return {**super().state(), "means": self.means, "steps": self.steps}
 
 
-def attributed(fused: Tensor, scores: dict[str, Tensor]) -> dict[str, Tensor]:
+def attribute(fused: Tensor, scores: dict[str, Tensor]) -> dict[str, Tensor]:
     """Fused logits (B, C) and each head's -> the part (B, C) of each of two modalities in the fused ones."""
     total = torch.stack(list(scores.values())).sum(0).detach()
     return {m: (fused - (total - own.detach()) + own.detach()) / 2 for m, own in scores.items()}

@@ -52,7 +52,7 @@ class MMPareto(Auxiliary):
             parameters = _trained(network.encoders[m])
             both = _flat(parameters, [parameter.grad for parameter in parameters])
             of_fused = of_fused * self.scale
-            gradient = integrated(of_fused, both - of_fused)
+            gradient = integrate(of_fused, both - of_fused)
             pieces = gradient.split([parameter.numel() for parameter in parameters])
             for parameter, piece in zip(parameters, pieces, strict=True):
                 parameter.grad = piece.view_as(parameter).clone(memory_format=torch.preserve_format)
@@ -61,7 +61,7 @@ class MMPareto(Auxiliary):
         self.scale = float(gradient)
 
 
-def integrated(fused: Tensor, unimodal: Tensor) -> Tensor:
+def integrate(fused: Tensor, unimodal: Tensor) -> Tensor:
     """Gradients (n,) of the fused and of the unimodal loss -> the gradient (n,) to follow."""
     both = fused + unimodal
     if fused @ unimodal >= 0:

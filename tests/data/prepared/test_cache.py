@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sightsound.data.datasets import dataset
-from sightsound.data.prepared.cache import kept
+from sightsound.data.prepared.cache import list_cached
 from sightsound.data.prepared.disk import DiskStore
 from sightsound.data.sources import SourceOptions
 
@@ -41,14 +41,14 @@ def test_everything_of_ours_goes_and_everything_else_stays(home: Path, typed) ->
     (home.parent / "classes" / "a" / "1.png").touch()
     dataset("folder", SourceOptions(root=str(home.parent / "classes")))
     store = DiskStore(home / "prepared" / "0123456789abcdef", (3,), "float32", {"what": "image"})
-    with store.writing():
+    with store.write_lock():
         store.append(np.array([1], np.uint64), np.zeros((1, 3), np.float32))
     (store.folder / "link").symlink_to(home.parent / "elsewhere")
     old = home / "prepared" / "fedcba9876543210"  # of an earlier version, which wrote no mark
     old.mkdir()
     (old / "about.json").write_text(json.dumps({"what": "audio headers", "files": "/somewhere"}))
     (old / "index.bin").touch()
-    assert {one.what.partition(",")[0] for one in kept()[0]} == {"folder", "image", "audio headers"}
+    assert {one.what.partition(",")[0] for one in list_cached()[0]} == {"folder", "image", "audio headers"}
     done = typed("data", "clean", "all")
     assert done.code == 0, done.err
     for name in ("photos", "dinner", "mnist", "linked", "about"):
@@ -57,7 +57,7 @@ def test_everything_of_ours_goes_and_everything_else_stays(home: Path, typed) ->
     assert after == {path: text for path, text in before.items() if not path.endswith(".lock")}
     assert (home / "data" / "notes.lock").read_text() == "mine"
     assert contents(home.parent / "elsewhere") == linked
-    assert not kept()[0] and not old.exists()
+    assert not list_cached()[0] and not old.exists()
 
 
 def test_a_name_that_is_not_ours_is_not_removed(home: Path, typed) -> None:

@@ -56,11 +56,11 @@ def content(store: Store) -> list[float]:
 def test_rows_are_found_by_key(tmp_path_factory: pytest.TempPathFactory, keys: list[int], data: st.DataObject) -> None:
     store = DiskStore(tmp_path_factory.mktemp("disk") / "s", (2,), "int16", {})
     values = np.arange(2 * len(keys), dtype=np.int16).reshape(-1, 2)
-    with store.writing():
+    with store.write_lock():
         cut = data.draw(st.integers(0, len(keys)))
         store.append(np.array(keys[:cut], np.uint64), values[:cut])
         store.append(np.array(keys[cut:], np.uint64), values[cut:])
-    assert not store.damaged()
+    assert not store.has_damage()
     again = DiskStore(store.folder, (2,), "int16", {})
     places = again.find(np.array([*keys, 2**64 - 1 if 2**64 - 1 not in keys else 0], np.uint64))
     assert places.tolist() == [*range(1, len(keys) + 1), 0]
@@ -177,10 +177,10 @@ def test_a_full_disk_is_said(tmp_path: Path) -> None:
         pytest.skip("only root can mount a small disk")
     try:
         store = DiskStore(place / "store", (10_000,), "uint8", {})
-        with pytest.raises(StoreError, match="No space left"), store.writing():
+        with pytest.raises(StoreError, match="No space left"), store.write_lock():
             store.append(np.arange(1, 21, dtype=np.uint64), np.zeros((20, 10_000), np.uint8))
         again = DiskStore(place / "store", (10_000,), "uint8", {})
-        assert not again.damaged() and len(again.keys()) == 1
+        assert not again.has_damage() and len(again.keys()) == 1
     finally:
         subprocess.run(["umount", place], check=True)
 
@@ -197,7 +197,7 @@ def test_checksums_tell_equal_content_from_other_wherever_rows_are(tmp_path: Pat
 def test_threads_share_a_store(tmp_path: Path) -> None:
     store = DiskStore(tmp_path / "s", (500,), "int16", {})
     values = np.arange(40, dtype=np.int16)[:, None].repeat(500, 1)
-    with store.writing():
+    with store.write_lock():
         store.append(np.arange(1, 41, dtype=np.uint64), values)
     rows = StoredRows(store)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sightsound.data import datasets
-from sightsound.data.sources import SOURCES, Source, SourceOptions
+from sightsound.data.sources import SOURCES, DataSource, SourceOptions
 from sightsound.errors import SourceError
 from tests.originals import serve, write_mnist, write_speech_commands
 
@@ -109,7 +109,7 @@ def test_archives_that_climb_out_or_are_none(
 
 def test_every_source_is_whole() -> None:
     for name, known in SOURCES.items():
-        assert isinstance(known, Source) and known.about and known.licence, name
+        assert isinstance(known, DataSource) and known.about and known.licence, name
         assert all(len(d.sha256) == 64 and d.url.startswith("http") for d in known.downloads), name
         assert set(known.parts) <= set(SOURCES), name
     with pytest.raises(SourceError, match="Did you mean 'mnist'"):

@@ -5,7 +5,7 @@ import pytest
 
 from sightsound.data.clusters import Clusters
 from sightsound.inference.subsets import Answered
-from sightsound.studies.comparison.compare import Compared, Study
+from sightsound.studies.comparison.compare import Compared, ComparisonStudy
 from sightsound.studies.comparison.cost import Cost
 from sightsound.studies.comparison.recommend import recommend
 from sightsound.studies.comparison.summary import rows
@@ -27,14 +27,16 @@ def said(target: np.ndarray, fused_right: float, image_right: float) -> Answered
     return Answered(np.arange(len(target)), probabilities, {"image": there, "audio": there})
 
 
-def study(count: int, fused_right: float, image_right: float) -> Study:
+def study(count: int, fused_right: float, image_right: float) -> ComparisonStudy:
     target = np.arange(count) % 2
     answered = [said(target, fused_right, image_right)]
     concat = Compared("concat", "feature", Trial("concat", "frozen"), fused_right, answered, answered, 1.0)
     unimodal = concat._replace(name="vote", family="decision", trial=Trial("vote", "frozen"))
     clusters = dict.fromkeys(("val", "test"), Clusters.of_rows(count))
     costs = dict.fromkeys(("concat", "image", "audio"), COST)
-    return Study([], {"concat": concat}, unimodal, costs, {"val": target, "test": target}, clusters, 1.0, None, "", [])
+    return ComparisonStudy(
+        [], {"concat": concat}, unimodal, costs, {"val": target, "test": target}, clusters, 1.0, None, "", []
+    )
 
 
 @pytest.mark.parametrize(

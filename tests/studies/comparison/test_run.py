@@ -10,7 +10,7 @@ import pytest
 from sightsound.config import Config
 from sightsound.data.clusters import Clusters
 from sightsound.inference.subsets import Answered
-from sightsound.studies.comparison.compare import Compared, Field, Study, _compared, family
+from sightsound.studies.comparison.compare import Compared, ComparisonStudy, Field, _compared, family
 from sightsound.studies.comparison.cost import Cost
 from sightsound.studies.comparison.recommend import Recommendation, recommend
 from sightsound.studies.comparison.run import _winner
@@ -77,7 +77,7 @@ def test_strategies_are_ranked_by_validation_rows() -> None:
 def test_the_winner_is_of_the_seed_that_is_best_on_validation_rows(tmp_path: Path) -> None:
     seeds = [Seed({"concat": shares}) for shares in ((0.5, 0.75), (1.0, 0.25), (0.0, 1.0))]
     one = SimpleNamespace(
-        trial=TRIAL, val=[seed.tried(TRIAL).val for seed in seeds], test=[seed.test(TRIAL) for seed in seeds]
+        trial=TRIAL, val=[seed.result_of(TRIAL).val for seed in seeds], test=[seed.test(TRIAL) for seed in seeds]
     )
     study = SimpleNamespace(
         compared={"concat": one},
@@ -114,7 +114,7 @@ def test_test_rows_recommend_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         costs = {name: Cost(9, 9, 1.0, 10.0 + i, 1.0) for i, name in enumerate((*compared, "image", "audio"))}
         target = {"val": truth, "test": truth}
         clusters = dict.fromkeys(target, Clusters.of_rows(120))
-        study = Study([], compared, compared["vote"], costs, target, clusters, 1.0, None, "", [])
+        study = ComparisonStudy([], compared, compared["vote"], costs, target, clusters, 1.0, None, "", [])
         return recommend(study, rows(study, 4))._replace(lines=[])
 
     assert found(spoilt=True) == found(spoilt=False)

@@ -5,7 +5,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from sightsound.studies.comparison.significance import Difference, compare_to, holm, resampled
+from sightsound.studies.comparison.significance import Difference, compare_to, holm, resample_means
 
 
 def answers(accuracy: float, rows: int = 1000, seeds: int = 3, seed: int = 0) -> np.ndarray:
@@ -40,7 +40,7 @@ def test_holm_by_hand() -> None:
 
 def test_the_bootstrap_interval_is_that_of_the_normal_distribution() -> None:
     right = answers(0.8, 2000, seeds=1)
-    low, high = np.percentile(resampled({"x": right.astype(float)})["x"], [2.5, 97.5])
+    low, high = np.percentile(resample_means({"x": right.astype(float)})["x"], [2.5, 97.5])
     share = right.mean()
     half = NormalDist().inv_cdf(0.975) * np.sqrt(share * (1 - share) / 2000)
     assert (low, high) == pytest.approx((share - half, share + half), abs=0.002)
@@ -66,6 +66,6 @@ def test_a_difference_is_real_where_both_tests_say_so(mcnemar_p: float, bootstra
 
 def test_seeds_are_drawn_with_replacement_as_rows_are() -> None:
     of_seeds = np.repeat([[1.0], [0.0]], 50, axis=1)  # one seed is always right, the other never
-    assert set(np.round(resampled({"x": of_seeds}, resamples=100)["x"], 6)) == {0.0, 0.5, 1.0}
+    assert set(np.round(resample_means({"x": of_seeds}, resamples=100)["x"], 6)) == {0.0, 0.5, 1.0}
     of_rows = np.tile([[1.0, 0.0]], (2, 25))  # both seeds are right in the same half of the rows
-    assert len(set(np.round(resampled({"x": of_rows}, resamples=100)["x"], 6))) > 5
+    assert len(set(np.round(resample_means({"x": of_rows}, resamples=100)["x"], 6))) > 5

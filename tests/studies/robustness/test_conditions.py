@@ -5,7 +5,7 @@ import torch
 
 from sightsound.data.dataset import Rows
 from sightsound.data.prepared.store import Store
-from sightsound.studies.robustness.conditions import Decoded, contradicting, losing
+from sightsound.studies.robustness.conditions import Decoded, mismatch, without_modality
 
 TARGET = np.array([0, 0, 1, 2, 2, 2])
 
@@ -20,7 +20,7 @@ def decoded() -> Decoded:
 def test_a_contradiction_is_a_file_of_another_class() -> None:
     given = decoded()
     for seed in range(5):
-        rows = contradicting(given, "audio", np.random.default_rng(seed))
+        rows = mismatch(given, "audio", np.random.default_rng(seed))
         batch = rows[list(range(6))]
         assert (batch.inputs["audio"][:, 0].numpy() != TARGET).all() and batch.present["audio"].all()
         assert (batch.inputs["image"][:, 0].numpy() == TARGET).all()
@@ -28,6 +28,6 @@ def test_a_contradiction_is_a_file_of_another_class() -> None:
 
 
 def test_what_is_lost_is_absent_and_the_rest_stays() -> None:
-    batch = losing(decoded(), "image")[list(range(6))]
+    batch = without_modality(decoded(), "image")[list(range(6))]
     assert not batch.present["image"].any() and batch.present["audio"].all()
     assert (batch.inputs["audio"][:, 0].numpy() == TARGET).all()

@@ -11,7 +11,7 @@ import torch
 from sightsound.data.dataset import Rows
 from sightsound.inference.subsets import Answered, answer_rows
 from sightsound.missing import IMPUTERS
-from sightsound.studies.robustness.conditions import EITHER, TORN, Condition, Decoded, bursts, torn, with_missing
+from sightsound.studies.robustness.conditions import EITHER, TORN, Condition, Decoded, bursts, lose_parts, with_missing
 from sightsound.studies.robustness.corruptions import AUDIO, IMAGE
 from sightsound.studies.robustness.curves import curves
 from sightsound.studies.robustness.measure import Measured
@@ -84,7 +84,7 @@ def test_worker_processes_interpolate_the_same(
     found = []
     for enough in (1000, 1):
         monkeypatch.setattr("sightsound.studies.robustness.conditions.WORTH_PROCESSES", enough)
-        changed = torn(decoded, Condition(name, modality, 0.3, "gaussian"), 8000, np.random.default_rng(0))
+        changed = lose_parts(decoded, Condition(name, modality, 0.3, "gaussian"), 8000, np.random.default_rng(0))
         store = changed.stores[modality]
         found.append(store.values[torch.arange(len(store.values))])
     torch.testing.assert_close(*found, rtol=0, atol=0)
@@ -179,7 +179,9 @@ def test_robustness_by_hand() -> None:
     assert json.loads(json.dumps(found[0]))[0] == ["clean", "", 0.0, ""]
 
 
-def test_late_fusion_is_the_mean_of_the_modalities(studied: tuple[pd.DataFrame, Path], trained: tuple[Path, Path]) -> None:
+def test_late_fusion_is_the_mean_of_the_modalities(
+    studied: tuple[pd.DataFrame, Path], trained: tuple[Path, Path]
+) -> None:
     import sightsound as ss
 
     classifier = ss.load(trained[1] / "bundle")
