@@ -14,7 +14,7 @@ import pandas as pd
 import sightsound as ss
 from sightsound.data.sources import SourceOptions
 
-POLICIES = ("mask", "mean", "nearest", "predict", "generate")
+POLICIES = ("ignore", "mean", "nearest", "predict", "generate")
 
 
 def halved(table: Path, modality: str, seed: int) -> pd.DataFrame:

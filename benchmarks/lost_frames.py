@@ -38,12 +38,12 @@ def main() -> None:
     clean = accuracy(decoded.rows)
     for share in (0.3, 0.5):
         found = {}
-        for policy in ("mask", "linear", "gaussian"):
+        for policy in ("ignore", "linear", "gaussian"):
             condition = Condition("lost frames", "audio", share, policy)
             draws = [np.random.default_rng([draw, 7]) for draw in range(given.draws)]
             found[policy] = float(np.mean([accuracy(lose_parts(decoded, condition, rate, rng)) for rng in draws]))
         for policy, value in found.items():
-            back = (value - found["mask"]) / (clean - found["mask"])
+            back = (value - found["ignore"]) / (clean - found["ignore"])
             print(
                 json.dumps(
                     {"share": share, "policy": policy, "accuracy": round(value, 4), "given_back": round(back, 2)}

@@ -55,7 +55,7 @@ class Plain(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         """Features -> logits (B, C)."""
         encoded = self.network.encode(batch.inputs, batch.present)
-        there = {m: torch.where(batch.present[m][:, None], z, 0) for m, z in encoded.own.items()}
+        there = {m: torch.where(batch.present[m][:, None], z, 0) for m, z in encoded.unimodal.items()}
         logits: Tensor = self.network.fusion.combine(there, {}, batch.present).logits
         return logits
 

@@ -1,14 +1,15 @@
 """Is a fused model, shown one modality alone, as good as a model trained on that modality alone?
 
-For each strategy and each single modality: one training with all defaults, same epochs, same seed; test accuracy with both
-modalities and with one absent; the difference to the single-modality model of the same encoder.
+For each strategy and each single modality: one training with all defaults, same epochs, same seed; test accuracy with
+both modalities and with one absent; the difference to the single-modality model of the same encoder.
 
     python benchmarks/one_modality_absent.py --data digits --seeds 3
-    python benchmarks/one_modality_absent.py --data mnist+fsdd --shared ../shared/data --pairs 20000 --epochs 10 --seeds 2
+    python benchmarks/one_modality_absent.py --data mnist+fsdd --shared ../shared/data --pairs 20000 --epochs 10 --seeds
+    2
 
-With `--rates` also: where a quarter, half or three quarters of the test rows have lost a modality, how far is the accuracy
-from the straight line between none and all of them (the least of all seeds)? Every training stays in `--out`; the same
-command goes on with it.
+With `--rates` also: where a quarter, half or three quarters of the test rows have lost a modality, how far is the
+accuracy from the straight line between none and all of them (the least of all seeds)? Every training stays in `--out`;
+the same command goes on with it.
 """
 
 import argparse

@@ -22,7 +22,7 @@ class Multiply(Fusion):
         self.project = nn.ModuleDict({m: nn.Linear(embedding_sizes[m], 32) for m in self.modalities})
         self.classify = nn.Linear(32, classes)
 
-    def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
+    def combine(self, embeddings: Tensors, logits: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """Per modality (B, D) -> logits (B, C)."""
         product = self.project["image"](embeddings["image"]) * self.project["audio"](embeddings["audio"])
         return Combined(self.classify(product), None)

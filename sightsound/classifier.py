@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from sightsound.bundle import Bundle, read_bundle, write_bundle
 from sightsound.bundle.files import bundle_errors
-from sightsound.config import ColumnsConfig, Config, MissingConfig, check_names, filling_policies, missing_config
+from sightsound.config import ColumnsConfig, Config, MissingConfig, check_names, imputing_policies, missing_config
 from sightsound.data.asked import rows_to_measure, rows_to_predict
 from sightsound.data.clusters import clusters_of
 from sightsound.data.decode import GIVEN, chunks, given_rows, over_time, summary
@@ -26,12 +26,12 @@ from sightsound.data.table import Rejected, Table, dropped_rows
 from sightsound.errors import ConfigError, NothingLeftError, TableError
 from sightsound.inference.answer_table import description, flat_frame
 from sightsound.inference.prediction import (
-    answered_rows,
+    abstain,
+    answer_table_rows,
     answered_to_measure,
     check_share,
     embedded_rows,
     prediction,
-    withheld,
 )
 from sightsound.inference.subsets import all_answers, concatenate, measure_answers
 from sightsound.missing import FEWEST_COMPLETE, Impute, Imputers, impute_by
@@ -91,13 +91,13 @@ class Classifier:
         config = dataclasses.replace(self.config, missing=missing_config(missing))
         return Classifier(self.network, config, self.labels, self.metrics, self.imputers)
 
-    def fill(self) -> Impute | None:
+    def imputation(self) -> Impute | None:
         """What stands in for a missing modality under the policies in force.
 
         Raises:
             ConfigError: a policy that this classifier has not learnt.
         """
-        policies = filling_policies(self.config)
+        policies = imputing_policies(self.config)
         for m, policy in policies.items():
             if policy not in self.imputers:
                 raise ConfigError(
@@ -125,8 +125,8 @@ class Classifier:
 
         Raises:
             FileError: a file cannot be read.
-            ConfigError: nothing was given, a modality that the classifier does not know, or an unknown policy; or a modality
-                was not given that the policy `drop` asks for.
+            ConfigError: nothing was given, a modality that the classifier does not know, or an unknown policy; or a
+                modality was not given that the policy `drop` asks for.
         """
         if missing is not None:
             return self.under(missing).predict(image, audio, abstain_below)
@@ -144,14 +144,14 @@ class Classifier:
                 raise ConfigError(f"{absent[0]} is missing, and the policy is drop. Give it, or another: --missing")
             with given_rows(self.config, given) as rows:
                 try:
-                    said = all_answers(self.network, rows, fill=self.fill())
+                    said = all_answers(self.network, rows, impute=self.imputation())
                 except NothingLeftError:
                     if len(given) == 1:
                         raise
                     del given[rows.reading]
         source = {m: name_of(x) for m, x in given.items()}
         found = prediction(said, rows.starts, source, rows.damage, self.labels, self.config, flags=rows.flags)
-        return withheld(found, abstain_below)
+        return abstain(found, abstain_below)
 
     def predict_table(
         self,
@@ -198,15 +198,15 @@ class Classifier:
             answers by row number; a row that cannot be used gives the reason.
         """
         check_share(abstain_below)
-        fill = self.fill()
+        impute = self.imputation()
         parts = list(chunks(rows, whole_groups=over_time(rows, self.config) is not None))
         done = sum(len(part.frame) for part in parts[:skip])
         with progress_bar("predicting", len(rows.frame), "row", done=done) as bar:
             for part in parts[skip:]:
-                answered = answered_rows(self.network, self.config, self.labels, part, fill)
+                answered = answer_table_rows(self.network, self.config, self.labels, part, impute)
                 bar.update(len(part.frame))
                 yield {
-                    row: one if isinstance(one, Rejected) else withheld(one, abstain_below)
+                    row: one if isinstance(one, Rejected) else abstain(one, abstain_below)
                     for row, one in sorted(answered.items())
                 }
 
@@ -245,10 +245,10 @@ class Classifier:
         rows, split, rejected = self.labelled_rows(table, columns)
         left_out = {bad.row for bad in dropped_rows(rows, self.config.modalities, self.config.missing)}
         rows = rows.without(left_out)
-        parts, fill = [], self.fill()
+        parts, impute = [], self.imputation()
         with progress_bar("evaluating", len(rows.frame), "row") as bar:
             for chunk in chunks(rows, whole_groups=over_time(rows, self.config) is not None):
-                answered_chunk, unreadable = answered_to_measure(self.network, self.config, chunk, fill)
+                answered_chunk, unreadable = answered_to_measure(self.network, self.config, chunk, impute)
                 rejected += unreadable
                 parts += [answered_chunk] if answered_chunk else []
                 bar.update(len(chunk.frame))

@@ -18,11 +18,11 @@ SPLITS = {  # the parts of a table, and how they are spelt, in any case
     "test": ("test", "testing"),
 }
 SPLIT_OF = {spelling: split for split, spellings in SPLITS.items() for spelling in spellings}
-REPAIRS = ("linear", "gaussian")
+INTERPOLATIONS = ("linear", "gaussian")
 POLICIES = (
     "drop",
-    "mask",
-    *REPAIRS,
+    "ignore",
+    *INTERPOLATIONS,
     "mean",
     "nearest",
     "predict",
@@ -65,17 +65,17 @@ class Output(NamedTuple):
 
     Attributes:
         logits: (B, C), the fused answer.
-        scores: per modality (B, C), the logits of its own head; zeros where it is absent.
+        unimodal_logits: per modality (B, C), those of its own head; zeros where it is absent.
         weights: per modality (B,), how much the strategy listened to each one; None where it has no such notion.
         embeddings: per modality (B, D), made without the other one; zeros where it is absent.
-        filled: per modality, what stood in for it where it was absent; nothing without a policy that fills in.
+        imputed: per modality, what stood in for it where it was absent; nothing without a policy that fills in.
     """
 
     logits: Tensor
-    scores: dict[str, Tensor]
+    unimodal_logits: dict[str, Tensor]
     weights: dict[str, Tensor] | None
     embeddings: dict[str, Tensor]
-    filled: dict[str, Imputed] = {}
+    imputed: dict[str, Imputed] = {}
 
 
 class Imputation(NamedTuple):
@@ -112,13 +112,13 @@ class Prediction(NamedTuple):
         weights: modality -> weight that the fusion strategy gave it; None where it has no such notion.
         present: the modalities that were there.
         source: modality -> the file (or "array" or "bytes") that was read.
-        disagreement: how much the modalities disagree, from 0 (they say the same) to 1 (each is sure of another class): the
-            Jensen-Shannon divergence of `per_modality` in bits; None where there is one modality.
+        disagreement: how much the modalities disagree, from 0 (they say the same) to 1 (each is sure of another class):
+            the Jensen-Shannon divergence of `per_modality` in bits; None where there is one modality.
         ood_score: for each modality that was there, the share of validation rows that look less unusual, by the energy
             of its own scores: at 1 nothing like it has been seen, and the answer means little.
         notes: modality -> what is remarkable about its file, where something is.
         errors: modality -> why its file could not be used, where the answer is made from the others.
-        repaired: modality -> what was filled in of it, by a policy for what is missing or damaged.
+        imputed: modality -> what was filled in of it, by a policy for what is missing or damaged.
         clips: the answers to the clips of the sound, where it was cut into clips.
     """
 
@@ -130,7 +130,7 @@ class Prediction(NamedTuple):
     source: dict[str, str]
     disagreement: float | None = None
     ood_score: dict[str, float] = {}
-    repaired: dict[str, Imputation] = {}
+    imputed: dict[str, Imputation] = {}
     clips: tuple[Clip, ...] = ()
     errors: dict[str, str] = {}
     notes: dict[str, str] = {}

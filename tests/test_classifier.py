@@ -12,7 +12,7 @@ from PIL import Image
 import sightsound as ss
 from sightsound.data.table import Rejected
 from sightsound.errors import ConfigError, FileError, TableError
-from sightsound.inference.prediction import withheld
+from sightsound.inference.prediction import abstain
 from sightsound.types import Prediction
 
 
@@ -76,7 +76,7 @@ def test_an_answer_that_is_not_sure_enough_is_withheld(classifier: ss.Classifier
     sure = max(whole.probabilities.values())
     assert classifier.predict(*files, abstain_below=sure).label == "high"
     unsure = whole._replace(probabilities={"high": 0.6, "low": 0.4})
-    assert withheld(unsure, 0.6) == unsure and withheld(unsure, 0.61) == unsure._replace(label="")
+    assert abstain(unsure, 0.6) == unsure and abstain(unsure, 0.61) == unsure._replace(label="")
     with pytest.raises(ConfigError, match="from 0 to 1"):
         classifier.predict(*files, abstain_below=80)
 

@@ -6,7 +6,7 @@ from dataclasses import fields
 from sightsound.cli.common import Parser, run_options, text_table
 from sightsound.config import from_dict
 
-EXAMPLE = """Trains both modalities, then every fusion strategy on the same data and budget, several times over; recommends
+EXAMPLE = """Trains each modality, then each fusion strategy on the same data and budget, several times over; recommends
 one in words; writes compare.html, compare.csv, compare.json and the winner's bundle. With --balance it compares ways to
 keep one modality from starving the other, each of which trains one strategy jointly.
 

@@ -35,7 +35,7 @@ answers stand beside them: "predicted", "probability", p_CLASS for each class. A
 in the column "error" and no class; one of which one file can be used gets its answer from this, and the reason in
 "image_error" or "audio_error". Of a sound cut into clips there is a line for the whole and one for each clip, with its
 start and end in seconds. "disagreement" says how much the modalities disagree, from 0 to 1; "ood_score" which share of
-the validation rows look less unusual. What is missing or damaged is treated as --missing says; "repaired" says which
+the validation rows look less unusual. What is missing or damaged is treated as --missing says; "imputed" says which
 share of a file was filled in (1: the whole modality), "uncertainty" how unsure that is.
 
   sightsound predict runs/first/bundle --image 7.png --audio seven.wav

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from sightsound.cli.common import Parser, source_arguments, source_of, text_table, trust_argument
 
 EXAMPLE = """Takes files away and damages them, more and more, and measures what is still right: missing
-modalities in tenths of the rows under each policy, lost pixels and frames, 8 corruptions of images and 11 of sounds in five
-severities, and sounds of another class. Writes robustness.html and robustness.csv.
+modalities in tenths of the rows under each policy, lost pixels and frames, 8 corruptions of images and 11 of sounds in
+five severities, and sounds of another class. Writes robustness.html and robustness.csv.
 
   sightsound robustness runs/first/bundle table.csv --out runs/robust
   sightsound robustness runs/first/bundle table.csv --rows 500 --out runs/robust

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from sightsound.config.checks import out_of_range, wrong_type
 from sightsound.errors import ConfigError, did_you_mean
-from sightsound.types import MODALITIES, POLICIES, REPAIRS
+from sightsound.types import INTERPOLATIONS, MODALITIES, POLICIES
 
 ROLES = ("image", "audio", "label", "split", "group", "time", "image_mask", "audio_mask")  # what a column can be
 
@@ -138,13 +138,14 @@ NO_CHANGES = AugmentConfig(**OFF)
 class MissingConfig:
     """What is done about a modality that is missing or damaged.
 
-    drop: leave the row out; mask: do without it; linear, gaussian: interpolate damaged parts, and a whole modality along
-    `time`; mean, nearest, predict, generate: fill it in from the other modality; or package.module.Class.
+    drop: leave the row out; ignore: answer from the others; linear, gaussian: interpolate damaged parts, and a whole
+    modality along `time`; mean, nearest, predict, generate: fill it in from the other modality; or
+    package.module.Class.
     """
 
-    image: str = "mask"
+    image: str = "ignore"
     """The policy for images."""
-    audio: str = "mask"
+    audio: str = "ignore"
     """The policy for sounds."""
 
     def __post_init__(self) -> None:
@@ -179,7 +180,7 @@ class Config:
     """Of fusion search: which stages are joined, such as "2-2-relu 1-2-sigmoid" (audio, image); default: searched."""
     schedule: Literal["joint", "staged", "staged+finetune", "fusion+joint"] = "joint"
     """joint: all at once; staged: each modality first, then the fusion on the frozen encoders; +finetune: then all;
-    fusion+joint: the encoders are taught together by another fusion first, for classes that only both modalities tell."""
+    fusion+joint: another fusion trains the encoders first, for classes that only both modalities determine."""
     balance: Literal[
         "detached", "auxiliary", "fused-only", "ogm-ge", "gradient-blend", "unimodal-teacher", "mmpareto", "agm", "mla"
     ] = "detached"
@@ -251,10 +252,10 @@ def missing_config(given: str | MissingConfig) -> MissingConfig:
     return MissingConfig(given, given) if isinstance(given, str) else given
 
 
-def filling_policies(config: Config) -> dict[str, str]:
+def imputing_policies(config: Config) -> dict[str, str]:
     """Modality -> the policy that fills in the whole of it, where that is one of this kind."""
     chosen = {m: str(getattr(config.missing, m)) for m in config.modalities}
-    return {m: p for m, p in chosen.items() if p not in ("drop", "mask", *REPAIRS)} if len(chosen) > 1 else {}
+    return {m: p for m, p in chosen.items() if p not in ("drop", "ignore", *INTERPOLATIONS)} if len(chosen) > 1 else {}
 
 
 def from_dict(values: dict[str, Any]) -> Config:

@@ -33,7 +33,7 @@ from sightsound.data.prepared.store import Store, read_store
 from sightsound.data.remarks import Remark, collect, pack
 from sightsound.data.table import Rejected, Table, times_of
 from sightsound.missing import OverTime
-from sightsound.types import MASKS, REPAIRS, Batch
+from sightsound.types import INTERPOLATIONS, MASKS, Batch
 
 CHUNK_ROWS = 2048  # rows of a table held in memory at once while predicting
 READERS: dict[tuple[str, bool], Callable[..., NDArray[Any]]] = {  # modality, whether it repairs
@@ -58,7 +58,7 @@ def reader(config: Config, modality: str) -> functools.partial[NDArray[Any]]:
 def reader_options(config: Config, modality: str) -> dict[str, Any]:
     """The arguments that every file of a modality is read with; `repair` among them where the policy is one."""
     policy = getattr(config.missing, modality)
-    repair = {"repair": policy} if policy in REPAIRS else {}
+    repair = {"repair": policy} if policy in INTERPOLATIONS else {}
     if modality == "image":
         height, width, channels = image_shape(config)
         white = {} if config.image.white is None else {"white": config.image.white}
@@ -145,7 +145,7 @@ def damages(table: Table, config: Config) -> dict[str, NDArray[np.float64]]:
     """For each modality whose damaged parts are repaired, (rows, 2) the share and uncertainty of what is."""
     found = {}
     for m in config.modalities:
-        if getattr(config.missing, m) in REPAIRS:
+        if getattr(config.missing, m) in INTERPOLATIONS:
             store, _ = read_store(table, damage_reading(config, m), f"finding gaps in {m}")
             found[m] = store.read(store.entry).numpy()
     return found
@@ -157,7 +157,7 @@ def over_time(table: Table, config: Config) -> OverTime | None:
     Raises:
         TableError: the times cannot be used.
     """
-    methods = {m: getattr(config.missing, m) for m in config.modalities if getattr(config.missing, m) in REPAIRS}
+    methods = {m: getattr(config.missing, m) for m in config.modalities if getattr(config.missing, m) in INTERPOLATIONS}
     if not methods or config.audio.step_seconds or (table.frame["time"] == "").all():
         return None
     times = times_of(table)
@@ -200,7 +200,7 @@ def damage_reading(config: Config, modality: str) -> Reading:
 def _columns(config: Config, modality: str) -> list[str]:
     """Of the table, what tells one reading of a file from another."""
     clips = ["start_seconds"] if modality == "audio" and config.audio.step_seconds else []
-    masks = [MASKS[modality]] if getattr(config.missing, modality) in REPAIRS else []
+    masks = [MASKS[modality]] if getattr(config.missing, modality) in INTERPOLATIONS else []
     return [modality, *clips, *masks]
 
 

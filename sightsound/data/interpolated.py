@@ -32,7 +32,7 @@ from sightsound.data.sounds import GivenSound, excerpt
 from sightsound.data.waveforms import Waveform, mix_to_mono, waveform
 from sightsound.errors import FileError, NothingLeftError
 from sightsound.missing.gaps import Gaps, audio_gaps, image_gaps
-from sightsound.missing.repair import Interpolated, interpolate_audio, interpolate_image
+from sightsound.missing.signals import Interpolated, interpolate_audio, interpolate_image
 
 MOST_PIXELS = 250_000  # that are repaired; of more, neighbours are joined first
 

@@ -1,8 +1,9 @@
 """What every fusion strategy is. The network calls `exchange` after each stage and `combine` at the end.
 
-A feature strategy reads the embeddings in `combine`, a decision strategy the calibrated scores; a hierarchical one
+A feature strategy reads the embeddings in `combine`, a decision strategy the calibrated logits; a hierarchical one
 overrides `exchange` as well. A row with a single modality is answered by that modality's own head, whatever the
-strategy says of it: there is nothing to fuse then, and the answer is as good as that of a model with one modality alone.
+strategy says of it: there is nothing to fuse then, and the answer is as good as that of a model with one modality
+alone.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 Tensors = Mapping[str, Tensor]
 HIDDEN = 64  # of the dense layer before the classes, as in the classic concatenation
-ABSENT = -1e4  # far below any score, and finite: a row without anything gives no NaN
+ABSENT = -1e4  # far below any logit, and finite: a row without anything gives no NaN
 
 
 class Combined(NamedTuple):
@@ -33,7 +34,7 @@ class Fusion(nn.Module):
     """
 
     # Whether its parameters are fitted on validation rows once the encoders are trained (`training.held_out`), and not
-    # with them: a strategy that reads class scores learns whom to trust, which scores of training rows do not tell.
+    # with them: a strategy that reads class logits learns whom to trust, which logits of training rows do not tell.
     fitted_held_out = False
 
     def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
@@ -49,14 +50,14 @@ class Fusion(nn.Module):
         """
         return maps, None
 
-    def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
+    def combine(self, embeddings: Tensors, logits: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """At the end: per modality embeddings (B, D), own logits (B, C) and presence (B,) -> `Combined`.
 
-        Embeddings (after the exchange) and scores (of each modality's head, without it; divided by its temperature,
+        Embeddings (after the exchange) and logits (of each modality's head, without it; divided by its temperature,
         once that is fitted) of an absent modality are zeros; `shared` is what the last `exchange` returned.
         """
         shares = self.shares(present)
-        return Combined(sum_of(shares[m][:, None] * scores[m] for m in self.modalities), shares)
+        return Combined(sum_of(shares[m][:, None] * logits[m] for m in self.modalities), shares)
 
     def softmax(self, values: Tensors, present: Tensors) -> dict[str, Tensor]:
         """Per modality (B, ...) -> softmax over the modalities that are there; 0 for the others."""

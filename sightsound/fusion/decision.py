@@ -1,6 +1,6 @@
-"""Decision fusion: joins the modalities' own class scores, per modality (B, C) -> logits (B, C).
+"""Decision fusion: joins the modalities' own class logits, per modality (B, C) -> logits (B, C).
 
-The scores are taken as they are: what a strategy learns does not reach the classifiers, each of which learns from its
+The logits are taken as they are: what a strategy learns does not reach the classifiers, each of which learns from its
 own loss alone. The loss of the joint answer would let one slack where the other is right, and then it is worse when it
 is alone. What a strategy has to learn is fitted on validation rows: a classifier that has memorised its training rows
 is sure and right on these, and on no others.
@@ -21,10 +21,10 @@ SMALLEST = 1e-30  # keeps the logarithm finite
 class Vote(Fusion):
     """The mean of the classifiers' probabilities (linear opinion pool, Stone, 1961). Nothing to train."""
 
-    def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
+    def combine(self, embeddings: Tensors, logits: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """Per modality logits (B, C) -> log of the mean probability (B, C); weights are the shares in the mean."""
         shares = self.shares(present)
-        return Combined(pooled(probabilities(scores), shares), shares)
+        return Combined(pooled(probabilities(logits), shares), shares)
 
 
 class Weighted(Fusion):
@@ -36,10 +36,10 @@ class Weighted(Fusion):
         super().__init__(embedding_sizes, stage_channels, classes)
         self.weight = nn.ParameterDict({m: nn.Parameter(torch.zeros(())) for m in self.modalities})
 
-    def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
+    def combine(self, embeddings: Tensors, logits: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """Per modality logits (B, C) -> log of the weighted mean probability (B, C), and the weights."""
         weights = self.softmax({m: self.weight[m].expand(len(present[m])) for m in self.modalities}, present)
-        return Combined(pooled(probabilities(scores), weights), weights)
+        return Combined(pooled(probabilities(logits), weights), weights)
 
 
 class Product(Fusion):
@@ -56,10 +56,10 @@ class Product(Fusion):
         self.log_power = nn.ParameterDict({m: nn.Parameter(torch.zeros(())) for m in self.modalities})
         self.log_factor = nn.Parameter(torch.zeros(classes))
 
-    def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
+    def combine(self, embeddings: Tensors, logits: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """Per modality logits (B, C) -> log of the product (B, C); weights are the shares of the powers."""
         powers = {m: present[m] * self.log_power[m].exp() for m in self.modalities}
-        own = {m: scores[m].detach().log_softmax(1) for m in self.modalities}
+        own = {m: logits[m].detach().log_softmax(1) for m in self.modalities}
         joint = sum_of(powers[m][:, None] * own[m] for m in self.modalities) + self.log_factor
         total = sum_of(powers.values()).clamp_min(SMALLEST)
         return Combined(joint, {m: power / total for m, power in powers.items()})
@@ -68,9 +68,9 @@ class Product(Fusion):
 class MaxDecision(Fusion):
     """The largest of the probabilities of each class (max rule, Kittler et al., 1998). Nothing to train."""
 
-    def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
+    def combine(self, embeddings: Tensors, logits: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """Per modality logits (B, C) -> log of the largest (B, C); the weight is with the surest modality."""
-        own = probabilities(scores)
+        own = probabilities(logits)
         there = torch.stack([torch.where(present[m][:, None], own[m], 0) for m in self.modalities])
         surest = there.amax(2).argmax(0)
         weights = {m: ((surest == i) & present[m]).float() for i, m in enumerate(self.modalities)}
@@ -84,10 +84,10 @@ class Majority(Fusion):
     more than the best of those with most votes.
     """
 
-    def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
+    def combine(self, embeddings: Tensors, logits: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """Per modality logits (B, C) -> log of these means (B, C)."""
         shares = self.shares(present)
-        own = probabilities(scores)
+        own = probabilities(logits)
         votes = sum_of(
             present[m][:, None] * functional.one_hot(own[m].argmax(1), own[m].shape[1]) for m in self.modalities
         )
@@ -101,7 +101,7 @@ class Majority(Fusion):
 class Stacking(Fusion):
     """A linear layer on all log probabilities (stacked generalisation, Wolpert, 1992; linear: Ting & Witten, 1999).
 
-    It begins as the product of the probabilities. Wolpert's learner sees scores of left-out folds; this one sees those
+    It begins as the product of the probabilities. Wolpert's learner sees logits of left-out folds; this one sees those
     of validation rows, which the classifiers have not trained on either and which cost no further training.
     """
 
@@ -114,9 +114,9 @@ class Stacking(Fusion):
             self.learn.weight.copy_(torch.eye(classes).repeat(1, len(self.modalities)))
             self.learn.bias.zero_()
 
-    def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
+    def combine(self, embeddings: Tensors, logits: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """Per modality logits (B, C) -> logits (B, C); an absent modality's are zeros."""
-        own = [torch.where(present[m][:, None], scores[m].detach().log_softmax(1), 0) for m in self.modalities]
+        own = [torch.where(present[m][:, None], logits[m].detach().log_softmax(1), 0) for m in self.modalities]
         return Combined(self.learn(torch.cat(own, dim=1)), None)
 
 
@@ -136,9 +136,9 @@ class Confidence(Fusion):
         self.log_temperature = nn.ParameterDict({m: nn.Parameter(torch.zeros(())) for m in self.modalities})
         self.log_factor = nn.Parameter(torch.tensor(float(len(self.modalities))).log())
 
-    def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
+    def combine(self, embeddings: Tensors, logits: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """Per modality logits (B, C) -> logits (B, C), and the weights."""
-        own = {m: (scores[m].detach() / self.log_temperature[m].exp()).log_softmax(1) for m in self.modalities}
+        own = {m: (logits[m].detach() / self.log_temperature[m].exp()).log_softmax(1) for m in self.modalities}
         sure = {m: torch.where(present[m], own[m].amax(1).exp(), 0) for m in self.modalities}
         total = sum_of(sure.values()).clamp_min(SMALLEST)
         weights = {m: s / total for m, s in sure.items()}
@@ -149,9 +149,9 @@ class Confidence(Fusion):
 class Evidential(Fusion):
     """Dempster's rule on subjective opinions (trusted multi-view classification, Han et al., 2021).
 
-    Each modality's scores become evidence for each class, evidence belief (B, C) and uncertainty (B,); two opinions are
+    Each modality's logits become evidence for each class, evidence belief (B, C) and uncertainty (B,); two opinions are
     joined by the reduced rule; an absent modality has no belief and uncertainty 1, which changes nothing. The evidence
-    is exp(a * score + b) with trained a and b, and is trained by the likelihood of the mean probability.
+    is exp(a * logit + b) with trained a and b, and is trained by the likelihood of the mean probability.
     """
 
     MOST = 10.0  # of the evidence's logarithm
@@ -163,9 +163,9 @@ class Evidential(Fusion):
         self.scale = nn.ParameterDict({m: nn.Parameter(torch.ones(())) for m in self.modalities})
         self.shift = nn.ParameterDict({m: nn.Parameter(torch.zeros(())) for m in self.modalities})
 
-    def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
+    def combine(self, embeddings: Tensors, logits: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """Per modality logits (B, C) -> log probability (B, C); weights are the shares of what each is certain of."""
-        opinions = {m: self._opinion(m, scores[m].detach(), present[m]) for m in self.modalities}
+        opinions = {m: self._opinion(m, logits[m].detach(), present[m]) for m in self.modalities}
         belief, uncertainty = reduce(dempster, opinions.values())
         classes = belief.shape[1]
         certain = {m: torch.where(present[m], 1 - u[:, 0], 0) for m, (_, u) in opinions.items()}
@@ -173,12 +173,12 @@ class Evidential(Fusion):
         joint = belief + uncertainty / classes
         return Combined(joint.clamp_min(SMALLEST).log(), {m: c / total for m, c in certain.items()})
 
-    def _opinion(self, modality: str, scores: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+    def _opinion(self, modality: str, logits: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (B, C) -> belief (B, C) and uncertainty (B, 1), which sum to 1."""
-        evidence = (self.scale[modality] * scores + self.shift[modality]).clamp(ABSENT, self.MOST).exp()
-        strength = evidence.sum(1, keepdim=True) + scores.shape[1]
+        evidence = (self.scale[modality] * logits + self.shift[modality]).clamp(ABSENT, self.MOST).exp()
+        strength = evidence.sum(1, keepdim=True) + logits.shape[1]
         there = present[:, None]
-        return torch.where(there, evidence / strength, 0), torch.where(there, scores.shape[1] / strength, 1)
+        return torch.where(there, evidence / strength, 0), torch.where(there, logits.shape[1] / strength, 1)
 
 
 def dempster(one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
@@ -191,9 +191,9 @@ def dempster(one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]) -> tuple[
     return joint / left, uncertainty * its_uncertainty / left
 
 
-def probabilities(scores: Tensors) -> dict[str, Tensor]:
+def probabilities(logits: Tensors) -> dict[str, Tensor]:
     """Per modality logits (B, C) -> probabilities (B, C), from which no gradient flows back."""
-    return {m: score.detach().softmax(dim=1) for m, score in scores.items()}
+    return {m: logit.detach().softmax(dim=1) for m, logit in logits.items()}
 
 
 def pooled(own: Tensors, weights: Tensors) -> Tensor:

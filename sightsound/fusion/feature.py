@@ -21,7 +21,7 @@ class Concat(Fusion):
         super().__init__(embedding_sizes, stage_channels, classes)
         self.classify = dense(sum(embedding_sizes.values()), classes)
 
-    def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
+    def combine(self, embeddings: Tensors, logits: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """Per modality (B, D) -> logits (B, C); no weights."""
         return Combined(self.classify(torch.cat([embeddings[m] for m in self.modalities], dim=1)), None)
 
@@ -52,7 +52,7 @@ class Average(Projected):
     is left of the mean keeps its size.
     """
 
-    def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
+    def combine(self, embeddings: Tensors, logits: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """Per modality (B, D) -> logits (B, C); weights are the shares in the mean."""
         shares = self.shares(present)
         return Combined(
@@ -66,7 +66,7 @@ class Sum(Projected):
     It is what `concat` computes before its ReLU, in a layer as wide as the largest embedding in place of 64.
     """
 
-    def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
+    def combine(self, embeddings: Tensors, logits: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """Per modality (B, D) -> logits (B, C); no weights."""
         there = {m: present[m][:, None].float() for m in self.modalities}
         return Combined(self.classify_mix(self.project_all(embeddings), there), None)
@@ -82,7 +82,7 @@ class Max(Projected):
         super().__init__(embedding_sizes, stage_channels, classes)
         self.classify = nn.Sequential(nn.LayerNorm(self.size), dense(self.size, classes))
 
-    def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
+    def combine(self, embeddings: Tensors, logits: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """Per modality (B, D) -> logits (B, C); no weights."""
         vectors = self.project_all(embeddings)
         there = [torch.where(present[m][:, None], vectors[m], ABSENT) for m in self.modalities]
@@ -101,7 +101,7 @@ class Gated(Projected):
         self.gate = nn.ModuleDict({m: nn.Linear(total, self.size) for m in self.modalities})
         self.classify = nn.Linear(self.size, classes)
 
-    def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
+    def combine(self, embeddings: Tensors, logits: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """Per modality (B, D) -> logits (B, C); weights are the mean gates."""
         everything = torch.cat([embeddings[m] for m in self.modalities], dim=1)
         gates = self.softmax({m: self.gate[m](everything) for m in self.modalities}, present)
@@ -116,7 +116,7 @@ class Attention(Projected):
         super().__init__(embedding_sizes, stage_channels, classes)
         self.score = nn.ModuleDict({m: nn.Linear(self.size, 1) for m in self.modalities})
 
-    def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
+    def combine(self, embeddings: Tensors, logits: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """Per modality (B, D) -> logits (B, C); weights are the attention."""
         vectors = self.project_all(embeddings)
         weights = self.softmax({m: self.score[m](vectors[m].tanh()) for m in self.modalities}, present)
@@ -133,7 +133,7 @@ class Film(Projected):
             {m: nn.Linear(total - embedding_sizes[m], 2 * self.size) for m in self.modalities}
         )
 
-    def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
+    def combine(self, embeddings: Tensors, logits: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """Per modality (B, D) -> logits (B, C); no weights."""
         modulated = {}
         for m, vector in self.project_all(embeddings).items():
@@ -160,7 +160,7 @@ class Bilinear(Fusion):
         self.bias = nn.Parameter(torch.zeros(HIDDEN))
         self.classify = nn.Sequential(nn.ReLU(), nn.Linear(HIDDEN, classes))
 
-    def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
+    def combine(self, embeddings: Tensors, logits: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """Per modality (B, D) -> logits (B, C); no weights. An absent modality's factor is 1."""
         factors = [torch.where(present[m][:, None], self.factor[m](embeddings[m]), 1) for m in self.modalities]
         product = torch.stack(factors).prod(0).reshape(-1, HIDDEN, self.RANK)
@@ -179,7 +179,7 @@ class TensorFusion(Fusion):
         )
         self.classify = dense((self.SIZE + 1) ** len(self.modalities), classes)
 
-    def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
+    def combine(self, embeddings: Tensors, logits: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """Per modality (B, D) -> logits (B, C); no weights. Of an absent modality the 1 alone is left."""
         product = torch.ones(len(next(iter(embeddings.values()))), 1, device=next(iter(embeddings.values())).device)
         for m in self.modalities:
@@ -205,7 +205,7 @@ class Interaction(Fusion):
             self.bias[f"{a} {b}"] = nn.Linear(embedding_sizes[a], HIDDEN)
         self.classify = nn.Sequential(nn.LayerNorm(HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, classes))
 
-    def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
+    def combine(self, embeddings: Tensors, logits: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """Per modality (B, D) -> logits (B, C); no weights. Pairs that are not complete are left out."""
         read = []
         for a, b in self.pairs:
@@ -227,7 +227,7 @@ class Embrace(Projected):
         self.project = nn.ModuleDict({m: nn.Linear(embedding_sizes[m], EMBRACED) for m in self.modalities})
         self.classify = nn.Sequential(nn.LayerNorm(EMBRACED), dense(EMBRACED, classes))
 
-    def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
+    def combine(self, embeddings: Tensors, logits: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """Per modality (B, D) -> logits (B, C); weights are the chances of being drawn."""
         shares = self.shares(present)
         docked = {m: vector.relu() for m, vector in self.project_all(embeddings).items()}
@@ -271,7 +271,7 @@ class Transformer(Fusion):
         )
         self.classify = nn.Sequential(nn.LayerNorm(self.WIDTH), nn.Linear(self.WIDTH, classes))
 
-    def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
+    def combine(self, embeddings: Tensors, logits: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """Per modality (B, D) -> logits (B, C); no weights."""
         read = torch.stack([self.token[m](embeddings[m]) for m in self.modalities], 1)
         tokens = torch.cat([self.class_token.expand(len(read), -1, -1), read], 1)

@@ -29,7 +29,7 @@ class Exchanging(Fusion):
         self.stages = range(len(next(iter(stage_channels.values()))))
         self.classify = dense(sum(embedding_sizes.values()), classes)
 
-    def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
+    def combine(self, embeddings: Tensors, logits: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """Per modality embeddings (B, D) -> logits (B, C); no weights."""
         return Combined(self.classify(torch.cat([embeddings[m] for m in self.modalities], dim=1)), None)
 
@@ -103,7 +103,7 @@ class Central(Fusion):
             return maps, taken
         return maps, taken + self.own_weight[stage - 1] * self.central[stage - 1](shared).relu()
 
-    def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
+    def combine(self, embeddings: Tensors, logits: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """The central state and the embeddings -> logits (B, C); no weights."""
         if shared is None:
             raise ValueError("`exchange` of every stage comes before `combine`")

@@ -54,7 +54,7 @@ class Search(Fusion):
         means = [torch.where(present[m][:, None], channel_means(maps[m]).float(), 0) for m in self.modalities]
         return maps, torch.cat(means if shared is None else [shared, *means], dim=1)
 
-    def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
+    def combine(self, embeddings: Tensors, logits: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """The channel means of all stages, and embeddings (B, D) unless there are none -> logits (B, C); no weights."""
         if shared is None:
             raise ValueError("`exchange` of every stage comes before `combine`")
@@ -64,10 +64,10 @@ class Search(Fusion):
         for (stages, activation), layer in zip(self.cells, self.join, strict=True):
             joined = [means[k * len(self.modalities) + i] for i, k in enumerate(stages)]
             read = [ACTIVATIONS[activation](layer(torch.cat([*joined, *read], dim=1)))]
-        logits = self.classify(read[0])
+        answer = self.classify(read[0])
         if embeddings:
-            logits = logits + self.beside(torch.cat([embeddings[m] for m in self.modalities], dim=1))
-        return Combined(logits, None)
+            answer = answer + self.beside(torch.cat([embeddings[m] for m in self.modalities], dim=1))
+        return Combined(answer, None)
 
 
 def parse(joins: str, modalities: int, stages: int) -> list[tuple[tuple[int, ...], str]]:

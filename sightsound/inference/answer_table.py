@@ -19,7 +19,7 @@ def flat_columns(config: Config, labels: list[str]) -> list[str]:
     """The columns of a table of answers, which depend on the classifier and not on the answers."""
     modalities = config.modalities
     several, cut = len(modalities) > 1, config.audio.step_seconds and "audio" in modalities
-    policies = [m for m in modalities if getattr(config.missing, m) not in ("mask", "drop")]
+    policies = [m for m in modalities if getattr(config.missing, m) not in ("ignore", "drop")]
     return [
         "row",
         "predicted",
@@ -29,7 +29,7 @@ def flat_columns(config: Config, labels: list[str]) -> list[str]:
         *[f"{m}_alone" for m in modalities if several],
         *[f"{m}_alone_probability" for m in modalities if several],
         *[f"{m}_ood_score" for m in modalities],
-        *[f"{m}_{what}" for what in ("repaired", "uncertainty", "policy") for m in policies],
+        *[f"{m}_{what}" for what in ("imputed", "uncertainty", "policy") for m in policies],
         *modalities,
         *[f"p_{label}" for label in labels],
         *[f"{m}_note" for m in modalities],
@@ -51,9 +51,9 @@ def flat(row: int, result: Prediction | Rejected) -> list[dict[str, Any]]:
         **{f"{m}_alone": label for m, label in alone.items()},
         **{f"{m}_alone_probability": result.per_modality[m][label] for m, label in alone.items()},
         **{f"{m}_ood_score": strange for m, strange in result.ood_score.items()},
-        **{f"{m}_repaired": repair.share for m, repair in result.repaired.items()},
-        **{f"{m}_uncertainty": repair.uncertainty for m, repair in result.repaired.items()},
-        **{f"{m}_policy": repair.policy for m, repair in result.repaired.items()},
+        **{f"{m}_imputed": repair.share for m, repair in result.imputed.items()},
+        **{f"{m}_uncertainty": repair.uncertainty for m, repair in result.imputed.items()},
+        **{f"{m}_policy": repair.policy for m, repair in result.imputed.items()},
         **{m: writable(name) for m, name in result.source.items()},
         **{f"p_{label}": p for label, p in result.probabilities.items()},
         **{f"{m}_note": note for m, note in result.notes.items()},

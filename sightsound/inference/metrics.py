@@ -60,7 +60,7 @@ def measure(
     return result
 
 
-def abstaining(probabilities: NDArray[Any], target: NDArray[Any], below: float) -> dict[str, float | None]:
+def selective_prediction(probabilities: NDArray[Any], target: NDArray[Any], below: float) -> dict[str, float | None]:
     """The share of rows whose largest probability is not below a bound, and the accuracy over these (None: no row)."""
     given = probabilities.max(axis=1) >= below
     right = (probabilities.argmax(axis=1) == target)[given]

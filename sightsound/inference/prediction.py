@@ -70,7 +70,7 @@ def prediction(
         source=source,
         disagreement=float(disagreement(torch.stack(list(alone.values())).numpy())) if len(alone) > 1 else None,
         ood_score={m: float(said[(m,)].ood_score[m].mean()) for m in there},
-        repaired=repairs(config.missing, damage, fused.filled),
+        imputed=imputations(config.missing, damage, fused.imputed),
         errors=errors or {},
         notes={m: note for m, of_file in (flags or {}).items() if (note := words(m, of_file & kept))},
         clips=tuple(of_clips) if config.audio.step_seconds and "audio" in there else (),
@@ -87,26 +87,26 @@ def check_share(abstain_below: float) -> None:
         raise ConfigError(f"abstain_below is {abstain_below}; it is a probability, from 0 to 1.")
 
 
-def withheld(prediction: Prediction, below: float) -> Prediction:
+def abstain(prediction: Prediction, below: float) -> Prediction:
     """The prediction, without its label where the largest probability is below a bound."""
     sure = max(prediction.probabilities.values()) >= below
     return prediction if sure else prediction._replace(label="")
 
 
-def repairs(missing: MissingConfig, damage: dict[str, Array], filled: dict[str, Imputed]) -> dict[str, Imputation]:
+def imputations(missing: MissingConfig, damage: dict[str, Array], imputed: dict[str, Imputed]) -> dict[str, Imputation]:
     """What was filled in of one row's modalities.
 
     Args:
         missing: by which policies.
         damage: per modality (clips, 2) the share that was repaired, and its uncertainty.
-        filled: per modality, over the clips, what stood in for it.
+        imputed: per modality, over the clips, what stood in for it.
     """
     found = {}
     for m, of_clips in damage.items():
         hurt = of_clips[of_clips[:, 0] > 0]
         if len(hurt):
             found[m] = Imputation(getattr(missing, m), float(of_clips[:, 0].mean()), _known(hurt[:, 1].mean()))
-    for m, whole in filled.items():
+    for m, whole in imputed.items():
         if whole.rows.any():
             found[m] = Imputation(getattr(missing, m), 1.0, _known(float(whole.uncertainty.mean())))
     return found
@@ -116,8 +116,8 @@ def _known(uncertainty: float) -> float | None:
     return None if math.isnan(uncertainty) else float(uncertainty)
 
 
-def answered_rows(
-    network: ClassifierNetwork, config: Config, labels: list[str], table: Table, fill: Impute | None
+def answer_table_rows(
+    network: ClassifierNetwork, config: Config, labels: list[str], table: Table, impute: Impute | None
 ) -> dict[int, Prediction | Rejected]:
     """The answers to some rows of a table, by row number; a row that cannot be used gives the reason.
 
@@ -126,7 +126,7 @@ def answered_rows(
         config: with all sizes filled in.
         labels: class names.
         table: so many rows as are to be held in memory.
-        fill: what stands in for a missing modality, if anything.
+        impute: what stands in for a missing modality, if anything.
     """
     results: dict[int, Prediction | Rejected] = {}
     results |= {bad.row: bad for bad in dropped_rows(table, config.modalities, config.missing)}
@@ -141,7 +141,7 @@ def answered_rows(
     if not len(prepared):
         return results
     answered = cut.with_frame(cut.frame.iloc[prepared.rows.numpy()])
-    said, damage = all_answers(network, prepared, over_time(answered, config), fill), damages(answered, config)
+    said, damage = all_answers(network, prepared, over_time(answered, config), impute), damages(answered, config)
     there = {m: (store.entry[prepared.rows] > 0).numpy() for m, store in prepared.stores.items()}
     frame = answered.frame
     flags = {m: store.flags()[prepared.rows.numpy()] for m, store in prepared.stores.items()}
@@ -159,7 +159,7 @@ def answered_rows(
 
 
 def answered_to_measure(
-    network: ClassifierNetwork, config: Config, table: Table, fill: Impute | None
+    network: ClassifierNetwork, config: Config, table: Table, impute: Impute | None
 ) -> tuple[Answered | None, list[Rejected]]:
     """What each subset of the modalities says of some rows of a table, None if none can be read; and those that cannot.
 
@@ -171,7 +171,7 @@ def answered_to_measure(
         return None, unreadable
     answered = cut.with_frame(cut.frame.iloc[prepared.rows.numpy()])
     numbers = answered.frame["row"].to_numpy()
-    return answer_rows(network, prepared, numbers, over_time(answered, config), fill), unreadable
+    return answer_rows(network, prepared, numbers, over_time(answered, config), impute), unreadable
 
 
 def embedded_rows(network: ClassifierNetwork, config: Config, table: Table) -> dict[str, Array]:

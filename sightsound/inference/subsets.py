@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sightsound.data.clusters import Clusters
 from sightsound.data.dataset import Rows, loader
-from sightsound.inference.metrics import abstaining, measure
+from sightsound.inference.metrics import measure, selective_prediction
 from sightsound.missing import Impute, OverTime
 from sightsound.network.classifier import ClassifierNetwork, energy_of
 from sightsound.types import Batch, Imputed, Output
@@ -28,20 +28,20 @@ class Answer(NamedTuple):
         probabilities: (B, C).
         weights: per modality (B,), or None.
         ood_score: per modality of the subset (B,), the share of validation rows that are less strange.
-        filled: per modality, what stood in for it where it was absent; only where all were asked together.
+        imputed: per modality, what stood in for it where it was absent; only where all were asked together.
     """
 
     probabilities: Tensor
     weights: dict[str, Tensor] | None
     ood_score: dict[str, Tensor]
-    filled: dict[str, Imputed] = {}
+    imputed: dict[str, Imputed] = {}
 
     def at(self, places: NDArray[Any]) -> Answer:
         """The answers at some places."""
         weights = None if self.weights is None else {m: w[places] for m, w in self.weights.items()}
         ood_score = {m: s[places] for m, s in self.ood_score.items()}
-        filled = {m: Imputed(*(part[places] for part in f)) for m, f in self.filled.items()}
-        return Answer(self.probabilities[places], weights, ood_score, filled)
+        imputed = {m: Imputed(*(part[places] for part in f)) for m, f in self.imputed.items()}
+        return Answer(self.probabilities[places], weights, ood_score, imputed)
 
 
 def subsets(modalities: list[str]) -> list[tuple[str, ...]]:
@@ -51,40 +51,40 @@ def subsets(modalities: list[str]) -> list[tuple[str, ...]]:
 
 
 @torch.inference_mode()
-def answers(network: ClassifierNetwork, batch: Batch, fill: Impute | None = None) -> dict[tuple[str, ...], Answer]:
+def answers(network: ClassifierNetwork, batch: Batch, impute: Impute | None = None) -> dict[tuple[str, ...], Answer]:
     """What the network says of features when it is shown each subset of the modalities alone.
 
     Args:
         network: in eval mode; nothing of it is changed.
         batch: features.
-        fill: imputes absent modalities where all are asked together.
+        impute: imputes absent modalities where all are asked together.
     """
     names = subsets(network.modalities)
-    outputs = network.fuse_subsets(batch, names, fill)
+    outputs = network.fuse_subsets(batch, names, impute)
     return {name: _answer(network, name, output) for name, output in zip(names, outputs, strict=True)}
 
 
 def _answer(network: ClassifierNetwork, subset: tuple[str, ...], output: Output) -> Answer:
-    strange = {m: network.ood_score(m, energy_of(output.scores[m])) for m in subset}
-    return Answer(output.logits.softmax(dim=1), output.weights, strange, output.filled)
+    strange = {m: network.ood_score(m, energy_of(output.unimodal_logits[m])) for m in subset}
+    return Answer(output.logits.softmax(dim=1), output.weights, strange, output.imputed)
 
 
 @torch.inference_mode()
 def all_answers(
-    network: ClassifierNetwork, rows: Rows, over_time: OverTime | None = None, fill: Impute | None = None
+    network: ClassifierNetwork, rows: Rows, over_time: OverTime | None = None, impute: Impute | None = None
 ) -> dict[tuple[str, ...], Answer]:
     """The same for decoded rows, in one.
 
     Args:
         network: in eval mode.
         rows: n of them.
-        over_time: imputes modalities from other rows; those that it cannot are left to `fill`.
-        fill: as in `answers`.
+        over_time: imputes modalities from other rows; those that it cannot are left to `impute`.
+        impute: as in `answers`.
     """
     between = over_time(*embed_rows(network, rows)) if over_time else None
     said = []
     for number, batch in enumerate(loader(rows, BATCH_ROWS)):
-        of_batch = fill if between is None else _Between(between, number * BATCH_ROWS, fill)
+        of_batch = impute if between is None else _Between(between, number * BATCH_ROWS, impute)
         said.append(answers(network, network.featurize(batch), of_batch))
     return {subset: _joined_answers([batch[subset] for batch in said]) for subset in said[0]}
 
@@ -95,7 +95,7 @@ def embed_rows(network: ClassifierNetwork, rows: Rows) -> tuple[dict[str, Tensor
     own, present = [], []
     for batch in loader(rows, BATCH_ROWS):
         batch = network.featurize(batch)
-        own.append(network.encode(batch.inputs, batch.present).own)
+        own.append(network.encode(batch.inputs, batch.present).unimodal)
         present.append(batch.present)
     return _joined(own), _joined(present)
 
@@ -103,13 +103,13 @@ def embed_rows(network: ClassifierNetwork, rows: Rows) -> tuple[dict[str, Tensor
 class _Between(NamedTuple):
     """A `Impute` for one batch of rows whose neighbours' embeddings are known already."""
 
-    filled: dict[str, Imputed]
+    imputed: dict[str, Imputed]
     start: int
     otherwise: Impute | None
 
     def __call__(self, embeddings: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> dict[str, Imputed]:
         found = dict(self.otherwise(embeddings, present)) if self.otherwise else {}
-        for m, every in self.filled.items():
+        for m, every in self.imputed.items():
             found[m] = Imputed(*(x[self.start : self.start + len(present[m])] for x in every))
         return found
 
@@ -117,12 +117,12 @@ class _Between(NamedTuple):
 def _joined_answers(parts: list[Answer]) -> Answer:
     """The answers to several batches as one."""
     weights = [part.weights for part in parts if part.weights is not None]
-    filled = {m: [part.filled[m] for part in parts] for m in parts[0].filled}
+    imputed = {m: [part.imputed[m] for part in parts] for m in parts[0].imputed}
     return Answer(
         torch.cat([part.probabilities for part in parts]),
         _joined(weights) if weights else None,
         _joined([part.ood_score for part in parts]),
-        {m: Imputed(*(torch.cat(each) for each in zip(*of, strict=True))) for m, of in filled.items()},
+        {m: Imputed(*(torch.cat(each) for each in zip(*of, strict=True))) for m, of in imputed.items()},
     )
 
 
@@ -149,7 +149,7 @@ def answer_rows(
     rows: Rows,
     numbers: NDArray[np.int64],
     over_time: OverTime | None = None,
-    fill: Impute | None = None,
+    impute: Impute | None = None,
 ) -> Answered:
     """Asks the network about decoded rows, in their order; the clips of a row are averaged.
 
@@ -158,9 +158,9 @@ def answer_rows(
         rows: n of them, decoded.
         numbers: (n,) the table's row that each belongs to, those of one row side by side.
         over_time: as in `all_answers`.
-        fill: as in `answers`.
+        impute: as in `answers`.
     """
-    said = all_answers(network, rows, over_time, fill)
+    said = all_answers(network, rows, over_time, impute)
     first = np.flatnonzero(np.diff(numbers, prepend=-1))
     count = np.diff(first, append=len(numbers))
     probabilities = {}
@@ -202,7 +202,7 @@ def measure_answers(
         if complete.any():
             numbers = measure(probabilities[complete], target[complete], labels, clusters.at(complete))
             if abstain_below:
-                numbers["abstaining"] = abstaining(probabilities[complete], target[complete], abstain_below)
+                numbers["abstaining"] = selective_prediction(probabilities[complete], target[complete], abstain_below)
             result["+".join(subset)] = numbers
         if len(subset) == len(answered.has) and not complete.all():
             result["as given"] = measure(probabilities, target, labels, clusters)

@@ -1,8 +1,8 @@
 """Policies for what is missing or damaged: to leave out, to do without, to repair, to fill in.
 
-`drop` and `mask` need nothing; `linear` and `gaussian` repair damaged parts, and whole modalities along time; those in
-IMPUTERS fill in a whole modality from the others. A class of your own is given as
-package.module.Class, an `Imputer`.
+`drop` and `ignore` need nothing; `linear` and `gaussian` repair damaged parts, and whole modalities along time; those
+in IMPUTERS fill in a whole modality from the others. A class of your own is given as package.module.Class, an
+`Imputer`.
 """
 
 from sightsound.missing.impute import Generate, Impute, Imputer, Imputers, Mean, Nearest, Predict, impute_by

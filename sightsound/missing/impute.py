@@ -1,4 +1,4 @@
-"""Embeddings for a modality that a row lacks, made from those that it has: what each policy for missing modalities does.
+"""Imputes the embedding of a modality that a row lacks from those that it has: one class for each policy.
 
 own embeddings (B, D) per modality + presence -> `Imputed`; the network then fuses as if nothing were missing.
 """
@@ -247,11 +247,11 @@ class Imputers(nn.Module):
     def forward(self, embeddings: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> dict[str, Imputed]:
         """See `Impute`. Rows without any modality stay as they are."""
         any_there = torch.stack([present[m] for m in self.modalities]).any(0)
-        filled = {}
+        imputed = {}
         for m, module in self.of.items():
             values, uncertainty = cast(Imputer, module).sample(self._others(embeddings, m))
-            filled[m] = Imputed(values, ~present[m] & any_there, uncertainty)
-        return filled
+            imputed[m] = Imputed(values, ~present[m] & any_there, uncertainty)
+        return imputed
 
     def _others(self, embeddings: Mapping[str, Tensor], modality: str) -> Tensor:
         return torch.cat([embeddings[m] for m in self.modalities if m != modality], 1)

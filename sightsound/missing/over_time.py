@@ -32,7 +32,7 @@ class OverTime:
 
     def __call__(self, embeddings: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> dict[str, Imputed]:
         """See `Impute`. A row outside of the times where its group has the modality gets its nearest neighbour's."""
-        filled = {}
+        imputed = {}
         for m, method in self.methods.items():
             values, there = embeddings[m].double().numpy().copy(), present[m].numpy()
             rows, uncertainty = np.zeros(len(there), bool), np.full(len(there), np.nan)
@@ -47,9 +47,9 @@ class OverTime:
                 values[wanted], rows[wanted] = found.values, True
                 if found.uncertainty is not None:
                     uncertainty[wanted] = found.uncertainty
-            filled[m] = Imputed(
+            imputed[m] = Imputed(
                 torch.from_numpy(values).to(embeddings[m].dtype)[:, None],
                 torch.from_numpy(rows),
                 torch.from_numpy(uncertainty).float(),
             )
-        return filled
+        return imputed

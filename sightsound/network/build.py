@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sightsound.bundle import Bundle
-from sightsound.config import Config, clip_seconds, filling_policies, image_shape
+from sightsound.config import Config, clip_seconds, image_shape, imputing_policies
 from sightsound.encoders import ENCODERS, pretrained
 from sightsound.encoders.base import Encoder
 from sightsound.errors import ConfigError
@@ -112,7 +112,7 @@ def import_own(config: Config) -> None:
         if not getattr(config, modality).encoder.startswith(pretrained.PREFIX):
             _encoder_class(config, modality, trust=True)
     resolve("fusion strategy", config.fusion, STRATEGIES, Fusion)
-    for policy in filling_policies(config).values():
+    for policy in imputing_policies(config).values():
         resolve("policy for what is missing", policy, IMPUTERS, Imputer)
 
 

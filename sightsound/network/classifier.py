@@ -1,7 +1,7 @@
 """The classifier network: features, an encoder and a head per modality, and one fusion strategy.
 
 One loop serves all three families: after each stage the strategy may exchange, at the end it combines. Beside the maps
-that exchange, each modality keeps its own: its head speaks for it alone, as it would without the other.
+that exchange, each modality keeps its unimodal maps: its head speaks for it alone, as it would without the other.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ class Encoded(NamedTuple):
     """Embeddings per modality (B, D).
 
     Attributes:
-        own: each made without the other modalities.
-        joined: made with the strategy's exchange; the same where it has none.
+        unimodal: each made without the other modalities.
+        fused: made with the strategy's exchange; the same where it has none.
         shared: what the strategy itself carried from stage to stage, or None.
     """
 
-    own: dict[str, Tensor]
-    joined: dict[str, Tensor]
+    unimodal: dict[str, Tensor]
+    fused: dict[str, Tensor]
     shared: Tensor | None
 
 
@@ -70,13 +70,13 @@ class ClassifierNetwork(nn.Module):
         self.heads_teach = True  # whether the losses of the heads reach the encoders
         self.fusion_teaches = True  # whether the loss of the fused answer reaches encoders and heads
         # what heads and strategies read; as it is, unless `settle` was called
-        self.settled = nn.ModuleDict({m: Standardize(encoders[m].embedding_size, 0) for m in self.modalities})
+        self.embedding_scale = nn.ModuleDict({m: Standardize(encoders[m].embedding_size, 0) for m in self.modalities})
         self.heads = nn.ModuleDict(heads)
         # what logits are divided by, for each subset of the modalities (bit i: the i-th is there); 1 until calibrated
         self.temperature: Tensor
         self.register_buffer("temperature", torch.ones(2 ** len(self.modalities)))
-        # for each subset, the shares of the fused answer and of each modality's own in what is answered (the guard);
-        # the fused one alone until it is fitted; (2 ** M, 1 + M)
+        # for each subset, the shares of the fused answer and of each modality's unimodal answer in what is answered
+        # (the guard); the fused one alone until it is fitted; (2 ** M, 1 + M)
         self.guard: Tensor
         self.register_buffer("guard", torch.eye(1, 1 + len(self.modalities)).repeat(2 ** len(self.modalities), 1))
         # percentiles of each head's energy over validation rows, by which `ood_score` judges; (M, 101)
@@ -91,13 +91,13 @@ class ClassifierNetwork(nn.Module):
         """Decoded inputs -> features; nothing here is trained, so training does it once for each file."""
         return batch._replace(inputs={m: self.features[m](batch.inputs[m]) for m in self.modalities})
 
-    def fuse(self, batch: Batch, fill: Impute | None = None) -> Output:
-        """Features -> `Output`: the one loop of every strategy; `fill` imputes the embeddings of absent modalities."""
+    def fuse(self, batch: Batch, impute: Impute | None = None) -> Output:
+        """Features -> `Output`, by the loop that serves every strategy; `impute` acts on absent modalities."""
         present = {m: batch.present[m] for m in self.modalities}
-        return self._decide(self.encode(batch.inputs, present), present, fill)
+        return self._decide(self.encode(batch.inputs, present), present, impute)
 
     @torch.no_grad()
-    def settle(self, features: dict[str, Tensor]) -> None:
+    def fit_embedding_scale(self, features: dict[str, Tensor]) -> None:
         """Gives the embeddings mean 0 and deviation 1, number by number, over some rows' features (n, ...).
 
         Untrained encoders put all rows close to one point, where a strategy cannot tell them apart.
@@ -105,7 +105,7 @@ class ClassifierNetwork(nn.Module):
         self.eval()
         for m, values in features.items():
             embedding = self._encoder(m)(self.standardize[m](values)).float()
-            standardize = cast(Standardize, self.settled[m])
+            standardize = cast(Standardize, self.embedding_scale[m])
             standardize.fit(embedding)
             standardize.std.clamp_(min=LEAST_DEVIATION)
 
@@ -119,8 +119,8 @@ class ClassifierNetwork(nn.Module):
         """Whether the strategy lets the encoders exchange information, as hierarchical ones do."""
         return type(self.fusion).exchange is not Fusion.exchange
 
-    def fuse_subsets(self, batch: Batch, subsets: list[tuple[str, ...]], fill: Impute | None = None) -> list[Output]:
-        """What `fuse` says when it is shown the modalities of each subset alone; `fill` acts where it is shown all.
+    def fuse_subsets(self, batch: Batch, subsets: list[tuple[str, ...]], impute: Impute | None = None) -> list[Output]:
+        """What `fuse` says when it is shown the modalities of each subset alone; `impute` acts where it is shown all.
 
         One pass through the encoders does for all subsets, but for those of several modalities, not all, where the
         strategy exchanges between the encoders.
@@ -131,69 +131,69 @@ class ClassifierNetwork(nn.Module):
         for subset in subsets:
             present = {m: p if m in subset else torch.zeros_like(p) for m, p in everything.items()}
             anew = self.exchanges and 1 < len(subset) < len(self.modalities)
-            imputed = fill if len(subset) == len(self.modalities) else None
+            imputed = impute if len(subset) == len(self.modalities) else None
             outputs.append(self._decide(self.encode(batch.inputs, present) if anew else encoded, present, imputed))
         return outputs
 
     def encode(self, features: dict[str, Tensor], present: dict[str, Tensor]) -> Encoded:
-        """Per modality features -> embeddings (B, D), on its own and with the strategy's exchange after each stage.
+        """Per modality features -> embeddings (B, D), unimodal and with the strategy's exchange after each stage.
 
         Until the first exchange both are the same and computed once.
         """
         # zeros before anything is computed: behind an absent flag there may be NaN, which no later mask can undo
-        own = {m: _keep(present[m], self.standardize[m](features[m])) for m in self.modalities}
-        joined, shared = own, None
+        unimodal = {m: _keep(present[m], self.standardize[m](features[m])) for m in self.modalities}
+        fused, shared = unimodal, None
         for k in range(STAGES):
             stages = {m: self._encoder(m).stages[k] for m in self.modalities}
-            own, joined = self._both(stages, own, joined)
-            read = self._to_fuse(joined) if joined is own else joined
+            unimodal, fused = self._both(stages, unimodal, fused)
+            read = self._to_fuse(fused) if fused is unimodal else fused
             maps, shared = self.fusion.exchange(k, read, present, shared)
-            joined = joined if maps is read else dict(maps)
-        own, joined = self._both({m: self._encoder(m).pool for m in self.modalities}, own, joined)
-        alone = {m: self.settled[m](z.float()) for m, z in own.items()}
-        if joined is own:
+            fused = fused if maps is read else dict(maps)
+        unimodal, fused = self._both({m: self._encoder(m).pool for m in self.modalities}, unimodal, fused)
+        alone = {m: self.embedding_scale[m](z.float()) for m, z in unimodal.items()}
+        if fused is unimodal:
             return Encoded(alone, self._to_fuse(alone), shared)
-        return Encoded(alone, {m: self.settled[m](z.float()) for m, z in joined.items()}, shared)
+        return Encoded(alone, {m: self.embedding_scale[m](z.float()) for m, z in fused.items()}, shared)
 
-    def _decide(self, encoded: Encoded, present: dict[str, Tensor], fill: Impute | None) -> Output:
+    def _decide(self, encoded: Encoded, present: dict[str, Tensor], impute: Impute | None) -> Output:
         """Embeddings (B, D) -> `Output`."""
-        own = {m: _keep(present[m], encoded.own[m]) for m in self.modalities}
-        joined = own
-        if encoded.joined is not encoded.own:
-            joined = {m: _keep(present[m], encoded.joined[m]) for m in self.modalities}
-        logits, weights, scores = self._answer(own, joined, present, encoded.shared)
-        if fill is None or len(self.modalities) == 1:
-            return Output(logits, scores, weights, own)
-        filled = fill({m: z.detach() for m, z in own.items()}, present)
-        there = completed_presence(filled, present)
+        unimodal = {m: _keep(present[m], encoded.unimodal[m]) for m in self.modalities}
+        fused = unimodal
+        if encoded.fused is not encoded.unimodal:
+            fused = {m: _keep(present[m], encoded.fused[m]) for m in self.modalities}
+        logits, weights, unimodal_logits = self._answer(unimodal, fused, present, encoded.shared)
+        if impute is None or len(self.modalities) == 1:
+            return Output(logits, unimodal_logits, weights, unimodal)
+        imputed = impute({m: z.detach() for m, z in unimodal.items()}, present)
+        there = completed_presence(imputed, present)
         guesses = [
-            self._answer(put_in(filled, k, own), put_in(filled, k, joined), there, encoded.shared)
-            for k in range(max(f.values.shape[1] for f in filled.values()))
+            self._answer(put_in(imputed, k, unimodal), put_in(imputed, k, fused), there, encoded.shared)
+            for k in range(max(f.values.shape[1] for f in imputed.values()))
         ]
-        fused = weigh_by_certainty(logits, [guess for guess, _, _ in guesses], filled)
-        return Output(fused, scores, guesses[0][1], own, filled)
+        answer = weigh_by_certainty(logits, [guess for guess, _, _ in guesses], imputed)
+        return Output(answer, unimodal_logits, guesses[0][1], unimodal, imputed)
 
     def _answer(
-        self, own: dict[str, Tensor], joined: dict[str, Tensor], present: dict[str, Tensor], shared: Tensor | None
+        self, unimodal: dict[str, Tensor], fused: dict[str, Tensor], present: dict[str, Tensor], shared: Tensor | None
     ) -> tuple[Tensor, dict[str, Tensor] | None, dict[str, Tensor]]:
         """Embeddings (B, D), zeros where absent -> fused logits (B, C), weights (B,) or None, each head's (B, C)."""
         # heads and strategies are small: half precision would cost accuracy here and win no time
-        with torch.autocast(own[self.modalities[0]].device.type, enabled=False):
-            read = own if self.heads_teach else {m: z.detach() for m, z in own.items()}
-            scores = {m: _keep(present[m], self.heads[m](read[m])) for m in self.modalities}
-            calibrated = {m: scores[m] / self.temperature[1 << i] for i, m in enumerate(self.modalities)}
+        with torch.autocast(unimodal[self.modalities[0]].device.type, enabled=False):
+            read = unimodal if self.heads_teach else {m: z.detach() for m, z in unimodal.items()}
+            unimodal_logits = {m: _keep(present[m], self.heads[m](read[m])) for m in self.modalities}
+            calibrated = {m: unimodal_logits[m] / self.temperature[1 << i] for i, m in enumerate(self.modalities)}
             calibrated = self._to_fuse(calibrated)
-            logits, weights = self.fusion.combine(joined, calibrated, present, shared)
+            logits, weights = self.fusion.combine(fused, calibrated, present, shared)
         single = torch.stack([calibrated[m] for m in self.modalities]).sum(0)
         alone = torch.stack([present[m] for m in self.modalities]).sum(0) == 1
         subset = torch.stack([present[m].long() << i for i, m in enumerate(self.modalities)]).sum(0)
         logits = torch.where(alone[:, None], single, logits / self.temperature[subset][:, None])
-        return *self._guarded(subset, logits, calibrated, weights), scores
+        return *self._guarded(subset, logits, calibrated, weights), unimodal_logits
 
     def _guarded(
         self, subset: Tensor, logits: Tensor, calibrated: dict[str, Tensor], weights: dict[str, Tensor] | None
     ) -> tuple[Tensor, dict[str, Tensor] | None]:
-        """Mixes the modalities' own probabilities into the fused ones as the guard says; logits (B, C) and weights."""
+        """Mixes unimodal probabilities into the fused ones by the guard's shares -> logits (B, C) and weights."""
         if self.training:
             return logits, weights
         shares = self.guard[subset]
@@ -204,15 +204,15 @@ class ClassifierNetwork(nn.Module):
         return torch.where(shares[:, :1] < 1, mixed, logits), weights
 
     def _both(
-        self, modules: dict[str, nn.Module], own: dict[str, Tensor], joined: dict[str, Tensor]
+        self, modules: dict[str, nn.Module], unimodal: dict[str, Tensor], fused: dict[str, Tensor]
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """The modules applied to both sets of maps; once, where these are the same."""
-        after = {m: module(own[m]) for m, module in modules.items()}
-        if joined is own:
+        after = {m: module(unimodal[m]) for m, module in modules.items()}
+        if fused is unimodal:
             return after, after
         if self.fusion_teaches:
-            return after, {m: module(joined[m]) for m, module in modules.items()}
-        return after, {m: _as_it_is(module, joined[m]) for m, module in modules.items()}
+            return after, {m: module(fused[m]) for m, module in modules.items()}
+        return after, {m: _as_it_is(module, fused[m]) for m, module in modules.items()}
 
     def _to_fuse(self, made: dict[str, Tensor]) -> dict[str, Tensor]:
         """What encoders or heads made, as the strategy gets it."""
@@ -247,9 +247,9 @@ def sizes_of(encoders: Mapping[str, nn.Module]) -> tuple[dict[str, int], dict[st
     return {m: e.embedding_size for m, e in known.items()}, {m: e.stage_channels for m, e in known.items()}
 
 
-def energy_of(scores: Tensor) -> Tensor:
+def energy_of(logits: Tensor) -> Tensor:
     """Logits (B, C) -> free energy (B,), high for what a classifier has not seen the like of (Liu et al., 2020)."""
-    return -scores.logsumexp(1)
+    return -logits.logsumexp(1)
 
 
 def _as_it_is(module: nn.Module, values: Tensor) -> Tensor:

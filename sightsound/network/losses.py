@@ -26,14 +26,14 @@ def losses(
     Returns:
         scalars: "fused", and one by the name of each modality.
     """
-    logits = {FUSED: output.logits, **output.scores}
-    return {n: _mean_over(rows, logits[n], target, weight) for n, rows in judged_rows(output, present).items()}
+    logits = {FUSED: output.logits, **output.unimodal_logits}
+    return {n: _mean_over(rows, logits[n], target, weight) for n, rows in rows_with_loss(output, present).items()}
 
 
-def judged_rows(output: Output, present: dict[str, Tensor]) -> dict[str, Tensor]:
+def rows_with_loss(output: Output, present: dict[str, Tensor]) -> dict[str, Tensor]:
     """By the name of each loss: (B,) bool, the rows that it is the mean over."""
-    several = torch.stack(list(completed_presence(output.filled, present).values())).sum(0) > 1
-    return {FUSED: several, **{m: present[m] for m in output.scores}}
+    several = torch.stack(list(completed_presence(output.imputed, present).values())).sum(0) > 1
+    return {FUSED: several, **{m: present[m] for m in output.unimodal_logits}}
 
 
 class RowMeans:

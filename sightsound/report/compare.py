@@ -55,7 +55,7 @@ def write_comparison(
     for row in flat:
         if row["name"] in against:
             row |= {f"difference_{key}": value for key, value in against[row["name"]]._asdict().items()}
-            row["difference_real"] = against[row["name"]].real
+            row["difference_significant"] = against[row["name"]].significant
     without_formulas(pd.DataFrame(flat)).to_csv(run / "compare.csv", index=False)
     content = {
         "recommendation": found._asdict(),

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from sightsound.report.figures import svg
 from sightsound.report.page import write_page
-from sightsound.studies.robustness.conditions import CLEAN, CONTRADICTION, EITHER, TORN
+from sightsound.studies.robustness.conditions import CLEAN, CONTRADICTION, EITHER, LOST_PARTS
 from sightsound.studies.robustness.curves import Curve
 from sightsound.studies.robustness.study import RobustnessStudy
 
@@ -25,7 +25,7 @@ def write_robustness(study: RobustnessStudy, run: Path) -> Path:
     pd.DataFrame(rows).drop(columns="condition").to_csv(run / "robustness.csv", index=False)
     by_kind = {one.condition.kind: one for one in study.measured}
     missing = [curve for curve in study.curves if curve.kind.startswith("missing")]
-    parts = [curve for curve in study.curves if curve.kind in TORN.values()]
+    parts = [curve for curve in study.curves if curve.kind in LOST_PARTS.values()]
     damaged = [curve for curve in study.curves if curve not in missing and curve not in parts]
     return write_page(
         run / "robustness.html",
@@ -41,7 +41,7 @@ def write_robustness(study: RobustnessStudy, run: Path) -> Path:
 
 
 def policies_figure(curves: Sequence[Curve], xlabel: str) -> Markup:
-    """A plot for each kind of loss: accuracy under each policy, dotted of the modality alone that lost something; SVG."""
+    """A plot for each kind of loss: accuracy under each policy; dotted: the damaged modality only. SVG."""
     kinds = list(dict.fromkeys((curve.kind, curve.modality) for curve in curves))
     lines = -(-len(kinds) // MISSING_COLUMNS)
     figure = Figure(figsize=(11, 2.8 * lines + 0.4), layout="constrained")

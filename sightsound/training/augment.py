@@ -65,16 +65,18 @@ class Augment:
         reseed(of_rest)
         return Batch(inputs, hide_some(batch.present, self.config.modality_dropout), batch.target)
 
-    def loss(self, network: ClassifierNetwork, batch: Batch, balance: Auxiliary, fill: Impute | None = None) -> Tensor:
+    def loss(
+        self, network: ClassifierNetwork, batch: Batch, balance: Auxiliary, impute: Impute | None = None
+    ) -> Tensor:
         """A scalar; with mixup, rows that have the same modalities are blended, and so are their losses.
 
-        `fill` imputes the embeddings of absent modalities.
+        `impute` imputes the embeddings of absent modalities.
         """
         if batch.target is None:
             raise ValueError("training needs targets")
         target = batch.target
         if not self.config.augment.mixup:
-            return balance.loss(network.fuse(batch, fill), batch, target)
+            return balance.loss(network.fuse(batch, impute), batch, target)
         concentration = torch.tensor(self.config.augment.mixup)
         order = torch.randperm(len(target)).to(target.device)
         share = torch.distributions.Beta(concentration, concentration).sample((len(order),)).to(order.device)
@@ -82,7 +84,7 @@ class Augment:
         share = torch.where(alike, share, 1.0)
         inputs = {m: torch.where(like(alike, x), mix(x, order, share), x.float()) for m, x in batch.inputs.items()}
         batch = batch._replace(inputs=inputs)
-        output = network.fuse(batch, fill)
+        output = network.fuse(batch, impute)
         return balance.loss(output, batch, target, share) + balance.loss(output, batch, target[order], 1 - share)
 
 

@@ -1,4 +1,4 @@
-"""The strategy that teaches untrained encoders what only both modalities tell; after that the configured one takes over."""
+"""The strategy that trains the encoders first, where only both modalities together determine the class."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class StandIn(Fusion):
         self.project = nn.ModuleDict({m: nn.Linear(embedding_sizes[m], SIZE) for m in self.modalities})
         self.classify = nn.Sequential(nn.LayerNorm(SIZE), dense(SIZE, classes))
 
-    def combine(self, embeddings: Tensors, scores: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
+    def combine(self, embeddings: Tensors, logits: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """Per modality (B, D) -> logits (B, C); no weights. An absent modality's factor is 1."""
         factors = []
         for m in self.modalities:

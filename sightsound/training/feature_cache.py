@@ -54,21 +54,23 @@ def keep_features(
 @contextmanager
 def use_cached(network: ClassifierNetwork, kept: Mapping[str, str]) -> Iterator[None]:
     """Within, the network takes what is kept in place of decoded files; the parts that made it are set aside."""
-    whole = {m: (network.features[m], network.standardize[m], network.encoders[m], network.settled[m]) for m in kept}
+    whole = {
+        m: (network.features[m], network.standardize[m], network.encoders[m], network.embedding_scale[m]) for m in kept
+    }
     for modality, kind in kept.items():
         network.features[modality] = nn.Identity()
         if kind == "embedding":
             network.standardize[modality] = nn.Identity()
-            network.settled[modality] = nn.Identity()
+            network.embedding_scale[modality] = nn.Identity()
             network.encoders[modality] = Embedded(cast(Encoder, network.encoders[modality]).embedding_size)
     try:
         yield
     finally:
-        for modality, (features, standardize, encoder, settled) in whole.items():
+        for modality, (features, standardize, encoder, scale) in whole.items():
             network.features[modality] = features
             network.standardize[modality] = standardize
             network.encoders[modality] = encoder
-            network.settled[modality] = settled
+            network.embedding_scale[modality] = scale
         network.train(network.training)  # the parts that were aside have not heard of it
 
 

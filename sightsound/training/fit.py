@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from sightsound.bundle.files import save_tensors
-from sightsound.config import Config, filling_policies
+from sightsound.config import Config, imputing_policies
 from sightsound.data.dataset import Rows, loader
 from sightsound.encoders.pretrained import Pretrained
 from sightsound.fusion.hierarchical import Exchanging
@@ -80,18 +80,18 @@ def _run_part(
     if not _unfreeze(network, part.trains, config):  # the strategy has no parameters of its own
         return
     balance = BALANCES[config.balance](network)
-    if len(part.shown) > 1 and not config.joins:
+    if len(part.active) > 1 and not config.joins:
         _wire(network, config, rows, run)
     if part.afresh:
         network.load_state_dict({n: v for n, v in fresh.items() if not n.startswith("fusion.")}, strict=False)
-    if part.settles:
-        network.settle(some_features(network, rows["train"]))
+    if part.fits_embedding_scale:
+        network.fit_embedding_scale(some_features(network, rows["train"]))
     done = run / "checkpoints" / f"{part.name}.safetensors"
     if not done.exists():
         # a modality that is trained alone has nothing to be balanced against
-        network.heads_teach = balance.heads_teach or len(part.shown) == 1
+        network.heads_teach = balance.heads_teach or len(part.active) == 1
         network.fusion_teaches = balance.fusion_teaches
-        _fit_part(network, part, config, rows, run, balance if len(part.shown) > 1 else Auxiliary(network), watchers)
+        _fit_part(network, part, config, rows, run, balance if len(part.active) > 1 else Auxiliary(network), watchers)
         network.heads_teach = network.fusion_teaches = True
         save_tensors(network.state_dict(), done)
     with of_this_version(done):
@@ -107,15 +107,15 @@ def _fit_part(
     balance: Auxiliary,
     watchers: Sequence[Watcher],
 ) -> None:
-    train = loader(_seen(rows["train"], part.shown), config.batch_size, config.seed)
-    val = loader(_seen(rows["val"], part.shown), VALIDATION_BATCH)
+    train = loader(_seen(rows["train"], part.active), config.batch_size, config.seed)
+    val = loader(_seen(rows["val"], part.active), VALIDATION_BATCH)
     epochs = max(round(part.share * (config.epochs or 1)), 1)
     optimization = Optimization(
         _groups(network, config, part.rate), epochs * len(train), part.warm_up, config.weight_decay
     )
     late = not BALANCES[config.balance].fusion_teaches
-    relearn = _relearn(network, config, rows["train"]) if len(part.shown) > 1 else None
-    stage = Stage(network, part.shown, optimization, Augment(config), balance, config.seed, late, relearn)
+    relearn = _relearn(network, config, rows["train"]) if len(part.active) > 1 else None
+    stage = Stage(network, part.active, optimization, Augment(config), balance, config.seed, late, relearn)
     plan = Plan(part.name, run, epochs, config.accelerator, config.precision, F1, CHOICE, SCORE, config.patience)
     run_loop(stage, train, val, plan, watchers)
     best = plan.checkpoints / BEST
@@ -125,7 +125,7 @@ def _fit_part(
 
 def _relearn(network: ClassifierNetwork, config: Config, rows: Rows) -> Callable[[], Impute | None] | None:
     """What gives the imputers of the policies, fitted on the embeddings as they are; None where nothing is imputed."""
-    policies = filling_policies(config)
+    policies = imputing_policies(config)
     if not policies or len(complete_rows(rows)) == len(rows):
         return None
     return lambda: impute_by(fit_imputers(network, rows, set(policies.values())), policies)
@@ -190,7 +190,7 @@ def _groups(network: ClassifierNetwork, config: Config, multiple: float) -> list
     return [{"params": parameters, "lr": rate} for rate, parameters in by_rate.items()]
 
 
-def _seen(rows: Rows, shown: tuple[str, ...]) -> Rows:
-    """The rows that have any of the modalities shown."""
-    has = torch.stack([rows.stores[m].entry[rows.rows] > 0 for m in shown]).any(0)
+def _seen(rows: Rows, active: tuple[str, ...]) -> Rows:
+    """The rows that have any of the active modalities."""
+    has = torch.stack([rows.stores[m].entry[rows.rows] > 0 for m in active]).any(0)
     return Rows(rows.stores, rows.target, rows.rows[has])

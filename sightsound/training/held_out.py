@@ -50,20 +50,20 @@ class HeldOutLogits(NamedTuple):
     """What the network says of n rows that have all modalities of a subset.
 
     Attributes:
-        own: per modality calibrated logits (n, C).
+        unimodal: per modality calibrated logits (n, C).
         fused: logits (n, C) of the strategy as it is.
         present: per modality (n,) bool; False outside of the subset.
         target: (n,) class indices.
     """
 
-    own: dict[str, Tensor]
+    unimodal: dict[str, Tensor]
     fused: Tensor
     present: dict[str, Tensor]
     target: Tensor
 
     def at(self, places: Tensor) -> HeldOutLogits:
         """Of some of the rows."""
-        own, present = ({m: x[places] for m, x in of.items()} for of in (self.own, self.present))
+        own, present = ({m: x[places] for m, x in of.items()} for of in (self.unimodal, self.present))
         return HeldOutLogits(own, self.fused[places], present, self.target[places])
 
 
@@ -118,7 +118,7 @@ def fit_held_out(network: ClassifierNetwork, held: HeldOut, guard: bool = True) 
         if subset == every and network.fusion.fitted_held_out:
             network.fusion.load_state_dict(_fitted(network.fusion, scored).state_dict())
         network.temperature[network.subset_number(subset)] = temperature
-        means = _of_rows(torch.stack([crossed, *(scored.own[m].softmax(1) for m in subset)], 1), number)
+        means = _of_rows(torch.stack([crossed, *(scored.unimodal[m].softmax(1) for m in subset)], 1), number)
         classes = scored.target.numpy()[np.unique(number, return_index=True)[1]]
         shares, said = _guard(means, classes, folds, held.clusters.at(row))
         if guard and shares is not None:
@@ -141,7 +141,7 @@ def _outputs(
             raise ValueError("what is fitted on held-out rows needs targets")
         outputs = network.fuse_subsets(network.featurize(batch), names)
         for name, output in zip(names, outputs, strict=True):
-            logits[name].append(output.logits if len(name) > 1 else output.scores[name[0]])
+            logits[name].append(output.logits if len(name) > 1 else output.unimodal_logits[name[0]])
         for m in network.modalities:
             present[m].append(batch.present[m])
         targets.append(batch.target)
@@ -182,7 +182,7 @@ def _cross_fitted(fusion: Fusion, scored: HeldOutLogits, folds: Tensor) -> tuple
 
 def _combined(fusion: Fusion, scored: HeldOutLogits) -> Tensor:
     """Fused logits (n, C): of a strategy that reads scores alone anew, of others as the network gave them."""
-    return fusion.combine({}, scored.own, scored.present).logits if fusion.fitted_held_out else scored.fused
+    return fusion.combine({}, scored.unimodal, scored.present).logits if fusion.fitted_held_out else scored.fused
 
 
 def _fitted(fusion: Fusion, scored: HeldOutLogits) -> Fusion:
@@ -191,7 +191,7 @@ def _fitted(fusion: Fusion, scored: HeldOutLogits) -> Fusion:
     Few rows change little: each parameter is held back as if as many rows as there are scores spoke for its first
     value.
     """
-    held_back = len(scored.own) * scored.fused.shape[1] / len(scored.target)
+    held_back = len(scored.unimodal) * scored.fused.shape[1] / len(scored.target)
     fitted = copy.deepcopy(fusion).requires_grad_(True)
     first = [parameter.detach().clone() for parameter in fitted.parameters()]
     optimizer = torch.optim.LBFGS(fitted.parameters(), max_iter=100, line_search_fn="strong_wolfe")

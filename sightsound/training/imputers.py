@@ -51,6 +51,6 @@ def _embedded(network: ClassifierNetwork, rows: Rows) -> dict[str, Tensor]:
     parts = []
     for batch in loader(rows, BATCH_ROWS):
         batch = network.featurize(batch._replace(inputs={m: x.to(device) for m, x in batch.inputs.items()}))
-        parts.append(network.encode(batch.inputs, {m: p.to(device) for m, p in batch.present.items()}).own)
+        parts.append(network.encode(batch.inputs, {m: p.to(device) for m, p in batch.present.items()}).unimodal)
     network.train(training)
     return {m: torch.cat([part[m] for part in parts]) for m in network.modalities}

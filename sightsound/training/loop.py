@@ -39,7 +39,7 @@ class Plan(NamedTuple):
         run: the run folder, for `checkpoints/NAME/` and `logs/NAME/`.
         epochs: at most so many.
         accelerator, precision: see `training.hardware`.
-        shown: the number beside the progress bar.
+        displayed: the number beside the progress bar.
         choice: the number by which the best epoch is chosen, the highest; None: only the latest epoch is kept.
         score, patience: training ends once this number has not risen for so many epochs; None: it does not.
     """
@@ -49,7 +49,7 @@ class Plan(NamedTuple):
     epochs: int
     accelerator: str
     precision: str
-    shown: str = LOSS
+    displayed: str = LOSS
     choice: str | None = None
     score: str | None = None
     patience: int = 0
@@ -132,7 +132,7 @@ def run_loop(
                 better = done.add(plan, numbers)
                 stop = [watcher.after_epoch(objective.network, numbers) for watcher in watchers]
                 done.ended |= any(stop)
-                bar.set_postfix_str(f"epoch {done.epochs}, {plan.shown} {numbers[plan.shown]:.4f}")
+                bar.set_postfix_str(f"epoch {done.epochs}, {plan.displayed} {numbers[plan.displayed]:.4f}")
                 log.write(done.history)
                 loop.save(better)
         finally:

@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from sightsound.config import Config, filling_policies
+from sightsound.config import Config, imputing_policies
 from sightsound.data.asked import digest
 from sightsound.data.cautions import cautions
 from sightsound.data.dataset import Rows
@@ -156,14 +156,14 @@ def prepare(table: Table, config: Config, run: Path) -> Prepared:
     rows = _by_split(every, table, labels)
     steps = -(-len(rows["train"]) // config.batch_size)
     epochs = config.epochs or min(max(math.ceil(STEPS / steps), FEWEST_EPOCHS), MOST_EPOCHS)
-    if filling_policies(config) and (found := len(complete_rows(rows["train"]))) < FEWEST_COMPLETE:
-        policy = next(iter(filling_policies(config).values()))
+    if imputing_policies(config) and (found := len(complete_rows(rows["train"]))) < FEWEST_COMPLETE:
+        policy = next(iter(imputing_policies(config).values()))
         raise TableError(
-            f"{table.name}: the policy {policy!r} learns from training rows with all modalities; there are {found}, and it "
-            f"needs {FEWEST_COMPLETE}. Add some, or take --missing mask."
+            f"{table.name}: the policy {policy!r} is fitted on complete training rows; there are {found}, and it "
+            f"needs {FEWEST_COMPLETE}. Add some, or take --missing ignore."
         )
     network = fresh_network(config, len(labels), rows["train"])
-    for policy in filling_policies(config).values():
+    for policy in imputing_policies(config).values():
         new_imputers(network, policy)  # one that cannot be made is not found out after the training
     config = dataclasses.replace(config, epochs=epochs)
     rows, kept = keep_features(network, config, table, rows)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from sightsound.classifier import Classifier, load
-from sightsound.config import Config, filling_policies
+from sightsound.config import Config, imputing_policies
 from sightsound.data.clusters import clusters_of
 from sightsound.data.decode import over_time
 from sightsound.data.table import read_table
@@ -66,7 +66,7 @@ def _trained(prepared: Prepared, run: Path) -> Classifier:
     with use_cached(prepared.network, prepared.kept):
         fit(prepared.network, prepared.config, prepared.rows, run)
         fit_held_out(prepared.network, validation_rows(prepared), prepared.config.guard == "on")
-        policies = [*IMPUTERS, *filling_policies(prepared.config).values()]
+        policies = [*IMPUTERS, *imputing_policies(prepared.config).values()]
         imputers = fit_imputers(prepared.network, prepared.rows["train"], dict.fromkeys(policies))
         classifier = _tested(prepared, imputers, run)
     classifier.save(run / BUNDLE)
@@ -103,8 +103,8 @@ def _tested(prepared: Prepared, imputers: dict[str, Imputers], run: Path) -> Cla
     network, rows, labels = prepared.network.eval(), prepared.rows[split], np.array(prepared.labels)
     frame = prepared.table.part(split).frame
     between = over_time(prepared.table.part(split), prepared.config)
-    fill = impute_by(imputers, filling_policies(prepared.config))
-    answered = answer_rows(network, rows, frame["row"].to_numpy(), between, fill)
+    impute = impute_by(imputers, imputing_policies(prepared.config))
+    answered = answer_rows(network, rows, frame["row"].to_numpy(), between, impute)
     frame = frame.drop_duplicates("row").set_index("row").loc[answered.row]
     fused = answered.probabilities[tuple(network.modalities)]
     columns = {"label": frame["label"], "predicted": labels[fused.argmax(1)], "probability": fused.max(1).round(4)}

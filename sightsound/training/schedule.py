@@ -21,24 +21,24 @@ class Phase(NamedTuple):
 
     Attributes:
         name: of its checkpoints and logs.
-        shown: the modalities it sees.
+        active: the modalities it sees.
         trains: prefixes of the parameters it trains.
         rate: its learning rate as a multiple of the configured one.
         share: of the configured epochs, how many it has.
         warm_up: share of its steps until the learning rate is at its peak.
         afresh: whether it begins with fresh weights, the stages before having trained teachers.
-        settles: whether embeddings are standardised first, for strategies that cannot do so themselves.
+        fits_embedding_scale: whether embeddings are standardised first, for strategies that cannot do so themselves.
         stand_in: whether a `StandIn` fuses in place of the configured strategy.
     """
 
     name: str
-    shown: tuple[str, ...]
+    active: tuple[str, ...]
     trains: tuple[str, ...]
     rate: float = 1.0
     share: float = 1.0
     warm_up: float = WARM_UP
     afresh: bool = False
-    settles: bool = False
+    fits_embedding_scale: bool = False
     stand_in: bool = False
 
 
@@ -56,7 +56,7 @@ def phases(config: Config) -> list[Phase]:
         return [
             Phase("begun", everything, ("fusion.",), share=UNTAUGHT_SHARE, stand_in=True),
             Phase("together", everything, ("",), warm_up=LONG_WARM_UP, stand_in=True),
-            Phase("fusion", everything, ("fusion.",), share=UNTAUGHT_SHARE, settles=True),
+            Phase("fusion", everything, ("fusion.",), share=UNTAUGHT_SHARE, fits_embedding_scale=True),
             Phase("joint", everything, ("",), TAUGHT_RATE, TAUGHT_SHARE),
         ]
     staged = [*each, Phase("fusion", everything, ("fusion.",))]

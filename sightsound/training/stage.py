@@ -15,7 +15,7 @@ from sightsound.inference.metrics import macro_means
 from sightsound.inference.subsets import subsets
 from sightsound.missing import Impute
 from sightsound.network.classifier import ClassifierNetwork
-from sightsound.network.losses import RowMeans, judged_rows, losses
+from sightsound.network.losses import RowMeans, losses, rows_with_loss
 from sightsound.training.augment import Augment
 from sightsound.training.balances import Auxiliary
 from sightsound.training.objective import Objective, Optimization, check_losses
@@ -30,7 +30,7 @@ class Stage(Objective):
 
     Args:
         network: the whole network; parameters that are not trained must be frozen already.
-        shown: the modalities that this stage sees.
+        active: the modalities that this stage sees.
         optimization: which parameters move, and how.
         augment: chance changes to the training rows.
         balance: of the losses.
@@ -46,7 +46,7 @@ class Stage(Objective):
     def __init__(
         self,
         network: ClassifierNetwork,
-        shown: tuple[str, ...],
+        active: tuple[str, ...],
         optimization: Optimization,
         augment: Augment,
         balance: Auxiliary,
@@ -55,23 +55,23 @@ class Stage(Objective):
         relearn: Callable[[], Impute | None] | None = None,
     ) -> None:
         super().__init__(network, optimization)
-        self.shown = shown
+        self.active = active
         self.augment = augment
         self.balance = balance
         self.seed = seed
         self.late = late
         self.best = -math.inf  # score of all epochs
-        self.subsets = subsets([m for m in network.modalities if m in shown])
+        self.subsets = subsets([m for m in network.modalities if m in active])
         self.predicted: dict[str, list[int]] = {}  # numbers, since small tensors kept would scatter in memory
         self.target: list[int] = []
         self.val_losses = RowMeans()
         self.relearn = relearn
-        self.fill: Impute | None = None
+        self.impute: Impute | None = None
 
     def begin_epoch(self, epoch: int) -> None:
         """What imputes absent modalities learns from the embeddings as they are now."""
         if self.relearn:
-            self.fill = self.relearn()
+            self.impute = self.relearn()
 
     def begin_step(self, epoch: int, step: int) -> None:
         """What a step draws depends on seed, epoch and step alone: a resumed run repeats it, and no step another's."""
@@ -80,7 +80,7 @@ class Stage(Objective):
     def loss(self, batch: Batch) -> Tensor:
         """Batch of decoded files -> scalar loss."""
         batch = self.augment(self.network, batch._replace(present=self._present(batch)))
-        return self.augment.loss(self.network, batch, self.balance, self.fill)
+        return self.augment.loss(self.network, batch, self.balance, self.impute)
 
     def after_backward(self) -> None:
         """The balance may change the gradients."""
@@ -99,14 +99,14 @@ class Stage(Objective):
         """Collects what each subset of the modalities says."""
         present = self._present(batch)
         batch = self.network.featurize(batch)._replace(present=present)
-        outputs = self.network.fuse_subsets(batch, self.subsets, self.fill)
+        outputs = self.network.fuse_subsets(batch, self.subsets, self.impute)
         self.target += self._target(batch).tolist()
         for subset, output in zip(self.subsets, outputs, strict=True):
             has_all = torch.stack([present[m] for m in subset]).all(0)
             self.predicted.setdefault("+".join(subset), []).extend(
                 torch.where(has_all, output.logits.argmax(1), -1).tolist()
             )
-        self.val_losses.add(losses(outputs[0], present, self._target(batch)), judged_rows(outputs[0], present))
+        self.val_losses.add(losses(outputs[0], present, self._target(batch)), rows_with_loss(outputs[0], present))
 
     def end_epoch(self, epoch: int) -> dict[str, float]:
         """Macro F1 of each subset over the rows that have all of it, the mean of these, and what chooses the epoch."""
@@ -128,7 +128,7 @@ class Stage(Objective):
         return {**numbers, F1: f1, "val_loss": val_loss, SCORE: score, CHOICE: choice}
 
     def _present(self, batch: Batch) -> dict[str, Tensor]:
-        return {m: p if m in self.shown else torch.zeros_like(p) for m, p in batch.present.items()}
+        return {m: p if m in self.active else torch.zeros_like(p) for m, p in batch.present.items()}
 
     @staticmethod
     def _target(batch: Batch) -> Tensor:

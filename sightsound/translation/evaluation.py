@@ -60,7 +60,7 @@ class Evaluation(NamedTuple):
     failures: dict[str, list[tuple[Translation, str, str]]]
 
 
-class Judged(NamedTuple):
+class Classified(NamedTuple):
     """What the judge makes of n files of one modality: classes (n,), embeddings (n, D)."""
 
     classes: NDArray[np.int64]
@@ -122,13 +122,13 @@ class _Direction:
         """Numbers, translations to show, and those that went wrong."""
         with tempfile.TemporaryDirectory() as folder:
             made, files = self._translate(Path(folder))
-            judged = judge_files(self.judge, self.wanted, files)
+            judged = classify_files(self.judge, self.wanted, files)
             back = self._back(files[:: self.options.n])
             features = _features(self.translator, self.wanted, files)
         n, target = self.options.n, self.target
         right = (judged.classes == np.repeat(target, n)).reshape(-1, n)
         tested, known = self._files(self.frame, self.wanted), self._files(self.train, self.wanted)
-        real, trained = judge_files(self.judge, self.wanted, tested), judge_files(self.judge, self.wanted, known)
+        real, trained = classify_files(self.judge, self.wanted, tested), classify_files(self.judge, self.wanted, known)
         train_features = _features(self.translator, self.wanted, known[:MOST_TRAINING_FILES])
         real_features = _features(self.translator, self.wanted, tested)
         played_back = self._played_back()
@@ -165,7 +165,7 @@ class _Direction:
                 str(write(of_one[0], Path(folder) / str(i)))
                 for i, of_one in enumerate(back(files, 1, "generate", self.options.seed))
             ]
-            return judge_files(self.judge, self.source, returned).classes
+            return classify_files(self.judge, self.source, returned).classes
 
     def _played_back(self) -> NDArray[np.int64]:
         """The classes of pictures that were played and drawn again: the baseline."""
@@ -177,7 +177,7 @@ class _Direction:
                 [sound] = sonify_image(file)
                 [again] = image_from_sonified(write(sound, Path(folder) / f"{i}"))
                 files.append(str(write(again, Path(folder) / f"{i}")))
-            return judge_files(self.judge, "image", files).classes
+            return classify_files(self.judge, "image", files).classes
 
     def _distinct(self, features: Tensor) -> tuple[Tensor, NDArray[np.int64]]:
         """Of the real rows, each file once, and its class."""
@@ -196,7 +196,7 @@ class _Direction:
         return [str(self.table.path(name)) for name in frame[modality]]
 
 
-def judge_files(judge: Classifier, modality: str, files: Sequence[str]) -> Judged:
+def classify_files(judge: Classifier, modality: str, files: Sequence[str]) -> Classified:
     """What a classifier makes of files, shown this modality alone."""
     rows, rejected = prepare_rows(_table_of(files, modality), judge.config, None)
     if rejected:
@@ -205,9 +205,9 @@ def judge_files(judge: Classifier, modality: str, files: Sequence[str]) -> Judge
     with torch.inference_mode():
         for batch in loader(rows, BATCH_ROWS):
             output = judge.network.fuse(judge.network.featurize(batch))
-            classes.append(output.scores[modality].argmax(1))
+            classes.append(output.unimodal_logits[modality].argmax(1))
             embeddings.append(output.embeddings[modality])
-    return Judged(torch.cat(classes).numpy(), torch.cat(embeddings))
+    return Classified(torch.cat(classes).numpy(), torch.cat(embeddings))
 
 
 def retrieval(translator: Translator, table: Table, frame: pd.DataFrame) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The translator network: what an image or a sound means, and what the other modality could be like that means the same.
+"""The translator network: a shared embedding space and a conditional generator over it.
 
 Three parts, learnt one after the other. Meanings: an encoder for each modality, into one space where pairs are close
 (contrastive). Autoencoders: features <-> latents. A flow: from noise to latents, under the meaning of what is given.
@@ -49,7 +49,7 @@ class TranslatorNetwork(nn.Module):
         super().__init__()
         self.modalities = network.modalities
         self.features, self.standardize = network.features, network.standardize
-        self.encoders, self.settled = network.encoders, network.settled
+        self.encoders, self.embedding_scale = network.encoders, network.embedding_scale
         sizes = {m: network.heads[m].in_features for m in self.modalities}
         self.meanings = nn.ModuleDict({m: nn.Linear(cast(int, sizes[m]), meaning_size) for m in self.modalities})
         self.scale = nn.Parameter(torch.tensor(10.0).log())
@@ -65,7 +65,7 @@ class TranslatorNetwork(nn.Module):
     def meaning(self, modality: str, features: Tensor) -> Tensor:
         """(B, *shape) -> (B, E) of length 1; the product of two says how well they go together."""
         embedding = self.encoders[modality](self.standardize[modality](features)).float()
-        return normalize(self.meanings[modality](self.settled[modality](embedding)))
+        return normalize(self.meanings[modality](self.embedding_scale[modality](embedding)))
 
     def meaning_loss(self, features: Mapping[str, Tensor]) -> Tensor:
         """Each is to find its partner among all of the batch, in both directions (InfoNCE; Radford et al., 2021)."""

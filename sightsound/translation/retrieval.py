@@ -66,7 +66,7 @@ def check(n: int, mode: str) -> None:
 
 
 def sonify_image(image: Source | NDArray[Any]) -> list[Translation]:
-    """The one sound of a picture under `sonify`, made 64 rows high, so that `image_from_sonified` knows which tones to look for."""
+    """The sound of an image under `sonify`, 64 rows high: the tones that `image_from_sonified` expects."""
     if isinstance(image, np.ndarray):
         height, width = image.shape[:2]
     else:

@@ -32,8 +32,8 @@ from sightsound.training.fit import some_features
 from sightsound.training.prepare import check, fresh_network
 from sightsound.translation.config import TranslatorConfig
 from sightsound.translation.decoders import VOCODERS, Vocoder
-from sightsound.translation.lesson import TrainingPhase, fit_phase
 from sightsound.translation.network import TranslatorNetwork, build_translator
+from sightsound.translation.phase import TrainingPhase, fit_phase
 from sightsound.translation.translator import RetrievalIndex, Translator, load_translator
 from sightsound.types import MODALITIES, Batch
 
@@ -94,7 +94,7 @@ def train_translator(
 def _trained(pairs: Pairs, run: Path, say: Callable[[str], object]) -> Translator:
     """Trains and saves."""
     begun = fresh_network(pairs.config.reading_config(), 2, pairs.rows)
-    begun.settle(some_features(begun, pairs.rows))  # else all meanings are one to begin with
+    begun.fit_embedding_scale(some_features(begun, pairs.rows))  # else all meanings are one to begin with
     network = build_translator(pairs.config, begun)
     size = sum(p.numel() for p in network.parameters())
     say(f"{len(pairs.rows):,} pairs to learn from; {size:,} parameters, in {pairs.config.precision}.")

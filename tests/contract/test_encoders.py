@@ -62,7 +62,7 @@ def test_the_classic_pair_is_the_classic_size() -> None:
 def test_settled_embeddings_have_mean_0_and_deviation_1() -> None:
     network = network_with("concat")
     batch = network.featurize(batch_of(64))
-    network.settle(batch.inputs)
+    network.fit_embedding_scale(batch.inputs)
     for embedding in network.fuse(batch).embeddings.values():
         torch.testing.assert_close(embedding.mean(0), torch.zeros(embedding.shape[1]), atol=1e-3, rtol=0)
         deviation = embedding.std(0, correction=0)

@@ -50,8 +50,8 @@ def test_what_is_behind_an_absent_flag_changes_nothing(fusion: str, content: flo
     changed.inputs["image"][~batch.present["image"]] = 255
     clean, dirty = seeded(network, batch), seeded(network, changed)
     assert torch.equal(clean.logits, dirty.logits)
-    for modality in clean.scores:
-        assert torch.equal(clean.scores[modality], dirty.scores[modality])
+    for modality in clean.logits:
+        assert torch.equal(clean.logits[modality], dirty.logits[modality])
     other = copy.deepcopy(network)
     assert torch.equal(step(network, batch), step(other, changed))
     for (name, parameter), twin in zip(network.named_parameters(), other.parameters(), strict=True):
@@ -91,8 +91,8 @@ def test_combine_does_not_modify_what_it_is_given(fusion: str) -> None:
     network = network_with(fusion)
     batch = network.featurize(batch_of(3))
     encoded = network.encode(batch.inputs, batch.present)
-    scores = {m: torch.randn(3, CLASSES) for m in encoded.joined}
-    given = (encoded.joined, scores, batch.present)
+    logits = {m: torch.randn(3, CLASSES) for m in encoded.fused}
+    given = (encoded.fused, logits, batch.present)
     kept = copy.deepcopy([{m: x.detach() for m, x in part.items()} for part in given])
     network.fusion.combine(*given, encoded.shared)
     for part, before in zip(given, kept, strict=True):
@@ -117,7 +117,7 @@ def test_one_modality_is_answered_by_its_own_head(fusion: str) -> None:
     network = network_with(fusion)
     output = network(batch_of(6, missing=True))
     for i, modality in ((1, "image"), (2, "audio")):
-        assert torch.equal(output.logits[i], output.scores[modality][i])
+        assert torch.equal(output.logits[i], output.unimodal_logits[modality][i])
 
 
 def test_subsets_are_the_same_as_hiding(fusion: str) -> None:

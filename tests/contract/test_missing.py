@@ -10,7 +10,7 @@ from sightsound.missing import IMPUTERS, Imputers
 from sightsound.missing.combine import weigh_by_certainty
 from sightsound.missing.interpolate import METHODS
 from sightsound.network.build import new_imputers
-from sightsound.types import POLICIES, REPAIRS, Imputed
+from sightsound.types import INTERPOLATIONS, POLICIES, Imputed
 from tests.contract.batches import batch_of, network_with
 
 FUSIONS = ["concat", "product", "mmtm", "bottleneck"]
@@ -31,18 +31,18 @@ def learnt(policy: str) -> Imputers:
 
 
 def test_the_names_are_those_that_are_implemented() -> None:
-    assert ("drop", "mask", *METHODS, *IMPUTERS) == POLICIES
-    assert tuple(METHODS) == REPAIRS
+    assert ("drop", "ignore", *METHODS, *IMPUTERS) == POLICIES
+    assert tuple(METHODS) == INTERPOLATIONS
 
 
 @pytest.mark.parametrize("policy", IMPUTERS)
 def test_it_is_as_good_as_it_says(policy: str) -> None:
     new = related(200, seed=1)
     present = {"image": torch.ones(200, dtype=torch.bool), "audio": torch.zeros(200, dtype=torch.bool)}
-    filled = learnt(policy)({**new, "audio": torch.full((200, 3), 9.0)}, present)
-    error = ((filled["audio"].values.mean(1) - new["audio"]).square().mean() / new["audio"].var(0).mean()).sqrt()
-    assert filled["audio"].rows.all() and not filled["image"].rows.any()
-    assert float(error) == pytest.approx(float(filled["audio"].uncertainty.mean()), abs=0.2)
+    imputed = learnt(policy)({**new, "audio": torch.full((200, 3), 9.0)}, present)
+    error = ((imputed["audio"].values.mean(1) - new["audio"]).square().mean() / new["audio"].var(0).mean()).sqrt()
+    assert imputed["audio"].rows.all() and not imputed["image"].rows.any()
+    assert float(error) == pytest.approx(float(imputed["audio"].uncertainty.mean()), abs=0.2)
     assert float(error) < {"mean": 1.05, "nearest": 0.9, "predict": 0.3, "generate": 0.5}[policy]
 
 
@@ -56,10 +56,10 @@ def test_a_seed_decides_everything_and_it_can_be_saved(policy: str) -> None:
     other.load_state_dict(one.state_dict())
     given = related(5, seed=3)
     absent = {m: torch.tensor([True, False, True, False, False]) for m in given}
-    for m, filled in one(given, absent).items():
-        torch.testing.assert_close(two(given, absent)[m].values, filled.values)
-        torch.testing.assert_close(other(given, absent)[m].values, filled.values)
-        assert not filled.rows.any()  # where nothing is there, nothing is made up
+    for m, imputed in one(given, absent).items():
+        torch.testing.assert_close(two(given, absent)[m].values, imputed.values)
+        torch.testing.assert_close(other(given, absent)[m].values, imputed.values)
+        assert not imputed.rows.any()  # where nothing is there, nothing is made up
 
 
 @pytest.mark.parametrize("policy", IMPUTERS)
@@ -70,7 +70,7 @@ def test_complete_rows_stay_as_they_are_and_others_do_not(fusion: str, policy: s
     everything = network.featurize(batch_of(60, seed=1))
     imputers = new_imputers(network, policy)
     with torch.no_grad():
-        imputers.fit(network.encode(everything.inputs, everything.present).own)
+        imputers.fit(network.encode(everything.inputs, everything.present).unimodal)
         before = network.fuse(batch)
         after = network.fuse(batch, imputers)
     complete = batch.present["image"] & batch.present["audio"]
@@ -78,7 +78,7 @@ def test_complete_rows_stay_as_they_are_and_others_do_not(fusion: str, policy: s
     assert (after.logits[~complete] - before.logits[~complete]).abs().amax(1).min() > 1e-6
     for m in ("image", "audio"):
         torch.testing.assert_close(after.embeddings[m], before.embeddings[m])
-        assert torch.equal(after.filled[m].rows, ~batch.present[m])
+        assert torch.equal(after.imputed[m].rows, ~batch.present[m])
 
 
 @pytest.mark.parametrize("fusion", sorted(STRATEGIES))
@@ -110,8 +110,8 @@ def test_what_is_uncertain_counts_less() -> None:
     plain = torch.tensor([[0.9, 0.1]]).log().expand(4, -1)
     guesses = [torch.tensor([[0.2, 0.8]]).log().expand(4, -1), torch.tensor([[0.4, 0.6]]).log().expand(4, -1)]
     uncertainty = torch.tensor([0.0, 0.5, 1.0, 0.0])
-    filled = {"audio": Imputed(torch.zeros(4, 2, 3), rows, uncertainty)}
-    found = weigh_by_certainty(plain, guesses, filled).softmax(1)[:, 0]
+    imputed = {"audio": Imputed(torch.zeros(4, 2, 3), rows, uncertainty)}
+    found = weigh_by_certainty(plain, guesses, imputed).softmax(1)[:, 0]
     torch.testing.assert_close(found, torch.tensor([0.3, 0.6, 0.9, 0.9]))
 
 
@@ -138,4 +138,4 @@ def test_a_policy_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     imputers = new_imputers(network, "imputer_of_ones_own.Zero")
     batch = network.featurize(batch_of(3, missing=True))
     with torch.no_grad():
-        assert network.fuse(batch, imputers).filled["audio"].values.abs().max() == 0
+        assert network.fuse(batch, imputers).imputed["audio"].values.abs().max() == 0

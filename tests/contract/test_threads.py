@@ -45,7 +45,7 @@ def test_threads_with_other_policies_and_subsets_answer_as_one_thread(fusion: st
     everything = network.featurize(batch_of(60, seed=1))
     imputers = {policy: new_imputers(network, policy).eval() for policy in ("mean", "nearest")}
     with torch.no_grad():
-        own = network.encode(everything.inputs, everything.present).own
+        own = network.encode(everything.inputs, everything.present).unimodal
     for one in imputers.values():
         one.fit(own)
     batches = [batch_of(3, missing=True), batch_of(5, seed=2), batch_of(2, missing=True, seed=3)]
@@ -74,7 +74,7 @@ def test_a_classifier_shared_by_threads_answers_files_and_tables_as_in_one(
         for label in ("low", "high")
     ]
     given = [{m: of[m] for m in chosen} for of in files for chosen in (("image",), ("audio",), ("image", "audio"))]
-    policies = ["mask", *IMPUTERS, {"image": "mean", "audio": "mask"}]
+    policies = ["ignore", *IMPUTERS, {"image": "mean", "audio": "ignore"}]
     calls: list[Callable[[], Any]] = [
         lambda g=g, p=p: repr(classifier.predict(**g, missing=p)) for g in given for p in policies
     ]

@@ -91,7 +91,7 @@ def test_equal_classifiers_are_rarely_called_different_where_rows_are_repeated()
     for _ in range(80):
         right = {name: recordings(0.8, rng)[None] for name in ("one", "other")}
         for clusters in (Clusters.of_rows(1000), OF_TEN):
-            called[clusters.by] += compare_to("one", right, clusters, resamples=300)["other"].real
+            called[clusters.by] += compare_to("one", right, clusters, resamples=300)["other"].significant
     assert called["audio file"] <= 5 and called["row"] > 20
 
 
@@ -123,8 +123,10 @@ def test_the_best_of_many_equal_strategies_is_rarely_called_better() -> None:
         right = {f"s{i}": rng.random((1, 400)) < 0.8 for i in range(24)}
         best = max(right, key=lambda name: right[name].mean())
         gain = best_of("unimodal", {"unimodal": unimodal, **right}, Clusters.of_rows(400), resamples=400)
-        called["best"] += gain.real
-        called["chosen"] += compare_to("unimodal", {"unimodal": unimodal, best: right[best]}, resamples=400)[best].real
+        called["best"] += gain.significant
+        called["chosen"] += compare_to("unimodal", {"unimodal": unimodal, best: right[best]}, resamples=400)[
+            best
+        ].significant
     assert called["best"] <= 3 and called["chosen"] >= 8
 
 
@@ -133,7 +135,7 @@ def test_a_strategy_that_is_better_is_found_among_many() -> None:
     right = {"unimodal": rng.random((2, 1000)) < 0.8} | {f"s{i}": rng.random((2, 1000)) < 0.8 for i in range(10)}
     right["better"] = rng.random((2, 1000)) < 0.9
     gain = best_of("unimodal", right, Clusters.of_rows(1000))
-    assert gain.real and gain.low < 0.1 < gain.high and gain.mean == pytest.approx(0.1, abs=0.02)
+    assert gain.significant and gain.low < 0.1 < gain.high and gain.mean == pytest.approx(0.1, abs=0.02)
 
 
 def test_clips_do_not_hide_the_recordings_that_rows_share(tmp_path: Path) -> None:
@@ -180,7 +182,7 @@ def test_few_clusters_are_no_proof() -> None:
     for _ in range(60):
         clusters = Clusters("group", (np.repeat(np.arange(3), 20),))
         right = {name: np.repeat(rng.random(3) < 0.5, 20)[None] for name in ("one", "other")}
-        called["best"] += best_of("one", right, clusters, resamples=100).real
+        called["best"] += best_of("one", right, clusters, resamples=100).significant
         called["guard"] += lowest_mean(np.repeat(rng.normal(0, 1, 3), 20), clusters) > 0
     assert called["best"] == 0 and called["guard"] <= 7
     assert lowest_mean(np.ones(5), Clusters("group", (np.zeros(5, int),))) == -np.inf

@@ -52,7 +52,7 @@ def test_every_policy_predicts(policy: str, typed, trained: Run, holed: pd.DataF
     holed.to_csv(tmp_path / "t.csv", index=False)
     found = answers(typed, trained[1] / "bundle", tmp_path / "t.csv", "--missing", policy)
     assert len(found) == 6
-    repaired = [one.get("repaired", {}) for one in found]
+    repaired = [one.get("imputed", {}) for one in found]
     if policy == "drop":
         assert "audio is missing, and the policy is drop" in found[1]["error"] and "image" in found[2]["error"]
     elif policy in ("linear", "gaussian"):
@@ -60,10 +60,10 @@ def test_every_policy_predicts(policy: str, typed, trained: Run, holed: pd.DataF
         assert repaired[0]["image"]["share"] == pytest.approx(48 / 256)
         assert (repaired[0]["audio"]["uncertainty"] is None) == (policy == "linear")
         assert repaired[1:] == [{}] * 5
-    elif policy != "mask":
+    elif policy != "ignore":
         assert repaired[1]["audio"] | {"uncertainty": 0} == {"policy": policy, "share": 1.0, "uncertainty": 0}
         assert 0 <= repaired[2]["image"]["uncertainty"] <= 1 and not repaired[3]
-    if policy in ("mask", "drop"):
+    if policy in ("ignore", "drop"):
         assert not any(repaired)
     assert [one["label"] for one in found[3:]] == holed["label"].tolist()[3:]
 
@@ -71,7 +71,7 @@ def test_every_policy_predicts(policy: str, typed, trained: Run, holed: pd.DataF
 def test_each_modality_can_have_its_own(typed, trained: Run, holed: pd.DataFrame, tmp_path: Path) -> None:
     holed.to_csv(tmp_path / "t.csv", index=False)
     found = answers(typed, trained[1] / "bundle", tmp_path / "t.csv", "--missing.audio", "mean", "--missing.image=drop")
-    assert list(found[1]["repaired"]) == ["audio"] and "error" in found[2]
+    assert list(found[1]["imputed"]) == ["audio"] and "error" in found[2]
     table = typed("predict", trained[1] / "bundle", tmp_path / "t.csv", "--missing", "predict")
     assert "audio repaired" in table.out and "image uncertainty" in table.out and "audio policy" in table.out
     done = typed("predict", trained[1] / "bundle", tmp_path / "t.csv", "--missing", "gausian")
@@ -101,7 +101,7 @@ def test_training_under_a_policy(policy: str, typed, tmp_path: Path) -> None:
             classifier.predict(image=tmp_path / "data" / "low-1.png")
     else:
         alone = classifier.predict(image=tmp_path / "data" / "low-1.png")
-        assert ("audio" in alone.repaired) == (policy == "predict")
+        assert ("audio" in alone.imputed) == (policy == "predict")
 
 
 def test_too_few_complete_rows_are_counted(typed, table: Path, tmp_path: Path) -> None:
@@ -127,8 +127,8 @@ def test_masks_say_where_the_damage_is(typed, trained: Run, holed: pd.DataFrame,
     holed["audio_mask"] = ["mask.csv", "", "gone.csv", "", "turned.csv", "mask.png"]
     holed.to_csv(tmp_path / "t.csv", index=False)
     found = answers(typed, trained[1] / "bundle", tmp_path / "t.csv", "--missing", "linear")
-    assert found[0]["repaired"]["image"]["share"] == 0.25
-    assert found[0]["repaired"]["audio"]["share"] == pytest.approx(0.1)
+    assert found[0]["imputed"]["image"]["share"] == 0.25
+    assert found[0]["imputed"]["audio"]["share"] == pytest.approx(0.1)
     assert "low-2.wav does not exist" in found[2]["error"]
     narrow = found[3]["errors"]["image"]
     assert "the mask has 9 x 16 pixels, and its image" in narrow and "16 x 16" in narrow
@@ -156,13 +156,13 @@ def test_arrays_are_repaired_too(trained: Run) -> None:
     pixels = np.asarray(Image.open(trained[0].parent / "low-0.png"))
     samples, rate = soundfile.read(trained[0].parent / "low-0.wav", dtype="float32")
     clean = classifier.predict(pixels, (samples, rate), missing="linear")
-    assert not clean.repaired and clean.probabilities == classifier.predict(pixels, (samples, rate)).probabilities
+    assert not clean.imputed and clean.probabilities == classifier.predict(pixels, (samples, rate)).probabilities
     torn, alpha = samples.copy(), np.full_like(pixels, 255)
     torn[500:510], alpha[:8] = np.nan, 0
     with pytest.raises(ss.SightsoundError, match="the first at 500"):
         classifier.predict(audio=(torn, rate))
     found = classifier.predict(np.dstack([pixels] * 3 + [alpha]), (torn, rate), missing="gaussian")
-    assert found.repaired["image"].share == 0.5 and found.repaired["audio"].share == pytest.approx(10 / 2400)
+    assert found.imputed["image"].share == 0.5 and found.imputed["audio"].share == pytest.approx(10 / 2400)
     for wrong in (pixels.astype(float), pixels[None, None]):
         with pytest.raises(ss.SightsoundError, match="an image is"):
             classifier.predict(wrong, missing="gaussian")
@@ -177,8 +177,8 @@ def test_a_missing_modality_lies_between_its_neighbours(
     series = holed.assign(group="film", time=[3, 2, 9, 4, 1, 7.5]).sort_values("label", kind="stable")
     series.to_csv(tmp_path / "t.csv", index=False)
     found = answers(typed, trained[1] / "bundle", tmp_path / "t.csv", "--missing", policy)
-    assert found[1]["repaired"]["audio"]["share"] == 1.0 and found[1]["repaired"]["audio"]["policy"] == policy
-    assert found[2]["repaired"]["image"]["share"] == 1.0
+    assert found[1]["imputed"]["audio"]["share"] == 1.0 and found[1]["imputed"]["audio"]["policy"] == policy
+    assert found[2]["imputed"]["image"]["share"] == 1.0
     assert [one["label"] for one in found] == series["label"].tolist()
     evaluated = typed("evaluate", trained[1] / "bundle", tmp_path / "t.csv", "--missing", policy)
     assert evaluated.code == 0, evaluated.err
@@ -224,7 +224,7 @@ def test_a_policy_of_ones_own_as_the_documentation_shows_it(
     done = typed(*given)
     assert done.code == 0, done.err
     holed.to_csv("t.csv", index=False)
-    repaired = answers(typed, Path("run", "bundle"), Path("t.csv"))[1]["repaired"]["audio"]
+    repaired = answers(typed, Path("run", "bundle"), Path("t.csv"))[1]["imputed"]["audio"]
     assert repaired["policy"] == "mine.Linear" and repaired["share"] == 1
-    assert "image" not in answers(typed, Path("run", "bundle"), Path("t.csv"))[2].get("repaired", {})
+    assert "image" not in answers(typed, Path("run", "bundle"), Path("t.csv"))[2].get("imputed", {})
     sys.modules.pop("mine")

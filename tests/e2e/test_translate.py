@@ -12,7 +12,7 @@ import yaml
 from PIL import Image
 
 import sightsound as ss
-from sightsound.translation.lesson import Task
+from sightsound.translation.phase import Task
 from tests.conftest import RATE, write_image, write_sound, write_table
 
 SHORT = {
@@ -136,7 +136,7 @@ def test_a_picture_is_played_without_any_training(low, typed, tmp_path: Path) ->
 
 
 def test_a_run_goes_on_where_it_stopped(fitted: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sightsound.translation.lesson.EPOCH_STEPS", 3)
+    monkeypatch.setattr("sightsound.translation.phase.EPOCH_STEPS", 3)
     config = ss.TranslatorConfig(**{**SHORT, "meaning_steps": 1, "decoder_steps": 3, "flow_steps": 20})
     whole = ss.train_translator(fitted[0], out=tmp_path / "whole", config=config)
     epochs: list[int] = []

@@ -27,11 +27,11 @@ BOTH = {"image": torch.tensor([True, True]), "audio": torch.tensor([True, False]
 
 
 def test_vote_is_the_mean_probability() -> None:
-    scores = {
+    logits = {
         "image": torch.tensor([[0.8, 0.2]]).log().repeat(2, 1),
         "audio": torch.tensor([[0.4, 0.6], [0.5, 0.5]]).log(),
     }
-    logits, weights = Vote(SIZES, STAGES, 2).combine({}, scores, BOTH)
+    logits, weights = Vote(SIZES, STAGES, 2).combine({}, logits, BOTH)
     torch.testing.assert_close(logits.exp(), torch.tensor([[0.6, 0.4], [0.8, 0.2]]))
     assert weights["audio"].tolist() == [0.5, 0.0]
 
@@ -120,12 +120,12 @@ def test_attention_weighs_by_a_softmax_of_scores() -> None:
     with torch.no_grad():
         fusion.project["image"].weight.copy_(torch.eye(2))
         fusion.project["audio"].weight.copy_(torch.ones(2, 1))
-        fusion.score["image"].weight[0, 0] = 1.0  # of the tanh of its first number
+        fusion.logit["image"].weight[0, 0] = 1.0  # of the tanh of its first number
         fusion.classify[1].weight.copy_(torch.eye(2))
     given = {"image": torch.tensor([[2.0, 3.0]]), "audio": torch.tensor([[5.0]])}
     logits, weights = fusion.combine(given, {}, first(BOTH))
-    score = torch.tensor(2.0).tanh().exp().item()
-    w = score / (score + 1)
+    logit = torch.tensor(2.0).tanh().exp().item()
+    w = logit / (logit + 1)
     assert weights["image"].item() == pytest.approx(w)
     assert logits[0].tolist() == pytest.approx([2 * w + 5 * (1 - w), 3 * w + 5 * (1 - w)])
 
@@ -205,10 +205,10 @@ def test_decisions_by_hand() -> None:
 
 def test_majority_follows_the_votes_and_not_the_sums() -> None:
     names = ("a", "b", "c")
-    scores = dict(zip(names, torch.tensor([[[0.51, 0.49]], [[0.51, 0.49]], [[0.01, 0.99]]]).log(), strict=True))
+    logits = dict(zip(names, torch.tensor([[[0.51, 0.49]], [[0.51, 0.49]], [[0.01, 0.99]]]).log(), strict=True))
     present = dict.fromkeys(names, torch.tensor([True]))
-    logits = Majority(dict.fromkeys(names, 1), dict.fromkeys(names, [1]), 2).combine({}, scores, present).logits
-    assert logits.argmax().item() == 0 and sum(s.exp() for s in scores.values()).argmax().item() == 1
+    logits = Majority(dict.fromkeys(names, 1), dict.fromkeys(names, [1]), 2).combine({}, logits, present).logits
+    assert logits.argmax().item() == 0 and sum(s.exp() for s in logits.values()).argmax().item() == 1
     mean = 1.03 / 3  # of the class that two of three vote for; the other is above it
     torch.testing.assert_close(logits.exp(), torch.tensor([[mean, mean / 2]]))
 

@@ -8,7 +8,14 @@ from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_sc
 from torchmetrics.functional.classification import multiclass_calibration_error
 
 from sightsound.data.clusters import Clusters, effective_rows
-from sightsound.inference.metrics import CALIBRATION_BINS, abstaining, at_chance, disagreement, measure, share_interval
+from sightsound.inference.metrics import (
+    CALIBRATION_BINS,
+    at_chance,
+    disagreement,
+    measure,
+    selective_prediction,
+    share_interval,
+)
 
 LABELS = ["a", "b", "c", "never"]
 
@@ -71,8 +78,8 @@ def test_coverage_reliability_and_abstaining_by_hand() -> None:
         (pytest.approx(0.9), 1.0, 1),
         (pytest.approx(0.95), 1.0, 1),
     ]
-    assert abstaining(probabilities, target, 0.7) == {"below": 0.7, "coverage": 0.75, "accuracy": 2 / 3}
-    assert abstaining(probabilities, target, 0.99) == {"below": 0.99, "coverage": 0.0, "accuracy": None}
+    assert selective_prediction(probabilities, target, 0.7) == {"below": 0.7, "coverage": 0.75, "accuracy": 2 / 3}
+    assert selective_prediction(probabilities, target, 0.99) == {"below": 0.99, "coverage": 0.0, "accuracy": None}
 
 
 def test_disagreement_by_hand() -> None:

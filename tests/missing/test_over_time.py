@@ -7,7 +7,7 @@ import torch
 from sightsound.missing import OverTime
 
 
-def filled(method: str) -> dict:
+def imputed(method: str) -> dict:
     times = np.array([0.0, 4.0, 1.0, 9.0, 0.0, 1.0])
     groups = np.array(["a", "a", "a", "a", "b", ""])
     there = torch.tensor([True, True, False, False, False, False])
@@ -16,18 +16,18 @@ def filled(method: str) -> dict:
 
 
 def test_linear_by_hand() -> None:
-    audio = filled("linear")["audio"]
+    audio = imputed("linear")["audio"]
     assert audio.rows.tolist() == [False, False, True, True, False, False]  # b has no neighbour, the last no group
     torch.testing.assert_close(audio.values[2, 0], torch.tensor([1.0, 6.0]))  # a quarter of the way
     torch.testing.assert_close(audio.values[3, 0], torch.tensor([4.0, 0.0]))  # after the last one, as that
 
 
 def test_gaussian_says_how_unsure_it_is() -> None:
-    audio = filled("gaussian")["audio"]
+    audio = imputed("gaussian")["audio"]
     assert 0 <= float(audio.uncertainty[2]) <= 1
     assert audio.values[2, 0].tolist() == pytest.approx([1.0, 6.0], abs=2.0)
 
 
 @pytest.mark.parametrize("method", ["linear", "gaussian"])
 def test_after_the_last_time_that_is_known_it_is_as_it_was_then(method: str) -> None:
-    assert filled(method)["audio"].values[3, 0].tolist() == pytest.approx([4.0, 0.0], abs=0.01)
+    assert imputed(method)["audio"].values[3, 0].tolist() == pytest.approx([4.0, 0.0], abs=0.01)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from sightsound.network.losses import RowMeans, judged_rows, losses
+from sightsound.network.losses import RowMeans, losses, rows_with_loss
 from sightsound.types import Imputed, Output
 
 
@@ -41,10 +41,10 @@ def test_every_row_counts_the_same_whatever_batch_it_is_in() -> None:
     means = RowMeans()
     output, target = output_of([[1.0, 2.0, 3.0], [0.5, 0.5, 2.0], [4.0, 4.0, 4.0]])
     present = {"image": torch.tensor([True, True, True]), "audio": torch.tensor([True, True, False])}
-    means.add(losses(output, present, target), judged_rows(output, present))
+    means.add(losses(output, present, target), rows_with_loss(output, present))
     output, target = output_of([[9.0], [7.0], [9.0]])  # a last batch of one row, without a sound
     present = {"image": torch.tensor([True]), "audio": torch.tensor([False])}
-    means.add(losses(output, present, target), judged_rows(output, present))
+    means.add(losses(output, present, target), rows_with_loss(output, present))
     assert means.means() == pytest.approx({"fused": 1.5, "image": (0.5 + 0.5 + 2 + 7) / 4, "audio": 4.0}, rel=1e-3)
 
 
@@ -53,7 +53,7 @@ def test_a_row_blended_of_two_counts_once() -> None:
     output, target = output_of([[1.0, 2.0], [1.0, 2.0], [1.0, 2.0]])
     present = {m: torch.tensor([True, True]) for m in ("image", "audio")}
     for share in (torch.tensor([0.25, 1.0]), torch.tensor([0.75, 0.0])):
-        means.add(losses(output, present, target, share), judged_rows(output, present), share)
+        means.add(losses(output, present, target, share), rows_with_loss(output, present), share)
     assert means.means() == pytest.approx({"fused": 1.5, "image": 1.5, "audio": 1.5}, rel=1e-3)
 
 
@@ -61,7 +61,7 @@ def test_means_without_rows_are_zero() -> None:
     means = RowMeans()
     output, target = output_of([[1.0], [1.0], [1.0]])
     present = {"image": torch.tensor([True]), "audio": torch.tensor([False])}
-    means.add(losses(output, present, target), judged_rows(output, present))
+    means.add(losses(output, present, target), rows_with_loss(output, present))
     assert means.means()["audio"] == means.means()["fused"] == 0
 
 

@@ -67,7 +67,7 @@ def test_strangeness_is_the_share_of_validation_rows_with_less_energy() -> None:
     output = network(rows[list(range(90))])
     for m in ("image", "audio"):
         there = batch_of(90, missing=True).present[m]
-        shares = network.ood_score(m, energy_of(output.scores[m][there]))
+        shares = network.ood_score(m, energy_of(output.unimodal_logits[m][there]))
         order = shares.argsort()
         assert shares.min() <= 0.02 and shares.max() == 1.0
         assert 0.45 < shares.median() < 0.55 and (shares[order].diff() >= 0).all()
@@ -98,7 +98,7 @@ def test_logits_are_divided_by_the_temperature_of_what_a_row_has() -> None:
 
 def test_the_temperature_of_a_subset_is_fitted_on_its_own_answers() -> None:
     network, known = network_with("concat").eval(), held(90)
-    told_by_image = network(known.rows[list(range(90))]).scores["image"].argmax(1)
+    told_by_image = network(known.rows[list(range(90))]).unimodal_logits["image"].argmax(1)
     fit_held_out(network, known._replace(rows=Rows(known.rows.stores, told_by_image, known.rows.rows)))
     _, image, audio, _ = network.temperature.tolist()
     assert image < 0.5 < 2 < audio  # one is always right, the other knows nothing

@@ -50,8 +50,8 @@ def test_a_modality_that_memorised_its_training_rows_is_not_trusted(name: str) -
     assert fusion.fitted_held_out is (next(fusion.parameters(), None) is not None)
     if fusion.fitted_held_out:
         fusion = _fitted(fusion, known)
-    right = (fusion.combine({}, asked.own, asked.present).logits.argmax(1) == asked.target).float().mean()
-    image = (asked.own["image"].argmax(1) == asked.target).float().mean()
+    right = (fusion.combine({}, asked.unimodal, asked.present).logits.argmax(1) == asked.target).float().mean()
+    image = (asked.unimodal["image"].argmax(1) == asked.target).float().mean()
     assert right >= image - 0.02
 
 
@@ -129,7 +129,8 @@ def test_the_network_mixes_what_the_guard_says_and_only_where_it_does() -> None:
     mixed = network(batch)
     complete = batch.present["image"] & batch.present["audio"]
     own = {
-        m: (plain.scores[m] / network.temperature[network.subset_number((m,))]).softmax(1) for m in network.modalities
+        m: (plain.unimodal_logits[m] / network.temperature[network.subset_number((m,))]).softmax(1)
+        for m in network.modalities
     }
     first, second = network.modalities
     by_hand = 0.5 * plain.logits.softmax(1) + 0.2 * own[first] + 0.3 * own[second]
@@ -148,7 +149,7 @@ def test_a_strategy_that_is_worse_than_a_modality_is_guarded(guard: bool) -> Non
     with torch.no_grad():
         network.heads["image"].weight.mul_(50)  # sure
     held = HeldOut(rows_of(300), np.arange(300), np.arange(300), Clusters.of_rows(300))
-    held.rows.target[:] = network(held.rows[list(range(300))]).scores["image"].argmax(1)  # and right
+    held.rows.target[:] = network(held.rows[list(range(300))]).unimodal_logits["image"].argmax(1)  # and right
     fit_held_out(network, held, guard)
     assert bool(network.guard_shares()) is guard
     if guard:
@@ -163,7 +164,7 @@ def test_what_is_judged_is_what_answers(name: str) -> None:
         network.heads["audio"].weight.mul_(30)  # sure, and by chance
         network.heads["image"].weight.mul_(3)
     everything = list(range(300))
-    rows.target[:] = network(rows[everything]).scores["image"].argmax(1)
+    rows.target[:] = network(rows[everything]).unimodal_logits["image"].argmax(1)
     found = fit_held_out(network, HeldOut(rows, np.arange(300), np.arange(300), Clusters.of_rows(300)), guard=False)
     answered = network(rows[everything]).logits[found.row].argmax(1).numpy()
     agreeing = (found.probabilities.argmax(1) == answered).mean()

@@ -24,4 +24,4 @@ FUSION = ("fusion", BOTH, ("fusion.",), 1.0)
     ],
 )
 def test_stages_by_hand(options: dict[str, object], wanted: list[tuple[object, ...]]) -> None:
-    assert [(part.name, part.shown, part.trains, part.rate) for part in phases(Config(**options))] == wanted
+    assert [(part.name, part.active, part.trains, part.rate) for part in phases(Config(**options))] == wanted

@@ -1,8 +1,9 @@
 """Every fusion strategy and both single modalities on one table, at one budget: what `sightsound compare` does.
 
-The modalities are trained once for each seed. Where they have only the class in common every strategy is then trained on
-their frozen encoders, and the most promising ones are finetuned in rounds, each with half as many (successive halving,
-Jamieson & Talwalkar, 2016). Where they have more in common, or one alone says nothing, encoders that were trained apart
+The modalities are trained once for each seed. Where they have only the class in common every strategy is then trained
+on their frozen encoders, and the most promising ones are finetuned in rounds, each with half as many (successive
+halving, Jamieson & Talwalkar, 2016). Where they have more in common, or one alone says nothing, encoders that were
+trained apart
 cannot decide: everything is trained jointly. Validation rows choose; test rows are read once, at the end. Balances are
 compared as strategies are: each trains the same strategy jointly, from the same first weights.
 """
@@ -71,7 +72,8 @@ class ComparisonStudy(NamedTuple):
     Attributes:
         seeds: with all that was trained.
         compared: by strategy, best on validation rows first.
-        unimodal: the same of both modalities before anything is fused, of which the answers of one alone are of interest.
+        unimodal: the same of both modalities before anything is fused, of which the answers of one alone are of
+            interest.
         costs: of each strategy in use, and of each modality's network alone.
         target: per split (n,), the classes of the validation and of the test rows.
         clusters: per split, which of these rows belong together.

@@ -1,7 +1,7 @@
 """Do the modalities have more in common than the class?
 
-Where they do not, the product of what each modality says is the best answer there is, and no feature fusion can do better.
-Where they do (the class is what a picture and a sound say together), decision fusion may be blind.
+Where they do not, the product of what each modality says is the best answer there is, and no feature fusion can do
+better. Where they do (the class is what a picture and a sound say together), decision fusion may be blind.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ The rule, whose every step reads validation rows only:
 3. For speed: the tied one that answers 256 rows fastest.
 4. For a modality that may go missing: the tied one with the highest mean accuracy over the modalities alone.
 5. Where the best is no better than naming the most frequent class, nothing is recommended.
-6. Fusion is worth it where the most accurate strategy is ahead of the best modality alone by half a point or more, and by
-   more than being the best of so many explains. Where it is ahead by as much but that may be chance, that cannot be
+6. Fusion is worth it where the most accurate strategy is ahead of the best modality alone by half a point or more, and
+   by more than being the best of so many explains. Where it is ahead by as much but that may be chance, that cannot be
    told yet; else it is not worth it.
 """
 
@@ -58,7 +58,7 @@ def recommend(study: ComparisonStudy, rows: list[Row]) -> Recommendation:
     right, unimodal = right_answers(study, "val"), right_unimodal(study, "val")
     clusters = study.clusters["val"]
     against = compare_to(best, right, clusters)
-    tied = [best, *(name for name in right if name != best and not against[name].real)]
+    tied = [best, *(name for name in right if name != best and not against[name].significant)]
     independent = study.dependence is not None and not study.dependence.found and not study.joint
     accuracy = "product" if independent and "product" in tied else best
     known = {row.name: row for row in rows}
@@ -101,8 +101,8 @@ def _doubt(study: ComparisonStudy, found: Recommendation, known: dict[str, Row],
             f"{_points(gain.low)} to {_points(gain.high)}. More rows or more --seeds will tell."
         ]
     return [
-        f"Fusion is not worth it here: the best {_kind(study)} is not really better than {found.unimodal} "
-        f"({_percent(known[found.accuracy].accuracy)} against {_percent(known[found.unimodal].accuracy)} on test rows). "
+        f"Fusion is not worth it here: the best {_kind(study)} is not significantly better than {found.unimodal} "
+        f"({_percent(known[found.accuracy].accuracy)} against {_percent(known[found.unimodal].accuracy)} in test). "
         f"Train one modality: --modalities {found.unimodal.removesuffix(ONLY)}"
     ]
 
@@ -135,7 +135,7 @@ def _words(study: ComparisonStudy, found: Recommendation, known: dict[str, Row])
 def _reason(study: ComparisonStudy) -> str:
     if study.dependence is None:
         return (
-            "Whether the modalities have more in common than the class cannot be told: there are too few complete rows, or "
+            "Whether the modalities have more in common than the class cannot be told: too few rows are complete, or "
             "nothing was learnt that could be compared."
         )
     told = study.dependence

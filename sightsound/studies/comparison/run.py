@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from sightsound.classifier import Classifier
-from sightsound.config import Config, filling_policies
+from sightsound.config import Config, imputing_policies
 from sightsound.data.table import read_table
 from sightsound.errors import ConfigError, TableError
 from sightsound.hardware import device_of, tuned_process
@@ -71,7 +71,7 @@ def run_comparison(
     names = choose_candidates(options, config)
     if len(config.modalities) < 2:
         raise ConfigError("A comparison needs both modalities; with one there is nothing to fuse.")
-    if filling_policies(config):
+    if imputing_policies(config):
         raise ConfigError("A comparison fills in nothing: --missing can be mask, drop, linear or gaussian.")
     # strategies that exchange between the stages need what goes into the encoders, not what comes out
     config = dataclasses.replace(config, fusion="mmtm", schedule="joint", balance="auxiliary")

@@ -36,7 +36,7 @@ class Difference(NamedTuple):
     bootstrap_p: float
 
     @property
-    def real(self) -> bool:
+    def significant(self) -> bool:
         """Whether both tests say so."""
         return self.mcnemar_p < LEVEL and self.bootstrap_p < LEVEL
 

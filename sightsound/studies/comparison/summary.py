@@ -1,4 +1,4 @@
-"""The numbers of a comparison: one row for each strategy and each single modality, with intervals over seeds and rows."""
+"""The numbers of a comparison: a row for each strategy and each modality, with intervals over seeds and rows."""
 
 from __future__ import annotations
 

@@ -15,12 +15,12 @@ from sightsound.data.files import FULL_SCALE
 from sightsound.data.prepared.store import Store
 from sightsound.inference.subsets import Answered
 from sightsound.missing.gaps import Gaps
-from sightsound.missing.repair import interpolate_audio, interpolate_image
+from sightsound.missing.signals import interpolate_audio, interpolate_image
 from sightsound.studies.robustness.corruptions import Setting, corrupt_audio, corrupt_image
-from sightsound.types import REPAIRS
+from sightsound.types import INTERPOLATIONS
 
 CLEAN, CONTRADICTION = "clean", "contradiction"
-TORN = {"image": "dead pixels", "audio": "lost frames"}
+LOST_PARTS = {"image": "dead pixels", "audio": "lost frames"}
 EITHER = "either"
 FRAME_SECONDS, BURST = 0.01, 5  # of sound that is lost together: 50 ms
 WORTH_PROCESSES = 400  # files to interpolate; fewer are done before worker processes have started
@@ -102,7 +102,7 @@ def lose_parts(decoded: Decoded, condition: Condition, sample_rate_hz: int, rng:
         gaps = [bursts(len(samples), frame, condition.level, rng) for samples in changed[1:]]
     for values, lost in zip(changed[1:], gaps, strict=True):
         values[lost] = 0
-    if condition.policy in REPAIRS:
+    if condition.policy in INTERPOLATIONS:
         workers = Parallel(-1 if len(gaps) >= WORTH_PROCESSES else 1)
         repair = delayed(_repaired)
         changed[1:] = workers(

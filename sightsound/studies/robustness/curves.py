@@ -21,8 +21,8 @@ class Curve(NamedTuple):
         kind, modality, policy: which.
         levels, accuracy, alone: from clean on; `alone` is None where no modality alone was asked.
         relative: mean accuracy over the levels, the area under the curve.
-        effective: how much less is lost than late fusion of the same modalities loses: the area between both curves, that
-            of late fusion moved to begin at the same accuracy.
+        effective: how much less is lost than late fusion of the same modalities loses: the area between both curves,
+            that of late fusion moved to begin at the same accuracy.
     """
 
     kind: str

@@ -16,7 +16,7 @@ from sightsound.inference.subsets import Answered, answer_rows
 from sightsound.studies.robustness.conditions import (
     CLEAN,
     CONTRADICTION,
-    TORN,
+    LOST_PARTS,
     Condition,
     Decoded,
     corrupt,
@@ -34,7 +34,8 @@ class Measured(NamedTuple):
 
     Attributes:
         condition: what is wrong.
-        accuracy, macro_f1: with all that is there, over all rows; where rows lose a modality, mean over ten draws of them.
+        accuracy, macro_f1: with all that is there, over all rows; where rows lose a modality, mean over ten draws of
+        them.
         late: accuracy of late fusion, the mean of what each modality that is there says alone.
         alone: accuracy of the changed modality alone; None where that is not asked.
         disagreement: mean disagreement of the modalities over the rows that have both; None where no row has.
@@ -67,7 +68,7 @@ def measure_condition(
     if condition.kind == CONTRADICTION:
         said = answer_rows(network, mismatch(decoded, changed, rng), decoded.numbers)
     elif condition.kind != CLEAN:
-        change = lose_parts if condition.kind in TORN.values() else corrupt
+        change = lose_parts if condition.kind in LOST_PARTS.values() else corrupt
         rows = change(decoded, condition, classifier.config.audio.sample_rate_hz, rng)
         said = answer_rows(network, rows, decoded.numbers)
     accuracy, macro_f1 = _right(said.probabilities[tuple(said.has)], target)
@@ -105,10 +106,10 @@ def after_losing(classifier: Classifier, decoded: Decoded, clean: Answered, poli
     """For each modality (n, C), what is said of all rows that lost it, under a policy."""
     network = classifier.network
     every = tuple(network.modalities)
-    if policy == "mask":
+    if policy == "ignore":
         return {m: clean.probabilities[tuple(other for other in every if other != m)] for m in every}
-    fill = classifier.imputers[policy]
-    answered = {m: answer_rows(network, without_modality(decoded, m), decoded.numbers, fill=fill) for m in every}
+    impute = classifier.imputers[policy]
+    answered = {m: answer_rows(network, without_modality(decoded, m), decoded.numbers, impute=impute) for m in every}
     return {m: said.probabilities[every] for m, said in answered.items()}
 
 

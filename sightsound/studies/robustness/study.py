@@ -25,13 +25,13 @@ from sightsound.errors import ConfigError, TableError
 from sightsound.inference.subsets import Answered, answer_rows
 from sightsound.progress import progress_bar
 from sightsound.run_folder import ask, content_of, open_run, with_files, write_errors
-from sightsound.studies.robustness.conditions import CLEAN, CONTRADICTION, EITHER, TORN, Condition, Decoded
+from sightsound.studies.robustness.conditions import CLEAN, CONTRADICTION, EITHER, LOST_PARTS, Condition, Decoded
 from sightsound.studies.robustness.corruptions import AUDIO, IMAGE, SEVERITIES
 from sightsound.studies.robustness.curves import Curve, curves
 from sightsound.studies.robustness.measure import Measured, after_losing, measure_condition, read, to_line
-from sightsound.types import REPAIRS
+from sightsound.types import INTERPOLATIONS
 
-TORN_SHARES = (0.1, 0.3, 0.5, 0.7)
+LOST_SHARES = (0.1, 0.3, 0.5, 0.7)
 SHARES = [i / 10 for i in range(11)]
 MEASURED = "conditions.jsonl"
 
@@ -123,12 +123,16 @@ def conditions(modalities: tuple[str, ...], imputers: Iterable[str]) -> list[Con
     found = [Condition(CLEAN)]
     if len(modalities) > 1:
         for kind in ("missing", "missing by class"):
-            for policy in ("mask", *imputers):
+            for policy in ("ignore", *imputers):
                 found += [Condition(kind, m, share, policy) for m in (*modalities, EITHER) for share in SHARES[1:]]
         found.append(Condition(CONTRADICTION, modalities[-1], 1.0))
     for m, known in (("image", IMAGE), ("audio", AUDIO)):
         if m in modalities:
-            found += [Condition(TORN[m], m, share, policy) for policy in ("mask", *REPAIRS) for share in TORN_SHARES]
+            found += [
+                Condition(LOST_PARTS[m], m, share, policy)
+                for policy in ("ignore", *INTERPOLATIONS)
+                for share in LOST_SHARES
+            ]
             found += [Condition(kind, m, severity) for kind in known for severity in SEVERITIES]
     return found
 

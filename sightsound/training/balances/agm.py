@@ -41,9 +41,9 @@ class Agm(FusedOnly):
 
     def loss(self, output: Output, batch: Batch, target: Tensor, weight: Tensor | float = 1.0) -> Tensor:
         """As every balance; remembers the cross-entropy of each modality's part of the fused logits."""
-        complete = torch.stack([batch.present[m] for m in output.scores]).all(0)
+        complete = torch.stack([batch.present[m] for m in output.unimodal_logits]).all(0)
         self.rows += float(torch.where(complete, weight, 0.0).sum())
-        for m, part in attribute(output.logits.detach(), output.scores).items():
+        for m, part in attribute(output.logits.detach(), output.unimodal_logits).items():
             each = weight * cross_entropy(part, target, reduction="none")
             self.sums[m] = self.sums.get(m, 0.0) + float(torch.where(complete, each, 0).sum())
         return super().loss(output, batch, target, weight)
@@ -69,10 +69,10 @@ class Agm(FusedOnly):
         return {**super().state(), "means": self.means, "steps": self.steps}
 
 
-def attribute(fused: Tensor, scores: dict[str, Tensor]) -> dict[str, Tensor]:
+def attribute(fused: Tensor, logits: dict[str, Tensor]) -> dict[str, Tensor]:
     """Fused logits (B, C) and each head's -> the part (B, C) of each of two modalities in the fused ones."""
-    total = torch.stack(list(scores.values())).sum(0).detach()
-    return {m: (fused - (total - own.detach()) + own.detach()) / 2 for m, own in scores.items()}
+    total = torch.stack(list(logits.values())).sum(0).detach()
+    return {m: (fused - (total - own.detach()) + own.detach()) / 2 for m, own in logits.items()}
 
 
 def _ratio(losses: dict[str, float], modality: str) -> float:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from sightsound.network.classifier import ClassifierNetwork
-from sightsound.network.losses import FUSED, judged_rows, losses
+from sightsound.network.losses import FUSED, losses, rows_with_loss
 from sightsound.types import Batch, Output
 
 
@@ -35,7 +35,7 @@ class Auxiliary:
     def loss(self, output: Output, batch: Batch, target: Tensor, weight: Tensor | float = 1.0) -> Tensor:
         """A scalar to minimise; `batch` holds features, `weight` (B,) is of each row."""
         each = losses(output, batch.present, target, weight)
-        self.after_losses(each, judged_rows(output, batch.present), weight)
+        self.after_losses(each, rows_with_loss(output, batch.present), weight)
         return torch.stack([self.weights[name] * loss for name, loss in each.items()]).sum()
 
     def after_losses(self, each: dict[str, Tensor], rows: dict[str, Tensor], weight: Tensor | float) -> None:

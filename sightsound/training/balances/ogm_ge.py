@@ -34,8 +34,8 @@ class OgmGe(FusedOnly):
 
     def loss(self, output: Output, batch: Batch, target: Tensor, weight: Tensor | float = 1.0) -> Tensor:
         """As every balance; remembers how certain each head is."""
-        complete = torch.stack([batch.present[m] for m in output.scores]).all(0)
-        for m, scores in output.scores.items():
+        complete = torch.stack([batch.present[m] for m in output.unimodal_logits]).all(0)
+        for m, scores in output.unimodal_logits.items():
             sure = scores.detach().softmax(1).gather(1, target[:, None])[:, 0]
             self.certainty[m] = self.certainty.get(m, 0.0) + float(torch.where(complete, weight * sure, 0).sum())
         return super().loss(output, batch, target, weight)

@@ -15,19 +15,19 @@ def answers(accuracy: float, rows: int = 1000, seeds: int = 3, seed: int = 0) ->
 def test_a_classifier_ties_with_itself() -> None:
     right = answers(0.8)
     found = compare_to("one", {"one": right, "same": right.copy()})["same"]
-    assert found.mean == 0 and not found.real
+    assert found.mean == 0 and not found.significant
     assert found.mcnemar_p == found.bootstrap_p == 1.0
 
 
 def test_a_large_difference_is_real_and_has_its_sign() -> None:
     found = compare_to("good", {"good": answers(0.9), "bad": answers(0.7, seed=1)})["bad"]
-    assert found.real and found.low < found.mean < found.high < 0
+    assert found.significant and found.low < found.mean < found.high < 0
     assert found.mean == pytest.approx(-0.2, abs=0.03)
 
 
 def test_chance_is_rarely_called_real() -> None:
     calls = [
-        compare_to("a", {"a": answers(0.8, 300, seed=2 * i), "b": answers(0.8, 300, seed=2 * i + 1)})["b"].real
+        compare_to("a", {"a": answers(0.8, 300, seed=2 * i), "b": answers(0.8, 300, seed=2 * i + 1)})["b"].significant
         for i in range(40)
     ]
     assert sum(calls) <= 5
@@ -61,7 +61,7 @@ def test_both_tests_are_corrected_for_the_number_of_comparisons() -> None:
     ("mcnemar_p", "bootstrap_p", "real"), [(0.01, 0.2, False), (0.2, 0.01, False), (0.01, 0.01, True)]
 )
 def test_a_difference_is_real_where_both_tests_say_so(mcnemar_p: float, bootstrap_p: float, real: bool) -> None:
-    assert Difference(0.1, 0.05, 0.15, mcnemar_p, bootstrap_p).real is real
+    assert Difference(0.1, 0.05, 0.15, mcnemar_p, bootstrap_p).significant is real
 
 
 def test_seeds_are_drawn_with_replacement_as_rows_are() -> None:

@@ -11,11 +11,19 @@ import torch
 from sightsound.data.dataset import Rows
 from sightsound.inference.subsets import Answered, answer_rows
 from sightsound.missing import IMPUTERS
-from sightsound.studies.robustness.conditions import EITHER, TORN, Condition, Decoded, bursts, lose_parts, with_missing
+from sightsound.studies.robustness.conditions import (
+    EITHER,
+    LOST_PARTS,
+    Condition,
+    Decoded,
+    bursts,
+    lose_parts,
+    with_missing,
+)
 from sightsound.studies.robustness.corruptions import AUDIO, IMAGE
 from sightsound.studies.robustness.curves import curves
 from sightsound.studies.robustness.measure import Measured
-from sightsound.studies.robustness.study import TORN_SHARES, RobustnessOptions, decoded_rows, run_robustness
+from sightsound.studies.robustness.study import LOST_SHARES, RobustnessOptions, decoded_rows, run_robustness
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +44,7 @@ def of(frame: pd.DataFrame, kind: str, modality: str = "", level: float = 0.0, p
 def test_all_conditions_are_there(studied: tuple[pd.DataFrame, Path]) -> None:
     frame, _ = studied
     policies = 1 + len(IMPUTERS)
-    assert len(frame) == 1 + 2 * 3 * 10 * policies + 1 + 2 * 3 * len(TORN_SHARES) + 5 * (len(IMAGE) + len(AUDIO))
+    assert len(frame) == 1 + 2 * 3 * 10 * policies + 1 + 2 * 3 * len(LOST_SHARES) + 5 * (len(IMAGE) + len(AUDIO))
     assert frame[["accuracy", "macro_f1"]].apply(pd.to_numeric).stack().between(0, 1).all()
 
 
@@ -59,7 +67,7 @@ def test_all_images_missing_is_the_sound_alone(studied: tuple[pd.DataFrame, Path
 
     metrics = ss.load(trained[1] / "bundle").evaluate(trained[0])["subsets"]
     for m, other in (("image", "audio"), ("audio", "image")):
-        assert of(studied[0], "missing", m, 1.0, "mask")["accuracy"] == pytest.approx(metrics[other]["accuracy"])
+        assert of(studied[0], "missing", m, 1.0, "ignore")["accuracy"] == pytest.approx(metrics[other]["accuracy"])
 
 
 def test_filling_in_and_interpolating_help(studied: tuple[pd.DataFrame, Path]) -> None:
@@ -67,11 +75,11 @@ def test_filling_in_and_interpolating_help(studied: tuple[pd.DataFrame, Path]) -
     chance = 1 / 3
     for m in ("image", "audio"):
         assert of(frame, "missing", m, 1.0, "predict")["accuracy"] > 2 * chance
-    lost = [of(frame, "dead pixels", "image", 0.7, policy)["alone"] for policy in ("mask", "linear", "gaussian")]
+    lost = [of(frame, "dead pixels", "image", 0.7, policy)["alone"] for policy in ("ignore", "linear", "gaussian")]
     assert min(map(float, lost[1:])) >= float(lost[0])
 
 
-@pytest.mark.parametrize("kind", TORN.items())
+@pytest.mark.parametrize("kind", LOST_PARTS.items())
 def test_worker_processes_interpolate_the_same(
     kind: tuple[str, str], trained: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,7 +201,7 @@ def test_late_fusion_is_the_mean_of_the_modalities(
     assert clean["late"] == pytest.approx((mean.argmax(1) == decoded.target).mean())
     lost = of(studied[0], "missing", "image", 1.0, "predict")
     assert lost["late"] == pytest.approx((said[("audio",)].argmax(1) == decoded.target).mean())
-    half = of(studied[0], "missing", "image", 0.5, "mask")
+    half = of(studied[0], "missing", "image", 0.5, "ignore")
     assert min(clean["late"], lost["late"]) <= half["late"] <= max(clean["late"], lost["late"])
 
 

@@ -27,11 +27,11 @@ EDGE = 64  # known samples on each side that a short gap is filled from
 
 
 class Interpolated(NamedTuple):
-    """An array with its gaps filled.
+    """An array with its gaps imputed.
 
     Attributes:
         values: as it came.
-        share: of its pixels or samples that was filled.
+        share: of its pixels or samples that was imputed.
         uncertainty: mean over what was interpolated, from 0 to 1; NaN where the method has no such notion, or nothing
             was: of a gap so short that half of every frame around it is known, the rest of these frames tells.
     """
@@ -79,7 +79,7 @@ def interpolate_audio(samples: NDArray[Any], rate_hz: int, gaps: Gaps, method: s
 def _filled_spectrogram(
     sound: NDArray[Any], rate_hz: int, gaps: Gaps, method: str
 ) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """The sound with gaps filled by frames whose loudness lies between that of the frames around.
+    """The sound with gaps imputed by frames whose loudness lies between that of the frames around.
 
     Frames that are known in part count as if what is lost of them were as loud as the rest.
     """
@@ -111,8 +111,8 @@ def _filled_spectrogram(
     whole = known
     for _ in range(PHASE_ROUNDS):
         spectrum[:, torn] = torch.polar(wanted, phase)
-        filled = torch.istft(spectrum, size, hop, window=window, length=len(sound))
-        whole = torch.where(torch.from_numpy(gaps), filled, known)
+        imputed = torch.istft(spectrum, size, hop, window=window, length=len(sound))
+        whole = torch.where(torch.from_numpy(gaps), imputed, known)
         spectrum = spectrum_of(whole)
         phase = spectrum[:, torn].angle()
     return whole.numpy(), uncertainty

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sightsound.missing.interpolate import METHODS
-from sightsound.missing.repair import interpolate_audio, interpolate_image
+from sightsound.missing.signals import interpolate_audio, interpolate_image
 
 RATE = 8000
 
@@ -50,7 +50,7 @@ def test_a_gap_at_either_end_and_one_that_leaves_little(method: str) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("channels", [1, 3])
-def test_dead_pixels_are_filled(method: str, channels: int) -> None:
+def test_dead_pixels_are_imputed(method: str, channels: int) -> None:
     rows, columns = np.mgrid[:28, :28]
     wave = np.sin(rows / 5) * np.cos(columns / 4)
     clean = np.stack([127 + contrast * wave for contrast in (100, -60, 20)[:channels]], 2).astype(np.uint8)
