@@ -25,7 +25,7 @@ from sightsound.data.sources import SourceOptions
 from sightsound.data.table import read_table
 from sightsound.hardware import tune_process
 from sightsound.inference.subsets import answer_rows
-from sightsound.training.feature_cache import use_cached
+from sightsound.training.feature_cache import on_cached
 from sightsound.training.fit import fit
 from sightsound.training.loop import Watcher
 from sightsound.training.prepare import prepare
@@ -44,8 +44,8 @@ def ours(table: Path, batch_size: int, epochs: int) -> list[float]:
     config = Config(**CLASSIC, batch_size=batch_size, epochs=epochs)
     with tempfile.TemporaryDirectory() as folder:
         prepared = prepare(read_table(table), config, Path(folder))
-        with use_cached(prepared.network, prepared.kept):
-            fit(prepared.network, prepared.config, prepared.rows, Path(folder))
+        network = on_cached(prepared.network, prepared.cached)
+        fit(network, prepared.config, prepared.rows, Path(folder))
         log = pd.read_csv(Path(folder) / "logs" / "joint" / "metrics.csv")
         return [len(prepared.rows["train"]) / seconds for seconds in log["train_seconds"].dropna()]
 
@@ -81,8 +81,8 @@ def ours_until(table: Path, seed: int) -> Until:
         prepared = prepare(read_table(table), Config(seed=seed), Path(folder))
         rows = prepared.rows["test"]
         until = Until(rows, prepared.table.part("test").frame["row"].to_numpy())
-        with use_cached(prepared.network, prepared.kept):
-            fit(prepared.network, prepared.config, prepared.rows, Path(folder), [until])
+        network = on_cached(prepared.network, prepared.cached)
+        fit(network, prepared.config, prepared.rows, Path(folder), [until])
         return until
 
 

@@ -20,7 +20,7 @@ from sightsound.data.datasets import dataset
 from sightsound.data.sources import SourceOptions
 from sightsound.data.table import read_table
 from sightsound.hardware import tune_process
-from sightsound.training.feature_cache import use_cached
+from sightsound.training.feature_cache import on_cached
 from sightsound.training.fit import fit
 from sightsound.training.loop import Watcher
 from sightsound.training.prepare import prepare
@@ -56,8 +56,8 @@ def main() -> None:
         clock = Clock()
         start = time.perf_counter()
         prepared = prepare(read_table(frame), config, Path(folder))
-        with use_cached(prepared.network, prepared.kept):
-            fit(prepared.network, prepared.config, prepared.rows, Path(folder), [clock])
+        network = on_cached(prepared.network, prepared.cached)
+        fit(network, prepared.config, prepared.rows, Path(folder), [clock])
     first, second, third = (after - before for before, after in zip([start, *clock.at], clock.at, strict=False))
     print(json.dumps({"rows": len(frame), "epoch_s": [first, second, third], "ratio": first / second}))
 

@@ -83,8 +83,8 @@ def print_table(found: Comparison) -> None:
         plain, acted = [], 0
         for seed in study.seeds:
             network = seed.calibrated_network(one.trial)
-            acted += bool(network.guard_shares())
-            network.guard.copy_(torch.eye(1, network.guard.shape[1]).expand_as(network.guard))
+            acted += bool(network.calibration.guard_shares())
+            network.calibration.guard.copy_(torch.eye(1, 1 + len(network.modalities)))
             answered = seed.answers_of(network, one.trial, "test")
             assert (targets(seed.prepared, "test", answered) == target).all()
             plain.append((answered.probabilities[every].argmax(1) == target).mean())

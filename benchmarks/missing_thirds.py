@@ -25,7 +25,7 @@ from sightsound.data.table import read_table
 from sightsound.network.build import build_network
 from sightsound.network.classifier import ClassifierNetwork
 from sightsound.training.augment import Augment
-from sightsound.training.feature_cache import use_cached
+from sightsound.training.feature_cache import on_cached
 from sightsound.training.prepare import Prepared, prepare
 from sightsound.types import MODALITIES, Batch
 
@@ -65,8 +65,8 @@ def plain_concat(prepared: Prepared, config: Config) -> float:
     network = build_network(config, len(prepared.labels))
     known = prepared.network.state_dict()
     network.load_state_dict({n: v for n, v in known.items() if n.startswith("standardize.")}, strict=False)
-    with use_cached(network, prepared.kept):
-        return _trained(Plain(network.to(memory_format=torch.channels_last)), prepared, config)
+    cached = on_cached(network, prepared.cached)
+    return _trained(Plain(cached.to(memory_format=torch.channels_last)), prepared, config)
 
 
 def _trained(plain: Plain, prepared: Prepared, config: Config) -> float:

@@ -36,7 +36,7 @@ from sightsound.data.decode import prepare_rows
 from sightsound.data.sources import SourceOptions
 from sightsound.data.table import read_table
 from sightsound.hardware import tune_process
-from sightsound.training.feature_cache import use_cached
+from sightsound.training.feature_cache import on_cached
 from sightsound.training.fit import fit
 from sightsound.training.loop import Watcher
 from sightsound.training.prepare import prepare
@@ -99,8 +99,8 @@ def read(given: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         prepared = prepare(read_table(table), Config(batch_size=128, epochs=1), Path(folder))
         clock = Clock()
-        with use_cached(prepared.network, prepared.kept):
-            fit(prepared.network, prepared.config, prepared.rows, Path(folder), [clock])
+        network = on_cached(prepared.network, prepared.cached)
+        fit(network, prepared.config, prepared.rows, Path(folder), [clock])
         reading = []
         batches = iter(loader(prepared.rows["train"], 128, seed=0))
         for _ in range(len(clock.at) - 1):
@@ -151,8 +151,8 @@ def train(given: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         tune_process()
         prepared = prepare(read_table(given.table), Config(epochs=1), Path(folder))
-        with use_cached(prepared.network, prepared.kept):
-            fit(prepared.network, prepared.config, prepared.rows, Path(folder))
+        network = on_cached(prepared.network, prepared.cached)
+        fit(network, prepared.config, prepared.rows, Path(folder))
     print(json.dumps({"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 
 from sightsound.bundle import Bundle, read_bundle, write_bundle
@@ -69,6 +70,13 @@ class Classifier:
         self.labels = labels
         self.metrics = metrics or {}
         self.imputers = dict(imputers or {})
+
+    def to(self, device: str | torch.device) -> Classifier:
+        """Moves the classifier, such as to "cuda": it answers there from now on. What it returns is not affected."""
+        self.network.to(device)
+        for imputers in self.imputers.values():
+            imputers.to(device)
+        return self
 
     def __repr__(self) -> str:
         return f"<Classifier: {'. '.join(description(self.config, self.labels, self.metrics))}>"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, device
 
 MODALITIES = ("image", "audio")
 MASKS = {m: f"{m}_mask" for m in MODALITIES}  # columns of files that say where a modality is damaged
@@ -44,6 +44,11 @@ class Batch(NamedTuple):
     inputs: dict[str, Tensor]
     present: dict[str, Tensor]
     target: Tensor | None = None
+
+    def to(self, device: device) -> Batch:
+        """The same on a device."""
+        inputs, present = ({m: x.to(device) for m, x in of.items()} for of in (self.inputs, self.present))
+        return Batch(inputs, present, None if self.target is None else self.target.to(device))
 
 
 class Imputed(NamedTuple):

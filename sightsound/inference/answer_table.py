@@ -26,8 +26,8 @@ def flat_columns(config: Config, labels: list[str]) -> list[str]:
         "probability",
         *(["disagreement"] if several else []),
         *(["start_seconds", "end_seconds"] if cut else []),
-        *[f"{m}_alone" for m in modalities if several],
-        *[f"{m}_alone_probability" for m in modalities if several],
+        *[f"{m}_only" for m in modalities if several],
+        *[f"{m}_only_probability" for m in modalities if several],
         *[f"{m}_ood_score" for m in modalities],
         *[f"{m}_{what}" for what in ("imputed", "uncertainty", "policy") for m in policies],
         *modalities,
@@ -48,8 +48,8 @@ def flat(row: int, result: Prediction | Rejected) -> list[dict[str, Any]]:
         "predicted": result.label,
         "probability": max(result.probabilities.values()),
         "disagreement": result.disagreement,
-        **{f"{m}_alone": label for m, label in alone.items()},
-        **{f"{m}_alone_probability": result.per_modality[m][label] for m, label in alone.items()},
+        **{f"{m}_only": label for m, label in alone.items()},
+        **{f"{m}_only_probability": result.per_modality[m][label] for m, label in alone.items()},
         **{f"{m}_ood_score": strange for m, strange in result.ood_score.items()},
         **{f"{m}_imputed": repair.share for m, repair in result.imputed.items()},
         **{f"{m}_uncertainty": repair.uncertainty for m, repair in result.imputed.items()},
@@ -73,7 +73,7 @@ def flat(row: int, result: Prediction | Rejected) -> list[dict[str, Any]]:
     return [whole, *clips]
 
 
-TEXTS = ("predicted", "_alone", "_policy", "_note", "_error", "error")
+TEXTS = ("predicted", "_only", "_policy", "_note", "_error", "error")
 
 
 def flat_frame(

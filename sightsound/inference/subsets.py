@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +15,8 @@ from sightsound.data.clusters import Clusters
 from sightsound.data.dataset import Rows, loader
 from sightsound.inference.metrics import measure, selective_prediction
 from sightsound.missing import Impute, OverTime
-from sightsound.network.classifier import ClassifierNetwork, energy_of
+from sightsound.network.calibration import energy_of
+from sightsound.network.classifier import ClassifierNetwork
 from sightsound.types import Batch, Imputed, Output
 
 BATCH_ROWS = 256
@@ -38,10 +39,17 @@ class Answer(NamedTuple):
 
     def at(self, places: NDArray[Any]) -> Answer:
         """The answers at some places."""
-        weights = None if self.weights is None else {m: w[places] for m, w in self.weights.items()}
-        ood_score = {m: s[places] for m, s in self.ood_score.items()}
-        imputed = {m: Imputed(*(part[places] for part in f)) for m, f in self.imputed.items()}
-        return Answer(self.probabilities[places], weights, ood_score, imputed)
+        return self._map(lambda values: values[places])
+
+    def cpu(self) -> Answer:
+        """The answers in the memory of the processor."""
+        return self._map(Tensor.cpu)
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> Answer:
+        weights = None if self.weights is None else {m: change(w) for m, w in self.weights.items()}
+        ood_score = {m: change(s) for m, s in self.ood_score.items()}
+        imputed = {m: Imputed(*map(change, f)) for m, f in self.imputed.items()}
+        return Answer(change(self.probabilities), weights, ood_score, imputed)
 
 
 def subsets(modalities: list[str]) -> list[tuple[str, ...]]:
@@ -56,16 +64,16 @@ def answers(network: ClassifierNetwork, batch: Batch, impute: Impute | None = No
 
     Args:
         network: in eval mode; nothing of it is changed.
-        batch: features.
+        batch: features, on the network's device.
         impute: imputes absent modalities where all are asked together.
     """
     names = subsets(network.modalities)
     outputs = network.fuse_subsets(batch, names, impute)
-    return {name: _answer(network, name, output) for name, output in zip(names, outputs, strict=True)}
+    return {name: _answer(network, name, output).cpu() for name, output in zip(names, outputs, strict=True)}
 
 
 def _answer(network: ClassifierNetwork, subset: tuple[str, ...], output: Output) -> Answer:
-    strange = {m: network.ood_score(m, energy_of(output.unimodal_logits[m])) for m in subset}
+    strange = {m: network.calibration.ood_score(m, energy_of(output.unimodal_logits[m])) for m in subset}
     return Answer(output.logits.softmax(dim=1), output.weights, strange, output.imputed)
 
 
@@ -85,7 +93,7 @@ def all_answers(
     said = []
     for number, batch in enumerate(loader(rows, BATCH_ROWS)):
         of_batch = impute if between is None else _Between(between, number * BATCH_ROWS, impute)
-        said.append(answers(network, network.featurize(batch), of_batch))
+        said.append(answers(network, network.featurize(batch.to(network.device)), of_batch))
     return {subset: _joined_answers([batch[subset] for batch in said]) for subset in said[0]}
 
 
@@ -94,8 +102,9 @@ def embed_rows(network: ClassifierNetwork, rows: Rows) -> tuple[dict[str, Tensor
     """Unimodal embeddings (n, D) and presence (n,) of each modality, for n decoded rows."""
     own, present = [], []
     for batch in loader(rows, BATCH_ROWS):
-        batch = network.featurize(batch)
-        own.append(network.encode(batch.inputs, batch.present).unimodal)
+        features = network.featurize(batch.to(network.device))
+        embeddings = network.encode(features.inputs, features.present).unimodal
+        own.append({m: z.cpu() for m, z in embeddings.items()})
         present.append(batch.present)
     return _joined(own), _joined(present)
 
@@ -110,7 +119,8 @@ class _Between(NamedTuple):
     def __call__(self, embeddings: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> dict[str, Imputed]:
         found = dict(self.otherwise(embeddings, present)) if self.otherwise else {}
         for m, every in self.imputed.items():
-            found[m] = Imputed(*(x[self.start : self.start + len(present[m])] for x in every))
+            device, stop = present[m].device, self.start + len(present[m])
+            found[m] = Imputed(*(x[self.start : stop].to(device) for x in every))
         return found
 
 

@@ -85,7 +85,7 @@ class Mean(Imputer):
         super().__init__(given, size)
         self.register_buffer("mean", torch.zeros(size))
 
-    def learn(self, given: Tensor, wanted: Tensor) -> None:
+    def estimate(self, given: Tensor, wanted: Tensor) -> None:
         """Of rows (n, size)."""
         self.mean.copy_(wanted.mean(0))
 
@@ -108,7 +108,7 @@ class Nearest(Imputer):
         self.register_buffer("keys", torch.zeros(KEPT_ROWS, given, dtype=torch.float16))
         self.register_buffer("values", torch.zeros(KEPT_ROWS, size, dtype=torch.float16))
 
-    def learn(self, given: Tensor, wanted: Tensor) -> None:
+    def estimate(self, given: Tensor, wanted: Tensor) -> None:
         """Keeps rows; where there are fewer than it can keep, some twice."""
         kept = torch.arange(KEPT_ROWS) % len(given)
         if len(given) > KEPT_ROWS:
@@ -138,7 +138,7 @@ class Predict(Imputer):
         self.register_buffer("std", torch.ones(given + size))
         self.net = nn.Sequential(nn.Linear(given, HIDDEN), nn.GELU(), nn.Linear(HIDDEN, size))
 
-    def learn(self, given: Tensor, wanted: Tensor) -> None:
+    def estimate(self, given: Tensor, wanted: Tensor) -> None:
         """Trains from fresh weights; the same for the same rows."""
         x, y = _standardized(self, given, wanted)
         _train(self.net, lambda rows: (self.net(x[rows]) - y[rows]).square().mean(), len(x))
@@ -169,18 +169,18 @@ class Generate(Imputer):
         self.register_buffer("noise", torch.randn(SAMPLES, size, generator=torch.Generator().manual_seed(0)))
         self.net = nn.Sequential(nn.Linear(given + size + 1, HIDDEN), nn.GELU(), nn.Linear(HIDDEN, size))
 
-    def learn(self, given: Tensor, wanted: Tensor) -> None:
+    def estimate(self, given: Tensor, wanted: Tensor) -> None:
         """Trains from fresh weights; the same for the same rows."""
         x, y = _standardized(self, given, wanted)
 
         def loss(rows: Tensor) -> Tensor:
-            start, time = torch.randn_like(y[rows]), torch.rand(len(rows), 1)
+            start, time = torch.randn_like(y[rows]), torch.rand(len(rows), 1, device=y.device)
             way: Tensor = self.net(torch.cat([x[rows], start + time * (y[rows] - start), time], 1))
             return (way - (y[rows] - start)).square().mean()
 
         _train(self.net, loss, len(x))
 
-    def imagine(self, given: Tensor) -> tuple[Tensor, Tensor]:
+    def sample(self, given: Tensor) -> tuple[Tensor, Tensor]:
         """(B, given) -> possibilities (B, K, size), and their spread (B,)."""
         known = ((given - self.mean[: self.given]) / self.std[: self.given])[:, None].expand(-1, SAMPLES, -1)
         found = self.noise.expand(len(given), -1, -1)

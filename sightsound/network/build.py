@@ -92,12 +92,12 @@ def restore_network(bundle: Bundle, trust: bool) -> tuple[ClassifierNetwork, dic
     with torch.random.fork_rng(devices=[]):  # fresh weights, which the saved ones then replace
         imputers = {policy: new_imputers(network, policy, trust) for policy in bundle.imputers}
     try:
-        network.load_state_dict({"guard": network.guard, **bundle.weights})  # older ones have no guard
+        network.load_state_dict(bundle.weights)
         for policy, weights in bundle.imputers.items():
             imputers[policy].load_state_dict(weights)
     except RuntimeError as error:
         raise ConfigError(f"the weights do not fit what config.json describes: {error}") from error
-    if (network.guard < 0).any() or (network.guard.sum(1) - 1).abs().max() > 1e-3 or (network.temperature <= 0).any():
+    if not network.calibration.is_valid():
         raise ConfigError("the guard's shares do not sum to 1, or a temperature is not above 0")
     return network, imputers
 

@@ -1,13 +1,13 @@
-"""The classifier network: features, an encoder and a head per modality, and one fusion strategy.
+"""The classifier network: features, an encoder and a head per modality, one fusion strategy, and their calibration.
 
 One loop serves all three families: after each stage the strategy may exchange, at the end it combines. Beside the maps
-that exchange, each modality keeps its unimodal maps: its head speaks for it alone, as it would without the other.
+that exchange, each modality keeps its unimodal maps: its head answers from these, as if there were no other modality.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -20,9 +20,25 @@ from sightsound.fusion.base import like
 from sightsound.fusion.search import Search
 from sightsound.missing import Impute
 from sightsound.missing.combine import completed_presence, put_in, weigh_by_certainty
+from sightsound.network.calibration import Calibration
 from sightsound.types import Batch, Output
 
 LEAST_DEVIATION = 0.01  # of an embedding's number that hardly moves: noise is not to be made loud
+
+
+class GradientFlow(NamedTuple):
+    """Which losses reach the encoders; all of them, unless a balance says otherwise.
+
+    Attributes:
+        unimodal: whether the losses of the heads do.
+        fused: whether the loss of the fused answer does; it reaches the heads by the same way.
+    """
+
+    unimodal: bool = True
+    fused: bool = True
+
+
+EVERY_LOSS = GradientFlow()
 
 
 class Encoded(NamedTuple):
@@ -67,21 +83,29 @@ class ClassifierNetwork(nn.Module):
         self.encoders = nn.ModuleDict(encoders)
         self.fusion = fusion
         self.classes = classes
-        self.heads_teach = True  # whether the losses of the heads reach the encoders
-        self.fusion_teaches = True  # whether the loss of the fused answer reaches encoders and heads
-        # what heads and strategies read; as it is, unless `settle` was called
+        # what heads and strategies read is standardised by it; as it is, unless `fit_embedding_scale` was called
         self.embedding_scale = nn.ModuleDict({m: Standardize(encoders[m].embedding_size, 0) for m in self.modalities})
         self.heads = nn.ModuleDict(heads)
-        # what logits are divided by, for each subset of the modalities (bit i: the i-th is there); 1 until calibrated
-        self.temperature: Tensor
-        self.register_buffer("temperature", torch.ones(2 ** len(self.modalities)))
-        # for each subset, the shares of the fused answer and of each modality's unimodal answer in what is answered
-        # (the guard); the fused one alone until it is fitted; (2 ** M, 1 + M)
-        self.guard: Tensor
-        self.register_buffer("guard", torch.eye(1, 1 + len(self.modalities)).repeat(2 ** len(self.modalities), 1))
-        # percentiles of each head's energy over validation rows, by which `ood_score` judges; (M, 101)
-        self.energies: Tensor
-        self.register_buffer("energies", torch.zeros(len(self.modalities), 101))
+        self.calibration = Calibration(self.modalities)
+
+    def with_parts(self, fusion: Fusion | None = None, **parts: Mapping[str, nn.Module]) -> ClassifierNetwork:
+        """A network with other parts in some places. It shares all the rest with this one: to train one trains both.
+
+        Args:
+            fusion: another strategy.
+            parts: features, standardize, encoders or embedding_scale: modality -> the module to take its place.
+        """
+        names = ("features", "standardize", "encoders", "heads", "embedding_scale")
+        every: dict[str, Any] = {name: {**dict(getattr(self, name).items()), **parts.get(name, {})} for name in names}
+        scale = nn.ModuleDict(every.pop("embedding_scale"))
+        view = ClassifierNetwork(**every, fusion=fusion or self.fusion, classes=self.classes)
+        view.embedding_scale, view.calibration = scale, self.calibration
+        return view
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is, and where its batches must be."""
+        return self.calibration.temperature.device
 
     def forward(self, batch: Batch) -> Output:
         """Decoded inputs -> `Output`."""
@@ -91,10 +115,10 @@ class ClassifierNetwork(nn.Module):
         """Decoded inputs -> features; nothing here is trained, so training does it once for each file."""
         return batch._replace(inputs={m: self.features[m](batch.inputs[m]) for m in self.modalities})
 
-    def fuse(self, batch: Batch, impute: Impute | None = None) -> Output:
+    def fuse(self, batch: Batch, impute: Impute | None = None, flow: GradientFlow = EVERY_LOSS) -> Output:
         """Features -> `Output`, by the loop that serves every strategy; `impute` acts on absent modalities."""
         present = {m: batch.present[m] for m in self.modalities}
-        return self._decide(self.encode(batch.inputs, present), present, impute)
+        return self._decide(self.encode(batch.inputs, present, flow), present, impute, flow)
 
     @torch.no_grad()
     def fit_embedding_scale(self, features: dict[str, Tensor]) -> None:
@@ -135,7 +159,9 @@ class ClassifierNetwork(nn.Module):
             outputs.append(self._decide(self.encode(batch.inputs, present) if anew else encoded, present, imputed))
         return outputs
 
-    def encode(self, features: dict[str, Tensor], present: dict[str, Tensor]) -> Encoded:
+    def encode(
+        self, features: dict[str, Tensor], present: dict[str, Tensor], flow: GradientFlow = EVERY_LOSS
+    ) -> Encoded:
         """Per modality features -> embeddings (B, D), unimodal and with the strategy's exchange after each stage.
 
         Until the first exchange both are the same and computed once.
@@ -145,97 +171,71 @@ class ClassifierNetwork(nn.Module):
         fused, shared = unimodal, None
         for k in range(STAGES):
             stages = {m: self._encoder(m).stages[k] for m in self.modalities}
-            unimodal, fused = self._both(stages, unimodal, fused)
-            read = self._to_fuse(fused) if fused is unimodal else fused
+            unimodal, fused = self._both(stages, unimodal, fused, flow)
+            read = _to_fuse(fused, flow) if fused is unimodal else fused
             maps, shared = self.fusion.exchange(k, read, present, shared)
             fused = fused if maps is read else dict(maps)
-        unimodal, fused = self._both({m: self._encoder(m).pool for m in self.modalities}, unimodal, fused)
+        unimodal, fused = self._both({m: self._encoder(m).pool for m in self.modalities}, unimodal, fused, flow)
         alone = {m: self.embedding_scale[m](z.float()) for m, z in unimodal.items()}
         if fused is unimodal:
-            return Encoded(alone, self._to_fuse(alone), shared)
+            return Encoded(alone, _to_fuse(alone, flow), shared)
         return Encoded(alone, {m: self.embedding_scale[m](z.float()) for m, z in fused.items()}, shared)
 
-    def _decide(self, encoded: Encoded, present: dict[str, Tensor], impute: Impute | None) -> Output:
+    def _decide(
+        self,
+        encoded: Encoded,
+        present: dict[str, Tensor],
+        impute: Impute | None,
+        flow: GradientFlow = EVERY_LOSS,
+    ) -> Output:
         """Embeddings (B, D) -> `Output`."""
         unimodal = {m: _keep(present[m], encoded.unimodal[m]) for m in self.modalities}
         fused = unimodal
         if encoded.fused is not encoded.unimodal:
             fused = {m: _keep(present[m], encoded.fused[m]) for m in self.modalities}
-        logits, weights, unimodal_logits = self._answer(unimodal, fused, present, encoded.shared)
+        logits, weights, unimodal_logits = self._answer(unimodal, fused, present, encoded.shared, flow)
         if impute is None or len(self.modalities) == 1:
             return Output(logits, unimodal_logits, weights, unimodal)
         imputed = impute({m: z.detach() for m, z in unimodal.items()}, present)
         there = completed_presence(imputed, present)
         guesses = [
-            self._answer(put_in(imputed, k, unimodal), put_in(imputed, k, fused), there, encoded.shared)
+            self._answer(put_in(imputed, k, unimodal), put_in(imputed, k, fused), there, encoded.shared, flow)
             for k in range(max(f.values.shape[1] for f in imputed.values()))
         ]
         answer = weigh_by_certainty(logits, [guess for guess, _, _ in guesses], imputed)
         return Output(answer, unimodal_logits, guesses[0][1], unimodal, imputed)
 
     def _answer(
-        self, unimodal: dict[str, Tensor], fused: dict[str, Tensor], present: dict[str, Tensor], shared: Tensor | None
+        self,
+        unimodal: dict[str, Tensor],
+        fused: dict[str, Tensor],
+        present: dict[str, Tensor],
+        shared: Tensor | None,
+        flow: GradientFlow,
     ) -> tuple[Tensor, dict[str, Tensor] | None, dict[str, Tensor]]:
         """Embeddings (B, D), zeros where absent -> fused logits (B, C), weights (B,) or None, each head's (B, C)."""
         # heads and strategies are small: half precision would cost accuracy here and win no time
         with torch.autocast(unimodal[self.modalities[0]].device.type, enabled=False):
-            read = unimodal if self.heads_teach else {m: z.detach() for m, z in unimodal.items()}
+            read = unimodal if flow.unimodal else {m: z.detach() for m, z in unimodal.items()}
             unimodal_logits = {m: _keep(present[m], self.heads[m](read[m])) for m in self.modalities}
-            calibrated = {m: unimodal_logits[m] / self.temperature[1 << i] for i, m in enumerate(self.modalities)}
-            calibrated = self._to_fuse(calibrated)
+            calibrated = _to_fuse(self.calibration.unimodal(unimodal_logits), flow)
             logits, weights = self.fusion.combine(fused, calibrated, present, shared)
-        single = torch.stack([calibrated[m] for m in self.modalities]).sum(0)
-        alone = torch.stack([present[m] for m in self.modalities]).sum(0) == 1
-        subset = torch.stack([present[m].long() << i for i, m in enumerate(self.modalities)]).sum(0)
-        logits = torch.where(alone[:, None], single, logits / self.temperature[subset][:, None])
-        return *self._guarded(subset, logits, calibrated, weights), unimodal_logits
-
-    def _guarded(
-        self, subset: Tensor, logits: Tensor, calibrated: dict[str, Tensor], weights: dict[str, Tensor] | None
-    ) -> tuple[Tensor, dict[str, Tensor] | None]:
-        """Mixes unimodal probabilities into the fused ones by the guard's shares -> logits (B, C) and weights."""
-        if self.training:
-            return logits, weights
-        shares = self.guard[subset]
-        every = torch.stack([logits, *(calibrated[m] for m in self.modalities)], dim=1).softmax(2)  # (B, 1 + M, C)
-        mixed = (shares[:, :, None] * every).sum(1).clamp_min(torch.finfo(every.dtype).tiny).log()
-        if weights is not None:
+        answer, shares = self.calibration.answer(logits, calibrated, present)
+        if weights is not None and not self.training:
             weights = {m: shares[:, 0] * weights[m] + shares[:, 1 + i] for i, m in enumerate(self.modalities)}
-        return torch.where(shares[:, :1] < 1, mixed, logits), weights
+        return answer, weights, unimodal_logits
 
+    @staticmethod
     def _both(
-        self, modules: dict[str, nn.Module], unimodal: dict[str, Tensor], fused: dict[str, Tensor]
+        modules: dict[str, nn.Module], unimodal: dict[str, Tensor], fused: dict[str, Tensor], flow: GradientFlow
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """The modules applied to both sets of maps; once, where these are the same."""
         after = {m: module(unimodal[m]) for m, module in modules.items()}
         if fused is unimodal:
             return after, after
-        if self.fusion_teaches:
+        if flow.fused:
             return after, {m: module(fused[m]) for m, module in modules.items()}
         return after, {m: _as_it_is(module, fused[m]) for m, module in modules.items()}
-
-    def _to_fuse(self, made: dict[str, Tensor]) -> dict[str, Tensor]:
-        """What encoders or heads made, as the strategy gets it."""
-        return made if self.fusion_teaches else {m: x.detach() for m, x in made.items()}
-
-    def ood_score(self, modality: str, energy: Tensor) -> Tensor:
-        """Energies (B,) of a head -> the share (B,) of validation rows whose energy is lower."""
-        percentiles = self.energies[self.modalities.index(modality)]
-        return torch.searchsorted(percentiles, energy.contiguous()).clamp_max(100) / 100
-
-    def guard_shares(self) -> dict[str, dict[str, float]]:
-        """By subset of several modalities, such as "image+audio": what its answers are mixed of, where it is mixed."""
-        found = {}
-        for number, shares in enumerate(self.guard.tolist()):
-            if shares[0] < 1:
-                names = [m for i, m in enumerate(self.modalities) if number >> i & 1]
-                of_each = dict(zip(["fused", *self.modalities], shares, strict=True))
-                found["+".join(names)] = {name: round(of_each[name], 4) for name in ("fused", *names)}
-        return found
-
-    def subset_number(self, subset: tuple[str, ...]) -> int:
-        """Where `temperature` has the modalities of a subset."""
-        return sum(1 << self.modalities.index(m) for m in subset)
 
     def _encoder(self, modality: str) -> Encoder:
         return cast(Encoder, self.encoders[modality])
@@ -247,9 +247,9 @@ def sizes_of(encoders: Mapping[str, nn.Module]) -> tuple[dict[str, int], dict[st
     return {m: e.embedding_size for m, e in known.items()}, {m: e.stage_channels for m, e in known.items()}
 
 
-def energy_of(logits: Tensor) -> Tensor:
-    """Logits (B, C) -> free energy (B,), high for what a classifier has not seen the like of (Liu et al., 2020)."""
-    return -logits.logsumexp(1)
+def _to_fuse(made: dict[str, Tensor], flow: GradientFlow) -> dict[str, Tensor]:
+    """What encoders or heads made, as the strategy gets it."""
+    return made if flow.fused else {m: x.detach() for m, x in made.items()}
 
 
 def _as_it_is(module: nn.Module, values: Tensor) -> Tensor:

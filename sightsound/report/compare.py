@@ -89,8 +89,8 @@ def write_comparison(
 
 def _flat(row: Row) -> dict[str, Any]:
     values = row._asdict()
-    alone = values.pop("alone")
-    return {**values, **{f"{m}_alone_accuracy": value for m, value in alone.items()}}
+    alone = values.pop("unimodal")
+    return {**values, **{f"{m}_only_accuracy": value for m, value in alone.items()}}
 
 
 def _costs(rows: Sequence[Row]) -> Markup:
@@ -154,8 +154,8 @@ def _missing(rows: Sequence[Row]) -> Markup:
     plot = figure.subplots()
     places = np.arange(len(shown))
     plot.scatter([row.accuracy for row in shown], places, color="#1c2733", label="as given", zorder=3)
-    for m, mark in zip(shown[0].alone, "sd^v", strict=False):
-        plot.scatter([row.alone[m] for row in shown], places, marker=mark, label=f"{m} alone", zorder=3)
+    for m, mark in zip(shown[0].unimodal, "sd^v", strict=False):
+        plot.scatter([row.unimodal[m] for row in shown], places, marker=mark, label=f"{m} only", zorder=3)
     plot.set_yticks(places, [row.name for row in shown], fontsize=8)
     plot.set(xlabel="test accuracy")
     plot.grid(alpha=0.3)

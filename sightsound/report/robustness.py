@@ -50,8 +50,8 @@ def policies_figure(curves: Sequence[Curve], xlabel: str) -> Markup:
         for curve in curves:
             if (curve.kind, curve.modality) == (kind, modality):
                 (line,) = plot.plot(curve.levels, curve.accuracy, marker=".", label=curve.policy)
-                if curve.alone:
-                    plot.plot(curve.levels, curve.alone, ":", color=line.get_color())
+                if curve.unimodal:
+                    plot.plot(curve.levels, curve.unimodal, ":", color=line.get_color())
         plot.set_title(f"{'one or the other' if modality == EITHER else modality}: {kind}", fontsize=9)
         plot.set(ylim=(0, 1.02), yticks=np.linspace(0, 1, 6))
         plot.grid(alpha=0.3)
@@ -70,8 +70,8 @@ def curves_figure(curves: Sequence[Curve], xlabel: str) -> Markup:
     plots = figure.subplots(lines, COLUMNS, squeeze=False, sharey=True).flatten()
     for plot, curve in zip(plots, curves, strict=False):
         plot.plot(curve.levels, curve.accuracy, marker=".", color="#1f77b4", label="with both modalities")
-        if curve.alone:
-            plot.plot(curve.levels, curve.alone, marker=".", color="#e07b00", label="the changed modality alone")
+        if curve.unimodal:
+            plot.plot(curve.levels, curve.unimodal, marker=".", color="#e07b00", label="the changed modality alone")
         what = "one or the other" if curve.modality == EITHER else curve.modality
         plot.set_title(f"{what}: {curve.kind}", fontsize=9)
         plot.set(ylim=(0, 1.02), yticks=np.linspace(0, 1, 6))

@@ -89,7 +89,7 @@ def _sample(classifier: Classifier, table: Table, row: int) -> dict[str, Any]:
     given = {m: table.source(file) for m, file in files.items() if file}
     prediction: Prediction = classifier.predict(given.get("image"), given.get("audio"))
     sample: dict[str, Any] = {"row": row, "label": table.frame.loc[row, "label"], "prediction": prediction}
-    sample["alone"] = {m: max(said.items(), key=lambda item: item[1]) for m, said in prediction.per_modality.items()}
+    sample["unimodal"] = {m: max(said.items(), key=lambda item: item[1]) for m, said in prediction.per_modality.items()}
     if "image" in given:
         sample["image"] = image_uri(classifier, given["image"])
     if "audio" in given:

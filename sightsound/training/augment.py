@@ -66,7 +66,11 @@ class Augment:
         return Batch(inputs, hide_some(batch.present, self.config.modality_dropout), batch.target)
 
     def loss(
-        self, network: ClassifierNetwork, batch: Batch, balance: Auxiliary, impute: Impute | None = None
+        self,
+        network: ClassifierNetwork,
+        batch: Batch,
+        balance: Auxiliary,
+        impute: Impute | None = None,
     ) -> Tensor:
         """A scalar; with mixup, rows that have the same modalities are blended, and so are their losses.
 
@@ -76,7 +80,7 @@ class Augment:
             raise ValueError("training needs targets")
         target = batch.target
         if not self.config.augment.mixup:
-            return balance.loss(network.fuse(batch, impute), batch, target)
+            return balance.loss(network.fuse(batch, impute, balance.flow), batch, target)
         concentration = torch.tensor(self.config.augment.mixup)
         order = torch.randperm(len(target)).to(target.device)
         share = torch.distributions.Beta(concentration, concentration).sample((len(order),)).to(order.device)
@@ -84,7 +88,7 @@ class Augment:
         share = torch.where(alike, share, 1.0)
         inputs = {m: torch.where(like(alike, x), mix(x, order, share), x.float()) for m, x in batch.inputs.items()}
         batch = batch._replace(inputs=inputs)
-        output = network.fuse(batch, impute)
+        output = network.fuse(batch, impute, balance.flow)
         return balance.loss(output, batch, target, share) + balance.loss(output, batch, target[order], 1 - share)
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -43,13 +42,7 @@ def _standardized(values: Tensor, there: Tensor) -> Tensor:
     return centred * torch.rsqrt(centred.square().sum(0) / count + LEAST_VARIANCE)
 
 
-@contextmanager
-def standing_in(network: ClassifierNetwork, seed: int) -> Iterator[None]:
-    """Within, the network's strategy is a `StandIn`; what it teaches the encoders stays."""
-    own = network.fusion
+def with_stand_in(network: ClassifierNetwork, seed: int) -> ClassifierNetwork:
+    """The network with a fresh `StandIn` as its strategy; it shares all other parts."""
     torch.manual_seed(seed)
-    network.fusion = StandIn(*sizes_of(dict(network.encoders.items())), network.classes)
-    try:
-        yield
-    finally:
-        network.fusion = own
+    return network.with_parts(StandIn(*sizes_of(dict(network.encoders.items())), network.classes))

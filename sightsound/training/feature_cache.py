@@ -1,13 +1,12 @@
-"""What need not be computed in every epoch: features without chance changes, embeddings of frozen encoders.
+"""What need not be computed in every epoch: features without augmentation, embeddings of frozen encoders.
 
-They are computed once, kept on disk, and while training stand in for the parts of the network that made them.
+They are computed once and cached on disk; a network that shares the other parts takes them.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import cast
 
 import torch
@@ -23,16 +22,16 @@ from sightsound.encoders.base import Embedded, Encoder
 from sightsound.network.classifier import ClassifierNetwork
 
 
-def keep_features(
+def cache_features(
     network: ClassifierNetwork, config: Config, table: Table, rows: Mapping[str, Rows]
 ) -> tuple[dict[str, Rows], dict[str, str]]:
-    """Replaces decoded files by what can be kept of them.
+    """Replaces decoded files by what is cached of them.
 
     Returns:
         the rows, and modality -> "features" or "embedding" where these are in them; decoded files elsewhere.
     """
     stores: dict[str, Store] = dict(next(iter(rows.values())).stores)
-    kept = {}
+    cached = {}
     network.eval()
     for modality, store in stores.items():
         part: nn.Module = network.features[modality]
@@ -46,32 +45,25 @@ def keep_features(
         shape = tuple(part(store.read(store.entry[:1])).shape[1:])
         folder = prepared_folder(table, name)
         stores[modality] = derive(store, part, name, folder, f"computing {modality} {kind}", shape)
-        kept[modality] = kind
+        cached[modality] = kind
     network.train()
-    return {split: Rows(stores, of_split.target, of_split.rows) for split, of_split in rows.items()}, kept
+    return {split: Rows(stores, of_split.target, of_split.rows) for split, of_split in rows.items()}, cached
 
 
-@contextmanager
-def use_cached(network: ClassifierNetwork, kept: Mapping[str, str]) -> Iterator[None]:
-    """Within, the network takes what is kept in place of decoded files; the parts that made it are set aside."""
-    whole = {
-        m: (network.features[m], network.standardize[m], network.encoders[m], network.embedding_scale[m]) for m in kept
-    }
-    for modality, kind in kept.items():
-        network.features[modality] = nn.Identity()
-        if kind == "embedding":
-            network.standardize[modality] = nn.Identity()
-            network.embedding_scale[modality] = nn.Identity()
-            network.encoders[modality] = Embedded(cast(Encoder, network.encoders[modality]).embedding_size)
-    try:
-        yield
-    finally:
-        for modality, (features, standardize, encoder, scale) in whole.items():
-            network.features[modality] = features
-            network.standardize[modality] = standardize
-            network.encoders[modality] = encoder
-            network.embedding_scale[modality] = scale
-        network.train(network.training)  # the parts that were aside have not heard of it
+def on_cached(network: ClassifierNetwork, cached: Mapping[str, str]) -> ClassifierNetwork:
+    """The network as it takes what is cached in place of decoded files; it shares all other parts.
+
+    Args:
+        network: takes decoded files.
+        cached: modality -> "features" or "embedding", as `cache_features` returns them.
+    """
+    embedded = [m for m, kind in cached.items() if kind == "embedding"]
+    return network.with_parts(
+        features={m: nn.Identity() for m in cached},
+        standardize={m: nn.Identity() for m in embedded},
+        embedding_scale={m: nn.Identity() for m in embedded},
+        encoders={m: Embedded(cast(Encoder, network.encoders[m]).embedding_size) for m in embedded},
+    )
 
 
 def _digest(part: nn.Module) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,7 +22,7 @@ from sightsound.network.classifier import ClassifierNetwork
 from sightsound.training.augment import Augment
 from sightsound.training.balances import BALANCES, Auxiliary
 from sightsound.training.checkpoints import BEST, of_this_version, read
-from sightsound.training.encoder_warmup import standing_in
+from sightsound.training.encoder_warmup import with_stand_in
 from sightsound.training.fusion_search import search
 from sightsound.training.imputers import complete_rows, fit_imputers
 from sightsound.training.loop import Plan, Watcher, run_loop
@@ -61,8 +60,8 @@ def fit(
     _order(network, torch.channels_last)  # the faster one for convolutions in half precision
     fresh = copy.deepcopy(network.state_dict())
     for part in schedule or phases(config):
-        with standing_in(network, config.seed) if part.stand_in else nullcontext():
-            _run_part(network, part, config, rows, run, watchers, fresh)
+        trained = with_stand_in(network, config.seed) if part.stand_in else network
+        _run_part(trained, part, config, rows, run, watchers, fresh)
     network.requires_grad_(True)
     _order(network, torch.contiguous_format)
 
@@ -79,7 +78,7 @@ def _run_part(
     """A stage, trained or loaded; `fresh` are the weights that training began with."""
     if not _unfreeze(network, part.trains, config):  # the strategy has no parameters of its own
         return
-    balance = BALANCES[config.balance](network)
+    balance = _balance(network, part, config)
     if len(part.active) > 1 and not config.joins:
         _wire(network, config, rows, run)
     if part.afresh:
@@ -88,14 +87,20 @@ def _run_part(
         network.fit_embedding_scale(some_features(network, rows["train"]))
     done = run / "checkpoints" / f"{part.name}.safetensors"
     if not done.exists():
-        # a modality that is trained alone has nothing to be balanced against
-        network.heads_teach = balance.heads_teach or len(part.active) == 1
-        network.fusion_teaches = balance.fusion_teaches
-        _fit_part(network, part, config, rows, run, balance if len(part.active) > 1 else Auxiliary(network), watchers)
-        network.heads_teach = network.fusion_teaches = True
+        _fit_part(network, part, config, rows, run, balance, watchers)
         save_tensors(network.state_dict(), done)
     with of_this_version(done):
         network.load_state_dict(load_file(done))
+
+
+def _balance(network: ClassifierNetwork, part: Phase, config: Config) -> Auxiliary:
+    """The configured balance; a modality that is trained alone has nothing to be balanced against."""
+    balance = BALANCES[config.balance](network)
+    if len(part.active) > 1:
+        return balance
+    plain = Auxiliary(network)
+    plain.flow = balance.flow._replace(unimodal=True)
+    return plain
 
 
 def _fit_part(
@@ -113,7 +118,7 @@ def _fit_part(
     optimization = Optimization(
         _groups(network, config, part.rate), epochs * len(train), part.warm_up, config.weight_decay
     )
-    late = not BALANCES[config.balance].fusion_teaches
+    late = not balance.flow.fused
     relearn = _relearn(network, config, rows["train"]) if len(part.active) > 1 else None
     stage = Stage(network, part.active, optimization, Augment(config), balance, config.seed, late, relearn)
     plan = Plan(part.name, run, epochs, config.accelerator, config.precision, F1, CHOICE, SCORE, config.patience)

@@ -22,7 +22,8 @@ from sightsound.data.clusters import Clusters, clusters_of, lowest_mean
 from sightsound.data.dataset import Rows, loader
 from sightsound.fusion import Fusion
 from sightsound.inference.subsets import BATCH_ROWS, subsets
-from sightsound.network.classifier import ClassifierNetwork, energy_of
+from sightsound.network.calibration import energy_of
+from sightsound.network.classifier import ClassifierNetwork
 from sightsound.training.calibrate import FEWEST_ROWS, best_temperature
 from sightsound.training.prepare import Prepared
 
@@ -91,18 +92,18 @@ def fit_held_out(network: ClassifierNetwork, held: HeldOut, guard: bool = True) 
         guard: whether the modalities' own answers may stand in for a fused one that is worse.
     """
     network.eval()
-    network.temperature.fill_(1.0)
-    network.guard.copy_(torch.eye(1, network.guard.shape[1]).expand_as(network.guard))
+    calibration = network.calibration
+    calibration.reset()
     every = tuple(network.modalities)
     outputs, present, target = _outputs(network, held.rows, [(m,) for m in every])
-    percents = torch.linspace(0, 1, network.energies.shape[1])
-    own = {}
+    percents = torch.linspace(0, 1, calibration.energies.shape[1])
     for i, m in enumerate(every):
         raw = outputs[(m,)]
-        network.energies[i] = energy_of(raw[present[m]]).quantile(percents)
+        calibration.energies[i] = energy_of(raw[present[m]]).quantile(percents)
         if present[m].sum() >= FEWEST_ROWS:
-            network.temperature[1 << i] = best_temperature(raw[present[m]], target[present[m]])
-        own[m] = raw / network.temperature[1 << i]
+            calibration.temperature[1 << i] = best_temperature(raw[present[m]], target[present[m]])
+    own = {m: x.cpu() for m, x in calibration.unimodal({m: outputs[(m,)].to(network.device) for m in every}).items()}
+    fusion = copy.deepcopy(network.fusion).cpu()
     found = CrossFitted(held.row[:0], np.zeros((0, network.classes)))
     several = [subset for subset in subsets(network.modalities) if len(subset) > 1]
     outputs, _, _ = _outputs(network, held.rows, several)  # anew, for strategies that read calibrated scores
@@ -114,16 +115,16 @@ def fit_held_out(network: ClassifierNetwork, held: HeldOut, guard: bool = True) 
         scored = HeldOutLogits(own, outputs[subset], shown, target).at(there)
         row, number = np.unique(held.number[there.numpy()], return_inverse=True)
         folds = _folds(held.clusters.at(row))
-        crossed, temperature = _cross_fitted(network.fusion, scored, torch.from_numpy(folds[number]))
+        crossed, temperature = _cross_fitted(fusion, scored, torch.from_numpy(folds[number]))
         if subset == every and network.fusion.fitted_held_out:
-            network.fusion.load_state_dict(_fitted(network.fusion, scored).state_dict())
-        network.temperature[network.subset_number(subset)] = temperature
+            network.fusion.load_state_dict(_fitted(fusion, scored).state_dict())
+        calibration.temperature[calibration.subset_number(subset)] = temperature
         means = _of_rows(torch.stack([crossed, *(scored.unimodal[m].softmax(1) for m in subset)], 1), number)
         classes = scored.target.numpy()[np.unique(number, return_index=True)[1]]
         shares, said = _guard(means, classes, folds, held.clusters.at(row))
         if guard and shares is not None:
             places = [0, *(1 + every.index(m) for m in subset)]
-            network.guard[network.subset_number(subset), places] = torch.from_numpy(shares).float()
+            calibration.guard[calibration.subset_number(subset), places] = torch.from_numpy(shares).float()
         if subset == every:
             found = CrossFitted(held.row[row], said if guard and shares is not None else means[:, 0])
     return found
@@ -139,9 +140,9 @@ def _outputs(
     for batch in loader(rows, BATCH_ROWS):
         if batch.target is None:
             raise ValueError("what is fitted on held-out rows needs targets")
-        outputs = network.fuse_subsets(network.featurize(batch), names)
+        outputs = network.fuse_subsets(network.featurize(batch.to(network.device)), names)
         for name, output in zip(names, outputs, strict=True):
-            logits[name].append(output.logits if len(name) > 1 else output.unimodal_logits[name[0]])
+            logits[name].append((output.logits if len(name) > 1 else output.unimodal_logits[name[0]]).cpu())
         for m in network.modalities:
             present[m].append(batch.present[m])
         targets.append(batch.target)

@@ -37,7 +37,7 @@ def fit_imputers(network: ClassifierNetwork, rows: Rows, policies: Iterable[str]
     embeddings = _embedded(network, Rows(rows.stores, None, chosen[drawn.sort().values]))
     found = {}
     for policy in policies:
-        found[policy] = new_imputers(network, policy).to(next(network.parameters()).device)
+        found[policy] = new_imputers(network, policy).to(network.device)
         found[policy].fit(embeddings)
         found[policy].eval()
     return found
@@ -45,12 +45,12 @@ def fit_imputers(network: ClassifierNetwork, rows: Rows, policies: Iterable[str]
 
 @torch.no_grad()
 def _embedded(network: ClassifierNetwork, rows: Rows) -> dict[str, Tensor]:
-    """Own embeddings (n, D) of each modality."""
-    device, training = next(network.parameters()).device, network.training
+    """Unimodal embeddings (n, D) of each modality, where the network is."""
+    training = network.training
     network.eval()
     parts = []
     for batch in loader(rows, BATCH_ROWS):
-        batch = network.featurize(batch._replace(inputs={m: x.to(device) for m, x in batch.inputs.items()}))
-        parts.append(network.encode(batch.inputs, {m: p.to(device) for m, p in batch.present.items()}).unimodal)
+        features = network.featurize(batch.to(network.device))
+        parts.append(network.encode(features.inputs, features.present).unimodal)
     network.train(training)
     return {m: torch.cat([part[m] for part in parts]) for m in network.modalities}

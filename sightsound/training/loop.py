@@ -188,7 +188,7 @@ class Loop:
         losses, rows = [], []
         for step, batch in enumerate(batches):
             self.objective.begin_step(epoch, step)
-            batch = on_device(batch, self.device)
+            batch = batch.to(self.device)
             with self.mixed_precision():
                 loss = self.objective.loss(batch)
             self.optimizer.zero_grad()
@@ -215,7 +215,7 @@ class Loop:
         self.network.eval()
         with torch.inference_mode(), self.mixed_precision():
             for batch in batches:
-                self.objective.validate(on_device(batch, self.device))
+                self.objective.validate(batch.to(self.device))
         self.network.train()
         return self.objective.end_epoch(self.done.epochs)
 
@@ -248,9 +248,3 @@ class Log:
         os.replace(beside, self.file)
         for name, value in history[-1].items():
             self.writer.add_scalar(name, value, int(history[-1]["epoch"]))
-
-
-def on_device(batch: Batch, device: torch.device) -> Batch:
-    """The batch where the network is."""
-    inputs, present = ({m: x.to(device) for m, x in part.items()} for part in (batch.inputs, batch.present))
-    return Batch(inputs, present, None if batch.target is None else batch.target.to(device))

@@ -34,7 +34,7 @@ from sightsound.network.build import build_network, new_imputers
 from sightsound.network.classifier import ClassifierNetwork
 from sightsound.run_folder import content_of
 from sightsound.training.cuts import LARGEST_SIDE, cuts
-from sightsound.training.feature_cache import keep_features
+from sightsound.training.feature_cache import cache_features
 from sightsound.training.imputers import complete_rows
 from sightsound.training.schedule import check_balance
 
@@ -54,7 +54,7 @@ class Prepared:
         labels: class names, sorted.
         network: with fresh weights and the training data's statistics.
         rows: per split, what the files hold and targets.
-        kept: modality -> "features" or "embedding" where the rows hold these and not decoded files (`training.kept`).
+        cached: modality -> "features" or "embedding" where the rows hold these and not decoded files.
         warnings: sentences for the user.
         files: modality -> a digest of what all its files hold.
         given: the `digest` of the table as it was given.
@@ -65,7 +65,7 @@ class Prepared:
     labels: list[str]
     network: ClassifierNetwork
     rows: dict[str, Rows]
-    kept: dict[str, str]
+    cached: dict[str, str]
     warnings: list[str]
     files: dict[str, str]
     given: str
@@ -166,8 +166,8 @@ def prepare(table: Table, config: Config, run: Path) -> Prepared:
     for policy in imputing_policies(config).values():
         new_imputers(network, policy)  # one that cannot be made is not found out after the training
     config = dataclasses.replace(config, epochs=epochs)
-    rows, kept = keep_features(network, config, table, rows)
-    return Prepared(table, config, labels, network, rows, kept, warnings, content_of(every), given)
+    rows, cached = cache_features(network, config, table, rows)
+    return Prepared(table, config, labels, network, rows, cached, warnings, content_of(every), given)
 
 
 def _regrouped(table: Table) -> Table:

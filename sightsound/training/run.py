@@ -20,8 +20,9 @@ from sightsound.hardware import device_of, tuned_process
 from sightsound.inference.subsets import answer_rows, measure_answers
 from sightsound.missing import IMPUTERS, Imputers, impute_by
 from sightsound.network.build import import_own
+from sightsound.network.classifier import ClassifierNetwork
 from sightsound.run_folder import BUNDLE, claim, open_run, request_of, with_files, write_errors
-from sightsound.training.feature_cache import use_cached
+from sightsound.training.feature_cache import on_cached
 from sightsound.training.fit import fit
 from sightsound.training.held_out import fit_held_out, validation_rows
 from sightsound.training.imputers import fit_imputers
@@ -63,12 +64,13 @@ def train(
 
 def _trained(prepared: Prepared, run: Path) -> Classifier:
     """Trains, tests and saves."""
-    with use_cached(prepared.network, prepared.kept):
-        fit(prepared.network, prepared.config, prepared.rows, run)
-        fit_held_out(prepared.network, validation_rows(prepared), prepared.config.guard == "on")
-        policies = [*IMPUTERS, *imputing_policies(prepared.config).values()]
-        imputers = fit_imputers(prepared.network, prepared.rows["train"], dict.fromkeys(policies))
-        classifier = _tested(prepared, imputers, run)
+    network = on_cached(prepared.network, prepared.cached)
+    fit(network, prepared.config, prepared.rows, run)
+    network.to(device_of(prepared.config.accelerator))
+    fit_held_out(network, validation_rows(prepared), prepared.config.guard == "on")
+    policies = [*IMPUTERS, *imputing_policies(prepared.config).values()]
+    imputers = fit_imputers(network, prepared.rows["train"], dict.fromkeys(policies))
+    classifier = _tested(prepared, network, imputers, run).to("cpu")
     classifier.save(run / BUNDLE)
     return classifier
 
@@ -97,20 +99,20 @@ def describe(prepared: Prepared) -> str:
     )
 
 
-def _tested(prepared: Prepared, imputers: dict[str, Imputers], run: Path) -> Classifier:
+def _tested(prepared: Prepared, cached: ClassifierNetwork, imputers: dict[str, Imputers], run: Path) -> Classifier:
     """Reads the test rows, once; writes `predictions.csv`."""
     split = "test" if len(prepared.rows["test"]) else "val"
     network, rows, labels = prepared.network.eval(), prepared.rows[split], np.array(prepared.labels)
     frame = prepared.table.part(split).frame
     between = over_time(prepared.table.part(split), prepared.config)
     impute = impute_by(imputers, imputing_policies(prepared.config))
-    answered = answer_rows(network, rows, frame["row"].to_numpy(), between, impute)
+    answered = answer_rows(cached.eval(), rows, frame["row"].to_numpy(), between, impute)
     frame = frame.drop_duplicates("row").set_index("row").loc[answered.row]
     fused = answered.probabilities[tuple(network.modalities)]
     columns = {"label": frame["label"], "predicted": labels[fused.argmax(1)], "probability": fused.max(1).round(4)}
     for modality in network.modalities:
         said = labels[answered.probabilities[(modality,)].argmax(1)]
-        columns[f"{modality}_alone"] = np.where(answered.has[modality], said, "")
+        columns[f"{modality}_only"] = np.where(answered.has[modality], said, "")
     columns |= {m: [name and prepared.table.display_name(name) for name in frame[m]] for m in network.modalities}
     columns |= {f"p_{label}": of_class.round(4) for label, of_class in zip(labels, fused.T, strict=True)}
     without_formulas(pd.DataFrame(columns).rename_axis("row").reset_index()).to_csv(
@@ -119,6 +121,6 @@ def _tested(prepared: Prepared, imputers: dict[str, Imputers], run: Path) -> Cla
     target = np.searchsorted(labels, frame["label"].to_numpy(dtype=str))  # labels are sorted
     clusters = clusters_of(prepared.table, network.modalities, answered.row)
     measured = measure_answers(answered, target, prepared.labels, clusters)
-    metrics = {"split": split, "table": prepared.given, "guard": network.guard_shares(), **measured}
+    metrics = {"split": split, "table": prepared.given, "guard": network.calibration.guard_shares(), **measured}
     config = dataclasses.replace(prepared.config, joins=network.joins)
     return Classifier(network, config, prepared.labels, metrics, imputers)

@@ -75,7 +75,7 @@ def check_balance(config: Config) -> None:
             f"on, and --schedule {config.schedule} trains their heads apart before, or all by the fused answer. Type "
             "--schedule joint, or --balance auxiliary."
         )
-    if config.schedule == "fusion+joint" and not balance.fusion_teaches:
+    if config.schedule == "fusion+joint" and not balance.flow.fused:
         raise ConfigError(
             f"--balance {config.balance} keeps the fused answer's loss out of the encoders. In fusion+joint the fused "
             "answer teaches the encoders: give --balance fused-only or auxiliary. Type --balance auxiliary, or "
@@ -89,7 +89,7 @@ def check_balance(config: Config) -> None:
         )
     strategy = resolve("fusion strategy", config.fusion, STRATEGIES, Fusion)
     detached = issubclass(strategy, tuple(DECISION.values()))
-    if detached and not balance.heads_teach and config.schedule != "staged":  # which trains each encoder alone
+    if detached and not balance.flow.unimodal and config.schedule != "staged":  # which trains each encoder alone
         raise ConfigError(
             f"--balance {config.balance} trains the encoders by the fused answer's loss alone, which --fusion "
             f"{config.fusion} does not pass on: a decision strategy takes each modality's answer as it is, and the "

@@ -204,9 +204,9 @@ def classify_files(judge: Classifier, modality: str, files: Sequence[str]) -> Cl
     classes, embeddings = [], []
     with torch.inference_mode():
         for batch in loader(rows, BATCH_ROWS):
-            output = judge.network.fuse(judge.network.featurize(batch))
-            classes.append(output.unimodal_logits[modality].argmax(1))
-            embeddings.append(output.embeddings[modality])
+            output = judge.network.fuse(judge.network.featurize(batch.to(judge.network.device)))
+            classes.append(output.unimodal_logits[modality].argmax(1).cpu())
+            embeddings.append(output.embeddings[modality].cpu())
     return Classified(torch.cat(classes).numpy(), torch.cat(embeddings))
 
 

@@ -58,6 +58,11 @@ class TranslatorNetwork(nn.Module):
         self.flow = LatentFlow(latent_sizes, meaning_size)
         self.meaning_size = meaning_size
 
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return self.scale.device
+
     def featurize(self, batch: Batch) -> Batch:
         """Decoded inputs -> features."""
         return batch._replace(inputs={m: self.features[m](batch.inputs[m]) for m in self.modalities})

@@ -70,6 +70,11 @@ class Translator:
         vocoder = resolve("vocoder", config.vocoder, VOCODERS, Vocoder, trust)
         self.vocoder: Vocoder = vocoder(log_mel(self.reading))
 
+    def to(self, device: str | torch.device) -> Translator:
+        """Moves the translator, such as to "cuda": it translates there from now on."""
+        self.network.to(device)
+        return self
+
     def image_to_audio(
         self,
         images: Source | NDArray[Any] | Sequence[Source | NDArray[Any]],
@@ -117,8 +122,11 @@ class Translator:
     @torch.inference_mode()
     def meanings(self, modality: str, decoded: Tensor) -> Tensor:
         """Decoded files (B, ...) -> (B, E) of length 1."""
-        parts = [self.network.meaning(modality, self.network.features[modality](x)) for x in decoded.split(BATCH)]
-        return torch.cat(parts)
+        network = self.network
+        parts = [
+            network.meaning(modality, network.features[modality](x.to(network.device))) for x in decoded.split(BATCH)
+        ]
+        return torch.cat(parts).cpu()
 
     @torch.inference_mode()
     def generate(self, modality: str, meanings: Tensor, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -128,13 +136,13 @@ class Translator:
         with CLIP, Ramesh et al., 2021).
         """
         wanted, rows = other(modality), len(meanings)
-        given = meanings.repeat_interleave(CANDIDATES * n, 0)
-        noise = torch.randn(len(given), self.network.noise_size, generator=rng)
+        given = meanings.repeat_interleave(CANDIDATES * n, 0).to(self.network.device)
+        noise = torch.randn(len(given), self.network.noise_size, generator=rng).to(self.network.device)
         features = self.network.generate({modality: given}, wanted, noise)
         similarity = (self.network.meaning(wanted, features) * given).sum(1).unflatten(0, (rows, -1))
         best = similarity.topk(n, 1)
         of_each = zip(features.unflatten(0, (rows, -1)), best.indices, strict=True)
-        return torch.stack([of_one[places] for of_one, places in of_each]), best.values
+        return torch.stack([of_one[places] for of_one, places in of_each]).cpu(), best.values.cpu()
 
     @torch.inference_mode()
     def contents(self, modality: str, features: Tensor) -> list[NDArray[Any]]:

@@ -19,10 +19,9 @@ ONE_EACH = [next(iter(family)) for family in (FEATURE, DECISION, HIERARCHICAL)]
 
 def stepped(balance: Auxiliary, network: ClassifierNetwork, missing: bool = False) -> torch.Tensor:
     torch.manual_seed(0)
-    network.heads_teach, network.fusion_teaches = balance.heads_teach, balance.fusion_teaches
     network.zero_grad()
     batch = network.featurize(batch_of(6, missing=missing))
-    loss = balance.loss(network.fuse(batch), batch, batch.target)
+    loss = balance.loss(network.fuse(batch, flow=balance.flow), batch, batch.target)
     loss.backward()
     balance.after_backward(network)
     return loss.detach()
@@ -160,7 +159,6 @@ def test_gradient_blending_trusts_what_generalises() -> None:
 def test_what_was_imputed_teaches_no_encoder_either(fusion: str) -> None:
     """The fused loss counts imputed rows; where it is kept from the encoders, it is so for these too."""
     network = network_with(fusion)
-    network.fusion_teaches = Detached.fusion_teaches
     batch = network.featurize(batch_of(6, missing=True))
 
     def fill(embeddings: dict[str, torch.Tensor], present: dict[str, torch.Tensor]) -> dict[str, Imputed]:
@@ -168,7 +166,7 @@ def test_what_was_imputed_teaches_no_encoder_either(fusion: str) -> None:
             m: Imputed(torch.ones(len(z), 1, z.shape[1]), ~present[m], z[:, 0] * 0 + 0.5) for m, z in embeddings.items()
         }
 
-    output = network.fuse(batch, fill)
+    output = network.fuse(batch, fill, Detached.flow)
     loss = losses(output, batch.present, batch.target)["fused"]
     assert loss > 0
     if loss.requires_grad:

@@ -54,8 +54,8 @@ def train_a_little(network: ClassifierNetwork, part: Phase, balance: Auxiliary) 
     left = {name: p for name, p in network.named_parameters() if p.requires_grad}
     optimizer = torch.optim.SGD(left.values(), lr=0.1)
     for seed in range(STEPS):
-        batch = batch_of(part.shown, seed)
-        balance.loss(network.fuse(batch), batch, batch.target).backward()
+        batch = batch_of(part.active, seed)
+        balance.loss(network.fuse(batch, flow=balance.flow), batch, batch.target).backward()
         balance.after_backward(network)
         optimizer.step()
         left = {name: p for name, p in left.items() if p.grad is None or not p.grad.any()}
@@ -76,8 +76,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> set[str]:
         balance = next(one for one in given if isinstance(one, Auxiliary))
         if balance.needs_unimodal_training and part.trains == ("",):
             assert {name for name, _ in network.named_parameters() if name.startswith("encoders.")} <= names
-        switches = network.heads_teach, network.fusion_teaches
-        key = (part.trains, part.shown, type(network.fusion), type(balance), *switches)
+        key = (part.trains, part.active, type(network.fusion), type(balance), balance.flow)
         if key not in COMPLETE:
             assert train_a_little(network, part, balance) == set()
             COMPLETE.add(key)

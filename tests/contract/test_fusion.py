@@ -50,8 +50,8 @@ def test_what_is_behind_an_absent_flag_changes_nothing(fusion: str, content: flo
     changed.inputs["image"][~batch.present["image"]] = 255
     clean, dirty = seeded(network, batch), seeded(network, changed)
     assert torch.equal(clean.logits, dirty.logits)
-    for modality in clean.logits:
-        assert torch.equal(clean.logits[modality], dirty.logits[modality])
+    for modality in clean.unimodal_logits:
+        assert torch.equal(clean.unimodal_logits[modality], dirty.unimodal_logits[modality])
     other = copy.deepcopy(network)
     assert torch.equal(step(network, batch), step(other, changed))
     for (name, parameter), twin in zip(network.named_parameters(), other.parameters(), strict=True):

@@ -130,7 +130,7 @@ def test_a_policy_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     (tmp_path / "imputer_of_ones_own.py").write_text(
         "import torch\nfrom sightsound.missing import Imputer\n\n\nclass Zero(Imputer):\n"
         "    def __init__(self, given, size):\n        super().__init__(given, size)\n        self.size = size\n\n"
-        "    def learn(self, given, wanted):\n        pass\n\n"
+        "    def estimate(self, given, wanted):\n        pass\n\n"
         "    def forward(self, given):\n        return torch.zeros(len(given), self.size)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)

@@ -8,7 +8,7 @@ import torch
 from sightsound.config import Config
 from sightsound.data.table import read_table
 from sightsound.fusion import STRATEGIES
-from sightsound.training.feature_cache import use_cached
+from sightsound.training.feature_cache import on_cached
 from sightsound.training.fit import fit
 from sightsound.training.prepare import prepare
 from sightsound.types import MODALITIES
@@ -24,8 +24,8 @@ def weights(table: Path, run: Path, **config: object) -> dict[str, torch.Tensor]
     """Of encoders and heads after the last step of a training with defaults."""
     run.mkdir(parents=True)
     prepared = prepare(read_table(table), Config(epochs=2, batch_size=16, **config), run)
-    with use_cached(prepared.network, prepared.kept):
-        fit(prepared.network, prepared.config, prepared.rows, run)
+    network = on_cached(prepared.network, prepared.cached)
+    fit(network, prepared.config, prepared.rows, run)
     state = torch.load(run / "checkpoints" / "joint" / "last.ckpt", weights_only=True)["network"]
     learnt = ("encoders.", "heads.")
     return {name: value for name, value in state.items() if name.startswith(learnt)}

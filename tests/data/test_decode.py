@@ -12,7 +12,7 @@ from sightsound.config import AudioConfig, Config
 from sightsound.data.decode import prepare_rows, reading_of
 from sightsound.data.table import Table, read_table
 from sightsound.network.build import build_network
-from sightsound.training.feature_cache import _digest, keep_features
+from sightsound.training.feature_cache import _digest, cache_features
 from tests.contract.batches import SIZES
 
 PLAIN = Config(image=SIZES["image"], audio=AudioConfig(clip_seconds=0.1, sample_rate_hz=8000, mel_bins=16))
@@ -51,7 +51,7 @@ def test_another_crop_is_read_anew_and_so_are_its_features(table: Path, own_cach
         rows, _ = prepare_rows(few(table), config, None, keep=True)
         store = rows.stores["audio"]
         wave = store.read(store.entry)
-        kept, _ = keep_features(build_network(config, 3), config, few(table), {"train": rows})
+        kept, _ = cache_features(build_network(config, 3), config, few(table), {"train": rows})
         store = kept["train"].stores["audio"]
         feature = store.read(store.entry)
         assert torch.equal(waves.setdefault(crop, wave), wave) and torch.equal(

@@ -93,7 +93,7 @@ def test_predict_a_table(typed, bundle: Path, trained: tuple[Path, Path], tmp_pa
     read = {"csv": pd.read_csv(tmp_path / "a.csv"), "parquet": pd.read_parquet(tmp_path / "a.parquet")}
     for frame in read.values():
         assert (frame["label"] == labels).all() and (frame["predicted"] == labels).mean() > 0.9
-        assert {"image_alone", "audio_alone", "p_low", "probability", "error"} <= set(frame)
+        assert {"image_only", "audio_only", "p_low", "probability", "error"} <= set(frame)
     lines = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
     assert [line["label"] for line in lines] == read["csv"]["predicted"].tolist()
     assert len(typed("predict", bundle, table).out.splitlines()) == 62

@@ -73,7 +73,7 @@ def test_each_modality_can_have_its_own(typed, trained: Run, holed: pd.DataFrame
     found = answers(typed, trained[1] / "bundle", tmp_path / "t.csv", "--missing.audio", "mean", "--missing.image=drop")
     assert list(found[1]["imputed"]) == ["audio"] and "error" in found[2]
     table = typed("predict", trained[1] / "bundle", tmp_path / "t.csv", "--missing", "predict")
-    assert "audio repaired" in table.out and "image uncertainty" in table.out and "audio policy" in table.out
+    assert "audio imputed" in table.out and "image uncertainty" in table.out and "audio policy" in table.out
     done = typed("predict", trained[1] / "bundle", tmp_path / "t.csv", "--missing", "gausian")
     assert done.code == 1 and "Did you mean 'gaussian'?" in done.err
 

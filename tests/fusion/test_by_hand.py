@@ -120,7 +120,7 @@ def test_attention_weighs_by_a_softmax_of_scores() -> None:
     with torch.no_grad():
         fusion.project["image"].weight.copy_(torch.eye(2))
         fusion.project["audio"].weight.copy_(torch.ones(2, 1))
-        fusion.logit["image"].weight[0, 0] = 1.0  # of the tanh of its first number
+        fusion.score["image"].weight[0, 0] = 1.0  # of the tanh of its first number
         fusion.classify[1].weight.copy_(torch.eye(2))
     given = {"image": torch.tensor([[2.0, 3.0]]), "audio": torch.tensor([[5.0]])}
     logits, weights = fusion.combine(given, {}, first(BOTH))
@@ -207,10 +207,10 @@ def test_majority_follows_the_votes_and_not_the_sums() -> None:
     names = ("a", "b", "c")
     logits = dict(zip(names, torch.tensor([[[0.51, 0.49]], [[0.51, 0.49]], [[0.01, 0.99]]]).log(), strict=True))
     present = dict.fromkeys(names, torch.tensor([True]))
-    logits = Majority(dict.fromkeys(names, 1), dict.fromkeys(names, [1]), 2).combine({}, logits, present).logits
-    assert logits.argmax().item() == 0 and sum(s.exp() for s in logits.values()).argmax().item() == 1
+    fused = Majority(dict.fromkeys(names, 1), dict.fromkeys(names, [1]), 2).combine({}, logits, present).logits
+    assert fused.argmax().item() == 0 and sum(s.exp() for s in logits.values()).argmax().item() == 1
     mean = 1.03 / 3  # of the class that two of three vote for; the other is above it
-    torch.testing.assert_close(logits.exp(), torch.tensor([[mean, mean / 2]]))
+    torch.testing.assert_close(fused.exp(), torch.tensor([[mean, mean / 2]]))
 
 
 def test_confidence_listens_to_the_surer() -> None:

@@ -46,6 +46,6 @@ def test_columns_of_an_answer_by_hand() -> None:
     alone = {"image": {"x": 0.8, "y": 0.2}, "audio": {"x": 0.4, "y": 0.6}}
     [line] = flat(3, Prediction("x", {"x": 0.7, "y": 0.3}, alone, None, BOTH, {"image": "a.png", "audio": "b.wav"}))
     assert (line["row"], line["predicted"], line["probability"]) == (3, "x", 0.7)
-    assert (line["image_alone"], line["image_alone_probability"]) == ("x", 0.8)
-    assert (line["audio_alone"], line["audio_alone_probability"]) == ("y", 0.6)
+    assert (line["image_only"], line["image_only_probability"]) == ("x", 0.8)
+    assert (line["audio_only"], line["audio_only_probability"]) == ("y", 0.6)
     assert (line["p_x"], line["p_y"], line["image"], line["audio"]) == (0.7, 0.3, "a.png", "b.wav")

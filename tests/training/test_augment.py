@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from sightsound.config import NO_CHANGES, Config
+from sightsound.network.classifier import EVERY_LOSS, GradientFlow
 from sightsound.training.augment import Augment
 from sightsound.types import Batch
 
@@ -15,11 +16,13 @@ ROWS = 40
 class Recorder:
     """In place of network and balance: keeps what each is given."""
 
+    flow = EVERY_LOSS
+
     def __init__(self) -> None:
         self.fused: list[Batch] = []
         self.losses: list[tuple[Tensor, Tensor]] = []
 
-    def fuse(self, batch: Batch, fill: None) -> Batch:
+    def fuse(self, batch: Batch, impute: None, flow: GradientFlow) -> Batch:
         self.fused.append(batch)
         return batch
 

@@ -112,13 +112,12 @@ def test_mla_trains_the_modalities_by_turns_with_one_head() -> None:
     network, batch = network_with("concat"), batch_of(6)
     batch = network.featurize(batch)
     balance = Mla(network)
-    network.fusion_teaches = balance.fusion_teaches
     optimizer = torch.optim.AdamW(network.parameters(), 0.01)
     seen = []
     for step in range(4):
         before = {m: [p.detach().clone() for p in network.encoders[m].parameters()] for m in network.modalities}
         optimizer.zero_grad()
-        output = network.fuse(batch)
+        output = network.fuse(batch, flow=balance.flow)
         balance.loss(output, batch, batch.target).backward()
         active, plain = balance.active, network.heads[balance.active].weight.grad.clone()
         projection = torch.eye(128)

@@ -10,7 +10,7 @@ import sightsound as ss
 from sightsound.data.clusters import Clusters
 from sightsound.data.dataset import Rows
 from sightsound.data.prepared.store import Store
-from sightsound.network.classifier import energy_of
+from sightsound.network.calibration import energy_of
 from sightsound.training.calibrate import best_temperature
 from sightsound.training.held_out import HeldOut, fit_held_out
 from tests.contract.batches import CLASSES, batch_of, network_with
@@ -53,11 +53,11 @@ def test_each_subset_has_its_own_and_no_answer_changes() -> None:
     before = network(batch).logits
     fit_held_out(network, held(90), guard=False)
     after = network(batch).logits
-    assert network.temperature[0] == 1 and len(set(network.temperature.tolist())) == 4
+    assert network.calibration.temperature[0] == 1 and len(set(network.calibration.temperature.tolist())) == 4
     assert torch.equal(before.argmax(1), after.argmax(1))
-    both = network.temperature[network.subset_number(("image", "audio"))]
+    both = network.calibration.temperature[network.calibration.subset_number(("image", "audio"))]
     torch.testing.assert_close(after[0], before[0] / both)
-    image = network.temperature[network.subset_number(("image",))]
+    image = network.calibration.temperature[network.calibration.subset_number(("image",))]
     torch.testing.assert_close(after[1], before[1] / image)
 
 
@@ -67,17 +67,17 @@ def test_strangeness_is_the_share_of_validation_rows_with_less_energy() -> None:
     output = network(rows[list(range(90))])
     for m in ("image", "audio"):
         there = batch_of(90, missing=True).present[m]
-        shares = network.ood_score(m, energy_of(output.unimodal_logits[m][there]))
+        shares = network.calibration.ood_score(m, energy_of(output.unimodal_logits[m][there]))
         order = shares.argsort()
         assert shares.min() <= 0.02 and shares.max() == 1.0
         assert 0.45 < shares.median() < 0.55 and (shares[order].diff() >= 0).all()
-    assert network.ood_score("image", torch.tensor([-1e9, 1e9])).tolist() == [0, 1]
+    assert network.calibration.ood_score("image", torch.tensor([-1e9, 1e9])).tolist() == [0, 1]
 
 
 def test_too_few_rows_leave_it_at_one() -> None:
     network = network_with("concat")
     fit_held_out(network, held(9))
-    assert network.temperature.tolist() == [1.0] * 4 and CLASSES == 4
+    assert network.calibration.temperature.tolist() == [1.0] * 4 and CLASSES == 4
 
 
 def test_a_trained_bundle_keeps_its_temperatures(tmp_path: Path) -> None:
@@ -85,14 +85,14 @@ def test_a_trained_bundle_keeps_its_temperatures(tmp_path: Path) -> None:
 
     trained = ss.train(write_table(tmp_path / "data", 50), out=tmp_path / "run", epochs=3, batch_size=16)
     loaded = ss.load(tmp_path / "run" / "bundle")
-    assert (trained.network.temperature[1:] != 1).all()
-    assert torch.equal(trained.network.temperature, loaded.network.temperature)
+    assert (trained.network.calibration.temperature[1:] != 1).all()
+    assert torch.equal(trained.network.calibration.temperature, loaded.network.calibration.temperature)
 
 
 def test_logits_are_divided_by_the_temperature_of_what_a_row_has() -> None:
     network, batch = network_with("concat").eval(), batch_of(3, missing=True)  # both, image only, audio only
     before = network(batch).logits
-    network.temperature.copy_(torch.tensor([1.0, 2.0, 3.0, 4.0]))  # of nothing, image, audio, both
+    network.calibration.temperature.copy_(torch.tensor([1.0, 2.0, 3.0, 4.0]))  # of nothing, image, audio, both
     torch.testing.assert_close(network(batch).logits, before / torch.tensor([[4.0], [2.0], [3.0]]))
 
 
@@ -100,5 +100,5 @@ def test_the_temperature_of_a_subset_is_fitted_on_its_own_answers() -> None:
     network, known = network_with("concat").eval(), held(90)
     told_by_image = network(known.rows[list(range(90))]).unimodal_logits["image"].argmax(1)
     fit_held_out(network, known._replace(rows=Rows(known.rows.stores, told_by_image, known.rows.rows)))
-    _, image, audio, _ = network.temperature.tolist()
+    _, image, audio, _ = network.calibration.temperature.tolist()
     assert image < 0.5 < 2 < audio  # one is always right, the other knows nothing

@@ -122,14 +122,16 @@ def test_rows_do_not_answer_about_themselves() -> None:
 
 def test_the_network_mixes_what_the_guard_says_and_only_where_it_does() -> None:
     network, batch = network_with("gated").eval(), batch_of(12, missing=True)
-    network.temperature.copy_(torch.tensor([1.0, 2.0, 3.0, 1.5]))
+    network.calibration.temperature.copy_(torch.tensor([1.0, 2.0, 3.0, 1.5]))
     plain = network(batch)
-    both = network.subset_number(("image", "audio"))
-    network.guard[both] = torch.tensor([0.5, 0.2, 0.3])
+    both = network.calibration.subset_number(("image", "audio"))
+    network.calibration.guard[both] = torch.tensor([0.5, 0.2, 0.3])
     mixed = network(batch)
     complete = batch.present["image"] & batch.present["audio"]
     own = {
-        m: (plain.unimodal_logits[m] / network.temperature[network.subset_number((m,))]).softmax(1)
+        m: (
+            plain.unimodal_logits[m] / network.calibration.temperature[network.calibration.subset_number((m,))]
+        ).softmax(1)
         for m in network.modalities
     }
     first, second = network.modalities
@@ -137,7 +139,7 @@ def test_the_network_mixes_what_the_guard_says_and_only_where_it_does() -> None:
     torch.testing.assert_close(mixed.logits.softmax(1)[complete], by_hand[complete])
     torch.testing.assert_close(mixed.weights[first][complete], 0.5 * plain.weights[first][complete] + 0.2)
     assert torch.equal(mixed.logits[~complete], plain.logits[~complete]) and (~complete).any() and complete.any()
-    assert network.guard_shares() == {"image+audio": {"fused": 0.5, first: 0.2, second: 0.3}}
+    assert network.calibration.guard_shares() == {"image+audio": {"fused": 0.5, first: 0.2, second: 0.3}}
     assert torch.equal(network.train()(batch).logits, network.train()(batch).logits)
     network.train()
     assert torch.equal(network(batch).logits[complete], plain.logits[complete])  # losses see the strategy itself
@@ -151,9 +153,9 @@ def test_a_strategy_that_is_worse_than_a_modality_is_guarded(guard: bool) -> Non
     held = HeldOut(rows_of(300), np.arange(300), np.arange(300), Clusters.of_rows(300))
     held.rows.target[:] = network(held.rows[list(range(300))]).unimodal_logits["image"].argmax(1)  # and right
     fit_held_out(network, held, guard)
-    assert bool(network.guard_shares()) is guard
+    assert bool(network.calibration.guard_shares()) is guard
     if guard:
-        assert network.guard_shares()["image+audio"]["image"] > 0.7
+        assert network.calibration.guard_shares()["image+audio"]["image"] > 0.7
 
 
 @pytest.mark.parametrize("name", ["vote", "majority", "max-decision", "concat", "weighted"])

@@ -29,7 +29,7 @@ def test_nothing_that_is_learnt_depends_on_test_rows(table: Path, tmp_path: Path
     for name, given in (("a", frame), ("b", others)):
         given.to_csv(table.parent / f"{name}.csv", index=False)
         networks.append(ss.train(table.parent / f"{name}.csv", out=tmp_path / name, **ONCE).network.state_dict())
-    assert len(set(networks[0]["temperature"].tolist())) > 1
+    assert len(set(networks[0]["calibration.temperature"].tolist())) > 1
     for name, value in networks[0].items():
         assert torch.equal(value, networks[1][name]), name
 
@@ -52,11 +52,11 @@ def test_predictions_by_hand(table: Path, tmp_path: Path, monkeypatch: pytest.Mo
     }
     has = {"image": np.ones(rows, bool), "audio": np.arange(rows) > 0}
     monkeypatch.setattr("sightsound.training.run.answer_rows", lambda *_: Answered(numbers, said, has))
-    _tested(prepared, {}, tmp_path / "run")
+    _tested(prepared, prepared.network, {}, tmp_path / "run")
     written = pd.read_csv(tmp_path / "run" / "predictions.csv", keep_default_na=False)
     assert prepared.labels == ["high", "low", "middle"] and written["row"].tolist() == numbers.tolist()
     assert set(written["predicted"]) == {"middle"} and set(written["probability"]) == {0.5}
-    assert written["image_alone"].tolist() == ["high"] * rows
-    assert written["audio_alone"].tolist() == ["", *["middle"] * (rows - 1)]
+    assert written["image_only"].tolist() == ["high"] * rows
+    assert written["audio_only"].tolist() == ["", *["middle"] * (rows - 1)]
     assert written[["p_high", "p_low", "p_middle"]].drop_duplicates().to_numpy().tolist() == [[0.2, 0.3, 0.5]]
     assert written["label"].tolist() == frame["label"].iloc[numbers - 1].tolist()

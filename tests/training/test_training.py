@@ -22,7 +22,7 @@ from sightsound.network.classifier import ClassifierNetwork
 from sightsound.network.losses import losses
 from sightsound.training.augment import Augment, hide_some
 from sightsound.training.balances import BALANCES, Detached
-from sightsound.training.feature_cache import use_cached
+from sightsound.training.feature_cache import on_cached
 from sightsound.training.fit import fit
 from sightsound.training.held_out import fit_held_out, validation_rows
 from sightsound.training.loop import Plan, run_loop
@@ -47,10 +47,10 @@ def fitted(table: Path, run: Path, **config: object) -> tuple[ClassifierNetwork,
     run.mkdir(exist_ok=True)
     prepared = prepare(read_table(table), Config(**{"batch_size": 16, "epochs": 12, **config}), run)
     test = prepared.table.part("test").frame
-    with use_cached(prepared.network, prepared.kept):
-        fit(prepared.network, prepared.config, prepared.rows, run)
-        fit_held_out(prepared.network, validation_rows(prepared))
-        answered = answer_rows(prepared.network.eval(), prepared.rows["test"], test["row"].to_numpy())
+    network = on_cached(prepared.network, prepared.cached)
+    fit(network, prepared.config, prepared.rows, run)
+    fit_held_out(network, validation_rows(prepared))
+    answered = answer_rows(network.eval(), prepared.rows["test"], test["row"].to_numpy())
     target = np.searchsorted(prepared.labels, test["label"].to_numpy(dtype=str))
     right = {subset: float((p.argmax(1) == target).mean()) for subset, p in answered.probabilities.items()}
     return prepared.network, right
@@ -276,7 +276,7 @@ def test_a_run_of_another_version_is_refused_in_words(table: Path, tmp_path: Pat
     run = tmp_path / "run"
     ss.train(table, out=run, epochs=1, batch_size=16)
     done = run / "checkpoints" / "joint.safetensors"
-    save_file({n: v for n, v in load_file(done).items() if n != "temperature"}, done)
+    save_file({n: v for n, v in load_file(done).items() if n != "calibration.temperature"}, done)
     shutil.rmtree(run / "bundle")
     with pytest.raises(RunError, match="another version"):
         ss.train(table, out=run, resume=True, epochs=1, batch_size=16)

@@ -32,15 +32,15 @@ def embed(network: ClassifierNetwork, rows: Rows, config: Config | None = None, 
         raise ValueError("rows to learn from have targets")
     network.eval()
     torch.manual_seed(seed)
-    device = next(network.parameters()).device
     found: dict[str, list[Tensor]] = {m: [] for m in network.modalities}
     augment = Augment(config) if config else None
     with progress_bar("embedding", views * len(rows), "row") as bar:
         for _ in range(views):
             for batch in loader(rows, BATCH_ROWS):
+                batch = batch.to(network.device)
                 features = augment(network, batch) if augment else network.featurize(batch)
                 for m, embedding in network.fuse(features).embeddings.items():
-                    found[m].append(embedding.to(device))
+                    found[m].append(embedding.cpu())
                 bar.update(len(features.present[network.modalities[0]]))
     stores = {}
     for m, parts in found.items():

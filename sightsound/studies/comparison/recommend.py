@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from sightsound.inference.metrics import at_chance
 from sightsound.studies.comparison.compare import ComparisonStudy
 from sightsound.studies.comparison.significance import Gain, best_of, compare_to
-from sightsound.studies.comparison.summary import ONLY, Row, alone_accuracy, right_answers, right_unimodal
+from sightsound.studies.comparison.summary import ONLY, Row, right_answers, right_unimodal, unimodal_accuracy
 
 WORTH = 0.005  # of accuracy
 NOTHING = (
@@ -87,7 +87,7 @@ def _kind(study: ComparisonStudy) -> str:
 
 def _alone(study: ComparisonStudy, name: str) -> float:
     said = study.compared[name].val
-    return float(np.mean([alone_accuracy(said, m, study.target["val"]) for m in said[0].has]))
+    return float(np.mean([unimodal_accuracy(said, m, study.target["val"]) for m in said[0].has]))
 
 
 def _doubt(study: ComparisonStudy, found: Recommendation, known: dict[str, Row], gain: Gain) -> list[str]:
@@ -123,7 +123,7 @@ def _words(study: ComparisonStudy, found: Recommendation, known: dict[str, Row])
         f"For speed: {found.speed}, {fast.latency_256_ms:.1f} ms for 256 rows"
         + (f" against {slow.latency_256_ms:.1f} ms of {found.accuracy}." if found.speed != found.accuracy else ".")
     )
-    alone = ", ".join(f"{m} alone {_percent(value)}" for m, value in known[found.missing].alone.items())
+    alone = ", ".join(f"{m} only {_percent(value)}" for m, value in known[found.missing].unimodal.items())
     if all(_at_chance(study, right) for right in right_unimodal(study, "val").values()):
         lines.append("Where a modality is missing nothing helps: none alone is better than the most frequent class.")
     else:

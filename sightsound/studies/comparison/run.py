@@ -22,7 +22,7 @@ from sightsound.studies.comparison.candidates import CompareOptions, choose_cand
 from sightsound.studies.comparison.compare import ComparisonStudy, compare
 from sightsound.studies.comparison.recommend import Recommendation, recommend
 from sightsound.studies.comparison.summary import Row, rows
-from sightsound.training.feature_cache import use_cached
+from sightsound.training.feature_cache import on_cached
 from sightsound.training.imputers import fit_imputers
 from sightsound.training.prepare import Prepared, prepare
 from sightsound.training.run import begin
@@ -124,9 +124,9 @@ def _winner(prepared: Prepared, study: ComparisonStudy, name: str) -> Classifier
     metrics = {
         "split": "test",
         "table": prepared.given,
-        "guard": network.guard_shares(),
+        "guard": network.calibration.guard_shares(),
         **measure_answers(one.test[best], study.target["test"], prepared.labels, study.clusters["test"]),
     }
-    with use_cached(network, prepared.kept):
-        imputers = fit_imputers(network, prepared.rows["train"], IMPUTERS)
+    cached = on_cached(network, prepared.cached)
+    imputers = fit_imputers(cached, prepared.rows["train"], IMPUTERS)
     return Classifier(network, config, prepared.labels, metrics, imputers)

@@ -28,7 +28,7 @@ class Row(NamedTuple):
             it counts as wrong.
         macro_f1, macro_f1_low, macro_f1_high: the same.
         calibration_error: expected, over 15 bins.
-        alone: per modality, accuracy on the rows that have it, when it is shown alone.
+        unimodal: per modality, accuracy on the rows that have it, when it is shown alone.
         train_seconds: of the strategy's own training, without that of the modalities it builds on (joint: everything).
         parameters, multiply_adds, latency_ms, latency_256_ms, memory_mb: in use.
     """
@@ -44,7 +44,7 @@ class Row(NamedTuple):
     macro_f1_low: float
     macro_f1_high: float
     calibration_error: float
-    alone: dict[str, float]
+    unimodal: dict[str, float]
     train_seconds: float
     parameters: int
     multiply_adds: int
@@ -70,7 +70,7 @@ def rows(study: ComparisonStudy, classes: int) -> list[Row]:
             Row(
                 name,
                 "unimodal" if modality else one.family,
-                "alone" if modality else one.trial.way,
+                "unimodal" if modality else one.trial.way,
                 one.score,
                 float(right[name].mean()),
                 float(accuracy[name][0]),
@@ -79,7 +79,7 @@ def rows(study: ComparisonStudy, classes: int) -> list[Row]:
                 f1_low,
                 f1_high,
                 float(np.mean([calibration_error(p, study.target["test"]) for p in said])),
-                {m: alone_accuracy(one.test, m, study.target["test"]) for m in (subset if modality else modalities)},
+                {m: unimodal_accuracy(one.test, m, study.target["test"]) for m in (subset if modality else modalities)},
                 study.unimodal_seconds if modality else one.seconds,
                 *study.costs[modality or name],
             )
@@ -116,7 +116,7 @@ def differences(study: ComparisonStudy, reference: str) -> dict[str, Difference]
     return compare_to(reference, right, study.clusters["test"])
 
 
-def alone_accuracy(said: list[Answered], modality: str, target: NDArray[np.int64]) -> float:
+def unimodal_accuracy(said: list[Answered], modality: str, target: NDArray[np.int64]) -> float:
     """With the other modalities absent, over the rows that have this one; mean over the seeds."""
     each = [(one.probabilities[(modality,)].argmax(1) == target)[one.has[modality]].mean() for one in said]
     return float(np.mean(each))

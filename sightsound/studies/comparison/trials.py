@@ -19,13 +19,14 @@ from safetensors.torch import load_file
 from sightsound.config import NO_CHANGES, Config
 from sightsound.data.dataset import Rows
 from sightsound.fusion.search import Search
+from sightsound.hardware import device_of
 from sightsound.inference.subsets import Answered, answer_rows
 from sightsound.network.build import build_network
 from sightsound.network.classifier import ClassifierNetwork
 from sightsound.studies.comparison.candidates import SCHEDULES, Trial
 from sightsound.studies.comparison.embeddings import embed
 from sightsound.studies.comparison.said import read_answers, replace_cross_fitted, write_answers
-from sightsound.training.feature_cache import use_cached
+from sightsound.training.feature_cache import on_cached
 from sightsound.training.fit import JOINS, fit
 from sightsound.training.held_out import CrossFitted, fit_held_out, validation_rows
 from sightsound.training.prepare import Prepared
@@ -79,8 +80,8 @@ class Seed:
         network = self.fresh("vote")
         begin = time.perf_counter()
         each = Phase(UNIMODAL, self.modalities, ("encoders.", "heads."))
-        with use_cached(network, self.prepared.kept):
-            fit(network, self.config, self.prepared.rows, self.folder / UNIMODAL, schedule=[each])
+        cached = on_cached(network, self.prepared.cached)
+        fit(cached, self.config, self.prepared.rows, self.folder / UNIMODAL, schedule=[each])
         self._seconds(UNIMODAL, time.perf_counter() - begin)
         return network
 
@@ -89,8 +90,8 @@ class Seed:
         """Both encoders and heads, taught together by a stand-in that is the same for all strategies."""
         network = self.fresh("vote")
         begin = time.perf_counter()
-        with use_cached(network, self.prepared.kept):
-            fit(network, self._jointly, self.prepared.rows, self.folder / TOGETHER, schedule=self._parts(True))
+        cached = on_cached(network, self.prepared.cached)
+        fit(cached, self._jointly, self.prepared.rows, self.folder / TOGETHER, schedule=self._parts(True))
         self._seconds(TOGETHER, time.perf_counter() - begin)
         return network
 
@@ -114,21 +115,22 @@ class Seed:
         """Embeddings of the training rows, changed by chance, and of the others as they are; test not included."""
         rows = self.prepared.rows
         views = max(VIEWS, math.ceil(STEPS_AN_EPOCH * self.config.batch_size / len(rows["train"])))
-        with use_cached(self.unimodal, self.prepared.kept):
-            train = embed(self.unimodal, rows["train"], self.config, views, self.seed)
-            return {"train": train, "val": embed(self.unimodal, rows["val"])}
+        with self._placed(on_cached(self.unimodal, self.prepared.cached)) as network:
+            train = embed(network, rows["train"], self.config, views, self.seed)
+            return {"train": train, "val": embed(network, rows["val"])}
 
     @cached_property
     def embedded_test(self) -> Rows:
         """Embeddings of the test rows."""
-        with use_cached(self.unimodal, self.prepared.kept):
-            return embed(self.unimodal, self.prepared.rows["test"])
+        with self._placed(on_cached(self.unimodal, self.prepared.cached)) as network:
+            return embed(network, self.prepared.rows["test"])
 
     def embedded_by(self, trial: Trial) -> dict[str, Rows]:
         """What the encoders of a finished joint training make of the training and the validation rows."""
         network = self.network(trial)
-        with self._shortened(network, trial) as rows:
-            return {split: embed(network, rows[split]) for split in ("train", "val")}
+        cached, rows = self._on_cached(network, trial)
+        with self._placed(cached):
+            return {split: embed(cached, rows[split]) for split in ("train", "val")}
 
     def result_of(self, trial: Trial) -> Tried:
         """The result of a trial; trained now if it was not before."""
@@ -168,8 +170,9 @@ class Seed:
         return network
 
     def _fit_held_out(self, network: ClassifierNetwork, trial: Trial) -> CrossFitted:
-        with self._shortened(network, trial) as rows:
-            return fit_held_out(network, validation_rows(self.prepared, rows["val"]), self.config.guard == "on")
+        cached, rows = self._on_cached(network, trial)
+        with self._placed(cached):
+            return fit_held_out(cached, validation_rows(self.prepared, rows["val"]), self.config.guard == "on")
 
     def seconds(self, name: str) -> float:
         """What the training in a folder took."""
@@ -181,12 +184,12 @@ class Seed:
         run = self.folder / trial.folder
         if trial.balance:
             check_balance(self.config_of(trial))
-            with use_cached(network, self.prepared.kept):
-                fit(network, self.config_of(trial), self.prepared.rows, run)
+            cached = on_cached(network, self.prepared.cached)
+            fit(cached, self.config_of(trial), self.prepared.rows, run)
             return network
         if trial.way == "joint":
-            with use_cached(network, self.prepared.kept):
-                fit(network, self.config_of(trial), self.prepared.rows, run, schedule=self._parts(False))
+            cached = on_cached(network, self.prepared.cached)
+            fit(cached, self.config_of(trial), self.prepared.rows, run, schedule=self._parts(False))
             return network
         if self._on_embeddings(network, trial):
             batch_size = min(max(len(self.embeddings["train"]) // STEPS_AN_EPOCH, config.batch_size), EMBEDDED_BATCH)
@@ -201,8 +204,8 @@ class Seed:
         else:
             joins = network.joins if trial.way == "finetuned" else None
             config = dataclasses.replace(config, epochs=self._epochs(trial), joins=joins)
-        with self._shortened(network, trial) as rows:
-            fit(network, config, rows, run, schedule=[part])
+        cached, rows = self._on_cached(network, trial)
+        fit(cached, config, rows, run, schedule=[part])
         return network
 
     def _epochs(self, trial: Trial) -> int:
@@ -234,19 +237,27 @@ class Seed:
     def _on_embeddings(self, network: ClassifierNetwork, trial: Trial) -> bool:
         return trial.way == "frozen" and not network.exchanges
 
-    @contextmanager
-    def _shortened(self, network: ClassifierNetwork, trial: Trial) -> Iterator[dict[str, Rows]]:
-        """The rows for a network, and the network made to take them."""
-        embedded = self._on_embeddings(network, trial)
-        with use_cached(network, dict.fromkeys(self.modalities, "embedding") if embedded else self.prepared.kept):
-            yield self.embeddings if embedded else self.prepared.rows
+    def _on_cached(self, network: ClassifierNetwork, trial: Trial) -> tuple[ClassifierNetwork, dict[str, Rows]]:
+        """The network as it takes what is cached for the trial, and the rows of that."""
+        if self._on_embeddings(network, trial):
+            return on_cached(network, dict.fromkeys(self.modalities, "embedding")), self.embeddings
+        return on_cached(network, self.prepared.cached), self.prepared.rows
 
     def answers_of(self, network: ClassifierNetwork, trial: Trial, split: str) -> Answered:
         """What a network that is a trial's says of the rows of a split."""
         numbers = self.prepared.table.part(split).frame["row"].to_numpy()
-        with self._shortened(network, trial) as rows:
-            embedded_test = split == "test" and self._on_embeddings(network, trial)
-            return answer_rows(network.eval(), self.embedded_test if embedded_test else rows[split], numbers)
+        cached, rows = self._on_cached(network, trial)
+        embedded_test = split == "test" and self._on_embeddings(network, trial)
+        with self._placed(cached.eval()):
+            return answer_rows(cached, self.embedded_test if embedded_test else rows[split], numbers)
+
+    @contextmanager
+    def _placed(self, network: ClassifierNetwork) -> Iterator[ClassifierNetwork]:
+        """Within, the network is where trainings run."""
+        try:
+            yield network.to(device_of(self.config.accelerator))
+        finally:
+            network.cpu()
 
     def _result(self, trial: Trial) -> Path:
         return self.folder / trial.folder / "val.npz"

@@ -19,7 +19,7 @@ class Curve(NamedTuple):
 
     Attributes:
         kind, modality, policy: which.
-        levels, accuracy, alone: from clean on; `alone` is None where no modality alone was asked.
+        levels, accuracy, unimodal: from clean on; `unimodal` is None where no modality was asked alone.
         relative: mean accuracy over the levels, the area under the curve.
         effective: how much less is lost than late fusion of the same modalities loses: the area between both curves,
             that of late fusion moved to begin at the same accuracy.
@@ -30,17 +30,17 @@ class Curve(NamedTuple):
     policy: str
     levels: list[float]
     accuracy: list[float]
-    alone: list[float] | None
+    unimodal: list[float] | None
     relative: float
     effective: float
 
 
-def curves(found: Sequence[Measured], clean_alone: Mapping[str, float]) -> list[Curve]:
+def curves(found: Sequence[Measured], clean_unimodal: Mapping[str, float]) -> list[Curve]:
     """Of everything but clean and contradiction, in the order measured.
 
     Args:
         found: every condition.
-        clean_alone: the accuracy of each modality alone, as the rows are.
+        clean_unimodal: the accuracy of each modality alone, as the rows are.
     """
     frame = pd.DataFrame([{**one.condition._asdict(), **one._asdict()} for one in found])
     [(start, late_start)] = frame.loc[frame["kind"] == CLEAN, ["accuracy", "late"]].to_numpy()
@@ -50,8 +50,8 @@ def curves(found: Sequence[Measured], clean_alone: Mapping[str, float]) -> list[
             continue
         accuracy = [start, *part["accuracy"]]
         late = [late_start, *part["late"]]
-        has_alone = modality in clean_alone and part["alone"].notna().all()
-        alone = [clean_alone[str(modality)], *part["alone"]] if has_alone else None
+        has_unimodal = modality in clean_unimodal and part["unimodal"].notna().all()
+        alone = [clean_unimodal[str(modality)], *part["unimodal"]] if has_unimodal else None
         levels = [0.0, *part["level"]]
         relative = _mean(accuracy, levels)
         effective = relative - (_mean(late, levels) + start - late_start)

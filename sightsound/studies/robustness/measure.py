@@ -37,7 +37,7 @@ class Measured(NamedTuple):
         accuracy, macro_f1: with all that is there, over all rows; where rows lose a modality, mean over ten draws of
         them.
         late: accuracy of late fusion, the mean of what each modality that is there says alone.
-        alone: accuracy of the changed modality alone; None where that is not asked.
+        unimodal: accuracy of the changed modality alone; None where that is not asked.
         disagreement: mean disagreement of the modalities over the rows that have both; None where no row has.
     """
 
@@ -45,7 +45,7 @@ class Measured(NamedTuple):
     accuracy: float
     macro_f1: float
     late: float
-    alone: float | None
+    unimodal: float | None
     disagreement: float | None
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from sightsound.network.classifier import ClassifierNetwork
+from sightsound.network.classifier import EVERY_LOSS, ClassifierNetwork, GradientFlow
 from sightsound.network.losses import FUSED, losses, rows_with_loss
 from sightsound.types import Batch, Output
 
@@ -25,8 +25,7 @@ class Auxiliary:
     """
 
     needs_unimodal_training = False  # whether each modality is trained alone before
-    heads_teach = True  # whether the losses of the heads reach the encoders
-    fusion_teaches = True  # whether the loss of the fused answer does
+    flow = EVERY_LOSS  # which losses reach the encoders
     shares_head = False  # whether all modalities have one head, from the first step on
 
     def __init__(self, network: ClassifierNetwork) -> None:
@@ -63,7 +62,7 @@ class Detached(Auxiliary):
     losses out of each other's encoders is the answer of Fan et al. (detached multimodal learning, 2024).
     """
 
-    fusion_teaches = False
+    flow = GradientFlow(fused=False)
 
 
 class FusedOnly(Auxiliary):
@@ -72,4 +71,4 @@ class FusedOnly(Auxiliary):
     The heads learn to read what the encoders happen to give.
     """
 
-    heads_teach = False
+    flow = GradientFlow(unimodal=False)

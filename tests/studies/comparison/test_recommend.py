@@ -66,4 +66,4 @@ def test_balances_are_called_balances() -> None:
     [one] = made.compared.values()
     balanced = made._replace(compared={"concat": one._replace(trial=Trial("concat", "balanced", balance="mla"))})
     for kind, of in (("strategy", made), ("balance", balanced)):
-        assert f"the best {kind} is not really better" in recommend(of, rows(of, 2)).lines[0]
+        assert f"the best {kind} is not significantly better" in recommend(of, rows(of, 2)).lines[0]

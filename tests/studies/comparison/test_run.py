@@ -44,13 +44,13 @@ class Seed:
         self.prepared = SimpleNamespace(labels=LABELS, table=SimpleNamespace(part=part))
         self.network = network_with("concat")
 
-    def tried(self, trial: Trial) -> SimpleNamespace:
+    def result_of(self, trial: Trial) -> SimpleNamespace:
         return SimpleNamespace(val=answers("val", self.shares[trial.strategy][0]))
 
     def test(self, trial: Trial) -> Answered:
         return answers("test", self.shares[trial.strategy][1])
 
-    def calibrated(self, trial: Trial):
+    def calibrated_network(self, trial: Trial):
         return self.network
 
     def config_of(self, trial: Trial) -> Config:
@@ -85,7 +85,7 @@ def test_the_winner_is_of_the_seed_that_is_best_on_validation_rows(tmp_path: Pat
         target=TRUTH,
         clusters={split: Clusters.of_rows(len(truth)) for split, truth in TRUTH.items()},
     )
-    prepared = SimpleNamespace(config=Config(**SIZES), given="", labels=LABELS, kept={}, rows={"train": rows_of(3)})
+    prepared = SimpleNamespace(config=Config(**SIZES), given="", labels=LABELS, cached={}, rows={"train": rows_of(3)})
     winner = _winner(prepared, study, "concat")
     assert winner.network is seeds[1].network
     assert winner.metrics["split"] == "test" and winner.metrics["subsets"]["image+audio"]["accuracy"] == 0.25

@@ -24,12 +24,14 @@ def test_a_candidate_is_calibrated_on_validation_rows(tmp_path: Path) -> None:
     frame = pd.DataFrame({"row": numbers, "group": "", "image": numbers.astype(str), "audio": numbers.astype(str)})
     table = Table("t", tmp_path, frame)
     prepared = SimpleNamespace(
-        config=Config(**SIZES), rows=rows, kept={}, table=table.with_frame(frame.assign(split="val"))
+        config=Config(**SIZES), rows=rows, cached={}, table=table.with_frame(frame.assign(split="val"))
     )
     wanted, found = network_with("concat"), network_with("concat")
     fit_held_out(wanted, held(60))
     Seed(prepared, 0, tmp_path)._fit_held_out(found, Trial("concat", "joint"))
-    assert torch.equal(found.energies, wanted.energies) and torch.equal(found.temperature, wanted.temperature)
+    assert torch.equal(found.calibration.energies, wanted.calibration.energies) and torch.equal(
+        found.calibration.temperature, wanted.calibration.temperature
+    )
 
 
 def test_answers_come_back_as_they_were_written_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,7 +52,7 @@ def test_damage_hurts(studied: tuple[pd.DataFrame, Path]) -> None:
     frame, _ = studied
     assert of(frame, "clean")["accuracy"] > 0.9
     for m, known in (("image", IMAGE), ("audio", AUDIO)):
-        worst = [float(of(frame, kind, m, 5)["alone"]) for kind in known]
+        worst = [float(of(frame, kind, m, 5)["unimodal"]) for kind in known]
         assert min(worst) < 0.7 and np.mean(worst) < 0.97 * float(of(frame, "clean")["accuracy"])
     assert (
         float(of(frame, "contradiction", "audio", 1)["disagreement"])
@@ -75,7 +75,7 @@ def test_filling_in_and_interpolating_help(studied: tuple[pd.DataFrame, Path]) -
     chance = 1 / 3
     for m in ("image", "audio"):
         assert of(frame, "missing", m, 1.0, "predict")["accuracy"] > 2 * chance
-    lost = [of(frame, "dead pixels", "image", 0.7, policy)["alone"] for policy in ("ignore", "linear", "gaussian")]
+    lost = [of(frame, "dead pixels", "image", 0.7, policy)["unimodal"] for policy in ("ignore", "linear", "gaussian")]
     assert min(map(float, lost[1:])) >= float(lost[0])
 
 
@@ -181,7 +181,7 @@ def test_robustness_by_hand() -> None:
         Measured(Condition("blur", "image", s), 0.9 - 0.1 * s, 0.0, 0.8 - 0.12 * s, 0.5, None) for s in range(1, 6)
     ]
     [curve] = curves(found, {"image": 0.7})
-    assert curve.accuracy == pytest.approx([0.9, 0.8, 0.7, 0.6, 0.5, 0.4]) and curve.alone == [0.7, *[0.5] * 5]
+    assert curve.accuracy == pytest.approx([0.9, 0.8, 0.7, 0.6, 0.5, 0.4]) and curve.unimodal == [0.7, *[0.5] * 5]
     assert curve.relative == pytest.approx(0.65)
     assert curve.effective == pytest.approx(0.3 - 0.25)  # late fusion loses 0.12 a step, 0.3 on average
     assert json.loads(json.dumps(found[0]))[0] == ["clean", "", 0.0, ""]
@@ -219,7 +219,7 @@ def test_the_seed_draws_the_rows_and_the_damage(
 
     wanted = [Condition("clean"), Condition("white-noise", "audio", 3)]
     monkeypatch.setattr("sightsound.studies.robustness.study.conditions", lambda *_: wanted)
-    monkeypatch.setattr(measure, "corrupted", noted)
+    monkeypatch.setattr(measure, "corrupt", noted)
     classifier = ss.load(trained[1] / "bundle")
     for number, seed in enumerate((0, 0, 1)):
         options, run = RobustnessOptions(rows=8, seed=seed), tmp_path / f"{number}"
