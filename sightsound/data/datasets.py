@@ -18,6 +18,8 @@ from sightsound.data.sources import SOURCES, Source, SourceOptions, source
 from sightsound.data.sources.base import Download
 from sightsound.errors import SourceError
 
+INSTALL = 'Downloading data sets needs an extra: pip install "sightsound[fetch]"'
+
 
 def seeded(source: SourceOptions | None, seed: int) -> SourceOptions:
     """How a data set by name is made, as it was made for a training of this seed."""
@@ -97,11 +99,13 @@ def fetched(name: str, download: Download) -> Path:
 
 def _retrieved(download: Download, folder: Path, mirror: str | None) -> Path:
     """The file, downloaded if it is not there yet; a download that was cut off leaves nothing."""
-    import pooch
-    import requests
-
     url = f"{mirror.rstrip('/')}/{download.name}" if mirror else download.url
     by_hand = f"Or fetch it by hand, put it to {folder / download.name} and repeat the command."
+    try:
+        import pooch
+        import requests
+    except ImportError as error:
+        raise SourceError(f"{url}: not fetched ({error}). {INSTALL}") from error
     pooch.get_logger().setLevel("WARNING")
     try:
         progress = pooch.HTTPDownloader(progressbar=True, timeout=30)
