@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check install
+.PHONY: demo test check package install
 
 demo: install
 	$(BIN)/sightsound demo
@@ -15,6 +15,11 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+package: install
+	rm -rf build dist
+	$(BIN)/python -m build
+	$(BIN)/python tools/check_package.py
 
 install: $(VENV)/.installed
 
