@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check docs package install
+.PHONY: demo test check coverage docs package install
 
 demo: install
 	$(BIN)/sightsound demo
@@ -15,6 +15,13 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+coverage: install
+	rm -f .coverage .coverage.*
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --cov --cov-report=
+	-$(BIN)/coverage combine --quiet --append
+	$(BIN)/coverage html --quiet
+	$(BIN)/coverage report --skip-covered
 
 docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
