@@ -6,6 +6,7 @@ What is minimised and measured an `Objective` says; how long, where and in which
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import os
 import time
@@ -17,18 +18,18 @@ import pandas as pd
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
-from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from sightsound.data.dataset import BatchOrder
 from sightsound.hardware import PRECISIONS, device_of
-from sightsound.progress import progress_bar
+from sightsound.progress import notice, progress_bar
 from sightsound.training.checkpoints import BEST, LAST, latest, of_this_version, read, save
 from sightsound.training.objective import Objective, check_losses
 from sightsound.types import Batch
 
 LOSS = "train_loss"
 LOG = "metrics.csv"  # in the folder of a stage's logs
+INSTALL = 'TensorBoard logs need an extra: pip install "sightsound[tensorboard]"'
 
 
 class Plan(NamedTuple):
@@ -225,7 +226,7 @@ class Loop:
 
 
 class Log:
-    """The numbers of all epochs as `LOG` in a folder, and for TensorBoard.
+    """The numbers of all epochs as `LOG` in a folder, and for TensorBoard with the extra `tensorboard`.
 
     Args:
         folder: of both.
@@ -233,18 +234,33 @@ class Log:
     """
 
     def __init__(self, folder: Path, epochs: int) -> None:
-        self.file, self.writer = folder / LOG, SummaryWriter(folder, purge_step=epochs)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.file, writer = folder / LOG, tensorboard_writer()
+        self.writer = writer(folder, purge_step=epochs) if writer else None
 
     def __enter__(self) -> Log:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.writer.close()
+        if self.writer:
+            self.writer.close()
 
     def write(self, history: list[dict[str, float]]) -> None:
         """The whole CSV file anew, beside its place, so that a resumed training has each epoch once."""
         beside = self.file.with_suffix(".new")
         pd.DataFrame(history).to_csv(beside, index=False)
         os.replace(beside, self.file)
-        for name, value in history[-1].items():
-            self.writer.add_scalar(name, value, int(history[-1]["epoch"]))
+        if self.writer:
+            for name, value in history[-1].items():
+                self.writer.add_scalar(name, value, int(history[-1]["epoch"]))
+
+
+@functools.cache
+def tensorboard_writer() -> Any:
+    """The class that writes TensorBoard's logs; None, which is said once a process, without the extra `tensorboard`."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        notice(f"No TensorBoard log is written ({error}); {LOG} holds the same numbers. {INSTALL}")
+        return None
+    return SummaryWriter
