@@ -29,7 +29,7 @@ def main() -> None:
     classifier = ss.load(given.bundle)
     table, _, _ = classifier.labelled_rows(given.table)
     decoded, _ = decoded_rows(classifier, table, RobustnessOptions(given.rows))
-    rate = classifier.config.audio.sample_rate_hz
+    options = classifier.config.audio
 
     def accuracy(rows) -> float:
         said = answer_rows(classifier.network, rows, decoded.numbers).probabilities[("audio",)]
@@ -41,7 +41,7 @@ def main() -> None:
         for policy in ("ignore", "linear", "gaussian"):
             condition = Condition("lost frames", "audio", share, policy)
             draws = [np.random.default_rng([draw, 7]) for draw in range(given.draws)]
-            found[policy] = float(np.mean([accuracy(lose_parts(decoded, condition, rate, rng)) for rng in draws]))
+            found[policy] = float(np.mean([accuracy(lose_parts(decoded, condition, options, rng)) for rng in draws]))
         for policy, value in found.items():
             back = (value - found["ignore"]) / (clean - found["ignore"])
             print(

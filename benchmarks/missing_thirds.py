@@ -22,12 +22,13 @@ from sightsound.data.dataset import Rows, loader
 from sightsound.data.datasets import dataset
 from sightsound.data.sources import SourceOptions
 from sightsound.data.table import read_table
+from sightsound.modalities.base import MODALITIES
 from sightsound.network.build import build_network
 from sightsound.network.classifier import ClassifierNetwork
 from sightsound.training.augment import Augment
 from sightsound.training.feature_cache import on_cached
 from sightsound.training.prepare import Prepared, prepare
-from sightsound.types import MODALITIES, Batch
+from sightsound.types import Batch
 
 MISSING = 1 / 3
 

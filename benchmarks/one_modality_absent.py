@@ -25,8 +25,8 @@ from sightsound.config import Config
 from sightsound.data.datasets import dataset
 from sightsound.data.sources import SourceOptions
 from sightsound.fusion import STRATEGIES
+from sightsound.modalities.base import MODALITIES
 from sightsound.training.run import train
-from sightsound.types import MODALITIES
 
 SHARES = (0.25, 0.5, 0.75)
 

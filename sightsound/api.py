@@ -10,11 +10,12 @@ from typing import Any
 import pandas as pd
 
 from sightsound.classifier import Classifier, Columns, Missing, load
-from sightsound.config import Config, check_names, from_dict
+from sightsound.config import Config, check_names, config_type, from_dict
 from sightsound.data.datasets import table_for, with_seed
 from sightsound.data.sources import SourceOptions
 from sightsound.data.table import read_table
 from sightsound.progress import say
+from sightsound.registry import import_plugins
 from sightsound.report.compare import write_comparison
 from sightsound.report.generalization import write_generalization
 from sightsound.report.robustness import write_robustness
@@ -200,8 +201,9 @@ def generalization(
 
 def _filled(config: Config | None, options: dict[str, Any]) -> Config:
     """A configuration with some options given by name."""
-    base = config or Config()
-    check_names(Config, options, "")
+    import_plugins(options.get("plugins", ()))
+    base = config or config_type()()
+    check_names(config_type(), options, "")
     for name, value in options.items():
         if isinstance(value, dict):  # a section given in part keeps its other values
             check_names(type(getattr(base, name)), value, f"{name}.")

@@ -21,7 +21,7 @@ from sightsound.bundle.files import bundle_errors
 from sightsound.config import ColumnsConfig, Config, MissingConfig, check_names, imputing_policies, missing_config
 from sightsound.data.asked import rows_to_measure, rows_to_predict
 from sightsound.data.clusters import clusters_of
-from sightsound.data.decode import GIVEN, chunks, given_rows, over_time, summary
+from sightsound.data.decode import chunks, given_rows, over_time, summary
 from sightsound.data.files import name_of
 from sightsound.data.table import Rejected, Table, dropped_rows
 from sightsound.errors import ConfigError, NothingLeftError, TableError
@@ -36,6 +36,7 @@ from sightsound.inference.prediction import (
 )
 from sightsound.inference.subsets import all_answers, concatenate, measure_answers
 from sightsound.missing import FEWEST_COMPLETE, Impute, Imputers, impute_by
+from sightsound.modalities.base import modality
 from sightsound.network.build import restore_network
 from sightsound.network.classifier import ClassifierNetwork
 from sightsound.progress import progress_bar
@@ -94,7 +95,7 @@ class Classifier:
         if missing is None:
             return self
         if isinstance(missing, dict):
-            check_names(MissingConfig, missing, "missing.")
+            check_names(type(self.config.missing), missing, "missing.")
             missing = dataclasses.replace(self.config.missing, **missing)
         config = dataclasses.replace(self.config, missing=missing_config(missing))
         return Classifier(self.network, config, self.labels, self.metrics, self.imputers)
@@ -120,6 +121,7 @@ class Classifier:
         audio: Any = None,
         abstain_below: float = 0.0,
         missing: Missing = None,
+        **others: Any,
     ) -> Prediction:
         """Classifies one image, one sound, or a pair.
 
@@ -130,6 +132,7 @@ class Classifier:
                 or int16, int32 or uint8, and their rate in Hz. Either may be a dictionary of Hugging Face.
             abstain_below: no label is given where the largest probability is below this.
             missing: the policy for what is missing or damaged, or one for each modality; default: the classifier's.
+            others: files of other modalities that are registered, by name.
 
         Raises:
             FileError: a file cannot be read.
@@ -137,14 +140,14 @@ class Classifier:
                 modality was not given that the policy `drop` asks for.
         """
         if missing is not None:
-            return self.under(missing).predict(image, audio, abstain_below)
+            return self.under(missing).predict(image, audio, abstain_below, **others)
         check_share(abstain_below)
-        given = {m: x for m, x in (("image", image), ("audio", audio)) if x is not None}
+        given = {m: x for m, x in {"image": image, "audio": audio, **others}.items() if x is not None}
         unknown = [m for m in given if m not in self.config.modalities]
         if unknown or not given:
             what = f"{unknown[0]} was given" if unknown else "nothing was given"
             raise ConfigError(f"This classifier knows {' and '.join(self.config.modalities)}, and {what}.")
-        given = {m: GIVEN[m](x) for m, x in given.items()}
+        given = {m: modality(m).given(x) for m, x in given.items()}
         said = None
         while said is None:
             absent = [m for m in self.config.modalities if m not in given and getattr(self.config.missing, m) == "drop"]
@@ -280,7 +283,7 @@ class Classifier:
         """What a table calls its columns: as the training's did, but for those that are given."""
         if isinstance(given, ColumnsConfig):
             return given
-        check_names(ColumnsConfig, dict(given or {}), "columns.")
+        check_names(type(self.config.columns), dict(given or {}), "columns.")
         known: dict[str, Any] = {"separator": None, "encoding": None, **(given or {})}  # of that file alone
         return dataclasses.replace(self.config.columns, **known)
 
@@ -302,7 +305,7 @@ def load(folder: str | Path, *, trust: bool = False) -> Classifier:
     Raises:
         BundleError: not a bundle, damaged, or of a newer format; or it needs to be trusted.
     """
-    bundle = read_bundle(Path(folder))
+    bundle = read_bundle(Path(folder), trust)
     with bundle_errors(Path(folder)):
         network, imputers = restore_network(bundle, trust)
     return Classifier(network, bundle.config, bundle.labels, bundle.metrics, imputers)

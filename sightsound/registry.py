@@ -2,7 +2,7 @@
 
 import importlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 from sightsound.errors import ConfigError, TrustError, did_you_mean
@@ -44,6 +44,25 @@ def resolve(kind: str, name: str, choices: Mapping[str, type[T]], base: type[T],
             f"derived from {base.__module__}.{base.__name__}. {did_you_mean(name, choices)}"
         )
     return found
+
+
+def import_plugins(names: Iterable[str], trust: bool = True) -> None:
+    """Imports modules of somebody's own, which register what they bring.
+
+    Args:
+        names: of the modules.
+        trust: whether they may be imported, which runs their code; those that the process has imported already may.
+
+    Raises:
+        ConfigError: there is no such module, or it fails; TrustError.
+    """
+    for name in names:
+        if not trust and name not in sys.modules:
+            raise TrustError(
+                f"It needs the plugin {name!r}, a module of somebody's own, which has to be imported and so runs its "
+                "code. If you trust it, say so: load(..., trust=True), or --trust; or import the module before."
+            )
+        _imported("plugin", name, name, {})
 
 
 def _imported(kind: str, name: str, module: str, choices: Mapping[str, type[T]]) -> object:

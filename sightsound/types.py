@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from torch import Tensor, device
 
-MODALITIES = ("image", "audio")
-MASKS = {m: f"{m}_mask" for m in MODALITIES}  # columns of files that say where a modality is damaged
 SPLITS = {  # the parts of a table, and how they are spelt, in any case
     "train": ("train", "training"),
     "val": ("val", "valid", "validation", "dev"),

@@ -24,8 +24,8 @@ QUICK = {"epochs": 1, "batch_size": 16, "say": lambda line: None}
 HOLDER = """
 import sys, time
 from pathlib import Path
-from sightsound.run_folder import opened
-with opened(Path(sys.argv[1]), {"config": {}, "content": ""}, False):
+from sightsound.run_folder import open_run
+with open_run(Path(sys.argv[1]), {"config": {}, "content": ""}, False):
     print("held", flush=True)
     time.sleep(60)
 """

@@ -14,6 +14,7 @@ from sightsound.data.cells import writable
 from sightsound.data.clusters import resampled_over
 from sightsound.errors import ConfigError
 from sightsound.missing import IMPUTERS
+from sightsound.registry import import_plugins
 
 FORMAT = 4
 WEIGHTS, IMPUTER_WEIGHTS, LABELS, METRICS = "model.safetensors", "missing.safetensors", "labels.json", "metrics.json"
@@ -44,13 +45,15 @@ def write_bundle(folder: Path, bundle: Bundle) -> None:
     write_files(folder, {WEIGHTS: bundle.weights, IMPUTER_WEIGHTS: imputers}, texts, model_card(bundle))
 
 
-def read_bundle(folder: Path) -> Bundle:
-    """Reads a classifier's bundle. Raises BundleError."""
+def read_bundle(folder: Path, trust: bool = False) -> Bundle:
+    """Reads a classifier's bundle; with `trust`, modules of somebody's own may be imported. Raises BundleError."""
     saved = Saved(folder, CLASSIFIER, FORMAT, [WEIGHTS, IMPUTER_WEIGHTS, CONFIG, LABELS, METRICS])
     with bundle_errors(folder):
         labels, metrics = saved.json(LABELS), saved.json(METRICS)
         _check(labels, metrics)
-        config = from_dict(saved.json(CONFIG)["config"])
+        values = saved.json(CONFIG)["config"]
+        import_plugins(values.get("plugins", ()), trust)
+        config = from_dict(values)
         return Bundle(saved.tensors(WEIGHTS), config, labels, metrics, _by_policy(saved.tensors(IMPUTER_WEIGHTS)))
 
 

@@ -25,6 +25,8 @@ VERBS = {
     "version": "which sightsound this is",
 }
 
+TRAINING = ("train", "compare")  # whose configuration keeps the plugins
+
 HELP = f"""usage: sightsound VERB ...
 
 Classifiers that learn from images and sounds together.
@@ -37,7 +39,8 @@ Classifiers that learn from images and sounds together.
   sightsound predict runs/first/bundle --image 7.png --audio seven.wav
 
 More on a verb: sightsound VERB --help, or sightsound help VERB. With each verb: --quiet prints nothing but results and
-errors; --verbose shows where in the program an error came from.
+errors; --verbose shows where in the program an error came from; --plugins MODULE imports a module of yours first, which
+registers a modality, say.
 """
 
 
@@ -94,5 +97,24 @@ def _verb(arguments: Sequence[str]) -> int:
     if verb not in VERBS:
         print(f"sightsound: there is no verb {verb!r}. {did_you_mean(verb, VERBS)}", file=sys.stderr)
         return 2
-    import_module(f"sightsound.cli.{verb}").run(arguments[1:])
+    import_module(f"sightsound.cli.{verb}").run(_with_plugins(verb, arguments[1:]))
     return 0
+
+
+def _with_plugins(verb: str, arguments: Sequence[str]) -> list[str]:
+    """Imports what --plugins names, before the options are known; the arguments that are left for the verb."""
+    left, plugins = [], list[str]()
+    rest = iter(arguments)
+    for argument in rest:
+        name, equals, value = argument.partition("=")
+        if name != "--plugins":
+            left.append(argument)
+            continue
+        value = value if equals else next(rest, "")
+        plugins += [plugin for plugin in value.strip("[]").replace(",", " ").split() if plugin]
+        left += [f"--plugins=[{','.join(plugins)}]"] if verb in TRAINING else []
+    if plugins:
+        from sightsound.registry import import_plugins
+
+        import_plugins(plugins)
+    return left

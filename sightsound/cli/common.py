@@ -13,10 +13,11 @@ from typing import Any, NamedTuple, NoReturn
 
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace, set_parsing_settings
 
-from sightsound.config import Config
+from sightsound.config import config_type
 from sightsound.data.sources.base import SourceOptions
 from sightsound.errors import ConfigError
-from sightsound.types import MODALITIES, POLICIES
+from sightsound.modalities.base import MODALITIES
+from sightsound.types import POLICIES
 
 set_parsing_settings(docstring_parse_attribute_docstrings=True)
 
@@ -65,10 +66,10 @@ class Parser(ArgumentParser):
 
 
 def missing_arguments(parser: Parser) -> None:
-    """Adds --missing POLICY, and --missing.image and --missing.audio for one modality alone."""
+    """Adds --missing POLICY, and --missing.image and so on for one modality alone."""
     text = f"policy for {{}} that is missing or damaged: {', '.join(POLICIES)}; default: as trained"
-    parser.add_argument("--missing.image", help=text.format("an image"))
-    parser.add_argument("--missing.audio", help=text.format("a sound"))
+    for name in MODALITIES:
+        parser.add_argument(f"--missing.{name}", help=text.format(name))
 
 
 def trust_argument(parser: Parser) -> None:
@@ -156,7 +157,7 @@ def run_options(parser: Parser, arguments: Sequence[str], without: frozenset[str
     parser.add_argument("--out", help="run folder; default: a new one under runs/")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
     parser.add_argument("--config", action="config", help="YAML file with any of the options below")
-    parser.add_class_arguments(Config, nested_key=None, skip=set(without))
+    parser.add_class_arguments(config_type(), nested_key=None, skip=set(without))
     parser.add_class_arguments(SourceOptions, nested_key=None, skip=SHARED)
     given = parser.parse(arguments).as_dict()
     given.pop("config", None)
@@ -181,7 +182,7 @@ def _rewritten(arguments: Sequence[str], flags: Set[str]) -> list[str]:
     while left:
         argument = left.pop(0)
         name, equals, value = argument.partition("=")
-        if name in ("--missing", "--modalities"):
+        if name in ("--missing", "--modalities", "--plugins"):
             value = value if equals or not left else left.pop(0)
             if name == "--missing":
                 found += [f"--missing.{m}={value}" for m in MODALITIES]

@@ -75,10 +75,10 @@ def show(name: str, options: SourceOptions) -> None:
         print("Not built with these options yet.")
         return
     from sightsound.cli.inspect import inspect_table
-    from sightsound.config import ColumnsConfig
+    from sightsound.config import columns_type
 
     print(f"Built: {table}\n")
-    inspect_table(str(table), ColumnsConfig())
+    inspect_table(str(table), columns_type()())
 
 
 def clean(name: str | None) -> None:

@@ -17,7 +17,7 @@ from sightsound.cli.common import (
     text_table,
     trust_argument,
 )
-from sightsound.config import ColumnsConfig
+from sightsound.config import columns_type
 
 EXAMPLE = """Measures a classifier on a table with labels: accuracy, macro F1 and more, with 95 % intervals, for both
 modalities together and for each one. If the table has a split column with test rows, only these count.
@@ -48,7 +48,7 @@ def run(arguments: Sequence[str]) -> None:
     missing_arguments(parser)
     source_arguments(parser)
     trust_argument(parser)
-    parser.add_class_arguments(ColumnsConfig, "columns")
+    parser.add_class_arguments(columns_type(), "columns")
     given = parser.parse(arguments)
     if given.leave_one_group_out and given.learning_curve:
         parser.error("--leave-one-group-out and --learning-curve are two studies; give one of them")

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sightsound.cli.common import Parser, metrics_table, text_table, trust_argument
-from sightsound.config import ROLES, ColumnsConfig
+from sightsound.config import ColumnsConfig, columns_type, roles
 from sightsound.data.sources.base import SourceOptions
+from sightsound.modalities.base import MODALITIES, modality
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +28,7 @@ def run(arguments: Sequence[str]) -> None:
     """Parses, looks and prints."""
     parser = Parser("inspect", "TABLE_OR_BUNDLE", EXAMPLE)
     parser.add_argument("what", help="a table, a folder of classes, the name of a data set, or a bundle")
-    parser.add_class_arguments(ColumnsConfig, "columns")
+    parser.add_class_arguments(columns_type(), "columns")
     parser.add_class_arguments(SourceOptions, nested_key=None)
     trust_argument(parser)
     given = parser.parse(arguments)
@@ -39,7 +40,7 @@ def run(arguments: Sequence[str]) -> None:
         inspect_bundle(given.what, given.trust)
     else:
         source = SourceOptions(**{f.name: given[f.name] for f in fields(SourceOptions)})
-        inspect_table(table_for(given.what, source), ColumnsConfig(**given.columns.as_dict()))
+        inspect_table(table_for(given.what, source), columns_type()(**given.columns.as_dict()))
 
 
 def inspect_bundle(folder: str, trust: bool) -> None:
@@ -51,12 +52,8 @@ def inspect_bundle(folder: str, trust: bool) -> None:
     size = sum(p.numel() for p in classifier.network.parameters())
     print(f"A classifier of {len(classifier.labels)} classes: {', '.join(classifier.labels)}")
     print(f"fusion {config.fusion}, schedule {config.schedule}, {size:,} parameters")
-    if "image" in config.modalities:
-        image = config.image
-        print(f"image: {image.height} x {image.width} pixels, {image.channels} channel(s), encoder {image.encoder}")
-    if "audio" in config.modalities:
-        audio = config.audio
-        print(f"audio: {audio.clip_seconds} s at {audio.sample_rate_hz} Hz, {audio.mel_bins} mel bins, {audio.encoder}")
+    for m in config.modalities:
+        print(f"{m}: {modality(m).describe(getattr(config, m))}")
     if classifier.metrics:
         print(f"\nMeasured on {classifier.metrics['rows']} rows of the split {classifier.metrics['split']!r}:\n")
         print(metrics_table(classifier.metrics))
@@ -73,9 +70,7 @@ def inspect_table(source: str | Path | pd.DataFrame, columns: ColumnsConfig) -> 
     from sightsound.data.splits import split
     from sightsound.data.table import incomplete_rows, read_table
     from sightsound.errors import TableError
-    from sightsound.training.cuts import cuts
-    from sightsound.training.prepare import fill_in, probe
-    from sightsound.types import MODALITIES
+    from sightsound.training.prepare import cuts, fill_in, probe
 
     refused = ""
     try:
@@ -85,27 +80,25 @@ def inspect_table(source: str | Path | pd.DataFrame, columns: ColumnsConfig) -> 
     frame = table.frame
     present = tuple(m for m in MODALITIES if (frame[m] != "").any())
     print(f"{len(frame)} rows; " + "; ".join(f"{(frame[m] != '').sum()} with {m}" for m in MODALITIES))
-    used = {str(getattr(columns, role)).casefold() for role in ROLES}
+    used = {str(getattr(columns, role)).casefold() for role in roles()}
     others = [str(name) for name in table.given if str(name).casefold() not in used]
     if others:
         print(f"columns that are not used: {', '.join(others)}")
     if (frame["group"] != "").any():
         print(f"{frame['group'].nunique()} groups")
     infos, rejected = probe(table, present)
-    for modality, found in infos.items():
-        sizes = pd.DataFrame(
-            found, columns=["height", "width", "colour", "white"] if modality == "image" else ["seconds"]
-        )
+    for m, found in infos.items():
+        sizes = pd.DataFrame(found, columns=list(modality(m).headers))
         low, middle, high = (sizes.astype(float).quantile(q) for q in (0, 0.5, 1))
-        for name in sizes.columns.difference(["colour", "white"]):
-            print(f"{modality} {name}: {low[name]:.4g} to {high[name]:.4g}, median {middle[name]:.4g}")
+        for name in modality(m).sizes:
+            print(f"{m} {name}: {low[name]:.4g} to {high[name]:.4g}, median {middle[name]:.4g}")
     splits = frame["split"].where(frame["split"] != "", "(none)")
     counts = pd.crosstab(frame["label"].where(frame["label"] != "", "(empty)"), splits)
     counted = [[label, *row] for label, row in zip(counts.index, counts.to_numpy(), strict=True)]
     print("\n" + text_table([["label", *counts.columns], *counted]))
-    rejected += incomplete_rows(table, MODALITIES, labelled=bool((frame["label"] != "").any()))
+    rejected += incomplete_rows(table, tuple(MODALITIES), labelled=bool((frame["label"] != "").any()))
     table = table.without({bad.row for bad in rejected})
-    asked = Config(modalities=tuple(m for m in present if len(infos[m])) or MODALITIES)
+    asked = Config(modalities=tuple(m for m in present if len(infos[m])) or tuple(MODALITIES))
     config, notes = fill_in(asked, infos), list(table.notes)
     if len(table.frame):
         rows, undecodable = prepare_rows(table, config, None, keep=True)  # kept, so that a training starts at once

@@ -22,7 +22,8 @@ from sightsound.cli.common import (
     text_table,
     trust_argument,
 )
-from sightsound.config import ColumnsConfig
+from sightsound.config import columns_type, mask_columns
+from sightsound.modalities.base import MODALITIES, modality
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,8 +54,8 @@ def run(arguments: Sequence[str]) -> None:
     parser = Parser("predict", "BUNDLE [TABLE]", EXAMPLE)
     parser.add_argument("bundle", help="folder written by train")
     parser.add_argument("table", nargs="?", help="classify every row of this table, or all files of this folder")
-    parser.add_argument("--image", help="image file")
-    parser.add_argument("--audio", help="sound file")
+    for name in MODALITIES:
+        parser.add_argument(f"--{name}", help=f"{name} file")
     parser.add_argument("--abstain_below", type=float, default=0.0, help="give no label where it is less probable")
     missing_arguments(parser)
     trust_argument(parser)
@@ -63,11 +64,11 @@ def run(arguments: Sequence[str]) -> None:
     )
     parser.add_argument("--out", help=".csv, .parquet, .json or .jsonl file to write to, in place of the screen")
     parser.add_argument("--resume", action="store_true", help="go on with --out where a stopped call left off")
-    parser.add_class_arguments(ColumnsConfig, "columns")
+    parser.add_class_arguments(columns_type(), "columns")
     source_arguments(parser)
     given = parser.parse(arguments)
-    if (given.table is None) == (given.image is None and given.audio is None):
-        parser.error("give either a table, or --image and/or --audio")
+    if (given.table is None) == (not files_given(given)):
+        parser.error(f"give either a table, or {' and/or '.join(f'--{m}' for m in MODALITIES)}")
     if given.resume and not (given.out and given.table):
         parser.error("--resume needs a table and --out FILE, the file to go on with")
     out, form = where(parser, given)
@@ -80,6 +81,11 @@ def run(arguments: Sequence[str]) -> None:
         table(classifier, given, form, out)
 
 
+def files_given(given: Namespace) -> dict[str, str]:
+    """The single files that were typed, by modality."""
+    return {m: given[m] for m in MODALITIES if given[m] is not None}
+
+
 def where(parser: Parser, given: Namespace) -> tuple[Path | None, str]:
     """The file to write to, if there is one, and the format."""
     from sightsound.cli.prediction_file import FORMS
@@ -88,7 +94,7 @@ def where(parser: Parser, given: Namespace) -> tuple[Path | None, str]:
         if given.format == "parquet":
             parser.error("Parquet is not for the screen; give --out FILE.parquet")
         return None, given.format or "text"
-    inputs = [path for path in (given.bundle, given.table, given.image, given.audio) if path]
+    inputs = [path for path in (given.bundle, given.table, *files_given(given).values()) if path]
     out = output_path(given.out, inputs, None if given.format else FORMS)
     return out, given.format or FORMS[out.suffix.lower()]
 
@@ -101,7 +107,7 @@ def one(classifier: Classifier, given: Namespace, form: str, out: Path | None) -
     from sightsound.data.text import without_formulas
     from sightsound.inference.answer_table import flat_frame
 
-    answers = {1: classifier.predict(given.image, given.audio, given.abstain_below)}
+    answers = {1: classifier.predict(**files_given(given), abstain_below=given.abstain_below)}
     frame = flat_frame(answers, classifier.config, classifier.labels, pd.DataFrame(index=[1]))
     if form == "parquet" and out:
         with write_beside(out) as partial:
@@ -176,7 +182,8 @@ def to_screen(classifier: Classifier, rows: Table, form: str, abstain_below: flo
 
 def files_of(rows: Table) -> list[Path]:
     """Every file that a table names."""
-    names = [name for m in ("image", "audio", "image_mask", "audio_mask") for name in rows.frame[m].unique() if name]
+    columns = [m for m in MODALITIES if not modality(m).in_cells]
+    names = [name for m in (*columns, *mask_columns().values()) for name in rows.frame[m].unique() if name]
     return [path for name in names if isinstance(path := rows.source(name), Path)]
 
 

@@ -202,5 +202,5 @@ def record(result: Prediction | Rejected) -> dict[str, Any]:
     """One answer with its structure."""
     if isinstance(result, Rejected):
         return {"error": result.reason, "file": result.file}
-    repaired = {m: one._asdict() for m, one in result.imputed.items()}
-    return {**result._asdict(), "imputed": repaired, "clips": [clip._asdict() for clip in result.clips]}
+    imputed = {m: one._asdict() for m, one in result.imputed.items()}
+    return {**result._asdict(), "imputed": imputed, "clips": [clip._asdict() for clip in result.clips]}

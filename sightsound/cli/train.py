@@ -5,7 +5,7 @@ from typing import Any
 
 from sightsound.cli.common import Parser, metrics_table, run_options
 from sightsound.config import from_dict
-from sightsound.types import MODALITIES
+from sightsound.modalities.base import MODALITIES
 
 EXAMPLE = """Trains a classifier on a table with the columns image, audio and label (paths and a class; an empty path
 means that this modality is missing), on a folder of class/name.png and class/name.wav, or on a data set by name.

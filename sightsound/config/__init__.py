@@ -6,14 +6,18 @@ Fields that are None are filled in from the data when training starts; the copy 
 from __future__ import annotations
 
 import dataclasses
+import functools
+import typing
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sightsound.config.checks import out_of_range, wrong_type
 from sightsound.errors import ConfigError, did_you_mean
-from sightsound.types import INTERPOLATIONS, MODALITIES, POLICIES
+from sightsound.modalities.base import MODALITIES, modality
+from sightsound.types import INTERPOLATIONS, POLICIES
 
-ROLES = ("image", "audio", "label", "split", "group", "time", "image_mask", "audio_mask")  # what a column can be
+BUILT_IN = ("image", "audio")  # modalities whose sections stand in the classes below
 
 
 @dataclass(frozen=True)
@@ -149,9 +153,9 @@ class MissingConfig:
     """The policy for sounds."""
 
     def __post_init__(self) -> None:
-        for modality, policy in dataclasses.asdict(self).items():
+        for name, policy in dataclasses.asdict(self).items():
             if policy not in POLICIES and "." not in policy:
-                raise ConfigError(f"missing.{modality} is {policy!r}. {did_you_mean(policy, POLICIES)}")
+                raise ConfigError(f"missing.{name} is {policy!r}. {did_you_mean(policy, POLICIES)}")
 
 
 @dataclass(frozen=True)
@@ -160,12 +164,14 @@ class Config:
 
     fusion: str = "concat"
     """The strategy: concat, product, mmtm, ... (all: docs/fusion.md), or package.module.Class."""
-    modalities: tuple[str, ...] = MODALITIES
+    modalities: tuple[str, ...] = BUILT_IN
     """The modalities to use; with one alone there is nothing to fuse."""
     image: ImageConfig = field(default_factory=ImageConfig)
     """How images are read and encoded."""
     audio: AudioConfig = field(default_factory=AudioConfig)
     """How sounds are read and encoded."""
+    plugins: tuple[str, ...] = ()
+    """Modules of your own to import first, such as one that registers a modality."""
     columns: ColumnsConfig = field(default_factory=ColumnsConfig)
     """Names of the table's columns."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
@@ -211,7 +217,11 @@ class Config:
     def __post_init__(self) -> None:
         if not self.modalities or set(self.modalities) - set(MODALITIES):
             given = ", ".join(map(repr, self.modalities)) or "empty"
-            raise ConfigError(f"modalities is {given}; it takes {' or '.join(MODALITIES)}, or both: image,audio.")
+            raise ConfigError(
+                f"modalities is {given}; it takes {' or '.join(MODALITIES)}, or several: "
+                f"{','.join(MODALITIES)}. One of "
+                "your own is registered by a module that --plugins names."
+            )
         if isinstance(self.guard, bool):  # what YAML makes of a bare on or off
             object.__setattr__(self, "guard", "on" if self.guard else "off")
         ordered = tuple(m for m in MODALITIES if m in self.modalities)  # YAML and JSON bring a list, in any order
@@ -223,33 +233,63 @@ class Config:
             raise ConfigError(f"modality_dropout is {self.modality_dropout}; it must be at least 0 and below 1.")
 
 
-def image_shape(config: Config) -> tuple[int, int, int]:
-    """(height, width, channels) of a configuration that has them filled in. Raises ConfigError if not."""
-    image = config.image
-    if image.height is None or image.width is None or image.channels is None:
-        raise ConfigError("image.height, image.width and image.channels are not filled in yet.")
-    return image.height, image.width, image.channels
-
-
-def clip_seconds(config: Config) -> float:
-    """Length of every clip, of a configuration that has it filled in. Raises ConfigError if not."""
-    if config.audio.clip_seconds is None:
+def clip_seconds(config: Any) -> float:
+    """Length of every clip of sound, of a configuration that has it filled in. Raises ConfigError if not."""
+    seconds: float | None = config.audio.clip_seconds
+    if seconds is None:
         raise ConfigError("audio.clip_seconds is not filled in yet.")
-    return config.audio.clip_seconds
+    return seconds
 
 
-SECTIONS = {
-    "image": ImageConfig,
-    "audio": AudioConfig,
-    "columns": ColumnsConfig,
-    "augment": AugmentConfig,
-    "missing": MissingConfig,
-}
+def config_type() -> type[Config]:
+    """`Config`; with a section, a column and a policy more for each registered modality of somebody's own."""
+    own = tuple(name for name in MODALITIES if name not in BUILT_IN)
+    return _with_own(own) if own else Config
+
+
+@functools.cache
+def _with_own(own: tuple[str, ...]) -> type[Config]:
+    def extended(kind: type[Any], fields: Iterable[tuple[str, Any, Any]]) -> type[Any]:
+        return dataclasses.make_dataclass(kind.__name__, fields, bases=(kind,), frozen=True)
+
+    masks = [column for m, column in mask_columns().items() if m in own]
+    columns = extended(ColumnsConfig, [(name, str, field(default=name)) for name in (*own, *masks)])
+    missing = extended(MissingConfig, [(name, str, field(default="ignore")) for name in own])
+    sections: list[tuple[str, Any, Any]] = [("columns", columns, field(default_factory=columns))]
+    sections += [("missing", missing, field(default_factory=missing))]
+    sections += [(m, modality(m).options, field(default_factory=modality(m).options)) for m in own]
+    return extended(Config, sections)
+
+
+def mask_columns() -> dict[str, str]:
+    """Modality -> the role of the column that says where its files are damaged, where they can be interpolated."""
+    return {m: f"{m}_mask" for m in MODALITIES if m in BUILT_IN or modality(m).interpolation}
+
+
+def roles() -> tuple[str, ...]:
+    """What a column of a table can be."""
+    return (*MODALITIES, "label", "split", "group", "time", *mask_columns().values())
+
+
+def columns_type() -> type[ColumnsConfig]:
+    """`ColumnsConfig`, with the columns of all registered modalities."""
+    found: type[ColumnsConfig] = _section_type("columns")
+    return found
+
+
+def missing_type() -> type[MissingConfig]:
+    """`MissingConfig`, with the policies of all registered modalities."""
+    found: type[MissingConfig] = _section_type("missing")
+    return found
+
+
+def _section_type(name: str) -> Any:
+    return typing.get_type_hints(config_type())[name]
 
 
 def missing_config(given: str | MissingConfig) -> MissingConfig:
     """One policy for all modalities. Raises ConfigError for an unknown one."""
-    return MissingConfig(given, given) if isinstance(given, str) else given
+    return missing_type()(**dict.fromkeys(MODALITIES, given)) if isinstance(given, str) else given
 
 
 def imputing_policies(config: Config) -> dict[str, str]:
@@ -267,7 +307,7 @@ def from_dict(values: dict[str, Any]) -> Config:
     filled = dict(values)
     if isinstance(filled.get("missing"), str):
         filled["missing"] = missing_config(filled["missing"])
-    made: Config = from_sections(Config, filled)
+    made: Config = from_sections(config_type(), filled)
     return made
 
 
@@ -275,10 +315,15 @@ def from_sections(kind: type[Any], values: dict[str, Any]) -> Any:
     """A dataclass of options from a dict whose sections may be dicts. Raises ConfigError."""
     filled = dict(values)
     check_names(kind, filled, "")
-    for name, section in SECTIONS.items():
-        if isinstance(filled.get(name), dict):
-            check_names(section, filled[name], f"{name}.")
-            filled[name] = _typed(section, filled[name], f"{name}.")
+    for name, section in typing.get_type_hints(kind).items():
+        value = filled.get(name)
+        if not isinstance(section, type) or not dataclasses.is_dataclass(section):
+            continue
+        if isinstance(value, dict):
+            check_names(section, value, f"{name}.")
+            filled[name] = _typed(section, value, f"{name}.")
+        elif value is not None and type(value) is not section and issubclass(section, type(value)):
+            filled[name] = section(**dataclasses.asdict(value))  # from before a modality was registered
     return _typed(kind, filled, "")
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from sightsound.config import ColumnsConfig, Config
-from sightsound.data.table import PREDICTED, Rejected, Table, incomplete_rows, read_table
+from sightsound.data.table import Rejected, Table, incomplete_rows, read_table
+from sightsound.modalities.base import MODALITIES
 from sightsound.progress import notice
 
 
@@ -23,7 +24,7 @@ def rows_to_predict(source: str | Path | pd.DataFrame, columns: ColumnsConfig, c
     Raises:
         TableError: as `read_table` does.
     """
-    rows = read_table(source, columns, labelled=False, roles=PREDICTED, assumed=config.columns)
+    rows = read_table(source, columns, labelled=False, measured=False, assumed=config.columns)
     _say(rows)
     for m in config.modalities:
         if (rows.frame[m] == "").all():
@@ -83,7 +84,7 @@ def rows_to_measure(
 
 def digest(table: Table) -> str:
     """The same for tables of the same files and labels, in whatever order of columns, and wherever they lie."""
-    content = pd.util.hash_pandas_object(table.frame[["image", "audio", "label"]], index=False)
+    content = pd.util.hash_pandas_object(table.frame[[*MODALITIES, "label"]], index=False)
     return hashlib.sha256(content.to_numpy().tobytes()).hexdigest()[:16]
 
 

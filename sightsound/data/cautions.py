@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sightsound.data.clusters import codes_of, file_identities
 from sightsound.data.prepared.store import Store
 from sightsound.data.table import Table
-from sightsound.types import MODALITIES
+from sightsound.modalities.base import MODALITIES
 
 FEWEST_ROWS = 10  # of a class; with fewer, each test row moves its recall by a third or more
 FEWEST_GROUPS = 5  # in the test split; with fewer, its numbers are those of these speakers or sites

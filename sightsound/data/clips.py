@@ -36,13 +36,16 @@ def clip_starts(seconds: float, clip_seconds: float, step_seconds: float) -> lis
     return [i * step_seconds for i in range(count)]
 
 
-def cut_into_clips(table: Table, seconds: NDArray[np.floating], clip_seconds: float, step_seconds: float) -> Table:
+def cut_into_clips(
+    table: Table, modality: str, seconds: NDArray[np.floating], clip_seconds: float, step_seconds: float
+) -> Table:
     """The table with a row for each clip, and the column `start_seconds`; the column `row` says where it comes from.
 
     The clips of a row are one group, so that a split never cuts a recording.
 
     Args:
         table: the rows.
+        modality: whose files are cut.
         seconds: (rows,) length of each row's sound, 0 where it has none.
         clip_seconds: length of a clip.
         step_seconds: from the start of one clip to the next.
@@ -51,7 +54,7 @@ def cut_into_clips(table: Table, seconds: NDArray[np.floating], clip_seconds: fl
         TableError: a sound gives more clips than can be answered.
     """
     starts = []
-    for length, row, file in zip(seconds, table.frame["row"], table.frame["audio"], strict=True):
+    for length, row, file in zip(seconds, table.frame["row"], table.frame[modality], strict=True):
         try:
             starts.append(clip_starts(float(length), clip_seconds, step_seconds))
         except ConfigError as error:

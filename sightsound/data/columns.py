@@ -8,11 +8,9 @@ from typing import NamedTuple
 
 from sightsound.config import ColumnsConfig
 from sightsound.errors import TableError, did_you_mean
-from sightsound.types import MODALITIES
+from sightsound.modalities.base import MODALITIES, modality
 
-OTHERS = {  # what people call them too
-    "image": {"picture", "photo", "img", "file_image", "image_path", "image_file"},
-    "audio": {"sound", "wav", "audio_path", "audio_file"},
+SYNONYMS = {  # what people call them too; of modalities they say so themselves
     "label": {"class", "species", "category", "target"},
     "group": {"speaker", "subject", "site", "patient", "location", "session", "recording", "recorder"},
     "split": {"set", "subset", "partition", "fold"},
@@ -62,7 +60,7 @@ def match(
     if labelled and "label" not in position:
         raise TableError(_nowhere(table, f"no {columns.label!r} column", columns.label, "label", names))
     if not set(MODALITIES) & set(position):
-        raise TableError(_nowhere(table, "neither an image nor an audio column", columns.image, "image", names))
+        raise TableError(_nowhere(table, f"no {' and no '.join(MODALITIES)} column", columns.image, "image", names))
     return Columns(position, _near_misses(names, columns, position, roles))
 
 
@@ -86,7 +84,8 @@ def _near_misses(
         if role in position:
             continue
         near = difflib.get_close_matches(_plain(getattr(columns, role)), free, 1, NEAR)
-        near = near or [name for name in free if name in OTHERS.get(role, ())]
+        synonyms = modality(role).synonyms if role in MODALITIES else SYNONYMS.get(role, ())
+        near = near or [name for name in free if name in synonyms]
         if near:
             name = free.pop(near[0])
             notes.append(f"the column {name!r} is not used; if it is the {role}, name it: --columns.{role} {name!r}")
@@ -94,6 +93,6 @@ def _near_misses(
 
 
 def _nowhere(table: str, what: str, name: str, role: str, names: Sequence[str]) -> str:
-    option = f"--columns.{role} NAME" + (" and --columns.audio NAME" if role == "image" else "")
+    options = [f"--columns.{name} NAME" for name in (MODALITIES if role in MODALITIES else [role])]
     alone = " There is one column only: is it divided by something else? --columns.separator" if len(names) == 1 else ""
-    return f"{table}: there is {what}. {did_you_mean(name, names)} Name it with {option}.{alone}"
+    return f"{table}: there is {what}. {did_you_mean(name, names)} Name it with {' and '.join(options)}.{alone}"

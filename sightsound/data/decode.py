@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,101 +15,89 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sightsound.config import Config, clip_seconds, image_shape
-from sightsound.data.clips import clip_starts, cut_into_clips
+from sightsound.config import Config, mask_columns
+from sightsound.data.clips import cut_into_clips
 from sightsound.data.dataset import Rows
-from sightsound.data.files import Sound, given_audio, given_image, open_sound, read_audio, read_image
-from sightsound.data.interpolated import (
-    Mended,
-    audio_damage,
-    image_damage,
-    mended_audio,
-    mended_image,
-    read_interpolated_audio,
-    read_interpolated_image,
-)
+from sightsound.data.interpolated import Mended
 from sightsound.data.prepared.cache import prepared_folder
-from sightsound.data.prepared.reading import Reading, audio_header, image_header
+from sightsound.data.prepared.reading import Reading
 from sightsound.data.prepared.store import Store, read_store
 from sightsound.data.remarks import Remark, collect, pack
 from sightsound.data.table import Rejected, Table, times_of
 from sightsound.missing import OverTime
-from sightsound.types import INTERPOLATIONS, MASKS, Batch
+from sightsound.modalities.base import modality
+from sightsound.types import INTERPOLATIONS, Batch
 
 CHUNK_ROWS = 2048  # rows of a table held in memory at once while predicting
-READERS: dict[tuple[str, bool], Callable[..., NDArray[Any]]] = {  # modality, whether it repairs
-    ("image", False): read_image,
-    ("image", True): read_interpolated_image,
-    ("audio", False): read_audio,
-    ("audio", True): read_interpolated_audio,
-}
-DAMAGE: dict[str, Callable[..., NDArray[Any]]] = {"image": image_damage, "audio": audio_damage}
-MENDING: dict[str, Callable[..., Mended]] = {"image": mended_image, "audio": mended_audio}
-GIVEN: dict[str, Callable[[Any], Any]] = {"image": given_image, "audio": given_audio}
 READER = 3  # raised when files are read differently, so that what was kept before is not taken
 NAMED_IN_SUMMARY = 10
 
 
-def reader(config: Config, modality: str) -> functools.partial[NDArray[Any]]:
+def reader(config: Config, name: str) -> functools.partial[NDArray[Any]]:
     """The function that reads a file of a modality as the configuration wants it; it raises FileError."""
-    options = reader_options(config, modality)
-    return functools.partial(READERS[modality, "repair" in options], **options)
+    how, options = modality(name), reader_options(config, name)
+    read = how.interpolation.read if how.interpolation and "repair" in options else how.read
+    return functools.partial(read, **options)
 
 
-def reader_options(config: Config, modality: str) -> dict[str, Any]:
-    """The arguments that every file of a modality is read with; `repair` among them where the policy is one."""
-    policy = getattr(config.missing, modality)
-    repair = {"repair": policy} if policy in INTERPOLATIONS else {}
-    if modality == "image":
-        height, width, channels = image_shape(config)
-        white = {} if config.image.white is None else {"white": config.image.white}
-        return {"height": height, "width": width, "channels": channels, **white, **repair}
-    audio = config.audio
-    crop = "start" if audio.step_seconds else audio.crop
-    return {"sample_rate_hz": audio.sample_rate_hz, "clip_seconds": clip_seconds(config), "crop": crop, **repair}
+def reader_options(config: Config, name: str) -> dict[str, Any]:
+    """The arguments that every file of a modality is read with; `repair` among them where the policy interpolates."""
+    options = modality(name).read_options(getattr(config, name))
+    return {**options, "repair": getattr(config.missing, name)} if interpolates(config, name) else options
 
 
-def decode_given(config: Config, modality: str, given: Any, start_seconds: float) -> Mended:
-    """Whatever stands for a file, as `reader` would give it, and what was repaired in it.
+def interpolates(config: Config, name: str) -> bool:
+    """Whether damaged parts of a modality's files are interpolated."""
+    return getattr(config.missing, name) in INTERPOLATIONS and modality(name).interpolation is not None
+
+
+def decode_given(config: Config, name: str, given: Any, **where: float) -> Mended:
+    """Whatever stands for a file, as `reader` would give it, and what was interpolated in it.
+
+    Args:
+        config: with all sizes filled in.
+        name: of the modality.
+        given: a file, or what stands for one.
+        where: `start_seconds`, of a modality that is cut into clips.
 
     Raises:
         FileError: it cannot be read; NothingLeftError, if all of it is damaged.
     """
-    start = {"start_seconds": start_seconds} if modality == "audio" else {}
-    options = {**reader_options(config, modality), **start}
-    if "repair" in options:
-        return MENDING[modality](GIVEN[modality](given), **options)
-    return Mended(READERS[modality, False](GIVEN[modality](given), **options), 0.0, math.nan)
+    how, options = modality(name), {**reader_options(config, name), **where}
+    if how.interpolation and "repair" in options:
+        mended: Mended = how.interpolation.mend(how.given(given), **options)
+        return mended
+    return Mended(how.read(how.given(given), **options), 0.0, math.nan)
 
 
 class GivenRows(Rows):
-    """One image, the clips of one sound, or both, as rows that are decoded when they are asked for, one after another.
+    """One file of each modality that was given, as rows that are decoded when they are asked for, one after another.
+
+    There is one row, or one for each clip of a modality that is cut; a file of another modality is decoded once.
 
     Args:
         config: with all sizes filled in.
-        image: as `read_image` takes it, or None.
-        sound: open, or None.
+        given: modality -> what `Modality.open` gives.
 
     Attributes:
-        starts: of the clips, in seconds; one at 0 where the sound is not cut, or there is none.
+        starts: of the clips, in seconds; one at 0 where nothing is cut.
         reading: the modality that was read last: the one at fault where an error was raised.
-        damage: per modality (rows, 2) the share that was repaired, and its uncertainty.
+        damage: per modality (rows, 2) the share that was interpolated, and its uncertainty.
         flags: per modality, what is remarkable about all rows that were read (`data.remarks`).
     """
 
-    def __init__(self, config: Config, image: Any, sound: Sound | None) -> None:
-        self.starts, step = [0.0], config.audio.step_seconds
-        if sound is not None and step:
-            sound.look_at_end()
-            self.starts = clip_starts(sound.seconds, clip_seconds(config), step)
-        given = {"image": image, "audio": sound}
-        entry = {m: torch.full((len(self.starts),), int(given[m] is not None)) for m in config.modalities}
-        stores = {m: Store(blank(config, m)[None], entry[m]) for m in config.modalities}
+    def __init__(self, config: Config, given: Mapping[str, Any]) -> None:
+        self.starts, self.cut = [0.0], cut_modality(config)
+        if self.cut in given:
+            self.starts = modality(self.cut).clip_starts(given[self.cut], getattr(config, self.cut))
+        entry = {m: torch.full((len(self.starts),), int(m in given)) for m in config.modalities}
+        blanks = {m: modality(m).blank(getattr(config, m)) for m in config.modalities}
+        stores = {m: Store(blanks[m][None], entry[m]) for m in config.modalities}
         super().__init__(stores, None, torch.arange(len(self.starts)))
         self.config, self.given, self.reading = config, given, ""
-        self.damage = {m: np.zeros((len(self.starts), 2)) for m in config.modalities if given[m] is not None}
+        self.damage = {m: np.zeros((len(self.starts), 2)) for m in config.modalities if m in given}
         self.flags = dict.fromkeys(self.damage, int(~Remark(0)))  # of all rows
-        self._picture: Mended | None = None
+        self._decoded: dict[str, Mended] = {}  # of modalities that are not cut
 
     def __getitem__(self, positions: list[int]) -> Batch:
         """As of any rows. Raises FileError."""
@@ -118,34 +107,37 @@ class GivenRows(Rows):
             for position in positions:
                 with collect() as found:
                     parts.append(self._read(m, position))
-                if found or m == "audio" or position == 0:  # an image is read once
+                if found or m == self.cut or position == 0:  # a file that is not cut is read once
                     self.flags[m] &= pack(found)
             self.damage[m][positions] = [(part.share, part.uncertainty) for part in parts]
             inputs[m] = torch.from_numpy(np.stack([part.values for part in parts]))
         return Batch(inputs, {m: store.entry[positions] > 0 for m, store in self.stores.items()})
 
-    def _read(self, modality: str, position: int) -> Mended:
-        if modality == "audio":
-            return decode_given(self.config, modality, self.given[modality], self.starts[position])
-        self._picture = self._picture or decode_given(self.config, modality, self.given[modality], 0.0)
-        return self._picture
+    def _read(self, name: str, position: int) -> Mended:
+        if name == self.cut:
+            return decode_given(self.config, name, self.given[name], start_seconds=self.starts[position])
+        if name not in self._decoded:
+            self._decoded[name] = decode_given(self.config, name, self.given[name])
+        return self._decoded[name]
+
+
+def cut_modality(config: Config) -> str:
+    """The modality whose long files are cut into clips; "" where none is."""
+    return next((m for m in config.modalities if modality(m).step_seconds(getattr(config, m))), "")
 
 
 @contextmanager
 def given_rows(config: Config, given: Mapping[str, Any]) -> Iterator[GivenRows]:
-    """What someone has given for each modality, as rows for as long as its file is open. Raises FileError."""
-    if "audio" not in given:
-        yield GivenRows(config, given.get("image"), None)
-        return
-    with open_sound(given["audio"]) as sound:
-        yield GivenRows(config, given.get("image"), sound)
+    """What someone has given for each modality, as rows for as long as its files are open. Raises FileError."""
+    with contextlib.ExitStack() as opened:
+        yield GivenRows(config, {m: opened.enter_context(modality(m).open(x)) for m, x in given.items()})
 
 
 def damages(table: Table, config: Config) -> dict[str, NDArray[np.float64]]:
-    """For each modality whose damaged parts are repaired, (rows, 2) the share and uncertainty of what is."""
+    """For each modality whose damaged parts are interpolated, (rows, 2) the share and uncertainty of what is."""
     found = {}
     for m in config.modalities:
-        if getattr(config.missing, m) in INTERPOLATIONS:
+        if interpolates(config, m):
             store, _ = read_store(table, damage_reading(config, m), f"finding gaps in {m}")
             found[m] = store.read(store.entry).numpy()
     return found
@@ -158,7 +150,7 @@ def over_time(table: Table, config: Config) -> OverTime | None:
         TableError: the times cannot be used.
     """
     methods = {m: getattr(config.missing, m) for m in config.modalities if getattr(config.missing, m) in INTERPOLATIONS}
-    if not methods or config.audio.step_seconds or (table.frame["time"] == "").all():
+    if not methods or cut_modality(config) or (table.frame["time"] == "").all():
         return None
     times = times_of(table)
     return OverTime(methods, np.where(np.isnan(times), "", table.frame["group"].to_numpy(str)), times)
@@ -176,58 +168,51 @@ def chunks(table: Table, whole_groups: bool = False) -> Iterator[Table]:
         start = stop
 
 
-def blank(config: Config, modality: str) -> Tensor:
-    """What stands in for an absent file: zeros as `reader` would give them."""
-    if modality == "image":
-        return torch.zeros(image_shape(config), dtype=torch.uint8)
-    return torch.zeros(round(clip_seconds(config) * config.audio.sample_rate_hz))
-
-
-def reading_of(config: Config, modality: str) -> Reading:
+def reading_of(config: Config, name: str) -> Reading:
     """How a table's files of a modality become rows of a store."""
-    read = reader(config, modality)
-    name = f"{modality} {' '.join(f'{k}={v}' for k, v in read.keywords.items())} (reader {READER})"
-    dtype = "uint8" if modality == "image" else "int16"
-    return Reading(read, tuple(blank(config, modality).shape), dtype, name, _columns(config, modality))
+    read, how = reader(config, name), modality(name)
+    words = f"{name} {' '.join(f'{k}={v}' for k, v in read.keywords.items())} (reader {READER})"
+    shape = tuple(how.blank(getattr(config, name)).shape)
+    return Reading(read, shape, how.dtype, words, _columns(config, name))
 
 
-def damage_reading(config: Config, modality: str) -> Reading:
-    """How a table's files become rows (share, uncertainty) of what `reader` repairs in them."""
-    read = functools.partial(DAMAGE[modality], **reader_options(config, modality))
-    return Reading(read, (2,), "float64", f"{modality} damage", _columns(config, modality))
+def damage_reading(config: Config, name: str) -> Reading:
+    """How a table's files become rows (share, uncertainty) of what `reader` interpolates in them."""
+    interpolation = modality(name).interpolation
+    if interpolation is None:
+        raise ValueError(f"damaged parts of {name} are not interpolated")
+    read = functools.partial(interpolation.damage, **reader_options(config, name))
+    return Reading(read, (2,), "float64", f"{name} damage", _columns(config, name))
 
 
-def _columns(config: Config, modality: str) -> list[str]:
+def _columns(config: Config, name: str) -> list[str]:
     """Of the table, what tells one reading of a file from another."""
-    clips = ["start_seconds"] if modality == "audio" and config.audio.step_seconds else []
-    masks = [MASKS[modality]] if getattr(config.missing, modality) in INTERPOLATIONS else []
-    return [modality, *clips, *masks]
+    clips = ["start_seconds"] if name == cut_modality(config) else []
+    masks = [mask_columns()[name]] if interpolates(config, name) else []
+    return [name, *clips, *masks]
 
 
-def header_reading(modality: str) -> Reading:
-    """How a table's files become rows as `probe_image` gives them, or (seconds,)."""
-    size = {"image": 4, "audio": 1}[modality]
-    return Reading(HEADERS[modality], (size,), "float64", f"{modality} headers (reader {READER})", [modality])
-
-
-HEADERS = {"image": image_header, "audio": audio_header}
+def header_reading(name: str) -> Reading:
+    """How a table's files become rows of the numbers that the modality's `headers` names."""
+    how = modality(name)
+    return Reading(how.header, (len(how.headers),), "float64", f"{name} headers (reader {READER})", [name])
 
 
 def clips(table: Table, config: Config, keep: bool = False) -> Table:
-    """The table with a row for each clip, where the configuration cuts long sounds; else as it is.
+    """The table with a row for each clip, where the configuration cuts long files; else as it is.
 
     Args:
         table: the rows.
         config: with all sizes filled in.
-        keep: whether the lengths of the sounds are kept on disk for the next time.
+        keep: whether the lengths of the files are cached on disk for the next time.
     """
-    if not config.audio.step_seconds or "audio" not in config.modalities:
+    name = cut_modality(config)
+    if not name:
         return table
-    how = header_reading("audio")
-    lengths, _ = read_store(table, how, "measuring audio", prepared_folder(table, how.name) if keep else None)
-    return cut_into_clips(
-        table, lengths.read(lengths.entry)[:, 0].numpy(), clip_seconds(config), config.audio.step_seconds
-    )
+    how, options = header_reading(name), getattr(config, name)
+    lengths, _ = read_store(table, how, f"measuring {name}", prepared_folder(table, how.name) if keep else None)
+    seconds = lengths.read(lengths.entry)[:, modality(name).headers.index("seconds")].numpy()
+    return cut_into_clips(table, name, seconds, modality(name).clip_seconds(options), options.step_seconds)
 
 
 def prepare_rows(
@@ -247,10 +232,10 @@ def prepare_rows(
         rows of which something can be read, without what cannot; the reasons are given all the same.
     """
     stores, rejected = {}, []
-    for modality in config.modalities:
-        how = reading_of(config, modality)
+    for m in config.modalities:
+        how = reading_of(config, m)
         folder = prepared_folder(table, how.name) if keep else None
-        stores[modality], bad = read_store(table, how, f"reading {modality}", folder)
+        stores[m], bad = read_store(table, how, f"reading {m}", folder)
         rejected += bad
     numbers = table.frame["row"].to_numpy()
     for m, store in stores.items():  # what cannot be read of one clip cannot be trusted in the others

@@ -1,7 +1,8 @@
-"""Which endings of files are those of images and sounds, where a name is all there is; readers go by the content."""
+"""Which modality a file is of, where its name is all there is; readers go by the content."""
 
-ENDINGS = {
-    "image": {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"},
-    "audio": {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aac", ".amr", ".weba"},
-}
-MODALITY_OF = {ending: m for m, endings in ENDINGS.items() for ending in endings}
+from sightsound.modalities.base import every_modality
+
+
+def modality_of_endings() -> dict[str, str]:
+    """Ending, such as ".png" -> the name of its modality."""
+    return {ending: one.name for one in every_modality() for ending in one.endings}

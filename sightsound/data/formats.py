@@ -20,7 +20,7 @@ import pandas as pd
 
 from sightsound.data import cells
 from sightsound.data.encodings import COMPRESSED, MOST_BYTES, OVERRULE, content_of, decode_text, zip_members
-from sightsound.data.endings import MODALITY_OF
+from sightsound.data.endings import modality_of_endings
 from sightsound.errors import TableError
 
 SEPARATORS = ",;\t|"
@@ -51,7 +51,7 @@ def read_cells(path: Path, separator: str | None = None, encoding: str | None = 
         raise TableError(f"{path}: this is no file but a pipe or a device. Write the table to a file first.")
     ending = kind_of(path)
     if ending not in READERS:
-        hint = " A single image or sound is given with --image or --audio." if ending in MODALITY_OF else ""
+        hint = " A single image or sound is given with --image or --audio." if ending in modality_of_endings() else ""
         raise TableError(f"{path}: tables of type {ending or '(no ending)'} are not known. It can be {FORMATS}.{hint}")
     try:
         return READERS[ending](path, separator, encoding)

@@ -1,6 +1,6 @@
 """What is remarkable about a file that can be read: it travels from the reader to the store as flags beside the row.
 
-A reader calls `remark`; whoever keeps its result collects with `noted`; `sentences` says it to people.
+A reader calls `remark`; whoever keeps its result calls `collect`; `sentences` says it to people.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from sightsound.modalities.base import modality
 
 if TYPE_CHECKING:
     from sightsound.data.prepared.store import Store
@@ -28,21 +30,6 @@ class Remark(enum.IntFlag):
     CUT = 16  # a sound is longer than what is kept of it
 
 
-WORDS = {
-    ("image", Remark.CONSTANT): "hold one single colour",
-    ("audio", Remark.CONSTANT): "are silent",
-    ("audio", Remark.CANCELLED): "have channels that cancel each other, so the louder one was taken",
-    ("image", Remark.BEYOND): "have values above image.white, which are cut to it",
-    ("image", Remark.GUESSED): "do not say which values are black and white, so that was guessed from their range",
-}
-OF_ONE = {  # the same of one file, beside its answer
-    ("image", Remark.CONSTANT): "one single colour",
-    ("audio", Remark.CONSTANT): "silent",
-    ("audio", Remark.CANCELLED): "channels that cancel each other; the louder one was taken",
-    ("audio", Remark.CUT): "longer than a clip; the rest was not used",
-    ("image", Remark.BEYOND): "values above image.white, cut to it",
-    ("image", Remark.GUESSED): "which values are black and white was guessed",
-}
 _collected: ContextVar[list[Remark] | None] = ContextVar("collected", default=None)
 
 
@@ -77,17 +64,18 @@ def sentences(stores: Mapping[str, Store], table: Table) -> list[str]:
         table: the rows; where sounds are cut, a row for each clip.
     """
     said = []
-    for modality, store in stores.items():
+    for name, store in stores.items():
         entry = store.entry.numpy()
         first = {int(e): i for i, e in reversed(list(enumerate(entry))) if e > 0}  # the first row of each file
         flags = store.flags()
-        clips = modality == "audio" and "start_seconds" in table.frame
-        noun = {"image": "images", "audio": "clips of sounds" if clips else "sounds"}[modality]
-        for (of, kind), words in WORDS.items():
-            rows = [i for i in sorted(first.values()) if flags[i] & kind] if of == modality else []
+        known = modality(name)
+        clips = "start_seconds" in table.frame and known.cuts_clips
+        noun = f"clips of {known.plural}" if clips else known.plural
+        for kind, (words, _) in known.remarks.items():
+            rows = [i for i in sorted(first.values()) if flags[i] & kind] if words else []
             if rows:
                 row = table.frame.iloc[rows[0]]
-                where = f"{row[modality]} (row {row['row']}"
+                where = f"{row[name]} (row {row['row']}"
                 where += f", at {row['start_seconds']:g} s)" if clips else ")"
                 said.append(f"{len(rows)} of {len(first)} {noun} {words}, for instance {where}.")
     return said
@@ -98,6 +86,6 @@ def pack(found: list[Remark]) -> int:
     return int(np.bitwise_or.reduce(np.array(found, np.uint8))) if found else 0
 
 
-def words(modality: str, flags: int) -> str:
-    """The remarks on one file, "" for none."""
-    return "; ".join(text for (of, kind), text in OF_ONE.items() if of == modality and flags & kind)
+def words(name: str, flags: int) -> str:
+    """The remarks on one file of a modality, "" for none."""
+    return "; ".join(of_one for kind, (_, of_one) in modality(name).remarks.items() if flags & kind)

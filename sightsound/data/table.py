@@ -5,7 +5,7 @@ A file (`data.formats`), a DataFrame or a folder of classes -> `Table`. The file
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,15 +14,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sightsound.config import ROLES, ColumnsConfig, MissingConfig
+from sightsound.config import ColumnsConfig, MissingConfig, columns_type, mask_columns, roles
 from sightsound.data import cells
 from sightsound.data.columns import Columns, match
 from sightsound.data.formats import Cells, read_cells
 from sightsound.data.sources import folder
 from sightsound.errors import TableError
-from sightsound.types import MASKS, MODALITIES, SPLIT_OF, SPLITS
-
-PREDICTED = tuple(role for role in ROLES if role not in ("label", "split"))  # what counts where nothing is measured
+from sightsound.modalities.base import MODALITIES, modality
+from sightsound.types import SPLIT_OF, SPLITS
 
 
 @dataclass(frozen=True)
@@ -42,9 +41,9 @@ class Table:
     Attributes:
         name: what the user called it, for messages.
         root: folder that relative paths start from.
-        frame: columns image, audio, label, split, group, time, image_mask, audio_mask, all strings, and row, the row's
-            number from 1; the index is unique, and the same as row until long sounds are cut into clips
-            (`data.windows`). A split is train, val, test or "".
+        frame: columns image, audio, label, split, group, time, image_mask, audio_mask (`config.roles`), all strings,
+            and row, the row's number from 1; the index is unique, and the same as row until long sounds are cut into
+            clips (`data.windows`). A split is train, val, test or "".
         given: the user's own columns, whatever they are called, by row number.
         contents: files that stand in the table itself, and paths that are no text, by the name that stands in the cell.
         notes: sentences about what was detected, guessed or left out in reading it.
@@ -94,7 +93,7 @@ def read_table(
     source: str | Path | pd.DataFrame | list[Any] | dict[str, Any],
     columns: ColumnsConfig | None = None,
     labelled: bool = True,
-    roles: Sequence[str] = ROLES,
+    measured: bool = True,
     assumed: ColumnsConfig | None = None,
 ) -> Table:
     """Reads a table and checks its columns.
@@ -104,14 +103,15 @@ def read_table(
             or a dictionary of columns will do as well.
         columns: what the user calls the columns.
         labelled: whether the label column must be there.
-        roles: which columns count; the others are as if they were not there.
+        measured: whether label and split count; else they are as if they were not there.
         assumed: the names that nobody typed: a column by another name must be there. Default: those of `ColumnsConfig`.
 
     Raises:
         TableError: not there, not readable, without rows, without a column that is needed or was named, or with a value
             that cannot stand in its column.
     """
-    columns, assumed = columns or ColumnsConfig(), assumed or ColumnsConfig()
+    columns, assumed = columns or columns_type()(), assumed or columns_type()()
+    counted = [role for role in roles() if measured or role not in ("label", "split")]
     if isinstance(source, list | dict):
         source = pd.DataFrame(source)
     if isinstance(source, pd.DataFrame):
@@ -122,7 +122,7 @@ def read_table(
         read = folder.read(path, labelled) if path.is_dir() else read_cells(path, columns.separator, columns.encoding)
     raw = _with_index(read.frame)
     try:
-        found = match(name, [str(column) for column in raw.columns], columns, assumed, roles, labelled)
+        found = match(name, [str(column) for column in raw.columns], columns, assumed, counted, labelled)
     except TableError as error:
         raise TableError(f"{error} ({'; '.join(read.notes)})" if read.notes else str(error)) from error
     if len(raw) == 0:
@@ -156,22 +156,25 @@ def _with_index(raw: pd.DataFrame) -> pd.DataFrame:
 def _frame(name: str, root: Path, raw: pd.DataFrame, found: Columns, contents: dict[str, bytes | Path]) -> pd.DataFrame:
     """The columns of a `Table`'s frame. `contents` gets what stands in the cells."""
     values: dict[str, list[str]] = {}
-    for role in ROLES:
+    masks = mask_columns().values()
+    for role in roles():
         if role not in found.position:
             values[role] = [""] * len(raw)
             continue
         column = raw.iloc[:, found.position[role]]
         try:
-            if role in (*MODALITIES, *MASKS.values()):
+            if role in masks or (role in MODALITIES and not modality(role).in_cells):
                 values[role] = cells.paths(column, root, contents)
             else:
                 values[role] = cells.texts(column)
-            if role in MASKS.values() and (named := set(values[role]) & set(contents)):
+            if role in MODALITIES and modality(role).in_cells:
+                contents |= {value: value.encode() for value in values[role] if value}
+            if role in masks and (named := set(values[role]) & set(contents)):
                 place = next(i for i, value in enumerate(values[role]) if value in named)
                 raise cells.CellError(place, "a mask is the path of a file, and nothing else")
         except cells.CellError as error:
             raise TableError(f"{name}, row {error.place + 1}, column {column.name!r} ({role}): {error}.") from error
-    for mask in MASKS.values():
+    for mask in masks:
         values[mask] = [value and str((root / value).absolute()) for value in values[mask]]
     values["split"] = _splits(name, values["split"])
     frame = pd.DataFrame(values, index=range(1, len(raw) + 1))

@@ -7,7 +7,7 @@ Needs the extra `pretrained`.
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -18,7 +18,6 @@ from sightsound.encoders.divided import Entrance, Front, Layers, MeanPool, Whole
 from sightsound.errors import ConfigError
 
 PREFIX = "hf:"
-INPUTS = {"image": {"pixel_values"}, "audio": {"input_values", "input_features"}}
 TAKES = {"pixel_values": "takes images", "input_ids": "takes text"}
 FETCHING = (
     "auto_map",
@@ -33,12 +32,28 @@ MOST_LAYERS = 1000
 INSTALL = 'Pretrained encoders need an extra: pip install "sightsound[pretrained]"'
 
 
-def describe(name: str, modality: str) -> dict[str, Any]:
+class Checkpoints(NamedTuple):
+    """Which Hugging Face models can encode a modality.
+
+    Attributes:
+        modality: its name.
+        inputs: names of the main inputs of such models.
+        processor: name of the class in transformers that prepares these.
+        core: name of the part that encodes, in models of several modalities.
+    """
+
+    modality: str
+    inputs: frozenset[str]
+    processor: str
+    core: str
+
+
+def describe(name: str, kind: Checkpoints) -> dict[str, Any]:
     """What it takes to build a checkpoint again without its weights: its configuration and its preprocessing.
 
     Args:
         name: of the checkpoint after "hf:", or a folder.
-        modality: image or audio.
+        kind: which models will do.
 
     Raises:
         ConfigError: transformers is not installed, there is no such checkpoint, or it is of another modality.
@@ -46,19 +61,20 @@ def describe(name: str, modality: str) -> dict[str, Any]:
     transformers = _transformers()
     try:
         model = transformers.AutoConfig.from_pretrained(name, trust_remote_code=False).to_dict()
-        processor = transformers.AutoFeatureExtractor if modality == "audio" else transformers.AutoImageProcessor
-        whole: Any = _unwrapped(transformers.AutoModel.from_config(_config(model), trust_remote_code=False), modality)
+        processor = getattr(transformers, kind.processor)
+        whole: Any = _unwrapped(transformers.AutoModel.from_config(_config(model), trust_remote_code=False), kind)
         needed = whole.main_input_name
-        if needed not in INPUTS[modality]:
+        if needed not in kind.inputs:
             raise ConfigError(
-                f"The checkpoint {name!r} {TAKES.get(needed, 'takes sounds')}, so it cannot be the {modality} encoder."
+                f"The checkpoint {name!r} {TAKES.get(needed, 'takes sounds')}, so it cannot be the {kind.modality} "
+                "encoder."
             )
         return {"model": model, "processor": processor.from_pretrained(name, trust_remote_code=False).to_dict()}
     except (OSError, ValueError, ImportError) as error:
         raise ConfigError(_unavailable(name, error)) from error
 
 
-def load(name: str, description: dict[str, Any], modality: str, shape: tuple[int, ...]) -> Pretrained:
+def load(name: str, description: dict[str, Any], kind: Checkpoints, shape: tuple[int, ...]) -> Pretrained:
     """The encoder with the checkpoint's weights. Raises ConfigError."""
     try:
         model = _transformers().AutoModel.from_pretrained(
@@ -66,24 +82,24 @@ def load(name: str, description: dict[str, Any], modality: str, shape: tuple[int
         )
     except (OSError, ValueError) as error:
         raise ConfigError(_unavailable(name, error)) from error
-    return Pretrained(_unwrapped(model, modality), shape)
+    return Pretrained(_unwrapped(model, kind), shape)
 
 
-def build(description: dict[str, Any], modality: str, shape: tuple[int, ...]) -> Pretrained:
+def build(description: dict[str, Any], kind: Checkpoints, shape: tuple[int, ...]) -> Pretrained:
     """The encoder with random weights."""
     model = _transformers().AutoModel.from_config(_config(description["model"]), trust_remote_code=False)
-    return Pretrained(_unwrapped(model, modality), shape)
+    return Pretrained(_unwrapped(model, kind), shape)
 
 
-def check_size(description: dict[str, Any], modality: str, most: int) -> None:
+def check_size(description: dict[str, Any], kind: Checkpoints, most: int) -> None:
     """Raises ConfigError for the description of a model of more than `most` numbers, without allocating it."""
     layers = [v for k, v in description["model"].items() if "layers" in k and isinstance(v, int)]
     if max(layers, default=0) > MOST_LAYERS:
-        raise ConfigError(f"{modality}.pretrained describes {max(layers):,} layers")
+        raise ConfigError(f"{kind.modality}.pretrained describes {max(layers):,} layers")
     with torch.device("meta"):  # shapes without numbers
         whole = _transformers().AutoModel.from_config(_config(description["model"]), trust_remote_code=False)
-    if sum(p.numel() for p in _unwrapped(whole, modality).parameters()) > most:
-        raise ConfigError(f"{modality}.pretrained describes a model larger than the one that was saved")
+    if sum(p.numel() for p in _unwrapped(whole, kind).parameters()) > most:
+        raise ConfigError(f"{kind.modality}.pretrained describes a model larger than the one that was saved")
 
 
 class Pretrained(Encoder):
@@ -168,9 +184,9 @@ class Pretrained(Encoder):
         return self.layers
 
 
-def _unwrapped(model: Any, modality: str) -> nn.Module:
+def _unwrapped(model: Any, kind: Checkpoints) -> nn.Module:
     """The part of a model that hears or sees, without heads and random masking."""
-    core: Any = getattr(model, {"image": "vision_model", "audio": "audio_model"}[modality], model)
+    core: Any = getattr(model, kind.core, model)
     if getattr(core.config, "is_encoder_decoder", False):
         core = core.get_encoder()
     if isinstance(getattr(core, "pooler", None), nn.Module) and list(core.pooler.parameters()):

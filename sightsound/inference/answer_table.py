@@ -9,6 +9,7 @@ import pandas as pd
 
 from sightsound.config import Config
 from sightsound.data.cells import writable
+from sightsound.data.decode import cut_modality
 from sightsound.data.table import Rejected
 from sightsound.types import Prediction
 
@@ -18,7 +19,7 @@ MOST_SHOWN = 10  # class names in a sentence
 def flat_columns(config: Config, labels: list[str]) -> list[str]:
     """The columns of a table of answers, which depend on the classifier and not on the answers."""
     modalities = config.modalities
-    several, cut = len(modalities) > 1, config.audio.step_seconds and "audio" in modalities
+    several, cut = len(modalities) > 1, cut_modality(config)
     policies = [m for m in modalities if getattr(config.missing, m) not in ("ignore", "drop")]
     return [
         "row",

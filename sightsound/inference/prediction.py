@@ -12,9 +12,9 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from sightsound.config import Config, MissingConfig, clip_seconds
+from sightsound.config import Config, MissingConfig
 from sightsound.data.dataset import Rows
-from sightsound.data.decode import clips, damages, over_time, prepare_rows
+from sightsound.data.decode import clips, cut_modality, damages, over_time, prepare_rows
 from sightsound.data.remarks import Remark, words
 from sightsound.data.table import Rejected, Table, dropped_rows, incomplete_rows
 from sightsound.encoders.base import Encoder
@@ -22,6 +22,7 @@ from sightsound.errors import ConfigError
 from sightsound.inference.metrics import disagreement
 from sightsound.inference.subsets import Answer, Answered, all_answers, answer_rows, embed_rows
 from sightsound.missing import Impute
+from sightsound.modalities.base import modality
 from sightsound.network.classifier import ClassifierNetwork
 from sightsound.types import Clip, Imputation, Imputed, Prediction
 
@@ -53,13 +54,15 @@ def prediction(
     modalities, there = config.modalities, tuple(source)
     fused = said[modalities]
     probabilities = _named(fused.probabilities.mean(0), labels)
-    length = clip_seconds(config) if "audio" in there else 0.0
+    cut = cut_modality(config)
+    cut = cut if cut in there else ""
+    length = modality(cut).clip_seconds(getattr(config, cut)) if cut else 0.0
     of_clips = []
     for start, each in zip(starts, fused.probabilities, strict=True):
         named = _named(each, labels)
         of_clips.append(Clip(float(start), float(start) + length, max(named, key=lambda label: named[label]), named))
     weights = fused.weights
-    kept = ~Remark.CUT if config.audio.step_seconds else ~Remark(0)  # clips are cut on purpose
+    said_of = ~Remark.CUT if cut_modality(config) else ~Remark(0)  # clips are cut on purpose
     alone = {m: said[(m,)].probabilities.mean(0) for m in there}
     return Prediction(
         label=max(probabilities, key=lambda label: probabilities[label]),
@@ -72,8 +75,8 @@ def prediction(
         ood_score={m: float(said[(m,)].ood_score[m].mean()) for m in there},
         imputed=imputations(config.missing, damage, fused.imputed),
         errors=errors or {},
-        notes={m: note for m, of_file in (flags or {}).items() if (note := words(m, of_file & kept))},
-        clips=tuple(of_clips) if config.audio.step_seconds and "audio" in there else (),
+        notes={m: note for m, of_file in (flags or {}).items() if (note := words(m, of_file & said_of))},
+        clips=tuple(of_clips) if cut else (),
     )
 
 

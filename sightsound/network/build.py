@@ -1,4 +1,4 @@
-"""From a configuration to what it describes: the network with fresh weights, what fills in, the spectrogram."""
+"""From a configuration to what it describes: the network with fresh weights, and its imputers."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from sightsound.bundle import Bundle
-from sightsound.config import Config, clip_seconds, image_shape, imputing_policies
-from sightsound.encoders import ENCODERS, pretrained
+from sightsound.config import Config, imputing_policies
+from sightsound.encoders import pretrained
 from sightsound.encoders.base import Encoder
 from sightsound.errors import ConfigError
-from sightsound.features.audio import LogMel, frames
-from sightsound.features.image import ChannelsFirst, Standardize
-from sightsound.features.pretrained import CheckpointFeatures
+from sightsound.features.image import Standardize
 from sightsound.fusion import STRATEGIES, Fusion
 from sightsound.fusion.search import Search
 from sightsound.missing import IMPUTERS, Imputer, Imputers
+from sightsound.modalities.base import modality
 from sightsound.network.classifier import ClassifierNetwork, sizes_of
 from sightsound.registry import resolve
 
@@ -48,21 +47,16 @@ def _built(config: Config, classes: int, trust: bool) -> ClassifierNetwork:
     standardize: dict[str, nn.Module] = {}
     encoders: dict[str, Encoder] = {}
     heads: dict[str, nn.Module] = {}
-    for modality in config.modalities:
-        if modality == "image":
-            height, width, channels = image_shape(config)
-            features[modality], standardize[modality] = ChannelsFirst(), Standardize(channels)
-            shape: tuple[int, ...] = (channels, height, width)
-        else:
-            heard = _heard(config)
-            features[modality], standardize[modality], shape = heard, Standardize(), heard.shape
-        chosen = getattr(config, modality)
-        _seed(config, modality)
+    for m in config.modalities:
+        how, chosen = modality(m), getattr(config, m)
+        made = how.features(chosen)
+        features[m], standardize[m] = made.module, Standardize(made.channels)
+        _seed(config, m)
         if chosen.pretrained:
-            encoders[modality] = pretrained.build(chosen.pretrained, modality, shape)
+            encoders[m] = pretrained.build(chosen.pretrained, how.checkpoints, made.shape)
         else:
-            encoders[modality] = _encoder_class(config, modality, trust)(shape)
-        heads[modality] = nn.Linear(encoders[modality].embedding_size, classes)
+            encoders[m] = _encoder_class(config, m, trust)(made.shape)
+        heads[m] = nn.Linear(encoders[m].embedding_size, classes)
     strategy = resolve("fusion strategy", config.fusion, STRATEGIES, Fusion, trust)
     if len(encoders) == 1:
         strategy = Fusion  # nothing to fuse: the one head answers, and no parameter idles
@@ -102,15 +96,15 @@ def restore_network(bundle: Bundle, trust: bool) -> tuple[ClassifierNetwork, dic
     return network, imputers
 
 
-def _encoder_class(config: Config, modality: str, trust: bool) -> type[Encoder]:
-    return resolve(f"{modality} encoder", getattr(config, modality).encoder, ENCODERS[modality], Encoder, trust)
+def _encoder_class(config: Config, name: str, trust: bool) -> type[Encoder]:
+    return resolve(f"{name} encoder", getattr(config, name).encoder, modality(name).encoders, Encoder, trust)
 
 
 def import_own(config: Config) -> None:
     """Imports what somebody who gave this configuration named of their own. Raises ConfigError."""
-    for modality in config.modalities:
-        if not getattr(config, modality).encoder.startswith(pretrained.PREFIX):
-            _encoder_class(config, modality, trust=True)
+    for m in config.modalities:
+        if not getattr(config, m).encoder.startswith(pretrained.PREFIX):
+            _encoder_class(config, m, trust=True)
     resolve("fusion strategy", config.fusion, STRATEGIES, Fusion)
     for policy in imputing_policies(config).values():
         resolve("policy for what is missing", policy, IMPUTERS, Imputer)
@@ -122,30 +116,21 @@ def check_weights(config: Config, classes: int, weights: Mapping[str, Tensor], t
     Raises:
         ConfigError: heads or encoders have other shapes; TrustError.
     """
-    for modality in config.modalities:
-        chosen = getattr(config, modality)
-        head = weights.get(f"heads.{modality}.weight")
+    for m in config.modalities:
+        how, chosen = modality(m), getattr(config, m)
+        head = weights.get(f"heads.{m}.weight")
         if head is None or len(head) != classes:
-            raise ConfigError(f"the weights are not those of {classes} classes told from the {modality}")
-        prefix = f"encoders.{modality}."
+            raise ConfigError(f"the weights are not those of {classes} classes told from the {m}")
+        prefix = f"encoders.{m}."
         saved = {name.removeprefix(prefix): x.shape for name, x in weights.items() if name.startswith(prefix)}
         if chosen.pretrained:
             most = 2 * sum(shape.numel() for shape in saved.values()) + 1_000_000  # heads and poolers are dropped
-            pretrained.check_size(chosen.pretrained, modality, most)
-        elif chosen.encoder in ENCODERS[modality]:
+            pretrained.check_size(chosen.pretrained, how.checkpoints, most)
+        elif chosen.encoder in how.encoders:
             with torch.device("meta"):  # shapes without numbers
-                encoder = _encoder_class(config, modality, trust)(_feature_shape(config, modality))
+                encoder = _encoder_class(config, m, trust)(how.feature_shape(chosen))
             if {name: x.shape for name, x in encoder.state_dict().items()} != saved:
-                raise ConfigError(f"the weights are not those of the {modality} encoder {chosen.encoder} of this size")
-
-
-def _feature_shape(config: Config, modality: str) -> tuple[int, ...]:
-    """Of one row, where the features are our own."""
-    if modality == "image":
-        height, width, channels = image_shape(config)
-        return channels, height, width
-    audio = config.audio
-    return frames(audio.sample_rate_hz, clip_seconds(config), audio.hop_ms), audio.mel_bins
+                raise ConfigError(f"the weights are not those of the {m} encoder {chosen.encoder} of this size")
 
 
 def new_imputers(network: ClassifierNetwork, policy: str, trust: bool = True) -> Imputers:
@@ -153,18 +138,3 @@ def new_imputers(network: ClassifierNetwork, policy: str, trust: bool = True) ->
     kind = resolve("policy for what is missing", policy, IMPUTERS, Imputer, trust)
     sizes = {m: cast(Encoder, network.encoders[m]).embedding_size for m in network.modalities}
     return Imputers(dict.fromkeys(network.modalities, kind), sizes)
-
-
-def log_mel(config: Config) -> LogMel:
-    """The spectrogram of a configuration with all sizes filled in."""
-    audio = config.audio
-    return LogMel(audio.sample_rate_hz, clip_seconds(config), audio.window_ms, audio.hop_ms, audio.mel_bins)
-
-
-def _heard(config: Config) -> LogMel | CheckpointFeatures:
-    """What makes features of waveforms: a checkpoint's own way, where the encoder is one."""
-    audio = config.audio
-    if audio.pretrained:
-        samples = round(audio.sample_rate_hz * clip_seconds(config))
-        return CheckpointFeatures(audio.pretrained["processor"], audio.sample_rate_hz, samples)
-    return log_mel(config)

@@ -115,10 +115,24 @@ class ClassifierNetwork(nn.Module):
         """Decoded inputs -> features; nothing here is trained, so training does it once for each file."""
         return batch._replace(inputs={m: self.features[m](batch.inputs[m]) for m in self.modalities})
 
-    def fuse(self, batch: Batch, impute: Impute | None = None, flow: GradientFlow = EVERY_LOSS) -> Output:
-        """Features -> `Output`, by the loop that serves every strategy; `impute` acts on absent modalities."""
+    def fuse(
+        self,
+        batch: Batch,
+        impute: Impute | None = None,
+        flow: GradientFlow = EVERY_LOSS,
+        shown: dict[str, Tensor] | None = None,
+    ) -> Output:
+        """Features -> `Output`, by the loop that serves every strategy.
+
+        Args:
+            batch: features.
+            impute: imputes the embeddings of absent modalities.
+            flow: which losses are to reach the encoders.
+            shown: per modality (B,) bool, those that the strategy gets; default: all that are present.
+        """
         present = {m: batch.present[m] for m in self.modalities}
-        return self._decide(self.encode(batch.inputs, present, flow), present, impute, flow)
+        shown = shown or present
+        return self._decide(self.encode(batch.inputs, present, flow, shown), present, impute, flow, shown)
 
     @torch.no_grad()
     def fit_embedding_scale(self, features: dict[str, Tensor]) -> None:
@@ -160,7 +174,11 @@ class ClassifierNetwork(nn.Module):
         return outputs
 
     def encode(
-        self, features: dict[str, Tensor], present: dict[str, Tensor], flow: GradientFlow = EVERY_LOSS
+        self,
+        features: dict[str, Tensor],
+        present: dict[str, Tensor],
+        flow: GradientFlow = EVERY_LOSS,
+        shown: dict[str, Tensor] | None = None,
     ) -> Encoded:
         """Per modality features -> embeddings (B, D), unimodal and with the strategy's exchange after each stage.
 
@@ -173,7 +191,7 @@ class ClassifierNetwork(nn.Module):
             stages = {m: self._encoder(m).stages[k] for m in self.modalities}
             unimodal, fused = self._both(stages, unimodal, fused, flow)
             read = _to_fuse(fused, flow) if fused is unimodal else fused
-            maps, shared = self.fusion.exchange(k, read, present, shared)
+            maps, shared = self.fusion.exchange(k, read, shown or present, shared)
             fused = fused if maps is read else dict(maps)
         unimodal, fused = self._both({m: self._encoder(m).pool for m in self.modalities}, unimodal, fused, flow)
         alone = {m: self.embedding_scale[m](z.float()) for m, z in unimodal.items()}
@@ -187,13 +205,15 @@ class ClassifierNetwork(nn.Module):
         present: dict[str, Tensor],
         impute: Impute | None,
         flow: GradientFlow = EVERY_LOSS,
+        shown: dict[str, Tensor] | None = None,
     ) -> Output:
         """Embeddings (B, D) -> `Output`."""
+        shown = shown or present
         unimodal = {m: _keep(present[m], encoded.unimodal[m]) for m in self.modalities}
         fused = unimodal
-        if encoded.fused is not encoded.unimodal:
-            fused = {m: _keep(present[m], encoded.fused[m]) for m in self.modalities}
-        logits, weights, unimodal_logits = self._answer(unimodal, fused, present, encoded.shared, flow)
+        if encoded.fused is not encoded.unimodal or shown is not present:
+            fused = {m: _keep(shown[m], encoded.fused[m]) for m in self.modalities}
+        logits, weights, unimodal_logits = self._answer(unimodal, fused, present, encoded.shared, flow, shown)
         if impute is None or len(self.modalities) == 1:
             return Output(logits, unimodal_logits, weights, unimodal)
         imputed = impute({m: z.detach() for m, z in unimodal.items()}, present)
@@ -212,6 +232,7 @@ class ClassifierNetwork(nn.Module):
         present: dict[str, Tensor],
         shared: Tensor | None,
         flow: GradientFlow,
+        shown: dict[str, Tensor] | None = None,
     ) -> tuple[Tensor, dict[str, Tensor] | None, dict[str, Tensor]]:
         """Embeddings (B, D), zeros where absent -> fused logits (B, C), weights (B,) or None, each head's (B, C)."""
         # heads and strategies are small: half precision would cost accuracy here and win no time
@@ -219,6 +240,8 @@ class ClassifierNetwork(nn.Module):
             read = unimodal if flow.unimodal else {m: z.detach() for m, z in unimodal.items()}
             unimodal_logits = {m: _keep(present[m], self.heads[m](read[m])) for m in self.modalities}
             calibrated = _to_fuse(self.calibration.unimodal(unimodal_logits), flow)
+            if shown is not None and shown is not present:
+                present, calibrated = shown, {m: _keep(shown[m], x) for m, x in calibrated.items()}
             logits, weights = self.fusion.combine(fused, calibrated, present, shared)
         answer, shares = self.calibration.answer(logits, calibrated, present)
         if weights is not None and not self.training:

@@ -21,7 +21,7 @@ from PIL import Image
 from sightsound.classifier import Classifier
 from sightsound.data.decode import reader
 from sightsound.features.audio import LogMel
-from sightsound.network.build import log_mel
+from sightsound.modalities.audio import log_mel
 
 LONGEST_NAME = 32  # letters beside an axis
 
@@ -94,7 +94,7 @@ def image_uri(classifier: Classifier, path: Path | bytes) -> str:
 
 def spectrogram_uri(classifier: Classifier, path: Path | bytes) -> str:
     """The log-mel frames, as the network gets them if it takes such, time to the right and frequency upwards; PNG."""
-    return frames_uri(reader(classifier.config, "audio")(path), log_mel(classifier.config))
+    return frames_uri(reader(classifier.config, "audio")(path), log_mel(classifier.config.audio))
 
 
 def sound_uri(classifier: Classifier, path: Path | bytes) -> str:

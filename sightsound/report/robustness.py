@@ -10,9 +10,10 @@ import pandas as pd
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from sightsound.modalities.base import every_modality
 from sightsound.report.figures import svg
 from sightsound.report.page import write_page
-from sightsound.studies.robustness.conditions import CLEAN, CONTRADICTION, EITHER, LOST_PARTS
+from sightsound.studies.robustness.conditions import CLEAN, CONTRADICTION, EITHER
 from sightsound.studies.robustness.curves import Curve
 from sightsound.studies.robustness.study import RobustnessStudy
 
@@ -25,7 +26,7 @@ def write_robustness(study: RobustnessStudy, run: Path) -> Path:
     pd.DataFrame(rows).drop(columns="condition").to_csv(run / "robustness.csv", index=False)
     by_kind = {one.condition.kind: one for one in study.measured}
     missing = [curve for curve in study.curves if curve.kind.startswith("missing")]
-    parts = [curve for curve in study.curves if curve.kind in LOST_PARTS.values()]
+    parts = [curve for curve in study.curves if curve.kind in {one.lost_part for one in every_modality()}]
     damaged = [curve for curve in study.curves if curve not in missing and curve not in parts]
     return write_page(
         run / "robustness.html",

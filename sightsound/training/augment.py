@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 from sightsound.config import Config
 from sightsound.encoders.base import Embedded
-from sightsound.features.augment import AugmentImage, AugmentWaveform, FilterFrames, MaskFrames, mix
+from sightsound.features.augment import mix
 from sightsound.fusion.base import like
 from sightsound.hardware import reseed
 from sightsound.missing import Impute
+from sightsound.modalities.base import every_modality
 from sightsound.network.classifier import ClassifierNetwork
 from sightsound.training.balances import Auxiliary
 from sightsound.types import Batch
@@ -36,32 +37,27 @@ class Augment:
     """
 
     def __init__(self, config: Config) -> None:
-        given = config.augment
-        shift = round(given.audio_shift_seconds * config.audio.sample_rate_hz)
-        self.wave = AugmentWaveform(given.audio_speed, given.audio_gain_db, shift, given.audio_noise)
-        self.image = AugmentImage(given.image_shift, given.image_rotate_degrees, given.image_erase, given.image_flip)
-        self.masks = nn.Sequential(FilterFrames(given.audio_filter_db), MaskFrames(given.audio_masks))
         self.config = config
+        self.of = {one.name: one.augmentation(config) for one in every_modality()}
 
     def __call__(self, network: Featurizing, batch: Batch) -> Batch:
-        """Decoded files (or what is kept of them) -> features, changed; kept embeddings stay as they are."""
-        given, inputs = self.config.augment, dict(batch.inputs)
+        """Decoded files (or what is cached of them) -> features, changed; cached embeddings stay as they are."""
+        inputs = dict(batch.inputs)
         # numbers of their own for each: what happens to one modality must not depend on which others are there
-        of_image, of_wave, of_frames, of_rest = torch.randint(2**31, (4,)).tolist()
+        stages = [(one.name, stage) for one in every_modality() for stage in one.augmented]
+        *drawn, of_rest = torch.randint(2**31, (len(stages) + 1,)).tolist()
+        seeds = dict(zip(stages, drawn, strict=True))
         changing = [m for m in inputs if not isinstance(network.encoders[m], Embedded)]
-        if "audio" in changing and given.audio:
-            reseed(of_wave)
-            inputs["audio"] = self.wave(inputs["audio"])
+        for m in changing:
+            if change := self.of[m].decoded:
+                reseed(seeds[m, "decoded"])
+                inputs[m] = change(inputs[m])
         batch = network.featurize(batch._replace(inputs=inputs))
         inputs = dict(batch.inputs)
-        if "image" in changing and given.image:
-            reseed(of_image)
-            inputs["image"] = self.image(inputs["image"])
-        if (
-            "audio" in changing and inputs["audio"].dim() == 3
-        ):  # not for waveforms, which some encoders take as they are
-            reseed(of_frames)
-            inputs["audio"] = self.masks(inputs["audio"])
+        for m in changing:
+            if change := self.of[m].features:
+                reseed(seeds[m, "features"])
+                inputs[m] = change(inputs[m])
         reseed(of_rest)
         return Batch(inputs, hide_some(batch.present, self.config.modality_dropout), batch.target)
 
@@ -80,7 +76,7 @@ class Augment:
             raise ValueError("training needs targets")
         target = batch.target
         if not self.config.augment.mixup:
-            return balance.loss(network.fuse(batch, impute, balance.flow), batch, target)
+            return balance.loss(network.fuse(batch, impute, balance.flow, some_shown(batch.present)), batch, target)
         concentration = torch.tensor(self.config.augment.mixup)
         order = torch.randperm(len(target)).to(target.device)
         share = torch.distributions.Beta(concentration, concentration).sample((len(order),)).to(order.device)
@@ -88,8 +84,27 @@ class Augment:
         share = torch.where(alike, share, 1.0)
         inputs = {m: torch.where(like(alike, x), mix(x, order, share), x.float()) for m, x in batch.inputs.items()}
         batch = batch._replace(inputs=inputs)
-        output = network.fuse(batch, impute, balance.flow)
+        output = network.fuse(batch, impute, balance.flow, some_shown(batch.present))
         return balance.loss(output, batch, target, share) + balance.loss(output, batch, target[order], 1 - share)
+
+
+def some_shown(present: dict[str, Tensor]) -> dict[str, Tensor] | None:
+    """The modalities that the strategy is shown of each row, where there are more than two; None: all of them.
+
+    A strategy that has only seen whole rows does not know what to make of a pair: of a row with three modalities or
+    more it is shown a random subset of two or more, each number of them as often. The heads see every modality.
+
+    Args:
+        present: per modality (B,) bool.
+    """
+    if len(present) <= 2:
+        return None
+    flags = torch.stack(list(present.values()))  # (M, B)
+    count = flags.sum(0)
+    keep = 2 + (torch.rand(len(count), device=flags.device) * (count - 1).clamp_min(1)).long()
+    drawn = torch.where(flags, torch.rand(flags.shape, device=flags.device), 2.0)
+    shown = flags & (drawn.argsort(0).argsort(0) < keep)
+    return dict(zip(present, shown, strict=True))
 
 
 def hide_some(present: dict[str, Tensor], share: float) -> dict[str, Tensor]:

@@ -19,6 +19,7 @@ from sightsound.data.prepared.cache import prepared_folder
 from sightsound.data.prepared.store import Store, derive
 from sightsound.data.table import Table
 from sightsound.encoders.base import Embedded, Encoder
+from sightsound.modalities.base import modality
 from sightsound.network.classifier import ClassifierNetwork
 
 
@@ -33,19 +34,18 @@ def cache_features(
     stores: dict[str, Store] = dict(next(iter(rows.values())).stores)
     cached = {}
     network.eval()
-    for modality, store in stores.items():
-        part: nn.Module = network.features[modality]
+    for m, store in stores.items():
+        part: nn.Module = network.features[m]
         kind = "features"
-        if getattr(config, modality).frozen and not network.exchanges:
-            part = nn.Sequential(part, network.standardize[modality], network.encoders[modality])
+        if getattr(config, m).frozen and not network.exchanges:
+            part = nn.Sequential(part, network.standardize[m], network.encoders[m])
             kind = "embedding"
-        elif modality == "image" or config.augment.audio:  # pixels are features as they are
+        elif not modality(m).caches_features(config):
             continue
-        name = f"{reading_of(config, modality).name} | {kind} {_digest(part)}"
+        name = f"{reading_of(config, m).name} | {kind} {_digest(part)}"
         shape = tuple(part(store.read(store.entry[:1])).shape[1:])
-        folder = prepared_folder(table, name)
-        stores[modality] = derive(store, part, name, folder, f"computing {modality} {kind}", shape)
-        cached[modality] = kind
+        stores[m] = derive(store, part, name, prepared_folder(table, name), f"computing {m} {kind}", shape)
+        cached[m] = kind
     network.train()
     return {split: Rows(stores, of_split.target, of_split.rows) for split, of_split in rows.items()}, cached
 

@@ -115,9 +115,10 @@ def fit_held_out(network: ClassifierNetwork, held: HeldOut, guard: bool = True) 
         scored = HeldOutLogits(own, outputs[subset], shown, target).at(there)
         row, number = np.unique(held.number[there.numpy()], return_inverse=True)
         folds = _folds(held.clusters.at(row))
-        crossed, temperature = _cross_fitted(fusion, scored, torch.from_numpy(folds[number]))
+        crossed, temperature = _cross_fitted(fusion, scored, torch.from_numpy(folds[number]), subset == every)
         if subset == every and network.fusion.fitted_held_out:
-            network.fusion.load_state_dict(_fitted(fusion, scored).state_dict())
+            fusion = _fitted(fusion, scored)  # on complete rows: other subsets are answered by the same
+            network.fusion.load_state_dict(fusion.state_dict())
         calibration.temperature[calibration.subset_number(subset)] = temperature
         means = _of_rows(torch.stack([crossed, *(scored.unimodal[m].softmax(1) for m in subset)], 1), number)
         classes = scored.target.numpy()[np.unique(number, return_index=True)[1]]
@@ -163,8 +164,10 @@ def _folds(clusters: Clusters) -> NDArray[np.int64]:
     return folds
 
 
-def _cross_fitted(fusion: Fusion, scored: HeldOutLogits, folds: Tensor) -> tuple[Tensor, float]:
+def _cross_fitted(fusion: Fusion, scored: HeldOutLogits, folds: Tensor, refit: bool) -> tuple[Tensor, float]:
     """Fused probabilities (n, C) of each row, from what was fitted on the other folds; the temperature for new rows.
+
+    With `refit` the strategy is fitted too, where it is one that is; else it answers as it is.
 
     Temperatures are fitted on answers of the other folds as well, or a strategy would seem as sure as it is of rows
     that it was fitted on.
@@ -172,7 +175,7 @@ def _cross_fitted(fusion: Fusion, scored: HeldOutLogits, folds: Tensor) -> tuple
     logits, probabilities = torch.zeros_like(scored.fused), torch.zeros_like(scored.fused)
     for fold in folds.unique().tolist():
         asked = folds == fold
-        known = _fitted(fusion, scored.at(~asked)) if fusion.fitted_held_out else fusion
+        known = _fitted(fusion, scored.at(~asked)) if refit and fusion.fitted_held_out else fusion
         logits[asked] = _combined(known, scored.at(asked))
     for fold in folds.unique().tolist():
         asked = folds == fold

@@ -25,20 +25,18 @@ from sightsound.data.splits import SHARES, split
 from sightsound.data.table import Rejected, Table, dropped_rows, incomplete_rows
 from sightsound.data.text import without_formulas
 from sightsound.encoders import pretrained
-from sightsound.errors import TableError
+from sightsound.errors import ConfigError, TableError
 from sightsound.features.image import Standardize
-from sightsound.features.pretrained import image_side, image_statistics
 from sightsound.hardware import resolve_precision
 from sightsound.missing import FEWEST_COMPLETE
+from sightsound.modalities.base import modality
 from sightsound.network.build import build_network, new_imputers
 from sightsound.network.classifier import ClassifierNetwork
 from sightsound.run_folder import content_of
-from sightsound.training.cuts import LARGEST_SIDE, cuts
 from sightsound.training.feature_cache import cache_features
 from sightsound.training.imputers import complete_rows
 from sightsound.training.schedule import check_balance
 
-LONGEST_CLIP = 10.0  # seconds, unless the user asks for more
 STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 1000, 10, 100
 TYPICAL_FILES = 2_000  # enough for the size of the images and the length of the sounds
 STATISTICS_FILES = 500  # enough for a mean and a deviation
@@ -148,10 +146,10 @@ def prepare(table: Table, config: Config, run: Path) -> Prepared:
     table.frame[["row", *table.frame.columns.intersection(["start_seconds"]), "split"]].to_csv(
         run / "splits.csv", index=False
     )
-    for modality in config.modalities:
+    for m in config.modalities:
         for part in ("train", "val"):
-            if (table.part(part).frame[modality] == "").all():
-                raise TableError(f"{table.name}: no {part} row has {modality}. Add some, or leave it out: --modalities")
+            if (table.part(part).frame[m] == "").all():
+                raise TableError(f"{table.name}: no {part} row has {m}. Add some, or leave it out: --modalities")
     labels = sorted(table.frame["label"].unique())
     rows = _by_split(every, table, labels)
     steps = -(-len(rows["train"]) // config.batch_size)
@@ -192,54 +190,45 @@ def probe(
         most: so many files of each, spread evenly, are enough to know what is typical; None: all.
     """
     infos, rejected = {}, []
-    for modality in modalities:
-        how = header_reading(modality)
-        some = table.with_frame(table.frame[table.frame[modality] != ""].drop_duplicates(modality))
+    for m in modalities:
+        how = header_reading(m)
+        some = table.with_frame(table.frame[table.frame[m] != ""].drop_duplicates(m))
         if most and len(some.frame) > most:
             some = some.with_frame(some.frame.iloc[np.linspace(0, len(some.frame) - 1, most).astype(int)])
-        store, bad = read_store(some, how, f"checking {modality}", prepared_folder(table, how.name))
+        store, bad = read_store(some, how, f"checking {m}", prepared_folder(table, how.name))
         files = torch.unique(store.entry)
-        infos[modality] = store.read(files[files > 0]).numpy()
+        infos[m] = store.read(files[files > 0]).numpy()
         rejected += bad
     return infos, rejected
 
 
 def fill_in(config: Config, infos: dict[str, NDArray[np.float64]]) -> Config:
-    """The configuration with image size, clip length and precision taken from the data and the machine."""
-    config = _with_checkpoints(config)
-    image, audio = config.image, config.audio
-    if len(infos.get("image", ())):
-        heights, widths, colour, whites = infos["image"].T
-        shrink = min(1.0, LARGEST_SIDE / max(np.median(heights), np.median(widths)))
-        image = dataclasses.replace(
-            image,
-            height=image.height or max(round(float(np.median(heights)) * shrink), 8),
-            width=image.width or max(round(float(np.median(widths)) * shrink), 8),
-            channels=image.channels or (3 if colour.any() else 1),
-            white=image.white or float(whites.max()) or None,
-        )
-    if len(infos.get("audio", ())) and audio.clip_seconds is None:
-        usual = math.ceil(10 * float(np.percentile(infos["audio"], 95))) / 10
-        audio = dataclasses.replace(audio, clip_seconds=min(usual, LONGEST_CLIP))
+    """The configuration with sizes and precision taken from the data, from checkpoints and from the machine."""
+    sections = {}
+    for m in config.modalities:
+        how, options = modality(m), getattr(config, m)
+        if options.encoder.startswith(pretrained.PREFIX):
+            name = options.encoder.removeprefix(pretrained.PREFIX)
+            if how.checkpoints is None:
+                raise ConfigError(f"{m}.encoder is {options.encoder!r}; {how.plural} have no pretrained encoders.")
+            options = how.with_checkpoint(options, pretrained.describe(name, how.checkpoints))
+        sections[m] = how.complete(options, infos[m]) if len(infos.get(m, ())) else options
     precision = resolve_precision(config.precision, config.accelerator)
-    return dataclasses.replace(config, image=image, audio=audio, precision=cast(Any, precision))
+    return dataclasses.replace(config, **sections, precision=cast(Any, precision))
 
 
-def _with_checkpoints(config: Config) -> Config:
-    """The configuration with the sizes and rates that pretrained encoders dictate."""
-    image, audio = config.image, config.audio
-    for modality in config.modalities:
-        chosen = getattr(config, modality)
-        if not chosen.encoder.startswith(pretrained.PREFIX):
-            continue
-        known = pretrained.describe(chosen.encoder.removeprefix(pretrained.PREFIX), modality)
-        processor = known["processor"]
-        if modality == "image":
-            height, width = image_side(processor)
-            image = dataclasses.replace(image, height=height, width=width, channels=3, pretrained=known)
-        else:
-            audio = dataclasses.replace(audio, sample_rate_hz=processor["sampling_rate"], pretrained=known)
-    return dataclasses.replace(config, image=image, audio=audio)
+def cuts(asked: Config, config: Config, infos: dict[str, NDArray[np.float64]]) -> list[str]:
+    """What the sizes that nobody asked for leave out of the files, in sentences.
+
+    Args:
+        asked: as the user wrote it.
+        config: with all sizes filled in.
+        infos: as `probe` gives them.
+    """
+    found = []
+    for m, headers in infos.items():
+        found += modality(m).cuts(getattr(asked, m), getattr(config, m), headers) if len(headers) else []
+    return found
 
 
 def _by_split(every: Rows, table: Table, labels: list[str]) -> dict[str, Rows]:
@@ -253,26 +242,26 @@ def _by_split(every: Rows, table: Table, labels: list[str]) -> dict[str, Rows]:
 def fresh_network(config: Config, classes: int, train: Rows) -> ClassifierNetwork:
     """Fresh weights from the seed, and the statistics of the training rows' files."""
     network = build_network(config, classes)
-    for modality, store in train.stores.items():
+    for m, store in train.stores.items():
         files = torch.unique(store.entry[train.rows])
         files = files[files > 0]
         some = files[torch.linspace(0, len(files) - 1, min(len(files), STATISTICS_FILES)).long()]
-        standardize = cast(Standardize, network.standardize[modality])
-        chosen = getattr(config, modality)
+        standardize = cast(Standardize, network.standardize[m])
+        how, chosen = modality(m), getattr(config, m)
         if not chosen.pretrained:
-            standardize.fit(network.features[modality](store.read(some)))
+            standardize.fit(network.features[m](store.read(some)))
             continue
-        if modality == "image":
-            standardize.set(*image_statistics(chosen.pretrained["processor"]))
-        _load_checkpoint(network, modality, chosen, tuple(network.features[modality](store.read(some[:1])).shape[1:]))
+        if statistics := how.fixed_statistics(chosen.pretrained):
+            standardize.set(*statistics)
+        _load_checkpoint(network, m, chosen, tuple(network.features[m](store.read(some[:1])).shape[1:]))
     return network
 
 
-def _load_checkpoint(network: ClassifierNetwork, modality: str, chosen: Any, shape: tuple[int, ...]) -> None:
+def _load_checkpoint(network: ClassifierNetwork, m: str, chosen: Any, shape: tuple[int, ...]) -> None:
     """Gives a pretrained encoder the weights of its checkpoint."""
     name = chosen.encoder.removeprefix(pretrained.PREFIX)
-    weights = pretrained.load(name, chosen.pretrained, modality, shape).state_dict()
-    network.encoders[modality].load_state_dict(weights)
+    weights = pretrained.load(name, chosen.pretrained, modality(m).checkpoints, shape).state_dict()
+    network.encoders[m].load_state_dict(weights)
 
 
 def _reported(rejected: list[Rejected], name: str, run: Path) -> str:

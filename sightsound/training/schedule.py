@@ -69,6 +69,11 @@ def check_balance(config: Config) -> None:
     if len(config.modalities) == 1 or not learning:
         return
     balance = BALANCES[config.balance]
+    if len(config.modalities) > 2 and balance.two_modalities:
+        raise ConfigError(
+            f"--balance {config.balance} is defined for two modalities, and there are {len(config.modalities)}. Type "
+            "--balance detached, or ogm-ge."
+        )
     if config.schedule != "joint" and balance.shares_head:
         raise ConfigError(
             f"--balance {config.balance} has one head for all modalities and trains them by turns from the first step "

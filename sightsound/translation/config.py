@@ -9,6 +9,8 @@ from typing import Any, Literal
 from sightsound.config import AudioConfig, AugmentConfig, ColumnsConfig, Config, ImageConfig, from_sections
 from sightsound.errors import ConfigError
 
+MODALITIES = ("image", "audio")  # a translator goes from one to the other
+
 
 @dataclass(frozen=True)
 class TranslatorConfig:

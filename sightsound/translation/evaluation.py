@@ -25,9 +25,9 @@ from sightsound.data.table import Table
 from sightsound.errors import ConfigError, TableError
 from sightsound.inference.subsets import BATCH_ROWS
 from sightsound.translation import distances
+from sightsound.translation.config import MODALITIES
 from sightsound.translation.retrieval import Translation, image_from_sonified, nearest, other, sonify_image, write
 from sightsound.translation.translator import Translator
-from sightsound.types import MODALITIES
 
 RECALLS = (1, 5, 10)
 MOST_TRAINING_FILES = 20_000  # that are looked through for copies

@@ -15,9 +15,9 @@ from sightsound.data.text import without_formulas
 from sightsound.features.audio import LogMel
 from sightsound.report.figures import frames_uri, png_uri, wav_uri
 from sightsound.report.page import write_page
+from sightsound.translation.config import MODALITIES
 from sightsound.translation.evaluation import Evaluation
 from sightsound.translation.retrieval import SONIFIED_RATE_HZ, Translation, other, write
-from sightsound.types import MODALITIES
 
 LONGEST_SIDE = 256  # pixels of an input as it is shown
 WINDOW_MS, HOP_MS, BINS = 32.0, 10.0, 64  # of the spectrograms shown

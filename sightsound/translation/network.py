@@ -13,13 +13,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
-from sightsound.config import image_shape
 from sightsound.encoders import ENCODERS
 from sightsound.errors import ConfigError
 from sightsound.features.image import Standardize
-from sightsound.network.build import build_network, log_mel
+from sightsound.modalities.base import modality
+from sightsound.network.build import build_network
 from sightsound.network.classifier import ClassifierNetwork
-from sightsound.translation.config import TranslatorConfig
+from sightsound.translation.config import MODALITIES, TranslatorConfig
 from sightsound.translation.decoders import AUTOENCODERS, Autoencoder
 from sightsound.translation.decoders.flow import LatentFlow
 from sightsound.types import Batch
@@ -152,8 +152,7 @@ def build_translator(
     """
     reading = config.reading_config()
     network = network or build_network(reading, 2, trust)  # its heads are not taken over
-    height, width, channels = image_shape(reading)
-    shapes = {"image": (channels, height, width), "audio": log_mel(reading).shape}
+    shapes = {m: modality(m).feature_shape(getattr(reading, m)) for m in MODALITIES}
     sizes = {"image": config.image_latent, "audio": config.audio_latent}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)

@@ -13,8 +13,8 @@ from torch import Tensor
 from sightsound.data.files import Source, image_from_array, name_of, probe_audio, probe_image, read_audio, read_image
 from sightsound.data.sources.base import write_png, write_wav
 from sightsound.errors import ConfigError, did_you_mean
+from sightsound.translation.config import MODALITIES
 from sightsound.translation.decoders.sonify import COLUMN_SECONDS, picture, sonify
-from sightsound.types import MODALITIES
 
 MODES = ("generate", "retrieve", "sonify")
 EXACT_ROWS = 100_000  # beyond, an index is asked, which may miss a near one

@@ -30,12 +30,12 @@ from sightsound.run_folder import BUNDLE, claim, content_of, open_run, request_o
 from sightsound.training.augment import Augment
 from sightsound.training.fit import some_features
 from sightsound.training.prepare import check, fresh_network
-from sightsound.translation.config import TranslatorConfig
+from sightsound.translation.config import MODALITIES, TranslatorConfig
 from sightsound.translation.decoders import VOCODERS, Vocoder
 from sightsound.translation.network import TranslatorNetwork, build_translator
 from sightsound.translation.phase import TrainingPhase, fit_phase
 from sightsound.translation.translator import RetrievalIndex, Translator, load_translator
-from sightsound.types import MODALITIES, Batch
+from sightsound.types import Batch
 
 FEWEST_PAIRS = 50
 MEANING_STEPS, FEWEST_PASSES = 1000, 10  # by default, whichever is more

@@ -19,10 +19,10 @@ from sightsound.data.clips import clip_starts
 from sightsound.data.decode import decode_given, reader
 from sightsound.data.files import Source, name_of, probe_audio
 from sightsound.errors import BundleError, ConfigError, FileError
-from sightsound.network.build import log_mel
+from sightsound.modalities.audio import log_mel
 from sightsound.progress import progress_bar
 from sightsound.registry import resolve
-from sightsound.translation.config import TranslatorConfig, translator_from_dict
+from sightsound.translation.config import MODALITIES, TranslatorConfig, translator_from_dict
 from sightsound.translation.decoders import VOCODERS, Vocoder
 from sightsound.translation.network import TranslatorNetwork, build_translator, check_translator
 from sightsound.translation.retrieval import (
@@ -34,7 +34,6 @@ from sightsound.translation.retrieval import (
     several,
     sonify_image,
 )
-from sightsound.types import MODALITIES
 
 FORMAT = 1
 MEANINGS, FILES = "meanings.safetensors", "files.json"
@@ -68,7 +67,7 @@ class Translator:
         self.reading = _stepping(config.reading_config(), None)  # of a whole file its first window
         self.windows = _stepping(self.reading, clip_seconds(self.reading))
         vocoder = resolve("vocoder", config.vocoder, VOCODERS, Vocoder, trust)
-        self.vocoder: Vocoder = vocoder(log_mel(self.reading))
+        self.vocoder: Vocoder = vocoder(log_mel(self.reading.audio))
 
     def to(self, device: str | torch.device) -> Translator:
         """Moves the translator, such as to "cuda": it translates there from now on."""
@@ -206,7 +205,8 @@ class Translator:
         return clip_starts(probe_audio(given), length, length)
 
     def _read(self, modality: str, given: Any, start: float) -> NDArray[Any]:
-        return decode_given(self.windows, modality, given, start)[0]
+        where = {"start_seconds": start} if modality == "audio" else {}
+        return decode_given(self.windows, modality, given, **where).values
 
     def _rate(self, modality: str) -> int | None:
         return self.config.audio.sample_rate_hz if modality == "audio" else None

@@ -8,10 +8,10 @@ import torch
 from sightsound.config import Config
 from sightsound.data.table import read_table
 from sightsound.fusion import STRATEGIES
+from sightsound.modalities.base import MODALITIES
 from sightsound.training.feature_cache import on_cached
 from sightsound.training.fit import fit
 from sightsound.training.prepare import prepare
-from sightsound.types import MODALITIES
 from tests.conftest import write_table
 
 

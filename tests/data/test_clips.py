@@ -36,7 +36,7 @@ def test_clips_reach_the_end_and_no_further_than_needed(seconds: float, clip: fl
 
 def test_a_recording_stays_in_one_split() -> None:
     frame = pd.DataFrame({"audio": [f"{i}.wav" for i in range(30)], "label": ["a", "b", "c"] * 10})
-    table = cut_into_clips(read_table(frame), np.full(30, 5.0), 1.0, 1.0)
+    table = cut_into_clips(read_table(frame), "audio", np.full(30, 5.0), 1.0, 1.0)
     assert len(table.frame) == 150 and table.frame.index.is_unique
     assert table.frame["start_seconds"].tolist()[:6] == [0, 1, 2, 3, 4, 0]
     drawn = split(table, seed=0).frame

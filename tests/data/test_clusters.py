@@ -144,7 +144,7 @@ def test_clips_do_not_hide_the_recordings_that_rows_share(tmp_path: Path) -> Non
     for name in {*frame["image"], *frame["audio"]}:
         (tmp_path / name).write_text(name)
     frame.to_csv(tmp_path / "table.csv", index=False)
-    clips = cut_into_clips(read_table(tmp_path / "table.csv"), np.full(4, 3.0), 1.0, 1.0)
+    clips = cut_into_clips(read_table(tmp_path / "table.csv"), "audio", np.full(4, 3.0), 1.0, 1.0)
     found = clusters_of(clips, ("image", "audio"), np.arange(1, 5))
     assert len(clips.frame) == 12 and found.by == "audio file" and found.codes[0].tolist() == [0, 0, 1, 1]
 

@@ -27,14 +27,14 @@ MEASURED = """
 import resource, sys
 from PIL import Image
 from sightsound.data.files import read_image
-from sightsound.data.interpolated import read_repaired_image
+from sightsound.data.interpolated import read_interpolated_image
 Image.MAX_IMAGE_PIXELS = None
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 before = peak()
 if sys.argv[2] == "read":
     read_image(sys.argv[1], 64, 64, 3)
 else:
-    read_repaired_image(sys.argv[1], 64, 64, 3, "linear")
+    read_interpolated_image(sys.argv[1], 64, 64, 3, "linear")
 print(peak() - before)
 """
 
@@ -127,7 +127,7 @@ def test_more_clips_than_can_be_answered_name_the_option(tmp_path: Path) -> None
         clip_starts(MOST_CLIPS + 10.0, 1.0, 1.0)
     table = read_table(pd.DataFrame({"audio": ["a.wav", "b.wav"], "label": ["x", "y"]}))
     with pytest.raises(TableError, match=r"row 2: b.wav: .*--audio.step-seconds"):
-        cut_into_clips(table, np.array([1.0, 1e9]), 1.0, 0.1)
+        cut_into_clips(table, "audio", np.array([1.0, 1e9]), 1.0, 0.1)
 
 
 def test_sounds_that_stay_open_are_few_and_with_one_reader_each(tmp_path: Path) -> None:

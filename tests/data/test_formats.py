@@ -268,7 +268,7 @@ def test_the_other_sheets_are_named_where_the_first_is_no_table(tmp_path: Path) 
     with pd.ExcelWriter(tmp_path / "t.xlsx") as book:
         pd.DataFrame({"Notes": ["x"]}).to_excel(book, sheet_name="Info", index=False)
         FRAME.to_excel(book, sheet_name="Data", index=False)
-    with pytest.raises(TableError, match="neither an image nor an audio column.*'Info' is read.*not 'Data'"):
+    with pytest.raises(TableError, match="no image and no audio column.*'Info' is read.*not 'Data'"):
         read_table(tmp_path / "t.xlsx", labelled=False)
 
 

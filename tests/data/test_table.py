@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sightsound.config import ROLES, ColumnsConfig
-from sightsound.data.table import PREDICTED, incomplete_rows, read_table
+from sightsound.config import ColumnsConfig, roles
+from sightsound.data.table import incomplete_rows, read_table
 from sightsound.errors import TableError
 from sightsound.types import SPLITS
 
@@ -25,6 +25,8 @@ WRITERS = {
     "t.parquet": lambda f, p: f.to_parquet(p, index=False),
     "t.jsonl": lambda f, p: f.to_json(p, orient="records", lines=True, force_ascii=False),
 }
+
+ROLES = roles()
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -77,7 +79,7 @@ def test_incomplete_rows() -> None:
 
 FAULTS = {
     "no label": ("image,lable\na,b\n", r"no 'label' column\. Did you mean 'lable'\?.*--columns\.label"),
-    "no files": ("picture,label\na,b\n", "neither an image nor an audio column"),
+    "no files": ("picture,label\na,b\n", "no image and no audio column"),
     "no rows": ("image,label\n", "no rows"),
     "empty": ("", "empty"),
     "ragged": ("image,label\na,b\nc,d,e,f\n", "row 2: it has 4 fields and the head 2"),
@@ -258,7 +260,7 @@ def test_a_folder_to_predict_needs_no_classes(tmp_path: Path) -> None:
     make_files(tmp_path, "1.png", "1.wav", "deep/er/2.png", "notes.txt")
     with pytest.raises(TableError, match=r"CLASS/name\.png; 3 lie elsewhere, such as 1\.png"):
         read_table(tmp_path)
-    table = read_table(tmp_path, labelled=False, roles=PREDICTED)
+    table = read_table(tmp_path, labelled=False, measured=False)
     assert table.frame[["image", "audio"]].to_numpy().tolist() == [["1.png", "1.wav"], ["deep/er/2.png", ""]]
 
 

@@ -10,7 +10,8 @@ import sightsound as ss
 from sightsound.config import AudioConfig, Config, ImageConfig
 from sightsound.encoders import pretrained
 from sightsound.errors import ConfigError
-from sightsound.network.build import _heard, build_network
+from sightsound.modalities.base import modality as modality_of
+from sightsound.network.build import build_network
 from sightsound.training.fit import _groups
 from tests.conftest import write_table
 
@@ -52,13 +53,13 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def loaded(kind: str, path: str) -> tuple[pretrained.Pretrained, torch.Tensor]:
     """The encoder, and features for it made by the checkpoint's own preprocessing."""
     modality = KINDS[kind]
-    description = pretrained.describe(path, modality)
+    description = pretrained.describe(path, modality_of(modality).checkpoints)
     if modality == "image":
         features = torch.randn(2, 3, 32, 32) if kind == "resnet" else torch.randn(2, 3, 16, 16)
     else:
         audio = AudioConfig(clip_seconds=0.3, pretrained=description)
-        features = _heard(Config(audio=audio))(torch.rand(2, 4800) - 0.5)
-    return pretrained.load(path, description, modality, tuple(features.shape[1:])), features
+        features = modality_of("audio").features(audio).module(torch.rand(2, 4800) - 0.5)
+    return pretrained.load(path, description, modality_of(modality).checkpoints, tuple(features.shape[1:])), features
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -82,8 +83,10 @@ def test_preprocessing_is_the_checkpoints_own(checkpoints: dict[str, str]) -> No
     for kind in ("ast", "wav2vec2"):
         own = transformers.AutoFeatureExtractor.from_pretrained(checkpoints[kind])
         expected = own(list(wave.numpy()), sampling_rate=16000, return_tensors="pt")["input_values"]
-        audio = AudioConfig(clip_seconds=0.3, pretrained=pretrained.describe(checkpoints[kind], "audio"))
-        torch.testing.assert_close(_heard(Config(audio=audio))(wave), expected)
+        audio = AudioConfig(
+            clip_seconds=0.3, pretrained=pretrained.describe(checkpoints[kind], modality_of("audio").checkpoints)
+        )
+        torch.testing.assert_close(modality_of("audio").features(audio).module(wave), expected)
 
 
 @pytest.mark.parametrize(("image", "audio"), [("vit", "wav2vec2"), ("resnet", "ast")])
@@ -133,7 +136,7 @@ def test_frozen_embeddings_are_computed_once(
 
 
 def test_first_layers_learn_slowest(checkpoints: dict[str, str]) -> None:
-    description = pretrained.describe(checkpoints["vit"], "image")
+    description = pretrained.describe(checkpoints["vit"], modality_of("image").checkpoints)
     image = ImageConfig(
         f"hf:{checkpoints['vit']}", layer_decay=0.5, height=16, width=16, channels=3, pretrained=description
     )
@@ -159,12 +162,12 @@ def test_a_checkpoint_of_the_wrong_modality(
     kind: str, modality: str, message: str, checkpoints: dict[str, str]
 ) -> None:
     with pytest.raises(ConfigError, match=message):
-        pretrained.describe(checkpoints[kind], modality)
+        pretrained.describe(checkpoints[kind], modality_of(modality).checkpoints)
 
 
 def test_no_such_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be loaded.*hf:FOLDER"):
-        pretrained.describe(str(tmp_path / "nothing"), "image")
+        pretrained.describe(str(tmp_path / "nothing"), modality_of("image").checkpoints)
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(ConfigError, match="cannot be loaded"):
-        pretrained.describe(str(tmp_path), "audio")
+        pretrained.describe(str(tmp_path), modality_of("audio").checkpoints)

@@ -38,7 +38,9 @@ def test_partners_are_looked_for_in_both_directions(
 def test_of_what_is_made_the_closest_is_kept(network: TranslatorNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
     translator = Translator(network, CONFIG, RetrievalIndex({}, {}))
     made = torch.tensor([[0.1, 0, 0], [0.9, 0, 0], [0.5, 0, 0], [0.3, 0, 0]] + [[0, 0.2, 0], [0, 0.1, 0]] * 2)
-    stub = SimpleNamespace(noise_size=2, generate=lambda *_: made, meaning=lambda modality, features: features)
+    stub = SimpleNamespace(
+        noise_size=2, device="cpu", generate=lambda *_: made, meaning=lambda modality, features: features
+    )
     monkeypatch.setattr(translator, "network", stub)
     features, similarity = translator.generate("image", torch.eye(3)[:2], 2, torch.Generator())
     torch.testing.assert_close(similarity, torch.tensor([[0.9, 0.5], [0.2, 0.2]]))

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from sightsound.data.endings import ENDINGS, MODALITY_OF
+from sightsound.data.endings import modality_of_endings
 from sightsound.data.formats import Cells
 from sightsound.data.sources.base import DataSource, SourceOptions
 from sightsound.errors import SourceError, TableError
+from sightsound.modalities.base import MODALITIES
 from sightsound.types import SPLIT_OF
 
-KNOWN = " ".join(sorted(MODALITY_OF))
 NAMED = 3  # kinds of files in a sentence
 
 
@@ -34,19 +34,20 @@ def read(root: Path, labelled: bool = True) -> Cells:
     """
     files = sorted(Path(folder, name).relative_to(root) for folder, _, names in os.walk(root) for name in names)
     files = [file for file in files if not any(part.startswith(".") for part in file.parts)]
-    known = [file for file in files if file.suffix.lower() in MODALITY_OF]
+    modality_of = modality_of_endings()
+    known = [file for file in files if file.suffix.lower() in modality_of]
     tops = {file.parts[0] for file in known if len(file.parts) > 1}
     split = bool(tops) and all(top.lower() in SPLIT_OF for top in tops) and not _are_classes(known)
     deep = 1 + labelled + split
     used = [file for file in known if len(file.parts) == deep] if labelled else known
     if not used:
-        raise TableError(f"{root}: {_nothing(known, labelled)} ({KNOWN}).")
+        raise TableError(f"{root}: {_nothing(known, labelled)} ({' '.join(sorted(modality_of))}).")
     rows: dict[Path, dict[str, str]] = {}
     for file in used:
-        modality = MODALITY_OF[file.suffix.lower()]
+        modality = modality_of[file.suffix.lower()]
         above = file.parts[split:-1]
-        new = {"image": "", "audio": "", "label": above[0] if above else "", "split": file.parts[0] if split else ""}
-        row = rows.setdefault(file.with_suffix(""), new)
+        new = {"label": above[0] if above else "", "split": file.parts[0] if split else ""}
+        row = rows.setdefault(file.with_suffix(""), {**dict.fromkeys(MODALITIES, ""), **new})
         if row[modality]:
             raise TableError(
                 f"{root / file}: {row[modality]} is the {modality} of the same row; rename one of the two."
@@ -64,7 +65,8 @@ def _are_classes(files: list[Path]) -> bool:
 def _passed_over(files: list[Path], used: list[Path]) -> list[str]:
     """Sentences about the files that are in no row."""
     left = set(files) - set(used)
-    misplaced = sorted(file for file in left if file.suffix.lower() in MODALITY_OF)
+    endings = modality_of_endings()
+    misplaced = sorted(file for file in left if file.suffix.lower() in endings)
     notes = []
     if misplaced:
         notes.append(
@@ -74,7 +76,7 @@ def _passed_over(files: list[Path], used: list[Path]) -> list[str]:
     if kinds:
         most = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(NAMED))
         more = f" and {len(kinds) - NAMED} more kinds" if len(kinds) > NAMED else ""
-        notes.append(f"files of other kinds are passed over: {most}{more}. These are read: {KNOWN}")
+        notes.append(f"files of other kinds are passed over: {most}{more}. These are read: {' '.join(sorted(endings))}")
     return notes
 
 
@@ -89,7 +91,7 @@ def _build(options: SourceOptions, folder: Path) -> None:
         raise SourceError("folder: say where the classes are: --root FOLDER, which holds CLASS/a.png and CLASS/a.wav")
     root = Path(options.root).resolve()
     frame = read(root).frame
-    for modality in ENDINGS:
+    for modality in MODALITIES:
         frame[modality] = [str(root / file) if file else "" for file in frame[modality]]
     frame.to_csv(folder / "table.csv", index=False)
 

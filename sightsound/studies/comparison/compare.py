@@ -24,11 +24,11 @@ from numpy.typing import NDArray
 
 from sightsound.data.clusters import Clusters, clusters_of
 from sightsound.data.dataset import Rows
-from sightsound.data.decode import blank
 from sightsound.errors import ConfigError, RunError, TrainingError
 from sightsound.hardware import tune_process
 from sightsound.inference.metrics import at_chance, macro_means
 from sightsound.inference.subsets import Answered
+from sightsound.modalities.base import modality
 from sightsound.network.build import build_network
 from sightsound.progress import progress_bar
 from sightsound.studies.comparison.candidates import CompareOptions, Trial, choose_candidates, family
@@ -276,5 +276,5 @@ def _own_seconds(seed: Seed, trial: Trial) -> float:
 
 def _example(prepared: Prepared) -> Batch:
     """A row of silence on black, as large as all rows are."""
-    inputs = {m: blank(prepared.config, m)[None] for m in prepared.config.modalities}
+    inputs = {m: modality(m).blank(getattr(prepared.config, m))[None] for m in prepared.config.modalities}
     return Batch(inputs, {m: torch.ones(1, dtype=torch.bool) for m in inputs})

@@ -53,9 +53,9 @@ def conditional_dependence(
         seed: of weights and permutations.
 
     Returns:
-        None where there are too few complete rows or clusters to tell, or only one modality.
+        None where there are too few complete rows or clusters to tell, or not two modalities.
     """
-    if len(train.stores) < 2 or clusters.few:
+    if len(train.stores) != 2 or clusters.few:
         return None
     generator = torch.Generator().manual_seed(seed)
     x, y, _ = _pairs(train, classes, generator)

@@ -66,7 +66,7 @@ def recommend(study: ComparisonStudy, rows: list[Row]) -> Recommendation:
     missing = max(tied, key=lambda name: (round(_alone(study, name), 4), name == accuracy))
     better = max(unimodal, key=lambda name: float(unimodal[name].mean()))
     gain = best_of(better, {better: unimodal[better], **right}, clusters)
-    worth = (True if gain.real else None) if gain.mean >= WORTH else False
+    worth = (True if gain.significant else None) if gain.mean >= WORTH else False
     found = Recommendation(accuracy, speed, missing, tied, worth, better, [])
     if _at_chance(study, right[best]):
         return found._replace(

@@ -17,6 +17,7 @@ from sightsound.errors import ConfigError, TableError
 from sightsound.hardware import device_of, tuned_process
 from sightsound.inference.subsets import measure_answers
 from sightsound.missing import IMPUTERS
+from sightsound.modalities.base import MODALITIES
 from sightsound.run_folder import BUNDLE, open_run, request_of, write_errors
 from sightsound.studies.comparison.candidates import CompareOptions, choose_candidates
 from sightsound.studies.comparison.compare import ComparisonStudy, compare
@@ -26,7 +27,6 @@ from sightsound.training.feature_cache import on_cached
 from sightsound.training.imputers import fit_imputers
 from sightsound.training.prepare import Prepared, prepare
 from sightsound.training.run import begin
-from sightsound.types import MODALITIES
 
 
 class Comparison(NamedTuple):
@@ -98,7 +98,7 @@ def _check(prepared: Prepared) -> None:
         columns = " and ".join(repr(getattr(prepared.config.columns, m)) for m in MODALITIES if m != there)
         raise ConfigError(
             f"There is nothing to fuse: only {there} is there, and no row has anything in the column {columns}. "
-            "Name it with --columns.image or --columns.audio NAME."
+            f"Name it with {' or '.join(f'--columns.{m} NAME' for m in MODALITIES if m != there)}."
         )
     if not len(prepared.rows["test"]):
         raise TableError(f"{prepared.table.name}: a comparison is about test rows, and there are none (column split).")

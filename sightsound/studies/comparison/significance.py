@@ -89,7 +89,7 @@ class Gain(NamedTuple):
     p: float
 
     @property
-    def real(self) -> bool:
+    def significant(self) -> bool:
         """Whether it is ahead by more than being the best of so many explains."""
         return self.low > 0 and self.p < LEVEL
 

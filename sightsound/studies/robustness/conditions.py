@@ -11,18 +11,13 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
 from sightsound.data.dataset import Rows
-from sightsound.data.files import FULL_SCALE
 from sightsound.data.prepared.store import Store
 from sightsound.inference.subsets import Answered
-from sightsound.missing.gaps import Gaps
-from sightsound.missing.signals import interpolate_audio, interpolate_image
-from sightsound.studies.robustness.corruptions import Setting, corrupt_audio, corrupt_image
+from sightsound.modalities.base import modality
 from sightsound.types import INTERPOLATIONS
 
 CLEAN, CONTRADICTION = "clean", "contradiction"
-LOST_PARTS = {"image": "dead pixels", "audio": "lost frames"}
 EITHER = "either"
-FRAME_SECONDS, BURST = 0.01, 5  # of sound that is lost together: 50 ms
 WORTH_PROCESSES = 400  # files to interpolate; fewer are done before worker processes have started
 
 
@@ -88,51 +83,36 @@ def without_modality(decoded: Decoded, modality: str) -> Rows:
     return Rows(stores, decoded.rows.target, decoded.rows.rows)
 
 
-def lose_parts(decoded: Decoded, condition: Condition, sample_rate_hz: int, rng: np.random.Generator) -> Rows:
-    """The rows with a share of each picture's pixels dead, or of each sound's frames lost in bursts of 50 ms.
+def lose_parts(decoded: Decoded, condition: Condition, options: Any, rng: np.random.Generator) -> Rows:
+    """The rows with a share of each one's parts lost: pixels of an image, frames of a sound in bursts of 50 ms.
 
-    What is lost is zero (policy mask), or interpolated by one who knows what is lost (linear, gaussian).
+    What is lost is zero (policy ignore), or interpolated by one who knows what is lost (linear, gaussian).
+
+    Args:
+        decoded: the rows.
+        condition: of which modality which share is lost.
+        options: of the modality.
+        rng: draws the parts.
     """
-    store = decoded.rows.stores[condition.modality]
+    how, store = modality(condition.modality), decoded.rows.stores[condition.modality]
     changed = store.values[torch.arange(len(store.values))].numpy().copy()
-    if condition.modality == "image":
-        gaps = [rng.random(pixels.shape[:2]) < condition.level for pixels in changed[1:]]
-    else:
-        frame = round(FRAME_SECONDS * sample_rate_hz)
-        gaps = [bursts(len(samples), frame, condition.level, rng) for samples in changed[1:]]
-    for values, lost in zip(changed[1:], gaps, strict=True):
-        values[lost] = 0
+    gaps = [how.lose(row, condition.level, options, rng) for row in changed[1:]]
+    for row, lost in zip(changed[1:], gaps, strict=True):
+        row[lost] = 0
     if condition.policy in INTERPOLATIONS:
         workers = Parallel(-1 if len(gaps) >= WORTH_PROCESSES else 1)
-        repair = delayed(_repaired)
+        interpolate = delayed(_interpolated)
         changed[1:] = workers(
-            repair(values, lost, sample_rate_hz, condition.policy)
-            for values, lost in zip(changed[1:], gaps, strict=True)
+            interpolate(condition.modality, row, lost, condition.policy, options)
+            for row, lost in zip(changed[1:], gaps, strict=True)
         )
     stores = {**decoded.rows.stores, condition.modality: Store(torch.from_numpy(changed), store.entry)}
     return Rows(stores, decoded.rows.target, decoded.rows.rows)
 
 
-def _repaired(values: NDArray[Any], gaps: Gaps, sample_rate_hz: int, method: str) -> NDArray[Any]:
-    """Pixels (H, W, channels) of 8 bits or samples (N,) of 16, of which some (H, W) or (N,) are lost, interpolated."""
-    if gaps.all():
-        return values
-    if values.ndim == 3:
-        return interpolate_image(values, gaps, method).values
-    wave = interpolate_audio(values.astype(np.float32) / FULL_SCALE, sample_rate_hz, gaps, method)
-    whole: NDArray[Any] = np.clip(np.rint(wave.values * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1)
-    return whole
-
-
-def bursts(samples: int, frame: int, share: float, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """(samples,) what is lost: a share of the frames, `BURST` frames in a row where they do not meet."""
-    count = -(-samples // frame)
-    lost: NDArray[np.bool_] = np.zeros(count, bool)
-    while lost.sum() < round(share * count):
-        start = rng.integers(count)
-        left = round(share * count) - int(lost.sum())
-        lost[start : start + min(BURST, left)] = True
-    return lost.repeat(frame)[:samples]
+def _interpolated(name: str, row: NDArray[Any], lost: NDArray[np.bool_], method: str, options: Any) -> NDArray[Any]:
+    """A decoded row whose lost parts are interpolated; as it is where all of it is lost."""
+    return row if lost.all() else modality(name).interpolate(row, lost, method, options)
 
 
 def mismatch(decoded: Decoded, modality: str, rng: np.random.Generator) -> Rows:
@@ -148,19 +128,10 @@ def mismatch(decoded: Decoded, modality: str, rng: np.random.Generator) -> Rows:
     return Rows({**rows.stores, modality: Store(store.values, entry)}, rows.target, rows.rows)
 
 
-def corrupt(decoded: Decoded, condition: Condition, sample_rate_hz: int, rng: np.random.Generator) -> Rows:
-    """The rows with every file of a modality changed."""
-    store, severity = decoded.rows.stores[condition.modality], int(condition.level)
-    values = store.values[torch.arange(len(store.values))].numpy()
-    changed = values.copy()
-    if condition.modality == "image":
-        for i in range(1, len(values)):
-            changed[i] = corrupt_image(condition.kind, values[i], severity, rng)
-    else:
-        waves = values.astype(np.float32) / FULL_SCALE
-        setting = Setting(sample_rate_hz, rng, waves[1:])
-        for i in range(1, len(values)):
-            made = corrupt_audio(condition.kind, waves[i], severity, setting)
-            changed[i] = np.clip(np.rint(made * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1)
+def corrupt(decoded: Decoded, condition: Condition, options: Any, rng: np.random.Generator) -> Rows:
+    """The rows with every file of a modality changed; arguments as of `lose_parts`."""
+    how, store = modality(condition.modality), decoded.rows.stores[condition.modality]
+    changed = store.values[torch.arange(len(store.values))].numpy().copy()
+    changed[1:] = how.corrupt(condition.kind, changed[1:], int(condition.level), options, rng)
     stores = {**decoded.rows.stores, condition.modality: Store(torch.from_numpy(changed), store.entry)}
     return Rows(stores, decoded.rows.target, decoded.rows.rows)

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from sightsound.classifier import Classifier
 from sightsound.inference.metrics import disagreement, macro_means
 from sightsound.inference.subsets import Answered, answer_rows
+from sightsound.modalities.base import modality
 from sightsound.studies.robustness.conditions import (
     CLEAN,
     CONTRADICTION,
-    LOST_PARTS,
     Condition,
     Decoded,
     corrupt,
@@ -68,8 +68,8 @@ def measure_condition(
     if condition.kind == CONTRADICTION:
         said = answer_rows(network, mismatch(decoded, changed, rng), decoded.numbers)
     elif condition.kind != CLEAN:
-        change = lose_parts if condition.kind in LOST_PARTS.values() else corrupt
-        rows = change(decoded, condition, classifier.config.audio.sample_rate_hz, rng)
+        change = lose_parts if condition.kind == modality(changed).lost_part else corrupt
+        rows = change(decoded, condition, getattr(classifier.config, changed), rng)
         said = answer_rows(network, rows, decoded.numbers)
     accuracy, macro_f1 = _right(said.probabilities[tuple(said.has)], target)
     late, _ = _right(late_fusion(said, said.has), target)

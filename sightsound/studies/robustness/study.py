@@ -19,14 +19,15 @@ from numpy.typing import NDArray
 
 from sightsound.bundle.files import SUMS
 from sightsound.classifier import Classifier
-from sightsound.data.decode import prepare_rows, summary
+from sightsound.data.decode import cut_modality, prepare_rows, summary
 from sightsound.data.table import Rejected, Table
 from sightsound.errors import ConfigError, TableError
 from sightsound.inference.subsets import Answered, answer_rows
+from sightsound.modalities.base import modality
+from sightsound.modalities.corruptions import SEVERITIES
 from sightsound.progress import progress_bar
 from sightsound.run_folder import ask, content_of, open_run, with_files, write_errors
-from sightsound.studies.robustness.conditions import CLEAN, CONTRADICTION, EITHER, LOST_PARTS, Condition, Decoded
-from sightsound.studies.robustness.corruptions import AUDIO, IMAGE, SEVERITIES
+from sightsound.studies.robustness.conditions import CLEAN, CONTRADICTION, EITHER, Condition, Decoded
 from sightsound.studies.robustness.curves import Curve, curves
 from sightsound.studies.robustness.measure import Measured, after_losing, measure_condition, read, to_line
 from sightsound.types import INTERPOLATIONS
@@ -109,8 +110,9 @@ def decoded_rows(classifier: Classifier, table: Table, options: RobustnessOption
         raise TableError(f"{table.name}: no row has {' and '.join(modalities)}, so there is nothing to damage.")
     if len(frame) > options.rows:
         frame = frame.sample(options.rows, random_state=options.seed).sort_index()
-    audio = dataclasses.replace(classifier.config.audio, step_seconds=None)
-    config = dataclasses.replace(classifier.config, audio=audio)
+    config = classifier.config
+    if cut := cut_modality(config):
+        config = dataclasses.replace(config, **{cut: dataclasses.replace(getattr(config, cut), step_seconds=None)})
     rows, unreadable = prepare_rows(table.with_frame(frame), config, classifier.labels)
     if not len(rows) or rows.target is None:
         raise TableError(summary(table.name, unreadable))
@@ -126,14 +128,12 @@ def conditions(modalities: tuple[str, ...], imputers: Iterable[str]) -> list[Con
             for policy in ("ignore", *imputers):
                 found += [Condition(kind, m, share, policy) for m in (*modalities, EITHER) for share in SHARES[1:]]
         found.append(Condition(CONTRADICTION, modalities[-1], 1.0))
-    for m, known in (("image", IMAGE), ("audio", AUDIO)):
-        if m in modalities:
-            found += [
-                Condition(LOST_PARTS[m], m, share, policy)
-                for policy in ("ignore", *INTERPOLATIONS)
-                for share in LOST_SHARES
-            ]
-            found += [Condition(kind, m, severity) for kind in known for severity in SEVERITIES]
+    for m in modalities:
+        how = modality(m)
+        if how.lost_part:
+            policies = ("ignore", *INTERPOLATIONS)
+            found += [Condition(how.lost_part, m, share, policy) for policy in policies for share in LOST_SHARES]
+        found += [Condition(kind, m, severity) for kind in how.corruptions for severity in SEVERITIES]
     return found
 
 

@@ -32,6 +32,8 @@ class Agm(FusedOnly):
     ALPHA = 0.3
     MOST = 10.0
 
+    two_modalities = True
+
     def __init__(self, network: ClassifierNetwork) -> None:
         super().__init__(network)
         self.sums: dict[str, float] = {}  # of this step: cross-entropies of the modalities' parts

@@ -26,6 +26,7 @@ class Auxiliary:
 
     needs_unimodal_training = False  # whether each modality is trained alone before
     flow = EVERY_LOSS  # which losses reach the encoders
+    two_modalities = False  # whether it is defined for two modalities alone
     shares_head = False  # whether all modalities have one head, from the first step on
 
     def __init__(self, network: ClassifierNetwork) -> None:

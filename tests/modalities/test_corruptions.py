@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sightsound.studies.robustness.corruptions import (
+from sightsound.modalities.corruptions import (
     AUDIO,
     IMAGE,
     SEVERITIES,

@@ -1,0 +1,209 @@
+"""Sounds: decoded waveforms (N,) in [-1, 1] -> log-mel features (T, F), or what a checkpoint wants."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sightsound.config import AudioConfig, Config
+from sightsound.data.clips import clip_starts
+from sightsound.data.files import FULL_SCALE, Sound, given_audio, open_sound, read_audio
+from sightsound.data.interpolated import audio_damage, mended_audio, read_interpolated_audio
+from sightsound.data.prepared.reading import audio_header
+from sightsound.data.remarks import Remark
+from sightsound.encoders import ENCODERS
+from sightsound.encoders.base import Encoder
+from sightsound.encoders.pretrained import Checkpoints
+from sightsound.errors import ConfigError
+from sightsound.features.audio import LogMel, frames
+from sightsound.features.augment import AugmentWaveform, FilterFrames, MaskFrames
+from sightsound.features.pretrained import CheckpointFeatures
+from sightsound.missing.signals import interpolate_audio
+from sightsound.modalities.base import Array, Augmentation, Features, Interpolation, Modality, Reader, Rng
+from sightsound.modalities.corruptions import AUDIO, Setting, corrupt_audio
+
+LONGEST_CLIP = 10.0  # seconds, unless the user asks for more
+FRAME_SECONDS, BURST = 0.01, 5  # of sound that is lost together in a robustness study: 50 ms
+
+
+class AudioModality(Modality):
+    """Sounds of any rate, length and number of channels, brought to one rate and to clips of one length."""
+
+    name, noun, plural = "audio", "a sound", "sounds"
+    options = AudioConfig
+    headers = sizes = ("seconds",)
+    dtype = "int16"
+    cuts_clips = True
+    endings = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aac", ".amr", ".weba"})
+    synonyms = frozenset({"sound", "wav", "audio_path", "audio_file"})
+    interpolation = Interpolation(read_interpolated_audio, mended_audio, audio_damage)
+    augmented = ("decoded", "features")
+    corruptions = tuple(AUDIO)
+    lost_part = "lost frames"
+    checkpoints = Checkpoints(
+        "audio", frozenset({"input_values", "input_features"}), "AutoFeatureExtractor", "audio_model"
+    )
+    remarks = {
+        Remark.CONSTANT: ("are silent", "silent"),
+        Remark.CANCELLED: (
+            "have channels that cancel each other, so the louder one was taken",
+            "channels that cancel each other; the louder one was taken",
+        ),
+        Remark.CUT: ("", "longer than a clip; the rest was not used"),
+    }
+
+    @property
+    def encoders(self) -> dict[str, type[Encoder]]:
+        """The registered encoders by name."""
+        return ENCODERS["audio"]
+
+    @property
+    def read(self) -> Reader:
+        """(N,) float32 in [-1, 1]; see `data.files.read_audio`."""
+        return read_audio
+
+    def read_options(self, options: AudioConfig) -> dict[str, Any]:
+        """The rate, the length, and which part of a longer sound is kept."""
+        crop = "start" if options.step_seconds else options.crop
+        return {"sample_rate_hz": options.sample_rate_hz, "clip_seconds": seconds_of(options), "crop": crop}
+
+    @property
+    def header(self) -> Callable[[Any], Array]:
+        """See `data.prepared.reading.audio_header`."""
+        return audio_header
+
+    def given(self, value: Any) -> Any:
+        """Also pairs of samples and rate; see `data.values.given_audio`."""
+        return given_audio(value)
+
+    def open(self, given: Any) -> AbstractContextManager[Sound]:
+        """The sound, open for several clips. Raises FileError."""
+        return open_sound(given)
+
+    def complete(self, options: AudioConfig, headers: Array) -> AudioConfig:
+        """Clips that hold 95 % of the sounds, at most 10 s."""
+        if options.clip_seconds is not None:
+            return options
+        usual = math.ceil(10 * float(np.percentile(headers, 95))) / 10
+        return dataclasses.replace(options, clip_seconds=min(usual, LONGEST_CLIP))
+
+    def with_checkpoint(self, options: AudioConfig, known: dict[str, Any]) -> AudioConfig:
+        """The rate that the checkpoint takes."""
+        return dataclasses.replace(options, sample_rate_hz=known["processor"]["sampling_rate"], pretrained=known)
+
+    def cuts(self, asked: AudioConfig, options: AudioConfig, headers: Array) -> list[str]:
+        """Sounds that are longer than a clip."""
+        longer = headers[:, 0] > (options.clip_seconds or math.inf) + 0.05
+        if not longer.any() or asked.clip_seconds or asked.step_seconds:
+            return []
+        kept = {"start": "first", "center": "middle", "end": "last"}[options.crop]
+        return [
+            f"{longer.sum()} of the {len(headers)} sounds that were looked at are longer than "
+            f"{options.clip_seconds:g} s, the longest "
+            f"{headers.max():.4g} s; of these the {kept} {options.clip_seconds:g} s are kept. "
+            "--audio.clip-seconds keeps more, --audio.step-seconds cuts them into clips that all count"
+        ]
+
+    def blank(self, options: AudioConfig) -> Tensor:
+        """(N,) of silence."""
+        return torch.zeros(round(seconds_of(options) * options.sample_rate_hz))
+
+    def step_seconds(self, options: AudioConfig) -> float | None:
+        """How far apart the clips of a long sound begin."""
+        return options.step_seconds
+
+    def clip_seconds(self, options: AudioConfig) -> float:
+        """How long a clip is."""
+        return seconds_of(options)
+
+    def clip_starts(self, opened: Sound, options: AudioConfig) -> list[float]:
+        """Of an open sound, whose end is looked at."""
+        if not options.step_seconds:
+            return [0.0]
+        opened.look_at_end()
+        return clip_starts(opened.seconds, seconds_of(options), options.step_seconds)
+
+    def features(self, options: AudioConfig) -> Features:
+        """Log-mel frames; or a checkpoint's own features, where the encoder is one."""
+        if options.pretrained:
+            samples = round(options.sample_rate_hz * seconds_of(options))
+            made = CheckpointFeatures(options.pretrained["processor"], options.sample_rate_hz, samples)
+            return Features(made, 0, made.shape)
+        frames = log_mel(options)
+        return Features(frames, 0, frames.shape)
+
+    def feature_shape(self, options: AudioConfig) -> tuple[int, ...]:
+        """(T, F), where the features are our own."""
+        return frames(options.sample_rate_hz, seconds_of(options), options.hop_ms), options.mel_bins
+
+    def augmentation(self, config: Config) -> Augmentation:
+        """Waveforms played faster, louder, later and in noise; frames filtered and masked."""
+        given = config.augment
+        shift = round(given.audio_shift_seconds * config.audio.sample_rate_hz)
+        wave = AugmentWaveform(given.audio_speed, given.audio_gain_db, shift, given.audio_noise)
+        masks = nn.Sequential(FilterFrames(given.audio_filter_db), MaskFrames(given.audio_masks))
+
+        def frames(features: Tensor) -> Tensor:
+            return masks(features) if features.dim() == 3 else features  # some encoders take waveforms
+
+        return Augmentation(wave if given.audio else None, frames)
+
+    def caches_features(self, config: Config) -> bool:
+        """Where waveforms are not augmented."""
+        return not config.augment.audio
+
+    def corrupt(self, name: str, rows: Array, severity: int, options: AudioConfig, rng: Rng) -> Array:
+        """See `modalities.corruptions`; of rows in 16 bits."""
+        waves = rows.astype(np.float32) / FULL_SCALE
+        setting = Setting(options.sample_rate_hz, rng, waves)
+        made = np.stack([corrupt_audio(name, wave, severity, setting) for wave in waves])
+        return np.clip(np.rint(made * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype(rows.dtype)
+
+    def lose(self, row: Array, share: float, options: AudioConfig, rng: Rng) -> Array:
+        """(N,), in bursts of 50 ms."""
+        return bursts(len(row), round(FRAME_SECONDS * options.sample_rate_hz), share, rng)
+
+    def interpolate(self, row: Array, lost: Array, method: str, options: AudioConfig) -> Array:
+        """See `missing.signals.interpolate_audio`; of a row in 16 bits."""
+        wave = interpolate_audio(row.astype(np.float32) / FULL_SCALE, options.sample_rate_hz, lost, method)
+        whole: Array = np.clip(np.rint(wave.values * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1)
+        return whole
+
+    def describe(self, options: AudioConfig) -> str:
+        """Length, rate, mel bins and encoder."""
+        return (
+            f"{options.clip_seconds} s at {options.sample_rate_hz} Hz, {options.mel_bins} mel bins, {options.encoder}"
+        )
+
+
+def seconds_of(options: AudioConfig) -> float:
+    """Length of every clip, where it is filled in. Raises ConfigError if not."""
+    if options.clip_seconds is None:
+        raise ConfigError("audio.clip_seconds is not filled in yet.")
+    return options.clip_seconds
+
+
+def log_mel(options: AudioConfig) -> LogMel:
+    """The spectrogram of options with all sizes filled in."""
+    return LogMel(options.sample_rate_hz, seconds_of(options), options.window_ms, options.hop_ms, options.mel_bins)
+
+
+def bursts(samples: int, frame: int, share: float, rng: Rng) -> Array:
+    """(samples,) what is lost: a share of the frames, `BURST` frames in a row where they do not meet."""
+    count = -(-samples // frame)
+    lost: Array = np.zeros(count, bool)
+    while lost.sum() < round(share * count):
+        start = rng.integers(count)
+        left = round(share * count) - int(lost.sum())
+        lost[start : start + min(BURST, left)] = True
+    return lost.repeat(frame)[:samples]
+
+
+MODALITY = AudioModality()

@@ -1,0 +1,215 @@
+"""A modality from outside the package, a row of numbers in a column, does all that image and audio do."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import sightsound as ss
+from sightsound.errors import ConfigError, SightsoundError
+from sightsound.modalities.base import MODALITIES
+from tests.conftest import write_table
+
+PLUGIN = '''
+"""Readings of a sensor: some numbers with blanks between, in the cells of a table."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from sightsound.encoders.base import STAGES, Encoder
+from sightsound.errors import FileError
+from sightsound.modalities.base import MODALITIES, Augmentation, Features, Modality
+
+
+@dataclass(frozen=True)
+class SensorConfig:
+    encoder: str = "dense"
+    frozen: bool = False
+    layer_decay: float = 0.8
+    numbers: int | None = None
+    noise: float = 0.05
+    pretrained: dict[str, Any] | None = None
+
+
+class Dense(Encoder):
+    def __init__(self, shape):
+        super().__init__()
+        sizes = [*shape, 16, 16, 16]
+        self.stages = nn.ModuleList(
+            nn.Sequential(nn.Linear(sizes[k], sizes[k + 1]), nn.ReLU()) for k in range(STAGES)
+        )
+        self.stage_channels, self.pool, self.embedding_size = sizes[1:], nn.Identity(), 16
+
+
+def read(given, numbers):
+    text = bytes(given).decode()
+    try:
+        values = np.array(text.split(), np.float32)
+    except ValueError:
+        raise FileError(text, "these are no numbers") from None
+    if len(values) != numbers:
+        raise FileError(text, f"{len(values)} numbers, and not {numbers}")
+    return values
+
+
+def count(given):
+    return np.array([len(bytes(given).split())], np.float64)
+
+
+class Sensor(Modality):
+    name, noun, plural = "sensor", "a reading", "readings"
+    options = SensorConfig
+    headers = sizes = ("numbers",)
+    in_cells = True
+    augmented = ("decoded",)
+    corruptions = ("offset",)
+    lost_part = "dead channels"
+    encoders = {"dense": Dense}
+    read = staticmethod(read)
+    header = staticmethod(count)
+
+    def read_options(self, options):
+        return {"numbers": options.numbers}
+
+    def given(self, value):
+        return value.encode() if isinstance(value, str) else value
+
+    def complete(self, options, headers):
+        return replace(options, numbers=options.numbers or int(np.median(headers)))
+
+    def blank(self, options):
+        return torch.zeros(options.numbers)
+
+    def features(self, options):
+        return Features(nn.Identity(), 0, (options.numbers,))
+
+    def augmentation(self, config):
+        noise = config.sensor.noise
+        return Augmentation(decoded=lambda values: values + noise * torch.randn_like(values))
+
+    def corrupt(self, name, rows, severity, options, rng):
+        return rows + np.float32(severity)
+
+    def lose(self, row, share, options, rng):
+        return rng.random(row.shape) < share
+
+    def interpolate(self, row, lost, method, options):
+        return np.where(lost, row[~lost].mean(), row)
+
+    def describe(self, options):
+        return f"{options.numbers} numbers, encoder {options.encoder}"
+
+
+MODALITIES["sensor"] = Sensor()
+'''
+BOTH = "--plugins", "sensor_plugin", "--modalities", "image,audio,sensor"
+QUICK = "--epochs", 8, "--batch_size", 16
+
+
+@pytest.fixture(scope="module", autouse=True)
+def plugin(tmp_path_factory: pytest.TempPathFactory):
+    folder = tmp_path_factory.mktemp("plugin")
+    (folder / "sensor_plugin.py").write_text(PLUGIN)
+    sys.path.append(str(folder))
+    yield folder
+    sys.path.remove(str(folder))
+    MODALITIES.pop("sensor", None)
+    sys.modules.pop("sensor_plugin", None)
+
+
+@pytest.fixture(scope="module")
+def sensed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table of three modalities, of which each is missing in some rows."""
+    table = write_table(tmp_path_factory.mktemp("sensed") / "data", rows_per_class=40)
+    frame, rng = pd.read_csv(table, keep_default_na=False), np.random.default_rng(0)
+    middle = frame["label"].map({"low": -1.0, "middle": 0.0, "high": 1.0})
+    readings = middle.to_numpy()[:, None] + 0.5 * rng.standard_normal((len(frame), 4))
+    frame["sensor"] = [" ".join(f"{value:.4f}" for value in row) for row in readings]
+    for i, m in enumerate(("image", "audio", "sensor")):
+        frame.loc[i::11, m] = ""
+    frame.to_csv(table, index=False)
+    return table
+
+
+@pytest.fixture(scope="module")
+def run(sensed: Path, tmp_path_factory: pytest.TempPathFactory, plugin: Path) -> Path:
+    out = tmp_path_factory.mktemp("sensed_run") / "run"
+    arguments = ["train", sensed, *BOTH, *QUICK, "--sensor.noise", 0.1, "--out", out]
+    code = (
+        f"import sys; sys.path.append({str(plugin)!r}); sys.argv = ['sightsound', *{[str(a) for a in arguments]!r}];"
+        "from sightsound import cli; cli.main()"
+    )
+    import subprocess
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+def test_it_trains_and_every_subset_is_measured(run: Path) -> None:
+    metrics = json.loads((run / "bundle" / "metrics.json").read_text())["subsets"]
+    pairs = {"image+audio", "image+sensor", "audio+sensor"}
+    assert set(metrics) == {"image+audio+sensor", *pairs, "image", "audio", "sensor", "as given"}
+    for name in ("image+audio+sensor", *pairs):
+        better = max(metrics[m]["accuracy"] for m in name.split("+"))
+        assert metrics[name]["accuracy"] >= better - 0.1, name
+    config = json.loads((run / "bundle" / "config.json").read_text())["config"]
+    assert config["sensor"]["numbers"] == 4 and config["sensor"]["noise"] == 0.1
+    assert config["plugins"] == ["sensor_plugin"] and config["columns"]["sensor"] == "sensor"
+    assert (run / "report.html").exists()
+
+
+def test_a_bundle_needs_trust_or_the_module(run: Path, typed) -> None:
+    sys.modules.pop("sensor_plugin", None)
+    MODALITIES.pop("sensor", None)
+    with pytest.raises(SightsoundError, match="sensor_plugin.*trust"):
+        ss.load(run / "bundle")
+    classifier = ss.load(run / "bundle", trust=True)
+    assert classifier.predict(sensor="1 1 1 1").present == ("sensor",)
+    done = typed("predict", run / "bundle", "--sensor", "-1 -1 -1 -1", "--plugins", "sensor_plugin", "--format", "json")
+    assert done.code == 0 and json.loads(done.out)["predicted"] == "low", done.err
+
+
+def test_any_subset_is_answered(run: Path, sensed: Path) -> None:
+    classifier = ss.load(run / "bundle", trust=True)
+    given = {"image": sensed.parent / "high-1.png", "audio": sensed.parent / "high-1.wav", "sensor": "1 1.1 0.9 1"}
+    for subset in (("image",), ("sensor",), ("image", "sensor"), ("audio", "sensor"), tuple(given)):
+        answer = classifier.predict(**{m: given[m] for m in subset})
+        assert answer.present == subset and answer.label == "high"
+    with pytest.raises(SightsoundError, match="no numbers"):
+        classifier.predict(sensor="a b c d")
+    answers = classifier.predict_table(sensed)
+    assert {"sensor_only", "sensor_ood_score"} <= set(answers) and answers["predicted"].notna().all()
+    bad = pd.read_csv(sensed, keep_default_na=False).assign(image="", audio="").head(3)
+    bad.loc[1, "sensor"] = "1 2 three 4"
+    found = classifier.predict_table(bad.assign(sensor=[*bad["sensor"]]))
+    assert "no numbers" in found["error"].iloc[1]
+
+
+def test_it_is_damaged_imputed_and_compared(run: Path, sensed: Path, typed, tmp_path: Path) -> None:
+    done = typed("robustness", run / "bundle", sensed, "--plugins", "sensor_plugin", "--out", tmp_path / "robust")
+    assert done.code == 0, done.err
+    frame = pd.read_csv(tmp_path / "robust" / "robustness.csv", keep_default_na=False)
+    assert {"offset", "dead channels", "missing"} <= set(frame.loc[frame["modality"] == "sensor", "kind"])
+    done = typed("evaluate", run / "bundle", sensed, "--plugins", "sensor_plugin", "--missing.sensor", "predict")
+    assert done.code == 0 and "image+audio+sensor" in done.out, done.err
+    out = tmp_path / "compared"
+    options = "--strategies", "concat,product,mmtm", "--seeds", 1, "--out", out
+    done = typed("compare", sensed, *BOTH, "--epochs", 2, "--batch_size", 16, *options)
+    assert done.code == 0, done.err
+    names = set(pd.read_csv(out / "compare.csv")["name"])
+    assert names == {"concat", "product", "mmtm", "image only", "audio only", "sensor only"}
+
+
+def test_without_the_plugin_the_name_is_not_known() -> None:
+    sys.modules.pop("sensor_plugin", None)
+    MODALITIES.pop("sensor", None)
+    with pytest.raises(ConfigError, match="--plugins"):
+        ss.Config(modalities=("image", "sensor"))
