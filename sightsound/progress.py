@@ -2,10 +2,12 @@
 
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from tqdm import tqdm
 
+Say = Callable[[str], object]  # what each line for the user is given to
 SECONDS_A_LINE = 60  # where no terminal is
 quiet = False  # the command line's --quiet
 

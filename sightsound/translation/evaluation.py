@@ -67,7 +67,7 @@ class Classified(NamedTuple):
     embeddings: Tensor
 
 
-def evaluate_translator(
+def run_translator_evaluation(
     translator: Translator, judge: Classifier, table: Table, options: TranslationOptions, say: Callable[[str], object]
 ) -> Evaluation:
     """Translates test rows both ways and has the results judged.

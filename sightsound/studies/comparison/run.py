@@ -19,7 +19,7 @@ from sightsound.inference.subsets import measure_answers
 from sightsound.missing import IMPUTERS
 from sightsound.run_folder import BUNDLE, open_run, request_of, write_errors
 from sightsound.studies.comparison.candidates import CompareOptions, choose_candidates
-from sightsound.studies.comparison.compare import ComparisonStudy, compare
+from sightsound.studies.comparison.compare import ComparisonStudy, train_candidates
 from sightsound.studies.comparison.recommend import Recommendation, recommend
 from sightsound.studies.comparison.summary import Row, rows
 from sightsound.training.feature_cache import on_cached
@@ -83,7 +83,7 @@ def run_comparison(
         _check(prepared)
         begin(prepared, run, request, say)
         say(_announced(prepared, len(names), options))
-        study = compare(prepared, options, run, say)
+        study = train_candidates(prepared, options, run, say)
         numbers = rows(study, len(prepared.labels))
         found = recommend(study, numbers)
         classifier = _winner(prepared, study, found.accuracy)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,16 +16,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 
-from sightsound.bundle.files import SUMS
 from sightsound.classifier import Classifier
 from sightsound.data.decode import prepare_rows, summary
 from sightsound.data.table import Rejected, Table
 from sightsound.errors import ConfigError, TableError
 from sightsound.inference.subsets import Answered, answer_rows
 from sightsound.progress import progress_bar
-from sightsound.run_folder import ask, content_of, open_run, with_files, write_errors
+from sightsound.run_folder import ask, content_of, open_run, plain, with_files, write_errors
 from sightsound.studies.robustness.conditions import CLEAN, CONTRADICTION, EITHER, LOST_PARTS, Condition, Decoded
 from sightsound.studies.robustness.corruptions import AUDIO, IMAGE, SEVERITIES
 from sightsound.studies.robustness.curves import Curve, curves
@@ -56,7 +57,6 @@ class RobustnessStudy(NamedTuple):
 
 def run_robustness(
     classifier: Classifier,
-    bundle: Path,
     table: str | Path | pd.DataFrame,
     options: RobustnessOptions,
     run: Path,
@@ -69,11 +69,10 @@ def run_robustness(
     Of a sound longer than a clip the first clip counts.
 
     Args:
-        classifier: to measure.
-        bundle: its folder.
+        classifier: to measure, on the device where it is.
         table: with labels.
         options: how many rows, and the seed.
-        run: a new folder; or, with `resume`, that of a study of the same bundle, table and options.
+        run: a new folder; or, with `resume`, that of a study of the same classifier, table and options.
         resume: go on with what is there.
         say: called with each line for the user.
         skip_bad_files: go on without rows that cannot be used.
@@ -86,9 +85,8 @@ def run_robustness(
     if options.rows < 1:
         raise ConfigError(f"--rows is {options.rows}; it must be at least 1.")
     rows, _, rejected = classifier.labelled_rows(table)
-    sums = hashlib.sha256((bundle / SUMS).read_bytes()).hexdigest()
     content = hashlib.sha256(pd.util.hash_pandas_object(rows.frame).to_numpy().tobytes()).hexdigest()
-    request = {"table": rows.name, "content": content, "config": {"bundle": sums, **dataclasses.asdict(options)}}
+    request = {"table": rows.name, "content": content, "config": _asked(classifier, options)}
     decoded, unreadable = decoded_rows(classifier, rows, options)
     if (rejected := rejected + unreadable) and not skip_bad_files:
         raise TableError(summary(rows.name, rejected))
@@ -99,6 +97,16 @@ def run_robustness(
         found = measure_all(classifier, decoded, clean, run, say, options.seed)
     alone = {m: float((clean.probabilities[(m,)].argmax(1) == decoded.target).mean()) for m in clean.has}
     return RobustnessStudy(found, curves(found, alone), len(decoded.target))
+
+
+def _asked(classifier: Classifier, options: RobustnessOptions) -> dict[str, Any]:
+    """What makes two studies of one table the same: the options, and what the classifier is made of."""
+    made_of = hashlib.sha256(json.dumps([plain(classifier.config), classifier.labels]).encode())
+    for part in (classifier.network, *classifier.imputers.values()):
+        for name, values in part.state_dict().items():
+            made_of.update(name.encode())
+            made_of.update(values.cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return {"classifier": made_of.hexdigest(), **dataclasses.asdict(options)}
 
 
 def decoded_rows(classifier: Classifier, table: Table, options: RobustnessOptions) -> tuple[Decoded, list[Rejected]]:

@@ -223,6 +223,6 @@ def test_the_seed_draws_the_rows_and_the_damage(
     classifier = ss.load(trained[1] / "bundle")
     for number, seed in enumerate((0, 0, 1)):
         options, run = RobustnessOptions(rows=8, seed=seed), tmp_path / f"{number}"
-        run_robustness(classifier, trained[1] / "bundle", trained[0], options, run, False, lambda line: None)
+        run_robustness(classifier, trained[0], options, run, False, lambda line: None)
     first, again, other = found
     assert first == again and first[0] != other[0] and first[1] != other[1]

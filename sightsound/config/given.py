@@ -1,0 +1,30 @@
+"""Options given by name over a configuration: what the calls of the Python API take beside `config`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from sightsound.config import Config, check_names, from_dict
+
+
+def with_options(config: Config | None, options: Mapping[str, Any]) -> Config:
+    """A configuration (None: the defaults) with some options in place of its own.
+
+    Args:
+        config: it is not changed.
+        options: fields of `Config` by name; a section given in part, as a dict, keeps its other values.
+
+    Raises:
+        ConfigError: an unknown option, or a value of another type than the option's.
+    """
+    base = config or Config()
+    check_names(Config, dict(options), "")
+    values = {f.name: getattr(base, f.name) for f in dataclasses.fields(base)}
+    for name, value in options.items():
+        if isinstance(value, dict):
+            check_names(type(values[name]), value, f"{name}.")
+            value = {f.name: getattr(values[name], f.name) for f in dataclasses.fields(values[name])} | value
+        values[name] = value
+    return from_dict(values)
