@@ -18,7 +18,7 @@ from sightsound.progress import Say, say
 from sightsound.run_folder import BUNDLE, alone_in, folder_for, is_free, write_errors
 from sightsound.training.run import run_training
 from sightsound.translation.config import TranslatorConfig
-from sightsound.translation.evaluation import Evaluation, TranslationOptions, run_translator_evaluation
+from sightsound.translation.evaluation import TranslationOptions, TranslatorEvaluation, run_translator_evaluation
 from sightsound.translation.gallery import write_evaluation, write_translations
 from sightsound.translation.retrieval import Translation, check, image_from_sonified, several, sonify_image
 from sightsound.translation.training import run_translator_training
@@ -119,7 +119,7 @@ def evaluate_translator(
     out: str | Path | None = None,
     trust: bool = False,
     say: Say = say,
-) -> Evaluation:
+) -> TranslatorEvaluation:
     """Measures a translator on a table with labels: a classifier of real data says what it makes of translations.
 
     Args:

@@ -46,7 +46,7 @@ class TranslationOptions:
     """Of the rows, and of what is made of them."""
 
 
-class Evaluation(NamedTuple):
+class TranslatorEvaluation(NamedTuple):
     """A finished evaluation.
 
     Attributes:
@@ -69,7 +69,7 @@ class Classified(NamedTuple):
 
 def run_translator_evaluation(
     translator: Translator, judge: Classifier, table: Table, options: TranslationOptions, say: Callable[[str], object]
-) -> Evaluation:
+) -> TranslatorEvaluation:
     """Translates test rows both ways and has the results judged.
 
     Args:
@@ -97,7 +97,7 @@ def run_translator_evaluation(
         numbers[direction], samples[direction], failures[direction] = study.measure()
     looked_for = every.sample(min(2 * options.rows, len(every)), random_state=options.seed)
     numbers["retrieval"] = retrieval(translator, table, looked_for)
-    return Evaluation(numbers, samples, failures)
+    return TranslatorEvaluation(numbers, samples, failures)
 
 
 class _Direction:

@@ -21,7 +21,7 @@ from sightsound.run_folder import BUNDLE, open_run, request_of, write_errors
 from sightsound.studies.comparison.candidates import CompareOptions, choose_candidates
 from sightsound.studies.comparison.compare import ComparisonStudy, train_candidates
 from sightsound.studies.comparison.recommend import Recommendation, recommend
-from sightsound.studies.comparison.summary import Row, rows
+from sightsound.studies.comparison.summary import ComparisonRow, rows
 from sightsound.training.feature_cache import on_cached
 from sightsound.training.imputers import fit_imputers
 from sightsound.training.prepare import Prepared, prepare
@@ -40,7 +40,7 @@ class Comparison(NamedTuple):
     """
 
     study: ComparisonStudy
-    rows: list[Row]
+    rows: list[ComparisonRow]
     found: Recommendation
     classifier: Classifier
 

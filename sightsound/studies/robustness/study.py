@@ -28,8 +28,8 @@ from sightsound.progress import progress_bar
 from sightsound.run_folder import ask, content_of, open_run, plain, with_files, write_errors
 from sightsound.studies.robustness.conditions import CLEAN, CONTRADICTION, EITHER, LOST_PARTS, Condition, Decoded
 from sightsound.studies.robustness.corruptions import AUDIO, IMAGE, SEVERITIES
-from sightsound.studies.robustness.curves import Curve, curves
-from sightsound.studies.robustness.measure import Measured, after_losing, measure_condition, read, to_line
+from sightsound.studies.robustness.curves import RobustnessCurve, curves
+from sightsound.studies.robustness.measure import Measurement, after_losing, measure_condition, read, to_line
 from sightsound.types import INTERPOLATIONS
 
 LOST_SHARES = (0.1, 0.3, 0.5, 0.7)
@@ -50,8 +50,8 @@ class RobustnessOptions:
 class RobustnessStudy(NamedTuple):
     """A finished study: everything measured, clean first, and the curves; `rows` were asked."""
 
-    measured: list[Measured]
-    curves: list[Curve]
+    measured: list[Measurement]
+    curves: list[RobustnessCurve]
     rows: int
 
 
@@ -147,7 +147,7 @@ def conditions(modalities: tuple[str, ...], imputers: Iterable[str]) -> list[Con
 
 def measure_all(
     classifier: Classifier, decoded: Decoded, clean: Answered, folder: Path, say: Callable[[str], object], seed: int
-) -> list[Measured]:
+) -> list[Measurement]:
     """Measures what the folder does not have yet.
 
     Args:
