@@ -110,7 +110,7 @@ def compare(
     chosen, filled = dataclasses.replace(options or CompareOptions(), **given), with_options(config, training)
     run = folder_for(table, out)
     done = run_comparison(table_for(table, source), filled, chosen, run, resume, say)
-    report = write_comparison(done.study, done.rows, done.found, done.classifier.labels, chosen, run)
+    report = write_comparison(done.study, done.rows, done.found, done.classifier.classes_.tolist(), chosen, run)
     say(f"Bundle: {run / BUNDLE}\nReport: {report}")
     return done
 

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from sightsound.config import Config, check_names, from_dict
+from sightsound.config import Config, MissingConfig, check_names, from_dict, missing_config
 
 
 def with_options(config: Config | None, options: Mapping[str, Any]) -> Config:
@@ -28,3 +28,15 @@ def with_options(config: Config | None, options: Mapping[str, Any]) -> Config:
             value = {f.name: getattr(values[name], f.name) for f in dataclasses.fields(values[name])} | value
         values[name] = value
     return from_dict(values)
+
+
+def with_missing(config: Config, missing: str | dict[str, str] | MissingConfig) -> Config:
+    """A configuration with another policy for what is missing, or with one for some modalities.
+
+    Raises:
+        ConfigError: an unknown policy or modality.
+    """
+    if isinstance(missing, dict):
+        check_names(MissingConfig, missing, "missing.")
+        missing = dataclasses.replace(config.missing, **missing)
+    return dataclasses.replace(config, missing=missing_config(missing))

@@ -101,7 +101,7 @@ def run_robustness(
 
 def _asked(classifier: Classifier, options: RobustnessOptions) -> dict[str, Any]:
     """What makes two studies of one table the same: the options, and what the classifier is made of."""
-    made_of = hashlib.sha256(json.dumps([plain(classifier.config), classifier.labels]).encode())
+    made_of = hashlib.sha256(json.dumps([plain(classifier.config), classifier.classes_.tolist()]).encode())
     for part in (classifier.network, *classifier.imputers.values()):
         for name, values in part.state_dict().items():
             made_of.update(name.encode())
@@ -119,7 +119,7 @@ def decoded_rows(classifier: Classifier, table: Table, options: RobustnessOption
         frame = frame.sample(options.rows, random_state=options.seed).sort_index()
     audio = dataclasses.replace(classifier.config.audio, step_seconds=None)
     config = dataclasses.replace(classifier.config, audio=audio)
-    rows, unreadable = prepare_rows(table.with_frame(frame), config, classifier.labels)
+    rows, unreadable = prepare_rows(table.with_frame(frame), config, classifier.classes_.tolist())
     if not len(rows) or rows.target is None:
         raise TableError(summary(table.name, unreadable))
     numbers = frame["row"].to_numpy()[rows.rows.numpy()]
