@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from sightsound.errors import BundleError as BundleError
     from sightsound.errors import ConfigError as ConfigError
     from sightsound.errors import FileError as FileError
+    from sightsound.errors import InputError as InputError
     from sightsound.errors import NothingLeftError as NothingLeftError
     from sightsound.errors import RunError as RunError
     from sightsound.errors import SightsoundError as SightsoundError
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from sightsound.errors import TableError as TableError
     from sightsound.errors import TrainingError as TrainingError
     from sightsound.errors import TrustError as TrustError
+    from sightsound.estimator import SightsoundEstimator as SightsoundEstimator
     from sightsound.fusion.base import Combined as Combined
     from sightsound.fusion.base import Fusion as Fusion
     from sightsound.missing.impute import Imputer as Imputer
@@ -88,6 +90,7 @@ _PLACES = {
     "BundleError": "errors",
     "ConfigError": "errors",
     "FileError": "errors",
+    "InputError": "errors",
     "NothingLeftError": "errors",
     "RunError": "errors",
     "SightsoundError": "errors",
@@ -96,6 +99,7 @@ _PLACES = {
     "TableError": "errors",
     "TrainingError": "errors",
     "TrustError": "errors",
+    "SightsoundEstimator": "estimator",
     "Combined": "fusion.base",
     "Fusion": "fusion.base",
     "Imputer": "missing.impute",

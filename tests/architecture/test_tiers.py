@@ -34,6 +34,7 @@ TIERS = {
     "report": 9,
     "api": 10,
     "translation": 10,
+    "estimator": 11,
     "cli": 11,
     "__main__": 12,
 }
