@@ -27,14 +27,14 @@ MEASURED = """
 import resource, sys
 from PIL import Image
 from sightsound.data.files import read_image
-from sightsound.data.interpolated import read_repaired_image
+from sightsound.data.interpolated import read_interpolated_image
 Image.MAX_IMAGE_PIXELS = None
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 before = peak()
 if sys.argv[2] == "read":
     read_image(sys.argv[1], 64, 64, 3)
 else:
-    read_repaired_image(sys.argv[1], 64, 64, 3, "linear")
+    read_interpolated_image(sys.argv[1], 64, 64, 3, "linear")
 print(peak() - before)
 """
 
