@@ -36,7 +36,7 @@ def main() -> None:
         seconds["joint concat"] = time.perf_counter() - begin
         begin = time.perf_counter()
         options = ss.CompareOptions(given.strategies, seeds=1)
-        ss.compare(given.data, source=source, compare=options, epochs=given.epochs, out=Path(folder) / "compared")
+        ss.compare(given.data, source=source, options=options, epochs=given.epochs, out=Path(folder) / "compared")
         seconds["compare"] = time.perf_counter() - begin
     print(json.dumps({**seconds, "ratio": seconds["compare"] / seconds["joint concat"]}))
 

@@ -25,7 +25,7 @@ from sightsound.inference.subsets import Answered
 from sightsound.studies.comparison.compare import UNIMODAL_TRIAL, targets
 from sightsound.studies.comparison.trials import Seed
 from sightsound.training.prepare import Prepared, prepare
-from sightsound.training.run import train
+from sightsound.training.run import run_training
 
 
 def product(val: Answered, val_target: np.ndarray, test: Answered, classes: int) -> np.ndarray:
@@ -77,7 +77,7 @@ def main() -> None:
     for seed in range(given.seeds):
         with tempfile.TemporaryDirectory() as folder:
             config = Config(balance="fused-only", epochs=given.epochs, seed=seed)
-            classifier = train(table, config, Path(folder) / "run", resume=False, say=lambda line: None)
+            classifier = run_training(table, config, Path(folder) / "run", resume=False, say=lambda line: None)
         plain.append(classifier.metrics["subsets"]["image+audio"]["accuracy"])
         print(json.dumps({"seed": seed, "plain": plain[-1]}), flush=True)
     with tempfile.TemporaryDirectory() as folder:

@@ -111,7 +111,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         gaps = with_gaps(table, Path(name))
         options = ss.CompareOptions(given.strategies, seeds=given.seeds)
-        done = ss.compare(gaps, compare=options, out=Path(name) / "run", epochs=given.epochs)
+        done = ss.compare(gaps, options=options, out=Path(name) / "run", epochs=given.epochs)
         config = Config(epochs=given.epochs)
         prepared = prepare(read_table(gaps), config, Path(name))
         plain = []

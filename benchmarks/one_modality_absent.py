@@ -26,7 +26,7 @@ from sightsound.data.datasets import dataset
 from sightsound.data.sources import SourceOptions
 from sightsound.fusion import STRATEGIES
 from sightsound.modalities.base import MODALITIES
-from sightsound.training.run import train
+from sightsound.training.run import run_training
 
 SHARES = (0.25, 0.5, 0.75)
 
@@ -74,7 +74,7 @@ def main() -> None:
         configs |= {fusion: Config(fusion=fusion, epochs=given.epochs, seed=seed) for fusion in strategies}
         for name, config in configs.items():
             run = given.out / f"{table.parent.name}-{name.replace(' ', '-')}-{seed}"
-            classifier = train(table, config, run, resume=True, say=lambda line: None)
+            classifier = run_training(table, config, run, resume=True, say=lambda line: None)
             numbers = accuracies(classifier)
             if given.rates and len(config.modalities) > 1:
                 numbers["line"] = from_the_line(classifier, table, seed)

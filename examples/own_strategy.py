@@ -11,10 +11,11 @@ from pathlib import Path
 from torch import Tensor, nn
 
 import sightsound as ss
-from sightsound.fusion.base import Combined, Fusion, Tensors
+
+Tensors = Mapping[str, Tensor]
 
 
-class Multiply(Fusion):
+class Multiply(ss.Fusion):
     """Product of the projected embeddings."""
 
     def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
@@ -22,10 +23,12 @@ class Multiply(Fusion):
         self.project = nn.ModuleDict({m: nn.Linear(embedding_sizes[m], 32) for m in self.modalities})
         self.classify = nn.Linear(32, classes)
 
-    def combine(self, embeddings: Tensors, logits: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
+    def combine(
+        self, embeddings: Tensors, logits: Tensors, present: Tensors, shared: Tensor | None = None
+    ) -> ss.Combined:
         """Per modality (B, D) -> logits (B, C)."""
         product = self.project["image"](embeddings["image"]) * self.project["audio"](embeddings["audio"])
-        return Combined(self.classify(product), None)
+        return ss.Combined(self.classify(product), None)
 
 
 if __name__ == "__main__":

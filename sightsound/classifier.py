@@ -5,7 +5,6 @@ Training and use read files through the same functions, so what was tested is wh
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 from html import escape
 from pathlib import Path
@@ -18,24 +17,26 @@ from numpy.typing import NDArray
 
 from sightsound.bundle import Bundle, read_bundle, write_bundle
 from sightsound.bundle.files import bundle_errors
-from sightsound.config import ColumnsConfig, Config, MissingConfig, check_names, imputing_policies, missing_config
-from sightsound.data.asked import rows_to_measure, rows_to_predict
-from sightsound.data.clusters import clusters_of
-from sightsound.data.decode import chunks, given_rows, over_time, summary
+from sightsound.config import ColumnsConfig, Config, MissingConfig
+from sightsound.config.given import with_missing
+from sightsound.data.asked import columns_like, rows_to_measure, rows_to_predict
+from sightsound.data.datasets import TableLike
+from sightsound.data.decode import chunks, given_rows, over_time
 from sightsound.data.files import name_of
-from sightsound.data.table import Rejected, Table, dropped_rows
-from sightsound.errors import ConfigError, NothingLeftError, TableError
-from sightsound.inference.answer_table import description, flat_frame
+from sightsound.data.table import Rejected, Table
+from sightsound.errors import ConfigError, NothingLeftError
+from sightsound.inference.answer_table import description, flat_frame, probability_rows
+from sightsound.inference.measured_table import measure_table
 from sightsound.inference.prediction import (
     abstain,
     answer_table_rows,
-    answered_to_measure,
     check_share,
     embedded_rows,
+    imputation,
     prediction,
 )
-from sightsound.inference.subsets import all_answers, concatenate, measure_answers
-from sightsound.missing import FEWEST_COMPLETE, Impute, Imputers, impute_by
+from sightsound.inference.subsets import all_answers
+from sightsound.missing import Imputers
 from sightsound.modalities.base import modality
 from sightsound.network.build import restore_network
 from sightsound.network.classifier import ClassifierNetwork
@@ -56,6 +57,9 @@ class Classifier:
         labels: C class names.
         metrics: what it reached, in the shape of `metrics.json`; may be empty.
         imputers: for each policy that fills in a missing modality, what does so; may be empty.
+
+    Attributes:
+        classes_: (C,) class names, in the order of everything that has a number for each class.
     """
 
     def __init__(
@@ -68,9 +72,14 @@ class Classifier:
     ) -> None:
         self.network = network.eval()
         self.config = config
-        self.labels = labels
+        self.classes_ = np.array(labels)
         self.metrics = metrics or {}
         self.imputers = dict(imputers or {})
+
+    @property
+    def _labels(self) -> list[str]:
+        labels: list[str] = self.classes_.tolist()
+        return labels
 
     def to(self, device: str | torch.device) -> Classifier:
         """Moves the classifier, such as to "cuda": it answers there from now on. What it returns is not affected."""
@@ -80,11 +89,11 @@ class Classifier:
         return self
 
     def __repr__(self) -> str:
-        return f"<Classifier: {'. '.join(description(self.config, self.labels, self.metrics))}>"
+        return f"<Classifier: {'. '.join(description(self.config, self._labels, self.metrics))}>"
 
     def _repr_html_(self) -> str:
         """What notebooks show."""
-        return "<br>".join(map(escape, description(self.config, self.labels, self.metrics)))
+        return "<br>".join(map(escape, description(self.config, self._labels, self.metrics)))
 
     def under(self, missing: Missing) -> Classifier:
         """The same classifier with other policies for what is missing or damaged; None: as it is.
@@ -94,26 +103,7 @@ class Classifier:
         """
         if missing is None:
             return self
-        if isinstance(missing, dict):
-            check_names(type(self.config.missing), missing, "missing.")
-            missing = dataclasses.replace(self.config.missing, **missing)
-        config = dataclasses.replace(self.config, missing=missing_config(missing))
-        return Classifier(self.network, config, self.labels, self.metrics, self.imputers)
-
-    def imputation(self) -> Impute | None:
-        """What stands in for a missing modality under the policies in force.
-
-        Raises:
-            ConfigError: a policy that this classifier has not learnt.
-        """
-        policies = imputing_policies(self.config)
-        for m, policy in policies.items():
-            if policy not in self.imputers:
-                raise ConfigError(
-                    f"missing.{m} is {policy!r}, and this classifier has not learnt it: it was trained on fewer than "
-                    f"{FEWEST_COMPLETE} rows with all modalities, or it is a policy of your own: train with --missing."
-                )
-        return impute_by(self.imputers, policies)
+        return Classifier(self.network, with_missing(self.config, missing), self._labels, self.metrics, self.imputers)
 
     def predict(
         self,
@@ -155,18 +145,18 @@ class Classifier:
                 raise ConfigError(f"{absent[0]} is missing, and the policy is drop. Give it, or another: --missing")
             with given_rows(self.config, given) as rows:
                 try:
-                    said = all_answers(self.network, rows, impute=self.imputation())
+                    said = all_answers(self.network, rows, impute=imputation(self.config, self.imputers))
                 except NothingLeftError:
                     if len(given) == 1:
                         raise
                     del given[rows.reading]
         source = {m: name_of(x) for m, x in given.items()}
-        found = prediction(said, rows.starts, source, rows.damage, self.labels, self.config, flags=rows.flags)
+        found = prediction(said, rows.starts, source, rows.damage, self._labels, self.config, flags=rows.flags)
         return abstain(found, abstain_below)
 
     def predict_table(
         self,
-        table: str | Path | pd.DataFrame,
+        table: TableLike,
         columns: Columns = None,
         abstain_below: float = 0.0,
         missing: Missing = None,
@@ -186,12 +176,33 @@ class Classifier:
         if missing is not None:
             return self.under(missing).predict_table(table, columns, abstain_below)
         rows = self.rows_to_predict(table, columns)
-        results: dict[int, Prediction | Rejected] = {}
-        for part in self.predict_parts(rows, abstain_below):
-            results |= part
-        return flat_frame({row: results[row] for row in rows.frame["row"]}, self.config, self.labels, rows.given)
+        return flat_frame(self._answers(rows, abstain_below), self.config, self._labels, rows.given)
 
-    def rows_to_predict(self, table: str | Path | pd.DataFrame, columns: Columns = None) -> Table:
+    def predict_proba(
+        self, table: TableLike, columns: Columns = None, missing: Missing = None, skip_bad_files: bool = False
+    ) -> NDArray[np.float64]:
+        """(rows, C) probabilities of each row of a table, in its order; of the classes in the order of `classes_`.
+
+        Args:
+            table: as in `predict_table`.
+            columns: as in `predict_table`.
+            missing: as in `predict`.
+            skip_bad_files: a row of which nothing can be used is NaN; one with one bad file is answered from the other.
+
+        Raises:
+            TableError: a row or a file cannot be used and `skip_bad_files` is False; it lists all of them.
+        """
+        if missing is not None:
+            return self.under(missing).predict_proba(table, columns, None, skip_bad_files)
+        rows = self.rows_to_predict(table, columns)
+        return probability_rows(self._answers(rows), rows.name, self._labels, skip_bad_files)
+
+    def _answers(self, rows: Table, abstain_below: float = 0.0) -> dict[int, Prediction | Rejected]:
+        """By row number, in the order of the table."""
+        results = {row: one for part in self.predict_parts(rows, abstain_below) for row, one in part.items()}
+        return {row: results[row] for row in rows.frame["row"]}
+
+    def rows_to_predict(self, table: TableLike, columns: Columns = None) -> Table:
         """A table as it is read for predicting; says what was noticed in it, and which modality it lacks."""
         return rows_to_predict(table, self.columns(columns), self.config)
 
@@ -209,19 +220,19 @@ class Classifier:
             answers by row number; a row that cannot be used gives the reason.
         """
         check_share(abstain_below)
-        impute = self.imputation()
+        impute = imputation(self.config, self.imputers)
         parts = list(chunks(rows, whole_groups=over_time(rows, self.config) is not None))
         done = sum(len(part.frame) for part in parts[:skip])
         with progress_bar("predicting", len(rows.frame), "row", done=done) as bar:
             for part in parts[skip:]:
-                answered = answer_table_rows(self.network, self.config, self.labels, part, impute)
+                answered = answer_table_rows(self.network, self.config, self._labels, part, impute)
                 bar.update(len(part.frame))
                 yield {
                     row: one if isinstance(one, Rejected) else abstain(one, abstain_below)
                     for row, one in sorted(answered.items())
                 }
 
-    def embed(self, table: str | Path | pd.DataFrame, columns: Columns = None) -> dict[str, Array]:
+    def embed(self, table: TableLike, columns: Columns = None) -> dict[str, Array]:
         """Per modality (rows, D) unimodal embeddings of each row of a table, in its order; arguments as above.
 
         NaN where a file is missing or cannot be read; which these are, `predict_table` says.
@@ -232,7 +243,7 @@ class Classifier:
 
     def evaluate(
         self,
-        table: str | Path | pd.DataFrame,
+        table: TableLike,
         columns: Columns = None,
         skip_bad_files: bool = False,
         abstain_below: float = 0.0,
@@ -254,44 +265,24 @@ class Classifier:
             return self.under(missing).evaluate(table, columns, skip_bad_files, abstain_below)
         check_share(abstain_below)
         rows, split, rejected = self.labelled_rows(table, columns)
-        left_out = {bad.row for bad in dropped_rows(rows, self.config.modalities, self.config.missing)}
-        rows = rows.without(left_out)
-        parts, impute = [], self.imputation()
-        with progress_bar("evaluating", len(rows.frame), "row") as bar:
-            for chunk in chunks(rows, whole_groups=over_time(rows, self.config) is not None):
-                answered_chunk, unreadable = answered_to_measure(self.network, self.config, chunk, impute)
-                rejected += unreadable
-                parts += [answered_chunk] if answered_chunk else []
-                bar.update(len(chunk.frame))
-        if rejected and not (skip_bad_files and parts):
-            raise TableError(summary(rows.name, rejected))
-        if not parts:
-            raise TableError(f"{rows.name}: no row has all modalities, and the policy is drop. Give another: --missing")
-        answered = concatenate(parts)
-        target = pd.Index(self.labels).get_indexer(rows.frame.set_index("row")["label"].loc[answered.row.tolist()])
-        dropped = {"left_out": len(left_out)} if left_out else {}
-        clusters = clusters_of(rows, self.config.modalities, answered.row)
-        return {"split": split, **dropped, **measure_answers(answered, target, self.labels, clusters, abstain_below)}
+        impute, labels = imputation(self.config, self.imputers), self._labels
+        return {"split": split} | measure_table(
+            self.network, self.config, labels, rows, rejected, impute, skip_bad_files, abstain_below
+        )
 
-    def labelled_rows(
-        self, table: str | Path | pd.DataFrame, columns: Columns = None
-    ) -> tuple[Table, str, list[Rejected]]:
+    def labelled_rows(self, table: TableLike, columns: Columns = None) -> tuple[Table, str, list[Rejected]]:
         """The rows to measure on, their split ("test" or "all"), and the rows without a known label or any modality."""
-        return rows_to_measure(table, self.columns(columns), self.config, self.labels, self.metrics.get("table"))
+        return rows_to_measure(table, self.columns(columns), self.config, self._labels, self.metrics.get("table"))
 
     def columns(self, given: Columns) -> ColumnsConfig:
         """What a table calls its columns: as the training's did, but for those that are given."""
-        if isinstance(given, ColumnsConfig):
-            return given
-        check_names(type(self.config.columns), dict(given or {}), "columns.")
-        known: dict[str, Any] = {"separator": None, "encoding": None, **(given or {})}  # of that file alone
-        return dataclasses.replace(self.config.columns, **known)
+        return columns_like(self.config.columns, given)
 
     def save(self, folder: str | Path) -> None:
         """Writes a bundle. Raises BundleError if that cannot be done."""
         weights = dict(self.network.state_dict())
         imputers = {policy: dict(of.state_dict()) for policy, of in self.imputers.items()}
-        write_bundle(Path(folder), Bundle(weights, self.config, self.labels, self.metrics, imputers))
+        write_bundle(Path(folder), Bundle(weights, self.config, self._labels, self.metrics, imputers))
 
 
 def load(folder: str | Path, *, trust: bool = False) -> Classifier:

@@ -19,6 +19,10 @@ class TableError(SightsoundError):
     """The table cannot be used: a column, a label, a split or the rows themselves."""
 
 
+class InputError(SightsoundError, ValueError):
+    """A scikit-learn estimator was given what it cannot take; a ValueError too, as is expected there."""
+
+
 class FileError(SightsoundError):
     """One image or sound cannot be used.
 

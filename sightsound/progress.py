@@ -2,12 +2,27 @@
 
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from tqdm import tqdm
 
+Say = Callable[[str], object]  # what each line for the user is given to
 SECONDS_A_LINE = 60  # where no terminal is
 quiet = False  # the command line's --quiet
+_hidden: ContextVar[bool] = ContextVar("hidden", default=False)
+
+
+@contextmanager
+def hidden() -> Iterator[None]:
+    """Within, no bar and no notice is shown, in this thread alone."""
+    token = _hidden.set(True)
+    try:
+        yield
+    finally:
+        _hidden.reset(token)
 
 
 class Lines(tqdm):  # type: ignore[type-arg]
@@ -57,7 +72,7 @@ def progress_bar(title: str, total: int, unit: str = "file", done: int = 0, keep
         leave=keep,
         delay=0 if keep else 2,
         mininterval=0.2 if terminal else 5,
-        disable=quiet,
+        disable=quiet or _hidden.get(),
         file=sys.stderr,
     )
     return bar
@@ -65,7 +80,7 @@ def progress_bar(title: str, total: int, unit: str = "file", done: int = 0, keep
 
 def notice(text: str) -> None:
     """A line on standard error that does not tear a progress bar; not with --quiet."""
-    if not quiet:
+    if not quiet and not _hidden.get():
         tqdm.write(text, file=sys.stderr)
 
 

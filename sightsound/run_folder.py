@@ -189,8 +189,10 @@ def _is_left_over(path: Path) -> bool:
     return path.suffix == ".partial" or path.name in (LOCK, "rejected.csv", "splits.csv", "config.yaml")
 
 
-def new_folder(table: str | Path | pd.DataFrame) -> Path:
-    """runs/NAME, or the first of runs/NAME-2, runs/NAME-3, ... that is free."""
+def folder_for(table: str | Path | pd.DataFrame, out: str | Path | None) -> Path:
+    """`out` if it is given; else runs/NAME, or the first of runs/NAME-2, runs/NAME-3, ... that is free."""
+    if out:
+        return Path(out)
     name = "dataframe" if not isinstance(table, str | Path) else Path(table).stem.replace(":", "_") or "run"
     number, folder = 1, Path("runs") / name
     while folder.exists():

@@ -148,3 +148,35 @@ def test_evaluate_says_which_rows_are_bad(classifier: ss.Classifier, trained: tu
     with pytest.raises(TableError, match=r"(?s)2 row\(s\).*row 5: the class 'purple'.*row 6: .*gone: there is no such"):
         classifier.evaluate(frame)
     assert classifier.evaluate(frame, skip_bad_files=True)["rows"] == 58
+
+
+def test_probabilities_of_a_table(classifier: ss.Classifier, trained: tuple[Path, Path]) -> None:
+    assert classifier.classes_.tolist() == ["high", "low", "middle"] and isinstance(classifier.classes_, np.ndarray)
+    found = classifier.predict_proba(trained[0])
+    assert found.shape == (60, 3) and found.dtype == np.float64
+    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-12)
+    answered = classifier.predict_table(trained[0])
+    np.testing.assert_allclose(found, answered[[f"p_{label}" for label in classifier.classes_]], rtol=1e-5)
+    assert (classifier.classes_[found.argmax(axis=1)] == answered["predicted"]).all()
+    # with one modality, which a policy may complete
+    frame = pd.DataFrame({"audio": [str(trained[0].parent / "low-3.wav"), str(trained[0].parent / "high-3.wav")]})
+    [low, high] = classifier.predict_proba(frame)
+    assert low.argmax() == 1 and high.argmax() == 0
+    filled = classifier.predict_proba(frame, missing="mean")
+    assert not np.allclose(filled, [low, high], atol=1e-6)
+
+
+def test_probabilities_of_rows_that_cannot_be_used(
+    classifier: ss.Classifier, trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    frame = pd.read_csv(trained[0])[:4]
+    frame[["image", "audio"]] = frame[["image", "audio"]].map(lambda name: str(trained[0].parent / name))
+    (tmp_path / "text.png").write_text("not an image")
+    frame.loc[1, ["image", "audio"]] = ""
+    frame.loc[2, "image"] = str(tmp_path / "text.png")
+    with pytest.raises(TableError, match=r"(?s)2 row\(s\).*row 2: .*missing.*row 3: .*text.png.*skip_bad_files=True"):
+        classifier.predict_proba(frame)
+    found = classifier.predict_proba(frame, skip_bad_files=True)
+    assert np.isnan(found).all(axis=1).tolist() == [False, True, False, False]
+    alone = classifier.predict(audio=frame.loc[2, "audio"]).probabilities
+    np.testing.assert_allclose(found[2], [alone[label] for label in classifier.classes_], atol=1e-5)

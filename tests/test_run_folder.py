@@ -16,7 +16,7 @@ import pytest
 import sightsound as ss
 from sightsound.errors import RunError
 from sightsound.run_folder import LOCK, alone_in, is_free, open_run
-from sightsound.training.run import train
+from sightsound.training.run import run_training
 from tests.conftest import write_image, write_sound
 
 Held = tuple[Path, subprocess.Popen[bytes]]
@@ -80,7 +80,7 @@ def test_the_folder_of_a_process_that_was_ended_is_taken_over(held: Held, table:
     process.send_signal(end)
     process.wait()
     assert is_free(run)
-    train(table, ss.Config(epochs=1), run, resume=False, say=QUICK["say"])
+    run_training(table, ss.Config(epochs=1), run, resume=False, say=QUICK["say"])
     assert (run / "bundle").exists()
 
 

@@ -32,7 +32,7 @@ def run(arguments: Sequence[str]) -> None:
     from sightsound.studies.comparison.candidates import CompareOptions
 
     options = CompareOptions(**{f.name: given.options.pop(f.name) for f in fields(CompareOptions)})
-    done = compare(**given.where, compare=options, config=from_dict(given.options))
+    done = compare(**given.where, options=options, config=from_dict(given.options))
     head = [
         "balance" if options.balance else "strategy",
         "family",

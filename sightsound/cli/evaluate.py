@@ -60,15 +60,15 @@ def run(arguments: Sequence[str]) -> None:
 
 def train_anew(given: Namespace) -> None:
     """One training for each group or size."""
-    from sightsound.api import generalization
+    from sightsound.api import learning_curve, leave_one_group_out
     from sightsound.report.generalization import means
     from sightsound.studies.generalization import table_of
 
-    folds = generalization(
+    study = leave_one_group_out if given.leave_one_group_out else learning_curve
+    folds = study(
         given.bundle,
         given.table,
         source=source_of(given),
-        by_group=given.leave_one_group_out,
         columns=columns_of(given),
         missing=missing_of(given),
         out=given.out,

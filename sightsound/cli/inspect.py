@@ -50,7 +50,7 @@ def inspect_bundle(folder: str, trust: bool) -> None:
     classifier = load(folder, trust=trust)
     config = classifier.config
     size = sum(p.numel() for p in classifier.network.parameters())
-    print(f"A classifier of {len(classifier.labels)} classes: {', '.join(classifier.labels)}")
+    print(f"A classifier of {len(classifier.classes_)} classes: {', '.join(classifier.classes_)}")
     print(f"fusion {config.fusion}, schedule {config.schedule}, {size:,} parameters")
     for m in config.modalities:
         print(f"{m}: {modality(m).describe(getattr(config, m))}")

@@ -108,7 +108,7 @@ def one(classifier: Classifier, given: Namespace, form: str, out: Path | None) -
     from sightsound.inference.answer_table import flat_frame
 
     answers = {1: classifier.predict(**files_given(given), abstain_below=given.abstain_below)}
-    frame = flat_frame(answers, classifier.config, classifier.labels, pd.DataFrame(index=[1]))
+    frame = flat_frame(answers, classifier.config, classifier.classes_.tolist(), pd.DataFrame(index=[1]))
     if form == "parquet" and out:
         with write_beside(out) as partial:
             frame.to_parquet(partial, index=False)
@@ -170,7 +170,7 @@ def to_screen(classifier: Classifier, rows: Table, form: str, abstain_below: flo
         if form == "json":
             sys.stdout.write(json_lines(answers, rows.given))
             continue
-        frame = flat_frame(answers, classifier.config, classifier.labels, rows.given)
+        frame = flat_frame(answers, classifier.config, classifier.classes_.tolist(), rows.given)
         if form == "csv":
             sys.stdout.write(without_formulas(frame).to_csv(index=False, header=number == 0))
         else:

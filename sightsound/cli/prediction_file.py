@@ -134,7 +134,7 @@ def _write(classifier: Classifier, rows: Table, answers: Answers, part: Path, fo
             json_lines(answers, rows.given), encoding="utf-8", errors="backslashreplace"
         )
     else:
-        frame = flat_frame(answers, classifier.config, classifier.labels, rows.given)
+        frame = flat_frame(answers, classifier.config, classifier.classes_.tolist(), rows.given)
         if form == "parquet":
             for column in frame.select_dtypes(object):  # of any types; a column of Parquet has one
                 frame[column] = [None if is_empty(value) else str(value) for value in frame[column]]

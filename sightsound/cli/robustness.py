@@ -38,7 +38,7 @@ def run(arguments: Sequence[str]) -> None:
         given.bundle,
         given.table,
         source=source_of(given),
-        robustness=options,
+        options=options,
         out=given.out,
         resume=given.resume,
         skip_bad_files=skip,

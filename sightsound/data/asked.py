@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from sightsound.config import ColumnsConfig, Config
+from sightsound.config import ColumnsConfig, Config, check_names
 from sightsound.data.table import Rejected, Table, incomplete_rows, read_table
 from sightsound.modalities.base import MODALITIES
 from sightsound.progress import notice
+
+
+def columns_like(known: ColumnsConfig, given: ColumnsConfig | Mapping[str, str] | None) -> ColumnsConfig:
+    """What a table calls its columns: as another one did, but for those that are given."""
+    if isinstance(given, ColumnsConfig):
+        return given
+    check_names(type(known), dict(given or {}), "columns.")
+    here: dict[str, Any] = {"separator": None, "encoding": None, **(given or {})}  # of that file alone
+    return dataclasses.replace(known, **here)
 
 
 def rows_to_predict(source: str | Path | pd.DataFrame, columns: ColumnsConfig, config: Config) -> Table:

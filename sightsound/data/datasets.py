@@ -18,6 +18,8 @@ from sightsound.data.sources import SOURCES, DataSource, SourceOptions, source
 from sightsound.data.sources.base import Download
 from sightsound.errors import SourceError
 
+TableLike = str | Path | pd.DataFrame  # a file, a folder, rows and columns in memory, or the name of a data set
+
 
 def with_seed(source: SourceOptions | None, seed: int) -> SourceOptions:
     """How a data set by name is made, as it was made for a training of this seed."""
@@ -132,7 +134,7 @@ def _unpack(archive: Path) -> None:
     done.touch()
 
 
-def table_for(table: str | Path | pd.DataFrame, source: SourceOptions | None) -> str | Path | pd.DataFrame:
+def table_for(table: TableLike, source: SourceOptions | None) -> TableLike:
     """The table that a name stands for; rows and columns in Python as a DataFrame; anything else as it is."""
     if isinstance(table, list | dict):
         return pd.DataFrame(table)

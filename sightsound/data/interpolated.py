@@ -67,7 +67,7 @@ def image_damage(
     image_mask: str = "",
     white: float | None = None,
 ) -> NDArray[np.float64]:
-    """(share, uncertainty) of what `read_repaired_image` fills in."""
+    """(share, uncertainty) of what `read_interpolated_image` fills in."""
     whole = _image(given, height, width, repair, image_mask, white)
     return np.array([whole.share, whole.uncertainty])
 

@@ -1,16 +1,22 @@
-"""Answers as a table: a row for each answer and each clip, beside the user's own columns; a classifier in words."""
+"""Answers as a table: a row for each answer and each clip, beside the user's own columns.
+
+Also as an array of probabilities; and a classifier in words.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from sightsound.config import Config
 from sightsound.data.cells import writable
-from sightsound.data.decode import cut_modality
+from sightsound.data.decode import cut_modality, summary
 from sightsound.data.table import Rejected
+from sightsound.errors import TableError
 from sightsound.types import Prediction
 
 MOST_SHOWN = 10  # class names in a sentence
@@ -103,6 +109,34 @@ def flat_frame(
         while names[column] in theirs:
             names[column] = f"sightsound_{names[column]}"
     return pd.concat([theirs, frame.rename(columns=names)], axis=1)
+
+
+def probability_rows(
+    results: Mapping[int, Prediction | Rejected], table: str, labels: list[str], skip_bad_files: bool
+) -> NDArray[np.float64]:
+    """(rows, C) probabilities, which sum to 1 in double precision; NaN for a row that cannot be used.
+
+    Args:
+        results: by row number.
+        table: its name, for the message.
+        labels: class names, in the order of the columns.
+        skip_bad_files: whether rows may be left NaN, or answered without a file that cannot be used.
+
+    Raises:
+        TableError: a row or a file cannot be used and `skip_bad_files` is False.
+    """
+    bad = [one for one in results.values() if isinstance(one, Rejected)]
+    for row, one in results.items():
+        if isinstance(one, Prediction):
+            bad += [Rejected(row, "", reason) for reason in one.errors.values()]
+    if bad and not skip_bad_files:
+        raise TableError(summary(table, bad, advice="Mend them, or go on without them: skip_bad_files=True"))
+    found = np.full((len(results), len(labels)), np.nan)
+    for place, one in enumerate(results.values()):
+        if isinstance(one, Prediction):
+            found[place] = [one.probabilities[label] for label in labels]
+    total: NDArray[np.float64] = found / found.sum(axis=1, keepdims=True)
+    return total
 
 
 def description(config: Config, labels: list[str], metrics: Mapping[str, Any]) -> list[str]:

@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from sightsound.config import Config, MissingConfig
+from sightsound.config import Config, MissingConfig, imputing_policies
 from sightsound.data.dataset import Rows
 from sightsound.data.decode import clips, cut_modality, damages, over_time, prepare_rows
 from sightsound.data.remarks import Remark, words
@@ -21,7 +21,7 @@ from sightsound.encoders.base import Encoder
 from sightsound.errors import ConfigError
 from sightsound.inference.metrics import disagreement
 from sightsound.inference.subsets import Answer, Answered, all_answers, answer_rows, embed_rows
-from sightsound.missing import Impute
+from sightsound.missing import FEWEST_COMPLETE, Impute, Imputers, impute_by
 from sightsound.modalities.base import modality
 from sightsound.network.classifier import ClassifierNetwork
 from sightsound.types import Clip, Imputation, Imputed, Prediction
@@ -82,6 +82,22 @@ def prediction(
 
 def _named(probabilities: torch.Tensor, labels: list[str]) -> dict[str, float]:
     return dict(zip(labels, probabilities.tolist(), strict=True))
+
+
+def imputation(config: Config, imputers: Mapping[str, Imputers]) -> Impute | None:
+    """What stands in for a missing modality under a classifier's policies, of those that it has learnt.
+
+    Raises:
+        ConfigError: a policy that it has not learnt.
+    """
+    policies = imputing_policies(config)
+    for m, policy in policies.items():
+        if policy not in imputers:
+            raise ConfigError(
+                f"missing.{m} is {policy!r}, and this classifier has not learnt it: it was trained on fewer than "
+                f"{FEWEST_COMPLETE} rows with all modalities, or it is a policy of your own: train with --missing."
+            )
+    return impute_by(imputers, policies)
 
 
 def check_share(abstain_below: float) -> None:

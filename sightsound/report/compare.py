@@ -21,7 +21,7 @@ from sightsound.report.page import write_page
 from sightsound.studies.comparison.candidates import CompareOptions
 from sightsound.studies.comparison.compare import ComparisonStudy
 from sightsound.studies.comparison.recommend import Recommendation
-from sightsound.studies.comparison.summary import Row, agreement, class_gains, differences
+from sightsound.studies.comparison.summary import ComparisonRow, agreement, class_gains, differences
 
 COLOURS = {"feature": "#1f77b4", "decision": "#e07b00", "hierarchical": "#2c8a4b", "unimodal": "#8a97a5"}
 WIDE = 20  # times from the least to the most, from where a logarithmic axis shows costs better
@@ -29,7 +29,7 @@ WIDE = 20  # times from the least to the most, from where a logarithmic axis sho
 
 def write_comparison(
     study: ComparisonStudy,
-    rows: list[Row],
+    rows: list[ComparisonRow],
     found: Recommendation,
     labels: list[str],
     options: CompareOptions,
@@ -87,13 +87,13 @@ def write_comparison(
     )
 
 
-def _flat(row: Row) -> dict[str, Any]:
+def _flat(row: ComparisonRow) -> dict[str, Any]:
     values = row._asdict()
     alone = values.pop("unimodal")
     return {**values, **{f"{m}_only_accuracy": value for m, value in alone.items()}}
 
 
-def _costs(rows: Sequence[Row]) -> Markup:
+def _costs(rows: Sequence[ComparisonRow]) -> Markup:
     """Accuracy against latency and against training time; those that nothing beats in both are joined by a line."""
     figure = Figure(figsize=(11, 4.6), layout="constrained")
     for plot, (name, title) in zip(
@@ -103,7 +103,7 @@ def _costs(rows: Sequence[Row]) -> Markup:
     ):
         shown = [row for row in rows if row.family != "unimodal" or name == "latency_256_ms"]
 
-        def place(row: Row, name: str = name) -> tuple[float, float]:
+        def place(row: ComparisonRow, name: str = name) -> tuple[float, float]:
             return getattr(row, name), row.accuracy
 
         for family, colour in COLOURS.items():
@@ -147,7 +147,7 @@ def pareto(points: Sequence[tuple[float, float]]) -> list[int]:
     return front
 
 
-def _missing(rows: Sequence[Row]) -> Markup:
+def _missing(rows: Sequence[ComparisonRow]) -> Markup:
     """Accuracy of each strategy with everything there, and with each modality alone."""
     shown = [row for row in rows if row.family != "unimodal"][::-1]
     figure = Figure(figsize=(9, 0.28 * len(shown) + 1.2), layout="constrained")

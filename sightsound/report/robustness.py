@@ -14,7 +14,7 @@ from sightsound.modalities.base import every_modality
 from sightsound.report.figures import svg
 from sightsound.report.page import write_page
 from sightsound.studies.robustness.conditions import CLEAN, CONTRADICTION, EITHER
-from sightsound.studies.robustness.curves import Curve
+from sightsound.studies.robustness.curves import RobustnessCurve
 from sightsound.studies.robustness.study import RobustnessStudy
 
 COLUMNS, MISSING_COLUMNS = 4, 3
@@ -41,7 +41,7 @@ def write_robustness(study: RobustnessStudy, run: Path) -> Path:
     )
 
 
-def policies_figure(curves: Sequence[Curve], xlabel: str) -> Markup:
+def policies_figure(curves: Sequence[RobustnessCurve], xlabel: str) -> Markup:
     """A plot for each kind of loss: accuracy under each policy; dotted: the damaged modality only. SVG."""
     kinds = list(dict.fromkeys((curve.kind, curve.modality) for curve in curves))
     lines = -(-len(kinds) // MISSING_COLUMNS)
@@ -64,7 +64,7 @@ def policies_figure(curves: Sequence[Curve], xlabel: str) -> Markup:
     return svg(figure)
 
 
-def curves_figure(curves: Sequence[Curve], xlabel: str) -> Markup:
+def curves_figure(curves: Sequence[RobustnessCurve], xlabel: str) -> Markup:
     """A small plot for each curve: accuracy with all that is there, and of the changed modality alone; SVG."""
     lines = -(-len(curves) // COLUMNS)
     figure = Figure(figsize=(11, 2.3 * lines + 0.4), layout="constrained")

@@ -46,21 +46,19 @@ def write_report(classifier: Classifier, table: Table, run: Path) -> Path:
     Returns:
         the path of `report.html`.
     """
-    subsets = classifier.metrics["subsets"]
+    subsets, labels = classifier.metrics["subsets"], classifier.classes_.tolist()
     return write_page(
         run / "report.html",
         name=run.name,
         config=classifier.config,
-        labels=classifier.labels,
+        labels=labels,
         metrics=classifier.metrics,
         guarded=describe_guard(classifier.metrics.get("guard")),
         resampled_over=resampled_over(classifier.metrics.get("clusters")),
         columns=COLUMNS,
         per_class={name: pd.DataFrame(numbers["per_class"]).T for name, numbers in subsets.items()},
         curves=curves_figure(_history(run, classifier.config)),
-        confusions={
-            name: confusion_figure(numbers["confusion"], classifier.labels) for name, numbers in subsets.items()
-        },
+        confusions={name: confusion_figure(numbers["confusion"], labels) for name, numbers in subsets.items()},
         trust=trust_figure(subsets),
         samples=[_sample(classifier, table, row) for row in _chosen(run)],
     )

@@ -23,7 +23,7 @@ from sightsound.data.table import Table, read_table
 from sightsound.errors import TableError
 from sightsound.run_folder import REQUEST, claim, open_run, request_of, write_errors
 from sightsound.training.prepare import MOST_EPOCHS, check
-from sightsound.training.run import train
+from sightsound.training.run import run_training
 
 SIZES = (0.1, 0.2, 0.4, 0.7, 1.0)  # shares of the training rows
 TRAIN_ROWS = 2000  # training rows that are enough to measure how well they are known
@@ -47,7 +47,7 @@ class Fold(NamedTuple):
     train: dict[str, Any]
 
 
-def leave_one_group_out(
+def run_leave_one_group_out(
     classifier: Classifier,
     source: str | Path | pd.DataFrame,
     run: Path,
@@ -94,7 +94,7 @@ def leave_one_group_out(
     return folds
 
 
-def learning_curve(
+def run_learning_curve(
     classifier: Classifier,
     source: str | Path | pd.DataFrame,
     run: Path,
@@ -155,7 +155,7 @@ def _fold(name: str, table: Table, config: Config, run: Path, say: Callable[[str
         say("done already")
         return Fold(*json.loads(done.read_text()))
     try:
-        classifier = train(frame, config, run, resume=True, say=say)
+        classifier = run_training(frame, config, run, resume=True, say=say)
     except TableError as error:
         raise TableError(f"{table.name}, without {name}: {error}") from error
     known = frame[frame["split"] == "train"]

@@ -29,7 +29,7 @@ from sightsound.training.imputers import fit_imputers
 from sightsound.training.prepare import Prepared, prepare
 
 
-def train(
+def run_training(
     source: str | Path | pd.DataFrame, config: Config, run: Path, resume: bool, say: Callable[[str], object]
 ) -> Classifier:
     """Trains a classifier and writes everything about it into the run folder.

@@ -3,49 +3,46 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-
-import pandas as pd
 
 from sightsound.classifier import load
 from sightsound.config import ColumnsConfig
-from sightsound.data.datasets import table_for
+from sightsound.data.datasets import TableLike, table_for
 from sightsound.data.files import Source
 from sightsound.data.sources import SourceOptions
 from sightsound.data.splits import split
 from sightsound.data.table import read_table
 from sightsound.errors import ConfigError, RunError
-from sightsound.progress import say
-from sightsound.run_folder import BUNDLE, alone_in, is_free, new_folder, write_errors
-from sightsound.training.run import train as train_classifier
+from sightsound.progress import Say, say
+from sightsound.run_folder import BUNDLE, alone_in, folder_for, is_free, write_errors
+from sightsound.training.run import run_training
 from sightsound.translation.config import TranslatorConfig
-from sightsound.translation.evaluation import Evaluation, TranslationOptions
-from sightsound.translation.evaluation import evaluate_translator as evaluate
+from sightsound.translation.evaluation import TranslationOptions, TranslatorEvaluation, run_translator_evaluation
 from sightsound.translation.gallery import write_evaluation, write_translations
 from sightsound.translation.retrieval import Translation, check, image_from_sonified, several, sonify_image
-from sightsound.translation.training import train_translator as train_in_folder
+from sightsound.translation.training import run_translator_training
 from sightsound.translation.translator import Translator, load_translator
 
 
 def train_translator(
-    table: str | Path | pd.DataFrame,
+    table: TableLike,
     *,
     source: SourceOptions | None = None,
     out: str | Path | None = None,
     resume: bool = False,
     config: TranslatorConfig | None = None,
-    say: Callable[[str], object] = say,
+    say: Say = say,
 ) -> Translator:
     """Trains a translator from image to sound and back, on pairs; labels are not read.
 
     Args:
         table: as of `train`; rows that lack a modality are left out.
-        source: of a data set by name: where its files are, and how it is made.
-        out: run folder; default: a new one, runs/NAME_OF_TABLE.
-        resume: go on with the run in `out`.
+        source: as of `train`.
+        out: as of `train`.
+        resume: as of `train`.
+        say: as of `train`.
         config: all options.
-        say: called with each line about what happens.
 
     Returns:
         the translator; OUT/bundle has it.
@@ -53,8 +50,8 @@ def train_translator(
     Raises:
         SightsoundError: something that you can mend; the message says how.
     """
-    run = Path(out) if out else new_folder(table)
-    translator = train_in_folder(table_for(table, source), config or TranslatorConfig(), run, resume, say)
+    run = folder_for(table, out)
+    translator = run_translator_training(table_for(table, source), config or TranslatorConfig(), run, resume, say)
     say(f"Bundle: {run / BUNDLE}")
     return translator
 
@@ -113,7 +110,7 @@ def translate(
 
 def evaluate_translator(
     bundle: str | Path,
-    table: str | Path | pd.DataFrame,
+    table: TableLike,
     *,
     source: SourceOptions | None = None,
     judge: str | Path | None = None,
@@ -121,20 +118,20 @@ def evaluate_translator(
     columns: ColumnsConfig | None = None,
     out: str | Path | None = None,
     trust: bool = False,
-    say: Callable[[str], object] = say,
-) -> Evaluation:
+    say: Say = say,
+) -> TranslatorEvaluation:
     """Measures a translator on a table with labels: a classifier of real data says what it makes of translations.
 
     Args:
         bundle: folder of the translator.
         table: with labels; its test rows are translated, its training rows are what the results are compared with.
-        source: of a data set by name.
+        source: as of `train`.
+        out: as of `train`.
+        say: as of `train`.
         judge: bundle of a classifier trained on real data; default: one is trained on the table, in OUT/judge.
         options: how many rows and translations.
         columns: what the table calls its columns.
-        out: folder; default: a new one, runs/NAME_OF_TABLE.
         trust: as of `load_translator`; of the judge too.
-        say: called with each line about what happens.
 
     Returns:
         numbers and samples; OUT/evaluation.json and OUT/gallery.html have them.
@@ -143,7 +140,7 @@ def evaluate_translator(
         SightsoundError: something that you can mend; the message says how.
     """
     translator, known = load_translator(bundle, trust=trust), table_for(table, source)
-    run = Path(out) if out else new_folder(table)
+    run = folder_for(table, out)
     if not is_free(run) and not (run / "judge").exists():
         raise RunError(f"{run} is there already. Give another --out.")
     names = columns or ColumnsConfig()
@@ -154,10 +151,10 @@ def evaluate_translator(
                 say("Training a judge on real files, which the translator has no part in.")
                 seed = translator.config.seed + 1
                 reading = dataclasses.replace(translator.config.reading_config(), columns=names, seed=seed)
-                classifier = train_classifier(known, reading, run / "judge", (run / "judge").exists(), say)
+                classifier = run_training(known, reading, run / "judge", (run / "judge").exists(), say)
             else:
                 classifier = load(judge, trust=trust)
             rows = split(read_table(known, names), translator.config.seed)
-            done = evaluate(translator, classifier, rows, options or TranslationOptions(), say)
+            done = run_translator_evaluation(translator, classifier, rows, options or TranslationOptions(), say)
             say(f"Gallery: {write_evaluation(done, run)}")
     return done

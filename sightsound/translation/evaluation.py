@@ -46,7 +46,7 @@ class TranslationOptions:
     """Of the rows, and of what is made of them."""
 
 
-class Evaluation(NamedTuple):
+class TranslatorEvaluation(NamedTuple):
     """A finished evaluation.
 
     Attributes:
@@ -67,9 +67,9 @@ class Classified(NamedTuple):
     embeddings: Tensor
 
 
-def evaluate_translator(
+def run_translator_evaluation(
     translator: Translator, judge: Classifier, table: Table, options: TranslationOptions, say: Callable[[str], object]
-) -> Evaluation:
+) -> TranslatorEvaluation:
     """Translates test rows both ways and has the results judged.
 
     Args:
@@ -97,7 +97,7 @@ def evaluate_translator(
         numbers[direction], samples[direction], failures[direction] = study.measure()
     looked_for = every.sample(min(2 * options.rows, len(every)), random_state=options.seed)
     numbers["retrieval"] = retrieval(translator, table, looked_for)
-    return Evaluation(numbers, samples, failures)
+    return TranslatorEvaluation(numbers, samples, failures)
 
 
 class _Direction:
@@ -146,7 +146,7 @@ class _Direction:
             "groups": self._groups(features, train_features),
         }
         wrong = [(i, k) for i, k in zip(*np.nonzero(~right), strict=True)][:KEPT]
-        labels = self.judge.labels
+        labels = self.judge.classes_.tolist()
         failed = [(made[i][k], labels[target[i]], labels[judged.classes[i * n + k]]) for i, k in wrong]
         return numbers, made[:KEPT], failed
 
@@ -256,14 +256,14 @@ def _complete(table: Table, split: str, judge: Classifier) -> pd.DataFrame:
         raise TableError(
             f"{table.name}: no {split} row has an image and a sound. A split column says which rows are which."
         )
-    strange = sorted(set(frame["label"]) - set(judge.labels))
+    strange = sorted(set(frame["label"]) - set(judge.classes_.tolist()))
     if strange:
         raise TableError(
-            f"{table.name}: the judge does not know the class {strange[0]!r}; it knows {', '.join(judge.labels)}."
+            f"{table.name}: the judge does not know the class {strange[0]!r}; it knows {', '.join(judge.classes_)}."
         )
     return frame
 
 
 def _target(judge: Classifier, frame: pd.DataFrame) -> NDArray[np.int64]:
-    number = {label: i for i, label in enumerate(judge.labels)}
+    number = {label: i for i, label in enumerate(judge.classes_.tolist())}
     return np.array([number[label] for label in frame["label"]])

@@ -16,7 +16,7 @@ from sightsound.features.audio import LogMel
 from sightsound.report.figures import frames_uri, png_uri, wav_uri
 from sightsound.report.page import write_page
 from sightsound.translation.config import MODALITIES
-from sightsound.translation.evaluation import Evaluation
+from sightsound.translation.evaluation import TranslatorEvaluation
 from sightsound.translation.retrieval import SONIFIED_RATE_HZ, Translation, other, write
 
 LONGEST_SIDE = 256  # pixels of an input as it is shown
@@ -97,7 +97,7 @@ def write_translations(translations: list[list[Translation]], given: list[Source
     return write_page(folder / "gallery.html", name=folder.name, sections=[Section("", "", lines)], numbers=[])
 
 
-def write_evaluation(done: Evaluation, run: Path) -> Path:
+def write_evaluation(done: TranslatorEvaluation, run: Path) -> Path:
     """Writes `evaluation.json`, and a page with the numbers, samples, and what went wrong; the path of the page."""
     (run / "evaluation.json").write_text(json.dumps(done.numbers, indent=1) + "\n", encoding="utf-8")
     sections = []

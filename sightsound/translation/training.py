@@ -59,7 +59,7 @@ class Pairs(NamedTuple):
     warnings: list[str]
 
 
-def train_translator(
+def run_translator_training(
     source: str | Path | pd.DataFrame, config: TranslatorConfig, run: Path, resume: bool, say: Callable[[str], object]
 ) -> Translator:
     """Trains a translator on the training pairs of a table and writes everything about it into the run folder.

@@ -36,6 +36,7 @@ TIERS = {
     "report": 11,
     "api": 12,
     "translation": 12,
+    "estimator": 13,
     "cli": 13,
     "__main__": 14,
 }

@@ -78,7 +78,7 @@ def test_not_a_bundle(tmp_path: Path) -> None:
 def test_saving_replaces_a_bundle_but_nothing_else(bundle: Path, tmp_path: Path) -> None:
     classifier = ss.load(bundle)
     classifier.save(bundle)
-    assert read_bundle(bundle).labels == classifier.labels
+    assert read_bundle(bundle).labels == classifier.classes_.tolist()
     (tmp_path / "precious").mkdir()
     (tmp_path / "precious" / "thesis.txt").write_text("years of work")
     with pytest.raises(BundleError, match="something other than a bundle"):

@@ -92,7 +92,7 @@ def test_any_value_may_be_wrong(sound: Path, trained: tuple[Path, Path], name: s
         answer = classifier.predict(image=trained[0].parent / "low-1.png")
     except SightsoundError:  # a policy that it was not fitted for
         return
-    assert len(answer.probabilities) == len(classifier.labels)
+    assert len(answer.probabilities) == len(classifier.classes_)
 
 
 class _Allocated(torch.utils._python_dispatch.TorchDispatchMode):

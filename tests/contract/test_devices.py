@@ -79,9 +79,7 @@ def test_studies_run_where_the_classifier_is(trained: tuple[Path, Path], tmp_pat
     found = []
     for device in ("cpu", "cuda"):
         classifier = ss.load(run / "bundle").to(device)
-        study = run_robustness(
-            classifier, run / "bundle", table, RobustnessOptions(), tmp_path / device, False, lambda line: None
-        )
+        study = run_robustness(classifier, table, RobustnessOptions(), tmp_path / device, False, lambda line: None)
         found.append([one.accuracy for one in study.measured])
     assert np.abs(np.subtract(*found)).max() < 0.1
 

@@ -109,7 +109,7 @@ def test_a_sound_of_many_batches_is_answered_as_in_a_table(
 ) -> None:
     whole = ss.load(trained[1] / "bundle")
     audio = dataclasses.replace(whole.config.audio, clip_seconds=0.3, step_seconds=0.02)
-    classifier = ss.Classifier(whole.network, dataclasses.replace(whole.config, audio=audio), whole.labels)
+    classifier = ss.Classifier(whole.network, dataclasses.replace(whole.config, audio=audio), whole.classes_.tolist())
     (tmp_path / "a.flac").write_bytes(sound(noise(8, RATE), RATE, "FLAC"))
     one = classifier.predict(audio=tmp_path / "a.flac")
     monkeypatch.setattr("sightsound.data.prepared.store.MEMORY_BYTES", 1)

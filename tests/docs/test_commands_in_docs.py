@@ -18,8 +18,8 @@ REPOSITORY = Path(__file__).parents[2]
 README = (REPOSITORY / "README.md").read_text()
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+def blocks(language: str, page: str = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page, flags=re.DOTALL)
 
 
 @pytest.fixture
@@ -72,10 +72,19 @@ def test_the_readme_commands_work_in_their_order(
 
 
 def test_the_readme_python_works(workplace: Path) -> None:
-    [code] = blocks("python")
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", "\n".join(blocks("python"))], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "low" in done.stdout and (workplace / "my.bundle").exists()
+    assert re.search(r"^\[[01]\.\d* +[01]\.\d*\]$", done.stdout, re.MULTILINE)
+
+
+def test_the_python_of_the_documentation_works(workplace: Path) -> None:
+    """One block goes on where the one before ended."""
+    for page in (REPOSITORY / "docs").glob("*.md"):
+        if code := blocks("python", page.read_text()):
+            done = subprocess.run([sys.executable, "-c", "\n".join(code)], capture_output=True, text=True)
+            assert done.returncode == 0, f"{page}: {done.stderr}"
+    assert (workplace / "best.bundle").exists()
 
 
 def test_the_two_first_commands_are_make_targets_and_what_ci_runs() -> None:

@@ -148,7 +148,7 @@ def test_a_hub_data_set_trains(typed, table: Path, tmp_path: Path) -> None:
     folder = write_hub(tmp_path / "hub", table)
     done = typed("train", f"hub:{folder}", "--out", tmp_path / "run", *TRAIN)
     assert done.code == 0, done.err
-    assert ss.load(tmp_path / "run" / "bundle").labels == sorted(CLASSES)
+    assert ss.load(tmp_path / "run" / "bundle").classes_.tolist() == sorted(CLASSES)
 
 
 def test_hub_data_sets_without_sound_without_label_and_missing(typed, table: Path, tmp_path: Path) -> None:

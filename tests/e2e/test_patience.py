@@ -159,7 +159,7 @@ def test_a_classifier_says_what_it_is(bundle: Path, trained: tuple[Path, Path]) 
     for text in (repr(classifier), classifier._repr_html_()):
         assert "3 classes: high, low, middle" in text and "concat" in text and "Accuracy on" in text
     assert "<br>" in classifier._repr_html_()
-    classifier.labels = ["<b>", "b", "c"]
+    classifier.classes_ = np.array(["<b>", "b", "c"])
     assert "<b>" not in classifier._repr_html_()
 
 

@@ -11,7 +11,14 @@ import pytest
 
 import sightsound as ss
 from sightsound.data.table import Table, read_table
-from sightsound.studies.generalization import SIZES, Fold, _fold, learning_curve, leave_one_group_out, mean_of
+from sightsound.studies.generalization import (
+    SIZES,
+    Fold,
+    _fold,
+    mean_of,
+    run_learning_curve,
+    run_leave_one_group_out,
+)
 from tests.conftest import write_table
 
 SHORT = ("--epochs", 2, "--batch-size", 16)
@@ -48,6 +55,8 @@ def test_leave_one_group_out(typed, begun: tuple[Path, Path], tmp_path: Path) ->
     assert "<svg" in page and "Student" in page
     again = typed("evaluate", bundle, table, "--leave-one-group-out", "--out", tmp_path / "run", "--resume")
     assert again.code == 0 and again.out.count("done already") == 3
+    in_python = ss.leave_one_group_out(ss.load(bundle), table, out=tmp_path / "run", resume=True)
+    assert [fold.name for fold in in_python] == ["0", "1", "2"] and [fold.tested for fold in in_python] == [18] * 3
     assert "--resume" in typed("evaluate", bundle, table, "--leave-one-group-out", "--out", tmp_path / "run").err
     other = typed("evaluate", bundle, table, "--learning-curve", "--out", tmp_path / "run", "--resume")
     assert other.code == 1 and "study" in other.err
@@ -63,6 +72,8 @@ def test_a_learning_curve(typed, begun: tuple[Path, Path], tmp_path: Path, monke
     assert both["trained"].is_monotonic_increasing and both["tested"].nunique() == 1
     assert ((both["accuracy"] >= both["low"]) & (both["accuracy"] <= both["high"])).all()
     assert "Shaded" in (tmp_path / "run" / "generalization.html").read_text()
+    folds = ss.learning_curve(ss.load(bundle), table, out=tmp_path / "run", resume=True)
+    assert [fold.name for fold in folds] == ["0.1", "1"] and folds[0].trained < folds[1].trained
 
 
 def test_groups_are_needed(typed, trained: tuple[Path, Path], tmp_path: Path) -> None:
@@ -117,7 +128,7 @@ def test_the_mean_over_groups_by_hand() -> None:
     assert (mean.low, mean.high) == (pytest.approx(0.85 - 12.706 * 0.05, abs=1e-3), 1.0)
 
 
-@pytest.mark.parametrize("study", [learning_curve, leave_one_group_out])
+@pytest.mark.parametrize("study", [run_learning_curve, run_leave_one_group_out])
 def test_the_seed_of_the_classifier_draws_the_rows(
     study: Callable[..., list[Fold]], begun: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,8 +146,8 @@ def test_the_seed_of_the_classifier_draws_the_rows(
     for name in (fold.name for fold in folds):
         first, again, other = (drawn[number, name] for number in range(3))
         assert first == again and first["val"] != other["val"]
-        assert (first["test"] != other["test"]) == (study is learning_curve)
-    if study is learning_curve:
+        assert (first["test"] != other["test"]) == (study is run_learning_curve)
+    if study is run_learning_curve:
         shares = [drawn[0, f"{share:g}"]["train"] for share in SIZES]
         assert all(small < large for small, large in pairwise(shares))
 
@@ -158,7 +169,7 @@ def test_the_seed_draws_which_training_rows_come_first(
     monkeypatch.setattr("sightsound.studies.generalization.SIZES", (0.2,))
     for number, seed in enumerate((0, 0, 1)):
         classifier.config = dataclasses.replace(classifier.config, seed=seed)
-        learning_curve(classifier, frame, tmp_path / f"{number}", False, lambda line: None)
+        run_learning_curve(classifier, frame, tmp_path / f"{number}", False, lambda line: None)
     assert drawn[0] == drawn[1] != drawn[2] and len(drawn[0]) == len(drawn[2]) == 6  # of 28
 
 
@@ -167,7 +178,7 @@ def test_a_fold_that_cannot_be_written_whole_is_not_there(
 ) -> None:
     classifier, table = ss.load(begun[1]), read_table(begun[0])
     classifier.metrics = {"rows": 3, "subsets": {}}
-    monkeypatch.setattr("sightsound.studies.generalization.train", lambda *_, **__: classifier)
+    monkeypatch.setattr("sightsound.studies.generalization.run_training", lambda *_, **__: classifier)
     monkeypatch.setattr(type(classifier), "evaluate", lambda *_, **__: {"subsets": {}})
     whole = Path.write_text
 

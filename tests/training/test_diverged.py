@@ -54,7 +54,7 @@ def test_a_comparison_goes_on_without_a_strategy_that_fails(table: Path, tmp_pat
     assert issubclass(Nothing, Fusion)
     said: list[str] = []
     options = ss.CompareOptions(strategies=f"{own},vote", seeds=1)
-    done = ss.compare(table, compare=options, out=tmp_path / "run", **{**QUICK, "say": said.append})
+    done = ss.compare(table, options=options, out=tmp_path / "run", **{**QUICK, "say": said.append})
     assert set(done.study.compared) == {"vote"} and "diverged" in done.study.failed[own]
     assert any(f"{own}: failed." in line for line in said)
     assert own in (tmp_path / "run" / "compare.html").read_text()

@@ -53,5 +53,5 @@ def test_own_classes_train_save_and_load(table: Path, tmp_path: Path, monkeypatc
     classifier = ss.train(table, out=tmp_path / "run", epochs=15, batch_size=16, say=lambda line: None, **options)
     assert classifier.metrics["subsets"]["image+audio"]["accuracy"] > 0.8
     assert type(classifier.network.fusion).__name__ == "Multiply"
-    assert ss.load(tmp_path / "run" / "bundle").predict(image=table.parent / "low-0.png").label in classifier.labels
+    assert ss.load(tmp_path / "run" / "bundle").predict(image=table.parent / "low-0.png").label in classifier.classes_
     sys.modules.pop("mine")

@@ -97,7 +97,9 @@ class ComparisonStudy(NamedTuple):
     failed: dict[str, str] = {}
 
 
-def compare(prepared: Prepared, options: CompareOptions, folder: Path, say: Callable[[str], object]) -> ComparisonStudy:
+def train_candidates(
+    prepared: Prepared, options: CompareOptions, folder: Path, say: Callable[[str], object]
+) -> ComparisonStudy:
     """Trains and tests everything; what is complete in the folder is not trained again.
 
     Args:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from sightsound.inference.metrics import at_chance
 from sightsound.studies.comparison.compare import ComparisonStudy
 from sightsound.studies.comparison.significance import Gain, best_of, compare_to
-from sightsound.studies.comparison.summary import ONLY, Row, right_answers, right_unimodal, unimodal_accuracy
+from sightsound.studies.comparison.summary import ONLY, ComparisonRow, right_answers, right_unimodal, unimodal_accuracy
 
 WORTH = 0.005  # of accuracy
 NOTHING = (
@@ -52,7 +52,7 @@ class Recommendation(NamedTuple):
     lines: list[str]
 
 
-def recommend(study: ComparisonStudy, rows: list[Row]) -> Recommendation:
+def recommend(study: ComparisonStudy, rows: list[ComparisonRow]) -> Recommendation:
     """Applies the rule, then says it with the numbers of `studies.table.rows`."""
     best = next(iter(study.compared))
     right, unimodal = right_answers(study, "val"), right_unimodal(study, "val")
@@ -90,7 +90,7 @@ def _alone(study: ComparisonStudy, name: str) -> float:
     return float(np.mean([unimodal_accuracy(said, m, study.target["val"]) for m in said[0].has]))
 
 
-def _doubt(study: ComparisonStudy, found: Recommendation, known: dict[str, Row], gain: Gain) -> list[str]:
+def _doubt(study: ComparisonStudy, found: Recommendation, known: dict[str, ComparisonRow], gain: Gain) -> list[str]:
     """What speaks against fusing at all, if anything does."""
     if found.worth:
         return []
@@ -107,7 +107,7 @@ def _doubt(study: ComparisonStudy, found: Recommendation, known: dict[str, Row],
     ]
 
 
-def _words(study: ComparisonStudy, found: Recommendation, known: dict[str, Row]) -> list[str]:
+def _words(study: ComparisonStudy, found: Recommendation, known: dict[str, ComparisonRow]) -> list[str]:
     take, better = known[found.accuracy], known[found.unimodal]
     others = [name for name in found.tied if name != found.accuracy]
     gain = f", {_points(take.accuracy - better.accuracy)} against {found.unimodal}, the better modality"

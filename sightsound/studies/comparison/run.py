@@ -20,9 +20,9 @@ from sightsound.missing import IMPUTERS
 from sightsound.modalities.base import MODALITIES
 from sightsound.run_folder import BUNDLE, open_run, request_of, write_errors
 from sightsound.studies.comparison.candidates import CompareOptions, choose_candidates
-from sightsound.studies.comparison.compare import ComparisonStudy, compare
+from sightsound.studies.comparison.compare import ComparisonStudy, train_candidates
 from sightsound.studies.comparison.recommend import Recommendation, recommend
-from sightsound.studies.comparison.summary import Row, rows
+from sightsound.studies.comparison.summary import ComparisonRow, rows
 from sightsound.training.feature_cache import on_cached
 from sightsound.training.imputers import fit_imputers
 from sightsound.training.prepare import Prepared, prepare
@@ -40,7 +40,7 @@ class Comparison(NamedTuple):
     """
 
     study: ComparisonStudy
-    rows: list[Row]
+    rows: list[ComparisonRow]
     found: Recommendation
     classifier: Classifier
 
@@ -83,7 +83,7 @@ def run_comparison(
         _check(prepared)
         begin(prepared, run, request, say)
         say(_announced(prepared, len(names), options))
-        study = compare(prepared, options, run, say)
+        study = train_candidates(prepared, options, run, say)
         numbers = rows(study, len(prepared.labels))
         found = recommend(study, numbers)
         classifier = _winner(prepared, study, found.accuracy)

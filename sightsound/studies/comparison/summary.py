@@ -16,7 +16,7 @@ from sightsound.studies.comparison.significance import Difference, compare_to, r
 F1_RESAMPLES = 300
 
 
-class Row(NamedTuple):
+class ComparisonRow(NamedTuple):
     """What a strategy, or a modality alone, came to; accuracies are of test rows and means over the seeds.
 
     Attributes:
@@ -53,7 +53,7 @@ class Row(NamedTuple):
     memory_mb: float
 
 
-def rows(study: ComparisonStudy, classes: int) -> list[Row]:
+def rows(study: ComparisonStudy, classes: int) -> list[ComparisonRow]:
     """One for each strategy, best on validation first, then one for each modality."""
     modalities = _modalities(study)
     right = {**right_answers(study, "test"), **right_unimodal(study, "test")}
@@ -67,7 +67,7 @@ def rows(study: ComparisonStudy, classes: int) -> list[Row]:
         said = [answered.probabilities[subset] for answered in one.test]
         f1, f1_low, f1_high = _macro_f1(said, study, classes)
         result.append(
-            Row(
+            ComparisonRow(
                 name,
                 "unimodal" if modality else one.family,
                 "unimodal" if modality else one.trial.way,

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from sightsound.studies.robustness.conditions import CLEAN, CONTRADICTION
-from sightsound.studies.robustness.measure import Measured
+from sightsound.studies.robustness.measure import Measurement
 
 
-class Curve(NamedTuple):
+class RobustnessCurve(NamedTuple):
     """One thing going wrong, more and more.
 
     Relative and effective robustness as in MultiBench (Liang et al., 2021), as means over the levels.
@@ -35,7 +35,7 @@ class Curve(NamedTuple):
     effective: float
 
 
-def curves(found: Sequence[Measured], clean_unimodal: Mapping[str, float]) -> list[Curve]:
+def curves(found: Sequence[Measurement], clean_unimodal: Mapping[str, float]) -> list[RobustnessCurve]:
     """Of everything but clean and contradiction, in the order measured.
 
     Args:
@@ -55,7 +55,9 @@ def curves(found: Sequence[Measured], clean_unimodal: Mapping[str, float]) -> li
         levels = [0.0, *part["level"]]
         relative = _mean(accuracy, levels)
         effective = relative - (_mean(late, levels) + start - late_start)
-        result.append(Curve(str(kind), str(modality), str(policy), levels, accuracy, alone, relative, effective))
+        result.append(
+            RobustnessCurve(str(kind), str(modality), str(policy), levels, accuracy, alone, relative, effective)
+        )
     return result
 
 

@@ -29,7 +29,7 @@ from sightsound.studies.robustness.conditions import (
 DRAWS = 10  # of the rows that lose a modality
 
 
-class Measured(NamedTuple):
+class Measurement(NamedTuple):
     """A condition and what came of it.
 
     Attributes:
@@ -56,7 +56,7 @@ def measure_condition(
     without: Mapping[str, NDArray[Any]],
     condition: Condition,
     seed: int,
-) -> Measured:
+) -> Measurement:
     """One condition; `clean` and `without` as in `with_missing`."""
     # every level draws the same, so that more is more of the same
     drawn = [seed, *condition.kind.encode(), *condition.modality.encode()]
@@ -74,7 +74,7 @@ def measure_condition(
     accuracy, macro_f1 = _right(said.probabilities[tuple(said.has)], target)
     late, _ = _right(late_fusion(said, said.has), target)
     alone = _right(said.probabilities[(changed,)], target)[0] if changed else None
-    return Measured(condition, accuracy, macro_f1, late, alone, _mean_disagreement(said))
+    return Measurement(condition, accuracy, macro_f1, late, alone, _mean_disagreement(said))
 
 
 def _mean_of_draws(
@@ -83,7 +83,7 @@ def _mean_of_draws(
     condition: Condition,
     target: NDArray[np.int64],
     drawn: list[int],
-) -> Measured:
+) -> Measurement:
     """Rows that lose a modality, drawn ten times."""
     late = clean._replace(probabilities={tuple(clean.has): late_fusion(clean, clean.has)})
     late_without = {m: late_fusion(clean, set(clean.has) - {m}) for m in clean.has}
@@ -93,7 +93,7 @@ def _mean_of_draws(
         late_answered = with_missing(late, late_without, condition, target, np.random.default_rng([*drawn, draw]))
         found.append([*_right(answered, target), _right(late_answered, target)[0]])
     accuracy, macro_f1, late_accuracy = np.mean(found, axis=0).tolist()
-    return Measured(condition, accuracy, macro_f1, late_accuracy, None, None)
+    return Measurement(condition, accuracy, macro_f1, late_accuracy, None, None)
 
 
 def late_fusion(said: Answered, modalities: Iterable[str]) -> NDArray[Any]:
@@ -127,16 +127,16 @@ def _mean_disagreement(said: Answered) -> float | None:
     return float(disagreement(np.stack([said.probabilities[(m,)] for m in said.has])).mean())
 
 
-def to_line(one: Measured) -> str:
+def to_line(one: Measurement) -> str:
     """As it stands in the file."""
     return json.dumps(one) + "\n"
 
 
-def read(file: Path) -> Iterator[Measured]:
+def read(file: Path) -> Iterator[Measurement]:
     """What was measured before; a last line that was cut off does not count."""
     if not file.exists():
         return
     for text in file.read_text(encoding="utf-8").splitlines(keepends=True):
         if text.endswith("\n"):
             condition, *numbers = json.loads(text)
-            yield Measured(Condition(*condition), *numbers)
+            yield Measurement(Condition(*condition), *numbers)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +16,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 
-from sightsound.bundle.files import SUMS
 from sightsound.classifier import Classifier
 from sightsound.data.decode import cut_modality, prepare_rows, summary
 from sightsound.data.table import Rejected, Table
@@ -26,10 +27,10 @@ from sightsound.inference.subsets import Answered, answer_rows
 from sightsound.modalities.base import modality
 from sightsound.modalities.corruptions import SEVERITIES
 from sightsound.progress import progress_bar
-from sightsound.run_folder import ask, content_of, open_run, with_files, write_errors
+from sightsound.run_folder import ask, content_of, open_run, plain, with_files, write_errors
 from sightsound.studies.robustness.conditions import CLEAN, CONTRADICTION, EITHER, Condition, Decoded
-from sightsound.studies.robustness.curves import Curve, curves
-from sightsound.studies.robustness.measure import Measured, after_losing, measure_condition, read, to_line
+from sightsound.studies.robustness.curves import RobustnessCurve, curves
+from sightsound.studies.robustness.measure import Measurement, after_losing, measure_condition, read, to_line
 from sightsound.types import INTERPOLATIONS
 
 LOST_SHARES = (0.1, 0.3, 0.5, 0.7)
@@ -50,14 +51,13 @@ class RobustnessOptions:
 class RobustnessStudy(NamedTuple):
     """A finished study: everything measured, clean first, and the curves; `rows` were asked."""
 
-    measured: list[Measured]
-    curves: list[Curve]
+    measured: list[Measurement]
+    curves: list[RobustnessCurve]
     rows: int
 
 
 def run_robustness(
     classifier: Classifier,
-    bundle: Path,
     table: str | Path | pd.DataFrame,
     options: RobustnessOptions,
     run: Path,
@@ -70,11 +70,10 @@ def run_robustness(
     Of a sound longer than a clip the first clip counts.
 
     Args:
-        classifier: to measure.
-        bundle: its folder.
+        classifier: to measure, on the device where it is.
         table: with labels.
         options: how many rows, and the seed.
-        run: a new folder; or, with `resume`, that of a study of the same bundle, table and options.
+        run: a new folder; or, with `resume`, that of a study of the same classifier, table and options.
         resume: go on with what is there.
         say: called with each line for the user.
         skip_bad_files: go on without rows that cannot be used.
@@ -87,9 +86,8 @@ def run_robustness(
     if options.rows < 1:
         raise ConfigError(f"--rows is {options.rows}; it must be at least 1.")
     rows, _, rejected = classifier.labelled_rows(table)
-    sums = hashlib.sha256((bundle / SUMS).read_bytes()).hexdigest()
     content = hashlib.sha256(pd.util.hash_pandas_object(rows.frame).to_numpy().tobytes()).hexdigest()
-    request = {"table": rows.name, "content": content, "config": {"bundle": sums, **dataclasses.asdict(options)}}
+    request = {"table": rows.name, "content": content, "config": _asked(classifier, options)}
     decoded, unreadable = decoded_rows(classifier, rows, options)
     if (rejected := rejected + unreadable) and not skip_bad_files:
         raise TableError(summary(rows.name, rejected))
@@ -100,6 +98,16 @@ def run_robustness(
         found = measure_all(classifier, decoded, clean, run, say, options.seed)
     alone = {m: float((clean.probabilities[(m,)].argmax(1) == decoded.target).mean()) for m in clean.has}
     return RobustnessStudy(found, curves(found, alone), len(decoded.target))
+
+
+def _asked(classifier: Classifier, options: RobustnessOptions) -> dict[str, Any]:
+    """What makes two studies of one table the same: the options, and what the classifier is made of."""
+    made_of = hashlib.sha256(json.dumps([plain(classifier.config), classifier.classes_.tolist()]).encode())
+    for part in (classifier.network, *classifier.imputers.values()):
+        for name, values in part.state_dict().items():
+            made_of.update(name.encode())
+            made_of.update(values.cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return {"classifier": made_of.hexdigest(), **dataclasses.asdict(options)}
 
 
 def decoded_rows(classifier: Classifier, table: Table, options: RobustnessOptions) -> tuple[Decoded, list[Rejected]]:
@@ -113,7 +121,7 @@ def decoded_rows(classifier: Classifier, table: Table, options: RobustnessOption
     config = classifier.config
     if cut := cut_modality(config):
         config = dataclasses.replace(config, **{cut: dataclasses.replace(getattr(config, cut), step_seconds=None)})
-    rows, unreadable = prepare_rows(table.with_frame(frame), config, classifier.labels)
+    rows, unreadable = prepare_rows(table.with_frame(frame), config, classifier.classes_.tolist())
     if not len(rows) or rows.target is None:
         raise TableError(summary(table.name, unreadable))
     numbers = frame["row"].to_numpy()[rows.rows.numpy()]
@@ -139,7 +147,7 @@ def conditions(modalities: tuple[str, ...], imputers: Iterable[str]) -> list[Con
 
 def measure_all(
     classifier: Classifier, decoded: Decoded, clean: Answered, folder: Path, say: Callable[[str], object], seed: int
-) -> list[Measured]:
+) -> list[Measurement]:
     """Measures what the folder does not have yet.
 
     Args:

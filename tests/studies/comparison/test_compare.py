@@ -23,7 +23,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("compared")
     table = write_table(folder / "data", rows_per_class=30)
     options = ss.CompareOptions(",".join(COMPARED), seeds=2)
-    ss.compare(table, compare=options, out=folder / "run", epochs=EPOCHS, batch_size=16, say=lambda line: None)
+    ss.compare(table, options=options, out=folder / "run", epochs=EPOCHS, batch_size=16, say=lambda line: None)
     return table, folder / "run"
 
 
@@ -190,7 +190,7 @@ def test_what_only_both_modalities_tell_is_learnt_by_strategies_that_see_both(tm
     pd.DataFrame({**pairs, "label": (classes[seen] + classes[heard]) % 3}).to_csv(table, index=False)
     options = ss.CompareOptions("concat,product", seeds=1)
     lines: list[str] = []
-    ss.compare(table, compare=options, out=tmp_path / "run", epochs=6, batch_size=16, say=lines.append)
+    ss.compare(table, options=options, out=tmp_path / "run", epochs=6, batch_size=16, say=lines.append)
     assert any("Neither image nor audio alone says anything" in line for line in lines)
     found = pd.read_csv(tmp_path / "run" / "compare.csv").set_index("name")
     assert found["accuracy"]["concat"] >= 0.9

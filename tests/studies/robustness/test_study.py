@@ -22,7 +22,7 @@ from sightsound.studies.robustness.conditions import (
     with_missing,
 )
 from sightsound.studies.robustness.curves import curves
-from sightsound.studies.robustness.measure import Measured
+from sightsound.studies.robustness.measure import Measurement
 from sightsound.studies.robustness.study import LOST_SHARES, RobustnessOptions, decoded_rows, run_robustness
 
 
@@ -176,9 +176,9 @@ def test_missing_by_class_takes_the_first_classes_first() -> None:
 
 
 def test_robustness_by_hand() -> None:
-    found = [Measured(Condition("clean"), 0.9, 0.9, 0.8, None, None)]
+    found = [Measurement(Condition("clean"), 0.9, 0.9, 0.8, None, None)]
     found += [
-        Measured(Condition("blur", "image", s), 0.9 - 0.1 * s, 0.0, 0.8 - 0.12 * s, 0.5, None) for s in range(1, 6)
+        Measurement(Condition("blur", "image", s), 0.9 - 0.1 * s, 0.0, 0.8 - 0.12 * s, 0.5, None) for s in range(1, 6)
     ]
     [curve] = curves(found, {"image": 0.7})
     assert curve.accuracy == pytest.approx([0.9, 0.8, 0.7, 0.6, 0.5, 0.4]) and curve.unimodal == [0.7, *[0.5] * 5]
@@ -223,6 +223,6 @@ def test_the_seed_draws_the_rows_and_the_damage(
     classifier = ss.load(trained[1] / "bundle")
     for number, seed in enumerate((0, 0, 1)):
         options, run = RobustnessOptions(rows=8, seed=seed), tmp_path / f"{number}"
-        run_robustness(classifier, trained[1] / "bundle", trained[0], options, run, False, lambda line: None)
+        run_robustness(classifier, trained[0], options, run, False, lambda line: None)
     first, again, other = found
     assert first == again and first[0] != other[0] and first[1] != other[1]
