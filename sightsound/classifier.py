@@ -155,11 +155,7 @@ class Classifier:
         return abstain(found, abstain_below)
 
     def predict_table(
-        self,
-        table: TableLike,
-        columns: Columns = None,
-        abstain_below: float = 0.0,
-        missing: Missing = None,
+        self, table: TableLike, columns: Columns = None, abstain_below: float = 0.0, missing: Missing = None
     ) -> pd.DataFrame:
         """Classifies each row of a table.
 

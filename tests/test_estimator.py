@@ -178,7 +178,7 @@ def test_what_cannot_be_fitted(table: pd.DataFrame) -> None:
         estimator.fit(table, ["a", "a "] * 24)
     with pytest.raises(ConfigError, match="image.heigth"):
         ss.SightsoundEstimator(image={"heigth": 3}).fit(table, labels)
-    with pytest.raises(TableError, match="neither an image nor an audio column"):
+    with pytest.raises(TableError, match="no image and no audio column"):
         estimator.fit(table.drop(columns=["image", "audio"]), labels)
 
 
