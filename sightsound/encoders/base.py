@@ -18,6 +18,8 @@ class Encoder(nn.Module):
         embedding_size: D.
     """
 
+    takes_features = True  # and not embeddings in their place
+
     stages: nn.ModuleList
     stage_channels: list[int]
     pool: nn.Module
@@ -30,9 +32,20 @@ class Encoder(nn.Module):
         embedding: Tensor = self.pool(features)
         return embedding
 
+    def rate_of(self, parameter: str, layer_decay: float) -> float:
+        """The learning rate of one of its parameters, by name, as a multiple of that of the training.
+
+        Args:
+            parameter: its name.
+            layer_decay: of a pretrained encoder, each layer's rate as a multiple of the next one's.
+        """
+        return 1.0
+
 
 class Embedded(Encoder):
     """Takes embeddings in place of features and gives them on: (B, D) -> (B, D)."""
+
+    takes_features = False
 
     def __init__(self, size: int) -> None:
         super().__init__()

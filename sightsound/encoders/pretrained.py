@@ -29,6 +29,7 @@ FETCHING = (
     "use_pretrained_backbone",
 )
 MOST_LAYERS = 1000
+PRETRAINED_RATE = 0.02  # of the learning rate, for the last layer: what it knows is to stay
 INSTALL = 'Pretrained encoders need an extra: pip install "sightsound[pretrained]"'
 
 
@@ -173,6 +174,10 @@ class Pretrained(Encoder):
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 module.eval()
         return self
+
+    def rate_of(self, parameter: str, layer_decay: float) -> float:
+        """Small, and smaller for earlier layers: layer-wise decay as in Clark et al. (ELECTRA, 2020)."""
+        return float(PRETRAINED_RATE * layer_decay ** self.depth(parameter))
 
     def depth(self, parameter: str) -> int:
         """How many layers lie between a parameter and the end."""

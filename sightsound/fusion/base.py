@@ -36,10 +36,21 @@ class Fusion(nn.Module):
     # Whether its parameters are fitted on validation rows once the encoders are trained (`training.held_out`), and not
     # with them: a strategy that reads class logits learns whom to trust, which logits of training rows do not tell.
     fitted_held_out = False
+    # Whether its wiring is searched on trained encoders before it is trained (`training.fusion_search`).
+    searched = False
+    joins: str | None = None  # the wiring, where it is searched
 
     def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
         super().__init__()
         self.modalities = sorted(embedding_sizes)  # so that the order of a dict never matters
+
+    def rewire(self, joins: str) -> None:
+        """Takes another wiring, with fresh weights, where it is searched. Raises ConfigError if it is none."""
+        raise NotImplementedError
+
+    def rate_of(self, parameter: str) -> float:
+        """The learning rate of one of its parameters, by name, as a multiple of that of the training."""
+        return 1.0
 
     def exchange(
         self, stage: int, maps: Tensors, present: Tensors, shared: Tensor | None = None

@@ -15,6 +15,7 @@ from sightsound.fusion.base import Combined, Fusion, Tensors, dense, sum_of
 
 WIDTH = 64  # of the vectors in which modalities meet
 HEADS = 4  # of attention
+EXCHANGE_RATE = 0.1  # of the learning rate, for what encoders exchange
 
 
 class Exchanging(Fusion):
@@ -32,6 +33,10 @@ class Exchanging(Fusion):
     def combine(self, embeddings: Tensors, logits: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """Per modality embeddings (B, D) -> logits (B, C); no weights."""
         return Combined(self.classify(torch.cat([embeddings[m] for m in self.modalities], dim=1)), None)
+
+    def rate_of(self, parameter: str) -> float:
+        """What encoders exchange moves slowly: faster, it would drown what they have to say."""
+        return 1.0 if ".classify." in f".{parameter}" else EXCHANGE_RATE
 
     def company(self, modality: str, present: Tensors) -> Tensor:
         """(B,) whether any other modality is there."""

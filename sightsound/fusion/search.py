@@ -27,6 +27,8 @@ class Search(Fusion):
     begin at zero: what the cells make of encoders that have not learnt yet would drown what the embeddings say.
     """
 
+    searched = True
+
     def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
         super().__init__(embedding_sizes, stage_channels, classes)
         self.channels = {m: list(stage_channels[m]) for m in self.modalities}

@@ -16,7 +16,6 @@ from sightsound.encoders.base import Encoder
 from sightsound.errors import ConfigError
 from sightsound.features.image import Standardize
 from sightsound.fusion import STRATEGIES, Fusion
-from sightsound.fusion.search import Search
 from sightsound.missing import IMPUTERS, Imputer, Imputers
 from sightsound.modalities.base import modality
 from sightsound.network.classifier import ClassifierNetwork, sizes_of
@@ -62,7 +61,7 @@ def _built(config: Config, classes: int, trust: bool) -> ClassifierNetwork:
         strategy = Fusion  # nothing to fuse: the one head answers, and no parameter idles
     _seed(config, "fusion")
     fusion = strategy(*sizes_of(encoders), classes)
-    if config.joins and isinstance(fusion, Search):
+    if config.joins and fusion.searched:
         fusion.rewire(config.joins)
     return ClassifierNetwork(features, standardize, encoders, heads, fusion, classes)
 

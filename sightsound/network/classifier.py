@@ -17,7 +17,6 @@ from sightsound.encoders.base import STAGES, Encoder
 from sightsound.features.image import Standardize
 from sightsound.fusion import Fusion
 from sightsound.fusion.base import like
-from sightsound.fusion.search import Search
 from sightsound.missing import Impute
 from sightsound.missing.combine import completed_presence, put_in, weigh_by_certainty
 from sightsound.network.calibration import Calibration
@@ -149,8 +148,8 @@ class ClassifierNetwork(nn.Module):
 
     @property
     def joins(self) -> str | None:
-        """The wiring of the strategy `search`; None of any other."""
-        return self.fusion.joins if isinstance(self.fusion, Search) else None
+        """The wiring of a strategy that is searched; None of any other."""
+        return self.fusion.joins
 
     @property
     def exchanges(self) -> bool:

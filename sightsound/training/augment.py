@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor, nn
 
 from sightsound.config import Config
-from sightsound.encoders.base import Embedded
+from sightsound.encoders.base import Encoder
 from sightsound.features.augment import mix
 from sightsound.fusion.base import like
 from sightsound.hardware import reseed
@@ -47,7 +47,7 @@ class Augment:
         stages = [(one.name, stage) for one in every_modality() for stage in one.augmented]
         *drawn, of_rest = torch.randint(2**31, (len(stages) + 1,)).tolist()
         seeds = dict(zip(stages, drawn, strict=True))
-        changing = [m for m in inputs if not isinstance(network.encoders[m], Embedded)]
+        changing = [m for m in inputs if cast(Encoder, network.encoders[m]).takes_features]
         for m in changing:
             if change := self.of[m].decoded:
                 reseed(seeds[m, "decoded"])

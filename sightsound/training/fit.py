@@ -14,8 +14,7 @@ from torch import Tensor
 from sightsound.bundle.files import save_tensors
 from sightsound.config import Config, imputing_policies
 from sightsound.data.dataset import Rows, loader
-from sightsound.encoders.pretrained import Pretrained
-from sightsound.fusion.hierarchical import Exchanging
+from sightsound.encoders.base import Encoder
 from sightsound.fusion.search import Search
 from sightsound.missing import Impute, impute_by
 from sightsound.network.classifier import ClassifierNetwork
@@ -33,8 +32,6 @@ from sightsound.training.stage import CHOICE, F1, SCORE, Stage
 VALIDATION_BATCH = 256
 JOINS = "joins.txt"  # the wiring that was searched for, in the run folder
 SETTLING_ROWS = 1000
-EXCHANGE_RATE = 0.1  # of the learning rate, for what encoders exchange: faster, it drowns what they have to say
-PRETRAINED_RATE = 0.02  # of the learning rate, for the last layer of a pretrained encoder: what it knows is to stay
 
 
 def fit(
@@ -147,11 +144,11 @@ def some_features(network: ClassifierNetwork, rows: Rows) -> dict[str, Tensor]:
 
 def _wire(network: ClassifierNetwork, config: Config, rows: Mapping[str, Rows], run: Path) -> None:
     """Gives the strategy `search` its wiring: the run folder's, or one searched on the encoders as they are."""
-    if not isinstance(network.fusion, Search):
+    if not network.fusion.searched:
         return
     known = run / JOINS
     if not known.exists():
-        joins = search(network, network.fusion, rows, config)
+        joins = search(network, cast(Search, network.fusion), rows, config)
         run.mkdir(parents=True, exist_ok=True)
         known.write_text(joins)
     if network.fusion.joins != known.read_text():
@@ -175,22 +172,18 @@ def _unfreeze(network: ClassifierNetwork, prefixes: tuple[str, ...], config: Con
 
 
 def _groups(network: ClassifierNetwork, config: Config, multiple: float) -> list[dict[str, Any]]:
-    """The parameters to train by their learning rate: a pretrained encoder's first layers move least.
-
-    Layer-wise decay as in Clark et al. (ELECTRA, 2020).
-    """
+    """The parameters to train by their learning rates, of which strategy and encoders say what they need."""
     by_rate: dict[float, list[torch.nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
+            part, _, inside = name.partition(".")
             rate = multiple * config.learning_rate
-            if name.startswith("fusion.") and isinstance(network.fusion, Exchanging) and ".classify." not in name:
-                rate *= EXCHANGE_RATE
-            for modality in config.modalities:
-                inside = f"encoders.{modality}."
-                encoder = network.encoders[modality]
-                if name.startswith(inside) and isinstance(encoder, Pretrained):
-                    depth = encoder.depth(name.removeprefix(inside))
-                    rate = PRETRAINED_RATE * rate * getattr(config, modality).layer_decay ** depth
+            if part == "fusion":
+                rate *= network.fusion.rate_of(inside)
+            elif part == "encoders":
+                m, _, inside = inside.partition(".")
+                encoder = cast(Encoder, network.encoders[m])
+                rate = encoder.rate_of(inside, getattr(config, m).layer_decay) * rate
             by_rate.setdefault(rate, []).append(parameter)
     return [{"params": parameters, "lr": rate} for rate, parameters in by_rate.items()]
 

@@ -50,7 +50,8 @@ def phases(config: Config) -> list[Phase]:
     each = [Phase(m, (m,), (f"encoders.{m}.", f"heads.{m}.")) for m in everything]
     if config.schedule == "joint":
         taught = BALANCES[config.balance].needs_unimodal_training
-        first = each if taught or (config.fusion == "search" and not config.joins) else []
+        searched = resolve("fusion strategy", config.fusion, STRATEGIES, Fusion).searched
+        first = each if taught or (searched and not config.joins) else []
         return [*first, Phase("joint", everything, ("",), afresh=bool(first))]
     if config.schedule == "fusion+joint":
         return [

@@ -18,7 +18,6 @@ from safetensors.torch import load_file
 
 from sightsound.config import NO_CHANGES, Config
 from sightsound.data.dataset import Rows
-from sightsound.fusion.search import Search
 from sightsound.hardware import device_of
 from sightsound.inference.subsets import Answered, answer_rows
 from sightsound.network.build import build_network
@@ -156,7 +155,7 @@ class Seed:
         """The whole network of a finished trial, from decoded files on."""
         network = self._begun(trial)
         wiring = self.folder / trial.folder / JOINS
-        if wiring.exists() and isinstance(network.fusion, Search):
+        if wiring.exists() and network.fusion.searched:
             network.fusion.rewire(wiring.read_text())
         checkpoint = self.folder / trial.folder / "checkpoints" / f"{self._part(trial).name}.safetensors"
         if checkpoint.exists():  # not there for a strategy without parameters of its own
