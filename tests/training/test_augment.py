@@ -22,7 +22,7 @@ class Recorder:
         self.fused: list[Batch] = []
         self.losses: list[tuple[Tensor, Tensor]] = []
 
-    def fuse(self, batch: Batch, impute: None, flow: GradientFlow) -> Batch:
+    def fuse(self, batch: Batch, impute: None, flow: GradientFlow, shown: None) -> Batch:
         self.fused.append(batch)
         return batch
 

@@ -1,0 +1,59 @@
+"""The classes of options as they are where modalities of somebody's own are registered: a section more for each."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import typing
+from collections.abc import Iterable
+from dataclasses import field
+from typing import Any
+
+from sightsound.config.options import BUILT_IN, ColumnsConfig, Config, MissingConfig
+from sightsound.modalities.base import MODALITIES, modality
+
+
+def config_type() -> type[Config]:
+    """`Config`; with a section, a column and a policy more for each registered modality of somebody's own."""
+    own = tuple(name for name in MODALITIES if name not in BUILT_IN)
+    return _with_own(own) if own else Config
+
+
+@functools.cache
+def _with_own(own: tuple[str, ...]) -> type[Config]:
+    def extended(kind: type[Any], fields: Iterable[tuple[str, Any, Any]]) -> type[Any]:
+        return dataclasses.make_dataclass(kind.__name__, fields, bases=(kind,), frozen=True)
+
+    masks = [column for m, column in mask_columns().items() if m in own]
+    columns = extended(ColumnsConfig, [(name, str, field(default=name)) for name in (*own, *masks)])
+    missing = extended(MissingConfig, [(name, str, field(default="ignore")) for name in own])
+    sections: list[tuple[str, Any, Any]] = [("columns", columns, field(default_factory=columns))]
+    sections += [("missing", missing, field(default_factory=missing))]
+    sections += [(m, modality(m).options, field(default_factory=modality(m).options)) for m in own]
+    return extended(Config, sections)
+
+
+def mask_columns() -> dict[str, str]:
+    """Modality -> the role of the column that says where its files are damaged, where they can be interpolated."""
+    return {m: f"{m}_mask" for m in MODALITIES if m in BUILT_IN or modality(m).interpolation}
+
+
+def roles() -> tuple[str, ...]:
+    """What a column of a table can be."""
+    return (*MODALITIES, "label", "split", "group", "time", *mask_columns().values())
+
+
+def columns_type() -> type[ColumnsConfig]:
+    """`ColumnsConfig`, with the columns of all registered modalities."""
+    found: type[ColumnsConfig] = _section_type("columns")
+    return found
+
+
+def missing_type() -> type[MissingConfig]:
+    """`MissingConfig`, with the policies of all registered modalities."""
+    found: type[MissingConfig] = _section_type("missing")
+    return found
+
+
+def _section_type(name: str) -> Any:
+    return typing.get_type_hints(config_type())[name]
