@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from sightsound.api import train as train
     from sightsound.classifier import Classifier as Classifier
     from sightsound.classifier import load as load
-    from sightsound.config import AudioConfig as AudioConfig
-    from sightsound.config import AugmentConfig as AugmentConfig
-    from sightsound.config import ColumnsConfig as ColumnsConfig
-    from sightsound.config import Config as Config
-    from sightsound.config import ImageConfig as ImageConfig
-    from sightsound.config import MissingConfig as MissingConfig
+    from sightsound.config.options import AudioConfig as AudioConfig
+    from sightsound.config.options import AugmentConfig as AugmentConfig
+    from sightsound.config.options import ColumnsConfig as ColumnsConfig
+    from sightsound.config.options import Config as Config
+    from sightsound.config.options import ImageConfig as ImageConfig
+    from sightsound.config.options import MissingConfig as MissingConfig
     from sightsound.data.datasets import dataset as dataset
     from sightsound.data.sources.base import SourceOptions as SourceOptions
     from sightsound.encoders.base import Encoder as Encoder
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from sightsound.fusion.base import Combined as Combined
     from sightsound.fusion.base import Fusion as Fusion
     from sightsound.missing.impute import Imputer as Imputer
+    from sightsound.modalities.base import Modality as Modality
     from sightsound.studies.comparison.candidates import CompareOptions as CompareOptions
     from sightsound.studies.comparison.compare import ComparisonStudy as ComparisonStudy
     from sightsound.studies.comparison.recommend import Recommendation as Recommendation
@@ -78,12 +79,12 @@ _PLACES = {
     "train": "api",
     "Classifier": "classifier",
     "load": "classifier",
-    "AudioConfig": "config",
-    "AugmentConfig": "config",
-    "ColumnsConfig": "config",
-    "Config": "config",
-    "ImageConfig": "config",
-    "MissingConfig": "config",
+    "AudioConfig": "config.options",
+    "AugmentConfig": "config.options",
+    "ColumnsConfig": "config.options",
+    "Config": "config.options",
+    "ImageConfig": "config.options",
+    "MissingConfig": "config.options",
     "dataset": "data.datasets",
     "SourceOptions": "data.sources.base",
     "Encoder": "encoders.base",
@@ -103,6 +104,7 @@ _PLACES = {
     "Combined": "fusion.base",
     "Fusion": "fusion.base",
     "Imputer": "missing.impute",
+    "Modality": "modalities.base",
     "CompareOptions": "studies.comparison.candidates",
     "ComparisonStudy": "studies.comparison.compare",
     "Recommendation": "studies.comparison.recommend",

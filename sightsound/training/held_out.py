@@ -125,7 +125,8 @@ def fit_held_out(network: ClassifierNetwork, held: HeldOut, guard: bool = True) 
         shares, said = _guard(means, classes, folds, held.clusters.at(row))
         if guard and shares is not None:
             places = [0, *(1 + every.index(m) for m in subset)]
-            calibration.guard[calibration.subset_number(subset), places] = torch.from_numpy(shares).float()
+            of_subset = calibration.guard[calibration.subset_number(subset)]
+            of_subset[places] = torch.from_numpy(shares).to(of_subset)
         if subset == every:
             found = CrossFitted(held.row[row], said if guard and shares is not None else means[:, 0])
     return found

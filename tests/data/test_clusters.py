@@ -11,7 +11,7 @@ from sightsound.data.clips import cut_into_clips
 from sightsound.data.clusters import Clusters, clusters_of, codes_of, lowest_mean, resampled_over
 from sightsound.data.table import read_table
 from sightsound.inference.metrics import measure
-from sightsound.studies.comparison.significance import best_of, compare_to, sign_flip
+from sightsound.studies.comparison.significance import best_of, clustered_p, compare_to
 
 
 def recordings(accuracy: float, rng: np.random.Generator, count: int = 100, rows: int = 10) -> np.ndarray:
@@ -98,8 +98,8 @@ def test_equal_classifiers_are_rarely_called_different_where_rows_are_repeated()
 def test_the_sign_flip_test_is_mcnemars_where_every_row_stands_alone() -> None:
     one = np.array([1, 1, 1, 0, 1, 1, 1, 0, 1], bool)
     other = np.array([1, 0, 0, 1, 0, 0, 0, 0, 0], bool)
-    assert sign_flip(one, other, Clusters.of_rows(9)) == pytest.approx(binomtest(6, 7).pvalue)
-    assert sign_flip(one, one, Clusters.of_rows(9)) == 1.0
+    assert clustered_p(one, other, Clusters.of_rows(9)) == pytest.approx(binomtest(6, 7).pvalue)
+    assert clustered_p(one, one, Clusters.of_rows(9)) == 1.0
 
 
 def test_the_sign_flip_test_by_hand() -> None:
@@ -109,10 +109,10 @@ def test_the_sign_flip_test_by_hand() -> None:
     sums = np.array([2, 1, -1])
     signs = np.array(np.meshgrid(*[[-1, 1]] * 3)).reshape(3, -1)
     expected = (np.abs(sums @ signs) >= abs(sums.sum())).mean()
-    assert sign_flip(one, other, clusters) == pytest.approx(expected) == pytest.approx(0.75)
+    assert clustered_p(one, other, clusters) == pytest.approx(expected) == pytest.approx(0.75)
     # of several ways of belonging together the one that is least sure decides
     crossed = Clusters("image file and audio file", (np.arange(4), np.array([0, 0, 0, 0])))
-    assert sign_flip(one, other, crossed) == 1.0
+    assert clustered_p(one, other, crossed) == 1.0
 
 
 def test_the_best_of_many_equal_strategies_is_rarely_called_better() -> None:
@@ -186,6 +186,33 @@ def test_few_clusters_are_no_proof() -> None:
         called["guard"] += lowest_mean(np.repeat(rng.normal(0, 1, 3), 20), clusters) > 0
     assert called["best"] == 0 and called["guard"] <= 7
     assert lowest_mean(np.ones(5), Clusters("group", (np.zeros(5, int),))) == -np.inf
+
+
+def test_few_clusters_that_all_agree_are_proof() -> None:
+    """Five groups have 32 ways to flip their signs, of which none would ever be rare enough."""
+    rng = np.random.default_rng(0)
+    clusters = Clusters("group", (np.repeat(np.arange(5), 400),))
+    right = {name: rng.random((1, 2000)) < share for name, share in (("one", 0.1), ("other", 0.95), ("same", 0.1))}
+    right |= {f"s{i}": rng.random((1, 2000)) < 0.1 for i in range(20)}
+    assert best_of("one", right, clusters, resamples=200).significant
+    found = compare_to("one", right, clusters, resamples=2000)
+    assert found["other"].significant and not found["same"].significant
+    sums = [(right["other"][0, i::5].astype(int) - right["one"][0, i::5]).sum() for i in range(5)]
+    of_five = Clusters("group", (np.tile(np.arange(5), 400),))
+    expected = ttest_1samp(sums, 0).pvalue
+    assert clustered_p(right["other"][0], right["one"][0], of_five) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("count", [5, 8, 11])
+def test_few_clusters_are_rarely_called_different_where_nothing_is(count: int) -> None:
+    rng, called = np.random.default_rng(count), 0
+    for _ in range(300):
+        share = rng.normal(0, 0.2, count)  # each group has its own favourite
+        ahead = rng.random((count, 40)) < 0.5 + share[:, None]
+        called += (
+            clustered_p(ahead.ravel(), ~ahead.ravel(), Clusters("group", (np.repeat(np.arange(count), 40),))) < 0.05
+        )
+    assert called <= 0.08 * 300
 
 
 def test_the_lower_bound_is_that_of_students_t() -> None:

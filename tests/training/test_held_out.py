@@ -113,9 +113,9 @@ def test_rows_do_not_answer_about_themselves() -> None:
         return torch.nn.functional.normalize(logarithms - logarithms.mean(1, keepdim=True))
 
     network, known, folds = network_with("stacking"), scored(90, 0, {"audio": 1.0, "image": 1.0}), torch.arange(90) % 5
-    before, _ = _cross_fitted(network.fusion, known, folds)
+    before, _ = _cross_fitted(network.fusion, known, folds, True)
     known.target[0] = (known.target[0] + 1) % C
-    after, _ = _cross_fitted(network.fusion, known, folds)
+    after, _ = _cross_fitted(network.fusion, known, folds, True)
     torch.testing.assert_close(direction(before[folds == 0]), direction(after[folds == 0]))
     assert (direction(before[folds == 1]) - direction(after[folds == 1])).abs().max() > 1e-3
 

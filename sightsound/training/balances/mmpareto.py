@@ -55,7 +55,7 @@ class MMPareto(Auxiliary):
             gradient = integrate(of_fused, both - of_fused)
             pieces = gradient.split([parameter.numel() for parameter in parameters])
             for parameter, piece in zip(parameters, pieces, strict=True):
-                parameter.grad = piece.view_as(parameter).clone(memory_format=torch.preserve_format)
+                parameter.grad = torch.empty_like(parameter).copy_(piece.view_as(parameter))
 
     def _remember_scale(self, gradient: Tensor) -> None:
         self.scale = float(gradient)

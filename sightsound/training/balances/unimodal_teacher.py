@@ -38,6 +38,7 @@ class UnimodalTeacher(Auxiliary):
         for m, given in output.embeddings.items():
             rows = batch.present[m][:, None]
             self.teachers.to(given.device)
+            self.standardize.to(given.device)
             with torch.no_grad():
                 features = torch.where(like(batch.present[m], batch.inputs[m]), batch.inputs[m].float(), 0)
                 taught = cast(Encoder, self.teachers[m])(self.standardize[m](features)).float()
