@@ -28,6 +28,7 @@ from sightsound.errors import ConfigError, NothingLeftError
 from sightsound.inference.answer_table import description, flat_frame, probability_rows
 from sightsound.inference.measured_table import measure_table
 from sightsound.inference.prediction import (
+    Asked,
     abstain,
     answer_table_rows,
     check_share,
@@ -151,7 +152,8 @@ class Classifier:
                         raise
                     del given[rows.reading]
         source = {m: name_of(x) for m, x in given.items()}
-        found = prediction(said, rows.starts, source, rows.damage, self._labels, self.config, flags=rows.flags)
+        asked = Asked(rows.starts, source, rows.damage, flags=rows.flags)
+        found = prediction(said, asked, self._labels, self.config)
         return abstain(found, abstain_below)
 
     def predict_table(
@@ -261,10 +263,9 @@ class Classifier:
             return self.under(missing).evaluate(table, columns, skip_bad_files, abstain_below)
         check_share(abstain_below)
         rows, split, rejected = self.labelled_rows(table, columns)
-        impute, labels = imputation(self.config, self.imputers), self._labels
-        return {"split": split} | measure_table(
-            self.network, self.config, labels, rows, rejected, impute, skip_bad_files, abstain_below
-        )
+        impute, bad = imputation(self.config, self.imputers), None if skip_bad_files else rejected
+        measured = measure_table(self.network, self.config, self._labels, rows, bad, impute, abstain_below)
+        return {"split": split} | measured
 
     def labelled_rows(self, table: TableLike, columns: Columns = None) -> tuple[Table, str, list[Rejected]]:
         """The rows to measure on, their split ("test" or "all"), and the rows without a known label or any modality."""

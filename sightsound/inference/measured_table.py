@@ -23,9 +23,8 @@ def measure_table(
     config: Config,
     labels: list[str],
     rows: Table,
-    rejected: list[Rejected],
+    rejected: list[Rejected] | None,
     impute: Impute | None,
-    skip_bad_files: bool,
     abstain_below: float,
 ) -> dict[str, Any]:
     """Measures the answers to all rows for each subset of the modalities.
@@ -35,24 +34,23 @@ def measure_table(
         config: with all sizes filled in.
         labels: class names, in their order.
         rows: each with a label among these.
-        rejected: other rows, which cannot be used.
+        rejected: other rows, which cannot be used; None: it goes on without these, and without all whose files are bad.
         impute: what stands in for a missing modality, if anything.
-        skip_bad_files: go on without rows that cannot be used.
         abstain_below: as of `measure_answers`.
 
     Raises:
-        TableError: a row cannot be used and `skip_bad_files` is False; or none is left.
+        TableError: a row cannot be used and `rejected` is not None; or none is left.
     """
     left_out = {bad.row for bad in dropped_rows(rows, config.modalities, config.missing)}
     rows = rows.without(left_out)
-    parts, unusable = [], list(rejected)
+    parts, unusable = [], list(rejected or ())
     with progress_bar("evaluating", len(rows.frame), "row") as bar:
         for chunk in chunks(rows, whole_groups=over_time(rows, config) is not None):
             answered_chunk, unreadable = answered_to_measure(network, config, chunk, impute)
             unusable += unreadable
             parts += [answered_chunk] if answered_chunk else []
             bar.update(len(chunk.frame))
-    if unusable and not (skip_bad_files and parts):
+    if unusable and not (rejected is None and parts):
         raise TableError(summary(rows.name, unusable))
     if not parts:
         raise TableError(f"{rows.name}: no row has all modalities, and the policy is drop. Give another: --missing")

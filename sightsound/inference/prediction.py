@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Collection, Mapping
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -29,28 +29,34 @@ from sightsound.types import Clip, Imputation, Imputed, Prediction
 Array = NDArray[Any]
 
 
-def prediction(
-    said: dict[tuple[str, ...], Answer],
-    starts: list[float],
-    source: dict[str, str],
-    damage: dict[str, Array],
-    labels: list[str],
-    config: Config,
-    errors: dict[str, str] | None = None,
-    flags: Mapping[str, int] | None = None,
-) -> Prediction:
-    """One row's.
+class Asked(NamedTuple):
+    """The files of one row.
 
-    Args:
-        said: by each subset of the modalities, of each of its clips.
-        starts: of the clips, in seconds.
+    Attributes:
+        starts: of its clips, in seconds.
         source: for each modality that is there, the file.
-        damage: per modality (clips, 2) the share that was repaired, and its uncertainty.
-        labels: class names.
-        config: with all sizes filled in.
+        damage: per modality (clips, 2) the share that was interpolated, and its uncertainty.
         errors: for each modality whose file could not be used, why.
         flags: for each modality, what is remarkable about its file (`data.remarks`).
     """
+
+    starts: list[float]
+    source: dict[str, str]
+    damage: dict[str, Array]
+    errors: Mapping[str, str] = {}
+    flags: Mapping[str, int] = {}
+
+
+def prediction(said: dict[tuple[str, ...], Answer], asked: Asked, labels: list[str], config: Config) -> Prediction:
+    """The answer to one row.
+
+    Args:
+        said: by each subset of the modalities, the answers to each of its clips.
+        asked: its files.
+        labels: class names.
+        config: with all sizes filled in.
+    """
+    starts, source, damage, errors, flags = asked
     modalities, there = config.modalities, tuple(source)
     fused = said[modalities]
     probabilities = _named(fused.probabilities.mean(0), labels)
@@ -74,8 +80,8 @@ def prediction(
         disagreement=float(disagreement(torch.stack(list(alone.values())).numpy())) if len(alone) > 1 else None,
         ood_score={m: float(said[(m,)].ood_score[m].mean()) for m in there},
         imputed=imputations(config.missing, damage, fused.imputed),
-        errors=errors or {},
-        notes={m: note for m, of_file in (flags or {}).items() if (note := words(m, of_file & said_of))},
+        errors=dict(errors),
+        notes={m: note for m, of_file in flags.items() if (note := words(m, of_file & said_of))},
         clips=tuple(of_clips) if cut else (),
     )
 
@@ -171,9 +177,8 @@ def answer_table_rows(
         of_row = {subset: answer.at(places) for subset, answer in said.items()}
         of_files = {m: found[places] for m, found in damage.items() if m in source}
         remarkable = {m: int(np.bitwise_and.reduce(flags[m][places])) for m in source}  # of all clips
-        results[row] = prediction(
-            of_row, starts[places].tolist(), source, of_files, labels, config, errors.get(row), remarkable
-        )
+        asked = Asked(starts[places].tolist(), source, of_files, errors.get(row, {}), remarkable)
+        results[row] = prediction(of_row, asked, labels, config)
     return results
 
 

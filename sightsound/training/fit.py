@@ -117,7 +117,7 @@ def _fit_part(
     )
     late = not balance.flow.fused
     relearn = _relearn(network, config, rows["train"]) if len(part.active) > 1 else None
-    stage = Stage(network, part.active, optimization, Augment(config), balance, config.seed, late, relearn)
+    stage = Stage(network, part.active, optimization, Augment(config), balance, late, relearn)
     plan = Plan(part.name, run, epochs, config.accelerator, config.precision, F1, CHOICE, SCORE, config.patience)
     run_loop(stage, train, val, plan, watchers)
     best = plan.checkpoints / BEST

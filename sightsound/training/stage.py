@@ -32,9 +32,8 @@ class Stage(Objective):
         network: the whole network; parameters that are not trained must be frozen already.
         active: the modalities that this stage sees.
         optimization: which parameters move, and how.
-        augment: chance changes to the training rows.
+        augment: random changes of the training rows; its configuration has the seed of what is drawn.
         balance: of the losses.
-        seed: of what is drawn in each epoch.
         late: whether the latest epoch is kept that is within a standard error of the best, in place of the best: where
             parts learn apart, one's luck on validation rows must not choose for the others. (The rule of Breiman et
             al., 1984, keeps the simplest model within that error.)
@@ -50,7 +49,6 @@ class Stage(Objective):
         optimization: Optimization,
         augment: Augment,
         balance: Auxiliary,
-        seed: int,
         late: bool,
         relearn: Callable[[], Impute | None] | None = None,
     ) -> None:
@@ -58,7 +56,7 @@ class Stage(Objective):
         self.active = active
         self.augment = augment
         self.balance = balance
-        self.seed = seed
+        self.seed = augment.config.seed
         self.late = late
         self.best = -math.inf  # score of all epochs
         self.subsets = subsets([m for m in network.modalities if m in active])

@@ -8,7 +8,7 @@ from sightsound.config import AudioConfig, Config
 from sightsound.data.dataset import Rows
 from sightsound.data.prepared.store import Store
 from sightsound.inference.answer_table import flat
-from sightsound.inference.prediction import prediction
+from sightsound.inference.prediction import Asked, prediction
 from sightsound.inference.subsets import Answer, answer_rows
 from sightsound.types import Prediction
 from tests.contract.batches import network_with
@@ -35,7 +35,7 @@ def test_the_clips_of_a_row_are_averaged(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_a_prediction_is_the_mean_of_its_clips() -> None:
     config = Config(audio=AudioConfig(clip_seconds=2.0, step_seconds=1.0))
-    found = prediction(said(CLIPS), [0.0, 1.0, 2.0], {"image": "a", "audio": "b"}, {}, ["x", "y"], config)
+    found = prediction(said(CLIPS), Asked([0.0, 1.0, 2.0], {"image": "a", "audio": "b"}, {}), ["x", "y"], config)
     assert found.label == "y" and found.probabilities == pytest.approx({"x": 0.4, "y": 0.6})
     assert found.per_modality == {m: pytest.approx({"x": 0.4, "y": 0.6}) for m in BOTH}
     assert found.ood_score == {m: pytest.approx(0.5) for m in BOTH}

@@ -14,9 +14,9 @@ from tests.contract.batches import SIZES, batch_of, network_with
 
 def stage_of(seed: int = 0, augment: AugmentConfig | None = None) -> Stage:
     network = network_with("concat").eval()
-    config = Config(**SIZES, augment=augment or AugmentConfig())
+    config = Config(**SIZES, seed=seed, augment=augment or AugmentConfig())
     how = Optimization([{"params": list(network.parameters()), "lr": 0.1}], 10, 0.3, 0.25)
-    return Stage(network, ("image", "audio"), how, Augment(config), Auxiliary(network), seed, late=False)
+    return Stage(network, ("image", "audio"), how, Augment(config), Auxiliary(network), late=False)
 
 
 def test_validation_rows_are_not_changed_by_chance() -> None:

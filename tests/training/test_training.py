@@ -208,7 +208,7 @@ def test_an_epoch_without_a_mistake_is_the_best() -> None:
     classes = torch.arange(57) % 10
     network = SimpleNamespace(modalities=["image"], classes=10)
     optimization = Optimization([], 1, 0.1, 0.0)
-    stage = Stage(network, ("image",), optimization, Augment(Config()), Detached(network), 0, late=True)
+    stage = Stage(network, ("image",), optimization, Augment(Config()), Detached(network), late=True)
     stage.target, stage.predicted = classes.tolist(), {"image": classes.tolist()}
     stage.val_losses = SimpleNamespace(means=lambda: {"fused": 0.1, "image": 0.1})
     numbers = stage.end_epoch(3)
