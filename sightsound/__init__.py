@@ -39,6 +39,7 @@ _PLACES = {
     "ColumnsConfig": "config",
     "Prediction": "types",
     "SightsoundError": "errors",
+    "plot": "report",
 }
 __all__ = ["__version__", *_PLACES]
 

@@ -58,7 +58,7 @@ def train(
     run = Path(out) if out else new_folder(table)
     known = table_for(table, source)
     classifier = train_in_folder(known, filled, run, resume, say)
-    report = write_report(classifier, read_table(known, filled.columns), run)
+    report = write_report(classifier, read_table(known, filled.columns), run, _called(table))
     say(f"Bundle: {run / BUNDLE}\nReport: {report}")
     return classifier
 
@@ -109,7 +109,7 @@ def compare(
     chosen, filled = dataclasses.replace(compare or CompareOptions(), **typed), _filled(config, options)
     run = Path(out) if out else new_folder(table)
     done = run_comparison(table_for(table, source), filled, chosen, run, resume, say)
-    report = write_comparison(done.study, done.rows, done.found, done.classifier.labels, chosen, run)
+    report = write_comparison(done.study, done.rows, done.found, done.classifier.labels, chosen, run, _called(table))
     say(f"Bundle: {run / BUNDLE}\nReport: {report}")
     return done
 
@@ -150,7 +150,7 @@ def robustness(
     classifier = load(bundle, trust=trust)
     known = table_for(table, with_seed(source, classifier.config.seed))
     done = run_robustness(classifier, Path(bundle), known, options, run, resume, say, skip_bad_files)
-    say(f"Report: {write_robustness(done, run)}")
+    say(f"Report: {write_robustness(done, classifier.config, _called(table), run)}")
     return done
 
 
@@ -194,8 +194,13 @@ def generalization(
     classifier = load(bundle, trust=trust).under(missing)
     known = table_for(table, with_seed(source, classifier.config.seed))
     folds = study(classifier, known, run, resume, say, columns, skip_bad_files)
-    say(f"Report: {write_generalization(folds, by_group, run)}")
+    say(f"Report: {write_generalization(folds, by_group, classifier.config, _called(table), run)}")
     return folds
+
+
+def _called(table: str | Path | pd.DataFrame) -> str:
+    """What a report calls a table."""
+    return "a DataFrame" if isinstance(table, pd.DataFrame) else str(table)
 
 
 def _filled(config: Config | None, options: dict[str, Any]) -> Config:

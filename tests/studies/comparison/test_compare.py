@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import sightsound as ss
-from sightsound.report.compare import pareto
+from sightsound.report.figures import pareto
 from sightsound.training.balances import BALANCES
 from tests.conftest import write_table
 
@@ -52,7 +52,7 @@ def test_the_report_shows_the_words_and_needs_no_network(compared: tuple[Path, P
     page = (compared[1] / "compare.html").read_text()
     for line in json.loads((compared[1] / "compare.json").read_text())["recommendation"]["lines"]:
         assert line.split(":")[0] in page
-    assert page.count("<svg") == 3
+    assert page.count('<figure class="chart') == 5
     assert "http://" not in page.replace("http://www.w3.org", "") and "src=" not in page
 
 
@@ -75,6 +75,8 @@ def test_the_same_seed_gives_the_same_table(compared: tuple[Path, Path], tmp_pat
     table, run = compared
     ran = typed("compare", table, "--strategies", "product,mmtm", "--seeds", 1, *SMALL, "--out", tmp_path / "a")
     assert ran.code == 0, ran.err
+    page = (tmp_path / "a" / "compare.html").read_text()
+    assert "One seed:" in page and "One seed:" not in (run / "compare.html").read_text()
     for trial in ("product-frozen", "mmtm-frozen"):
         one, other = (np.load(r / "seed-0" / trial / "val.npz") for r in (run, tmp_path / "a"))
         assert all(np.array_equal(one[name], other[name]) for name in one)
