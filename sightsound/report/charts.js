@@ -6,9 +6,10 @@ const canvas = document.createElement("canvas").getContext("2d");
 const wide = (text, size = 12) => { canvas.font = `${size}px system-ui, sans-serif`; return canvas.measureText(text).width; };
 const cut = (text, room, size = 12) => {
   if (wide(text, size) <= room) return text;
-  let n = text.length;
-  while (n > 1 && wide(text.slice(0, n) + "…", size) > room) n--;
-  return text.slice(0, n) + "…";
+  const signs = [...text];  // what tells names apart is often at their end
+  let n = signs.length, part = text;
+  while (n > 2 && wide(part, size) > room) { n--; part = signs.slice(0, Math.ceil(n / 2)).join("") + "…" + signs.slice(signs.length - Math.floor(n / 2)).join(""); }
+  return part;
 };
 const number = v => v == null ? "" : Number(v.toPrecision(4)).toLocaleString("en", { maximumFractionDigits: 6 });
 const percent = v => `${(100 * v).toFixed(1)} %`;
@@ -95,7 +96,9 @@ function frame(place, width, height, chart, x, y, [left, right, top, bottom]) {
   const yTicks = left ? [] : ticks(...y, (height - top - bottom) / 34);
   left ||= 10 + Math.max(...yTicks.map(v => wide(number(v))));
   const xs = scale(x, [left, width - right], chart.x_log), ys = scale(y, [height - bottom, top]);
+  const whole = chart.kind === "lines" && chart.series.every(s => s.x.every(Number.isInteger));
   for (const v of ticks(...x, (width - left - right) / 62, chart.x_log)) {
+    if (whole && !Number.isInteger(v)) continue;
     add(svg, "path", { d: `M${xs(v)} ${top}V${height - bottom}`, class: "grid" });
     add(svg, "text", { x: xs(v), y: height - bottom + 16, "text-anchor": "middle" }, number(v));
   }
@@ -113,8 +116,8 @@ function lines(place, chart, width) {
   const x = range(of("x"), chart.diagonal ? [Math.min(...of("y"), ...of("x"), 1) > .5 ? .5 : 0, 1] : null, chart.x_log);
   const y = range(of("y"), chart.y_range);
   if (chart.diagonal) y[0] = x[0] = Math.min(...of("x"), ...of("y"), .8) >= .5 ? .5 : 0;
-  const named = chart.series.filter(s => s.name);
-  const entries = named.map(s => ({ name: s.name, colour: s.colour, shape: s.dotted ? null : chart.series.indexOf(s), line: true, dotted: s.dotted }));
+  const named = chart.series.filter(s => s.name), solid = chart.series.filter(s => !s.dotted);
+  const entries = named.map(s => ({ name: s.name, colour: s.colour, shape: s.dotted ? null : solid.indexOf(s), line: true, dotted: s.dotted }));
   if (chart.diagonal) entries.push({ name: chart.diagonal, colour: "grey", line: true, dotted: true });
   legend(place, entries);
   const [svg, xs, ys] = frame(place, width, Math.max(200, Math.min(280, width * .62)), chart, x, y, [0, 14, 22, 38]);
@@ -131,7 +134,7 @@ function lines(place, chart, width) {
       if (!p) return;
       const r = s.rows ? 2.5 + 6 * Math.sqrt(s.rows[k] / total(s)) : s.dotted ? 2 : at.length > 25 ? 2 : 3.5;
       const name = s.name || chart.series[i - 1]?.name + (s.dotted ? " (dotted)" : "");
-      add(svg, "path", { d: shape(s.dotted ? 0 : i, ...p, r), fill: colour(s.colour), "fill-opacity": s.rows ? .75 : 1 });
+      add(svg, "path", { d: shape(s.dotted ? 0 : solid.indexOf(s), ...p, r), fill: colour(s.colour), "fill-opacity": s.rows ? .75 : 1 });
       add(svg, "circle", { cx: p[0], cy: p[1], r: 9, class: "hit", "data-tip":
         `${name}: ${chart.y_label} ${number(s.y[k])}${s.low ? ` (${number(s.low[k])} to ${number(s.high[k])})` : ""}\n` +
         `${chart.x_label} ${number(s.x[k])}${s.rows ? `\n${number(s.rows[k])} rows` : ""}` });
@@ -150,7 +153,7 @@ function names(svg, list, ys, room, step) {
 
 function dots(place, chart, width) {
   legend(place, chart.series.map((s, i) => ({ name: s.name, colour: s.colour, shape: i })));
-  const room = Math.min(.34 * width, 8 + Math.max(...chart.names.map(n => wide(n)))), many = chart.series.length;
+  const room = Math.min(.34 * width, 210, 8 + Math.max(...chart.names.map(n => wide(n)))), many = chart.series.length;
   const intervals = chart.series.filter(s => s.low).length > 1, step = intervals ? 8 + 9 * many : 22;
   const height = step * chart.names.length + 48;
   const x = range(chart.series.flatMap(s => [...s.x, ...(s.low ?? []), ...(s.high ?? [])]));
@@ -167,7 +170,7 @@ function dots(place, chart, width) {
 }
 
 function bars(place, chart, width) {
-  const room = Math.min(.34 * width, 8 + Math.max(...chart.names.map(n => wide(n)))), step = chart.names.length > 60 ? 6 : 20;
+  const room = Math.min(.34 * width, 210, 8 + Math.max(...chart.names.map(n => wide(n)))), step = chart.names.length > 60 ? 6 : 20;
   const [svg, xs, ys] = frame(place, width, step * chart.names.length + 48, chart, range([0, ...chart.values].flatMap(v => [v, v * 1.05])), [chart.names.length - .5, -.5], [room + 8, 14, 4, 38]);
   names(svg, chart.names, ys, room, step);
   chart.values.forEach((v, i) => add(svg, "rect", { x: Math.min(xs(0), xs(v)), width: Math.max(1, Math.abs(xs(v) - xs(0))), y: ys(i) - step * .35, height: step * .7, rx: 2, fill: colour(v < 0 ? "red" : "green"), "data-tip": `${chart.names[i]}: ${v > 0 ? "+" : ""}${number(v)}` }));
@@ -196,7 +199,7 @@ function points(place, chart, width) {
 
 function matrix(place, chart, width) {
   const n = chart.labels.length, longest = Math.max(...chart.labels.map(l => wide(l, 11)));
-  const room = Math.min(longest + 6, width * .3, 120), cell = Math.max(n > 60 ? 4 : 13, Math.min(38, (width - room - 18) / n));
+  const room = Math.min(longest + 6, width * .3, 120), cell = Math.max(n > 60 ? 4 : n > 25 ? 11 : 13, Math.min(38, (width - room - 18) / n));
   const size = n * cell, turned = longest > cell - 3, below = turned ? Math.min(longest + 6, 110) : 16;
   const svg = add(place, "svg", { width: size + room + 18, height: size + below + 20, "aria-hidden": true });
   const left = room + 16, shares = document.documentElement.dataset.cells !== "counts";

@@ -14,6 +14,8 @@ PALETTE = {  # name -> on light, on dark ground; told apart by colour-blind read
     "pink": ("#b83f83", "#f59cc8"),
     "grey": ("#66727f", "#a5b0bc"),
     "red": ("#b3261e", "#ff8a80"),
+    "lime": ("#55740a", "#b9d650"),
+    "brown": ("#7a4b2b", "#d8ab86"),
 }
 NAMED = {
     "image+audio": "blue",
@@ -24,17 +26,15 @@ NAMED = {
     "decision": "gold",
     "hierarchical": "pink",
     "unimodal": "grey",
-    "ignore": "blue",
+    "ignore": "grey",
     "linear": "gold",
     "gaussian": "pink",
-    "mean": "grey",
-    "nearest": "orange",
-    "predict": "green",
-    "generate": "purple",
+    "mean": "lime",
+    "nearest": "brown",
+    "predict": "sky",
+    "generate": "red",
     "train loss": "grey",
     "val loss": "pink",
-    "better": "green",
-    "worse": "red",
 }
 OTHERS = ("sky", "pink", "gold", "purple", "grey")  # of modalities and policies of somebody's own
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,17 +39,19 @@ def draw(chart: Chart, axes: Axes | None = None) -> Axes:
 def _lines(chart: Lines, axes: Axes) -> None:
     if chart.diagonal:
         axes.axline((0, 0), slope=1, color=_shade("grey"), lw=1, ls=":", label=chart.diagonal)
-    for i, one in enumerate(chart.series):
-        shade, label = _shade(one.colour), one.name or None
-        axes.plot(one.x, one.y, color=shade, ls=":" if one.dotted else "-", label=label)
-        sizes = 20.0 if one.rows is None else 8 + 150 * np.array(one.rows) / sum(one.rows)
+    solid = [one for one in chart.series if not one.dotted]
+    for one in chart.series:
+        shade, label, marker = _shade(one.colour), one.name or None, ""
         if not one.dotted:
-            axes.scatter(one.x, one.y, s=sizes, color=shade, marker=MARKERS[i % len(MARKERS)], zorder=3)
+            marker = MARKERS[solid.index(one) % len(MARKERS)]
+        axes.plot(one.x, one.y, color=shade, ls=":" if one.dotted else "-", marker=marker, ms=4, label=label)
+        if one.rows is not None:
+            axes.scatter(one.x, one.y, s=8 + 150 * np.array(one.rows) / sum(one.rows), color=shade, marker=marker)
         if one.low is not None and one.high is not None:
             axes.fill_between(one.x, one.low, one.high, color=shade, alpha=0.14, lw=0)
     axes.set(xlabel=chart.x_label, ylabel=chart.y_label)
     if chart.x_log:
-        axes.set_xscale("log")
+        _logarithmic(axes, [x for one in chart.series for x in one.x])
     if chart.y_range:
         axes.set_ylim(chart.y_range[0], chart.y_range[1] + 0.02)
     axes.grid(alpha=0.3)
@@ -106,7 +110,7 @@ def _points(chart: Points, axes: Axes) -> None:
         axes.annotate(point.name, (point.x, point.y), fontsize=8, textcoords="offset points", xytext=(4, 4))
     axes.set(xlabel=chart.x_label, ylabel=chart.y_label)
     if chart.x_log:
-        axes.set_xscale("log")
+        _logarithmic(axes, [point.x for point in chart.points])
     axes.grid(alpha=0.3)
 
 
@@ -127,6 +131,16 @@ _DRAW: dict[type, Any] = {
     Points: _points,
     Shares: _shares,
 }
+
+
+def _logarithmic(axes: Axes, values: Sequence[float]) -> None:
+    """An x axis in powers, with ticks at 1, 2 and 5 times each, written as plain numbers."""
+    powers = range(math.floor(math.log10(min(values))), math.ceil(math.log10(max(values))) + 1)
+    ticks = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
+    axes.set_xscale("log")
+    shown = [tick for tick in ticks if min(values) / 2 <= tick <= max(values) * 2]
+    axes.set_xticks(shown, [f"{tick:,g}" for tick in shown])
+    axes.minorticks_off()
 
 
 def _shade(colour: str) -> str:

@@ -147,7 +147,9 @@ def by_policy(curves: Sequence[Curve], x_label: str, rows: int) -> list[Lines]:
 def by_severity(curves: Sequence[Curve], x_label: str) -> list[Lines]:
     """A chart for each kind of damage: accuracy with all modalities, and dotted that of the damaged one only."""
     return [
-        _robustness(curve.kind, curve.modality, x_label, _lines("all modalities", "blue", curve), curves)
+        _robustness(
+            curve.kind, curve.modality, x_label, _lines("all modalities", colour_of("image+audio"), curve), curves
+        )
         for curve in curves
     ]
 

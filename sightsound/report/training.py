@@ -82,7 +82,8 @@ def class_counts(run: Path, table: Table) -> pd.DataFrame:
 def _about(classifier: Classifier, table: str, counts: pd.DataFrame, run: Path) -> list[str]:
     config, rows = classifier.config, counts.sum()
     trained = when(run / BUNDLE / METRICS)
-    how = f"schedule {config.schedule}, balance {config.balance}, seed {config.seed}"
+    several = f"schedule {config.schedule}, balance {config.balance}, " if len(config.modalities) > 1 else ""
+    how = f"{several}seed {config.seed}"
     return [
         f"Trained on {rows['train']:,} rows of {len(classifier.labels)} classes in {table}, with {rows['val']:,} "
         f"validation rows; {how}.",
@@ -95,7 +96,7 @@ def headline(metrics: dict[str, Any]) -> str:
     parts = []
     for name, numbers in metrics["subsets"].items():
         low, high = numbers["accuracy_ci"]
-        what = name if "+" in name or name == "as given" else f"{name} only"
+        what = {"as given": "what each row has"}.get(name, name if "+" in name else f"{name} only")
         parts.append(f"{100 * numbers['accuracy']:.1f} % with {what} ({100 * low:.1f} to {100 * high:.1f} %)")
     known = "test" if metrics["split"] == "test" else "validation"
     lines = [f"Right answers on {metrics['rows']:,} {known} rows: {', '.join(parts)}."]
