@@ -22,6 +22,8 @@ function add(parent, tag, attributes = {}, text = "") {
   parent.append(one);
   return one;
 }
+// with a view box, so that print can make it as wide as the paper
+const drawing = (place, width, height) => add(place, "svg", { width, height, viewBox: `0 0 ${width} ${height}`, "aria-hidden": true });
 function html(parent, tag, name = "", text = "") {
   const one = document.createElement(tag);
   if (name) one.className = name;
@@ -92,7 +94,7 @@ function legend(place, entries) {
 }
 
 function frame(place, width, height, chart, x, y, [left, right, top, bottom]) {
-  const svg = add(place, "svg", { width, height, "aria-hidden": true });
+  const svg = drawing(place, width, height);
   const yTicks = left ? [] : ticks(...y, (height - top - bottom) / 34);
   left ||= 10 + Math.max(...yTicks.map(v => wide(number(v))));
   const xs = scale(x, [left, width - right], chart.x_log), ys = scale(y, [height - bottom, top]);
@@ -201,7 +203,7 @@ function matrix(place, chart, width) {
   const n = chart.labels.length, longest = Math.max(...chart.labels.map(l => wide(l, 11)));
   const room = Math.min(longest + 6, width * .3, 120), cell = Math.max(n > 60 ? 4 : n > 25 ? 11 : 13, Math.min(38, (width - room - 18) / n));
   const size = n * cell, turned = longest > cell - 3, below = turned ? Math.min(longest + 6, 110) : 16;
-  const svg = add(place, "svg", { width: size + room + 18, height: size + below + 20, "aria-hidden": true });
+  const svg = drawing(place, size + room + 18, size + below + 20);
   const left = room + 16, shares = document.documentElement.dataset.cells !== "counts";
   add(svg, "rect", { x: left, y: 0, width: size, height: size, class: "panel" });
   add(svg, "text", { x: 11, y: size / 2, class: "label", "text-anchor": "middle", transform: `rotate(-90 11 ${size / 2})` }, "true");
@@ -226,7 +228,7 @@ function matrix(place, chart, width) {
 
 function shares(place, chart, width) {
   legend(place, chart.parts.map(([name, of, share]) => ({ name: `${name}: ${percent(share)}`, colour: of, shape: 1 })));
-  const svg = add(place, "svg", { width, height: 34, "aria-hidden": true });
+  const svg = drawing(place, width, 34);
   let x = 0;
   for (const [name, of, share] of chart.parts) {
     add(svg, "rect", { x, y: 2, width: Math.max(0, share * width - 1), height: 30, fill: colour(of), "data-tip": `${name}: ${percent(share)}` });

@@ -101,9 +101,8 @@ def missing(rows: Sequence[Row]) -> Dots:
     """Accuracy of each strategy with what each row has, and with each modality only."""
     shown = [row for row in rows if row.family != "unimodal"]
     places = list(range(len(shown)))
-    both = "+".join(shown[0].unimodal)
     low, high = [row.accuracy_low for row in shown], [row.accuracy_high for row in shown]
-    series = [Series("as given", colour_of(both), [row.accuracy for row in shown], places, low, high)]
+    series = [Series("as given", colour_of("as given"), [row.accuracy for row in shown], places, low, high)]
     for m in shown[0].unimodal:
         series.append(Series(f"{m} only", colour_of(m), [row.unimodal[m] for row in shown], places))
     return Dots("When a modality is absent", "test accuracy", [row.name for row in shown], series)

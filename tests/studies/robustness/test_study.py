@@ -70,6 +70,16 @@ def test_all_images_missing_is_the_sound_alone(studied: tuple[pd.DataFrame, Path
         assert of(studied[0], "missing", m, 1.0, "ignore")["accuracy"] == pytest.approx(metrics[other]["accuracy"])
 
 
+def test_a_gain_is_over_ignoring_what_is_missing(studied: tuple[pd.DataFrame, Path]) -> None:
+    frame = studied[0]
+    for kind, modality, policy in (("missing", "image", "predict"), ("dead pixels", "image", "linear")):
+        one, ignored = (of(frame, kind, modality, 0.7, name) for name in (policy, "ignore"))
+        assert float(one["gain"]) == pytest.approx(one["accuracy"] - ignored["accuracy"])
+        assert float(one["gain_low"]) <= float(one["gain"]) <= float(one["gain_high"]) and ignored["gain"] == ""
+    clean = of(frame, "clean")
+    assert float(clean["low"]) <= clean["accuracy"] <= float(clean["high"])
+
+
 def test_filling_in_and_interpolating_help(studied: tuple[pd.DataFrame, Path]) -> None:
     frame, _ = studied
     chance = 1 / 3
