@@ -19,7 +19,8 @@ from sightsound.data.text import without_formulas
 from sightsound.errors import FileError
 from sightsound.report.media import SHOW, Shown
 
-MEDIA_ROWS, MEDIA_BYTES = 60, 6_000_000  # wrong rows with images and sounds, and what these take at most
+MEDIA_ROWS, MEDIA_BYTES = 60, 6_000_000  # wrong rows with images and sounds, and what these take at most in the page
+MEDIA_WORK = 300_000_000  # pixels of images and bytes of sounds that are read for them at most: some seconds
 TEXT_ROWS = 1000  # further wrong rows, as text
 RIGHT_ROWS = 6  # beside them, to compare with
 
@@ -106,11 +107,12 @@ def browse(run: Path, table: Table, config: Config, labels: Sequence[str]) -> Er
     of_right = rows[rows["label"] == rows["predicted"]]
     of_right = of_right.sample(min(len(of_right), RIGHT_ROWS), random_state=0)
     right = [_answer(row, of_right, run, table, config, True) for row in of_right.index]
-    left, shown, listed = MEDIA_BYTES, list[Answer](), list[Answer]()
+    left, work, shown, listed = MEDIA_BYTES, MEDIA_WORK, list[Answer](), list[Answer]()
     for row in of_wrong.index[: MEDIA_ROWS + TEXT_ROWS]:
-        with_media = len(shown) < MEDIA_ROWS and left > 0
+        with_media = len(shown) < MEDIA_ROWS and left > 0 and work > 0
         answer = _answer(row, of_wrong, run, table, config, with_media)
-        left -= sum(file.shown.size for file in answer.files if isinstance(file.shown, Shown))
+        media = [file.shown for file in answer.files if isinstance(file.shown, Shown)]
+        left, work = left - sum(one.size for one in media), work - sum(one.work for one in media)
         (shown if with_media else listed).append(answer)
     return Errors(len(of_wrong), shown, listed, right)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,11 +33,13 @@ class Shown(NamedTuple):
         picture: data URI of the image, or of the sound's spectrogram.
         sound: data URI, "" of an image.
         kind: "image" or "spectrogram".
+        work: what reading the file cost, in pixels or bytes of it.
     """
 
     picture: str
     sound: str = ""
     kind: str = "image"
+    work: int = 0
 
     @property
     def size(self) -> int:
@@ -46,14 +49,16 @@ class Shown(NamedTuple):
 
 def show_image(source: Source, config: Config) -> Shown:
     """An image as the file has it, at most 256 pixels long. Raises FileError."""
-    return Shown(thumbnail(source))
+    height, width, _, _ = probe_image(source)
+    return Shown(thumbnail(source), work=height * width)
 
 
 def show_audio(source: Source, config: Config) -> Shown:
     """The sound that the network gets, playable, and its log-mel frames: time to the right. Raises FileError."""
     wave = reader(config, "audio")(source)
     rate_hz = config.audio.sample_rate_hz
-    return Shown(frames_uri(wave, log_mel(config)), wav_uri(wave, rate_hz), "spectrogram")
+    work = len(source) if isinstance(source, bytes) else Path(source).stat().st_size
+    return Shown(frames_uri(wave, log_mel(config)), wav_uri(wave, rate_hz), "spectrogram", work)
 
 
 SHOW: dict[str, Callable[[Source, Config], Shown]] = {"image": show_image, "audio": show_audio}

@@ -79,15 +79,18 @@ def test_what_is_too_much_to_show_is_listed(
     run: Path, trained: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(errors, "MEDIA_ROWS", 2)
-    found = errors.browse(run, read_table(trained[0]), ss.load(run / "bundle").config, ["high", "low", "middle"])
+    labels = ["high", "low", "middle"]
+    found = errors.browse(run, read_table(trained[0]), ss.load(run / "bundle").config, labels)
     assert (found.wrong, len(found.shown), len(found.listed)) == (3, 2, 1)
     assert all(file.shown is None and file.link for file in found.listed[0].files)
     page = Page(write_report(ss.load(run / "bundle"), read_table(trained[0]), run))
     assert "2 of them are shown with their files, 1 more are listed below" in page.text
-    monkeypatch.setattr(errors, "MEDIA_BYTES", 1)
     monkeypatch.setattr(errors, "TEXT_ROWS", 0)
-    found = errors.browse(run, read_table(trained[0]), ss.load(run / "bundle").config, ["high", "low", "middle"])
-    assert (found.wrong, len(found.shown), len(found.listed)) == (3, 1, 1)
+    for bound in ("MEDIA_BYTES", "MEDIA_WORK"):
+        with monkeypatch.context() as bounded:
+            bounded.setattr(errors, bound, 1)
+            found = errors.browse(run, read_table(trained[0]), ss.load(run / "bundle").config, labels)
+        assert (found.wrong, len(found.shown), len(found.listed)) == (3, 1, 1)
 
 
 def test_a_file_that_has_gone_is_said_to_be(run: Path, trained: tuple[Path, Path], tmp_path: Path) -> None:
