@@ -105,6 +105,7 @@ _PLACES = {
     "Fusion": "fusion.base",
     "Imputer": "missing.impute",
     "Modality": "modalities.base",
+    "plot": "report",
     "CompareOptions": "studies.comparison.candidates",
     "ComparisonStudy": "studies.comparison.compare",
     "Recommendation": "studies.comparison.recommend",

@@ -59,7 +59,7 @@ def train(
     run, filled = folder_for(table, out), with_options(config, options)
     known = table_for(table, source)
     classifier = run_training(known, filled, run, resume, say)
-    report = write_report(classifier, read_table(known, filled.columns), run)
+    report = write_report(classifier, read_table(known, filled.columns), run, _called(table))
     say(f"Bundle: {run / BUNDLE}\nReport: {report}")
     return classifier
 
@@ -110,7 +110,8 @@ def compare(
     chosen, filled = dataclasses.replace(options or CompareOptions(), **given), with_options(config, training)
     run = folder_for(table, out)
     done = run_comparison(table_for(table, source), filled, chosen, run, resume, say)
-    report = write_comparison(done.study, done.rows, done.found, done.classifier.classes_.tolist(), chosen, run)
+    labels = done.classifier.classes_.tolist()
+    report = write_comparison(done.study, done.rows, done.found, labels, chosen, run, _called(table))
     say(f"Bundle: {run / BUNDLE}\nReport: {report}")
     return done
 
@@ -149,7 +150,7 @@ def robustness(
     run, known = folder_for(table, out), _loaded(classifier, trust)
     rows = table_for(table, with_seed(source, known.config.seed))
     done = run_robustness(known, rows, options or RobustnessOptions(), run, resume, say, skip_bad_files)
-    say(f"Report: {write_robustness(done, run)}")
+    say(f"Report: {write_robustness(done, known.config, _called(table), run)}")
     return done
 
 
@@ -189,7 +190,7 @@ def leave_one_group_out(
     run, known = folder_for(table, out), _loaded(classifier, trust).under(missing)
     rows = table_for(table, with_seed(source, known.config.seed))
     folds = run_leave_one_group_out(known, rows, run, resume, say, columns, skip_bad_files)
-    say(f"Report: {write_generalization(folds, True, run)}")
+    say(f"Report: {write_generalization(folds, True, known.config, _called(table), run)}")
     return folds
 
 
@@ -229,9 +230,14 @@ def learning_curve(
     run, known = folder_for(table, out), _loaded(classifier, trust).under(missing)
     rows = table_for(table, with_seed(source, known.config.seed))
     folds = run_learning_curve(known, rows, run, resume, say, columns, skip_bad_files)
-    say(f"Report: {write_generalization(folds, False, run)}")
+    say(f"Report: {write_generalization(folds, False, known.config, _called(table), run)}")
     return folds
 
 
 def _loaded(classifier: Classifier | str | Path, trust: bool) -> Classifier:
     return classifier if isinstance(classifier, Classifier) else load(classifier, trust=trust)
+
+
+def _called(table: TableLike) -> str:
+    """What a report calls a table."""
+    return str(table) if isinstance(table, str | Path) else "a DataFrame"

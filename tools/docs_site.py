@@ -29,9 +29,11 @@ BASES = (
     "sightsound.data.sources.base.DataSource",
     "sightsound.data.sources.base.Download",
 )
+MODULES = ("plot",)
 ABOUT = {
     "Functions": "One call each.",
     "Classes": "What the functions take and return.",
+    "Modules": "Functions that belong together.",
     "Classes to derive from": "For a strategy, an encoder, a balance or a source of your own, see "
     "[CONTRIBUTING](CONTRIBUTING.md).",
 }
@@ -78,10 +80,12 @@ def site_links(markdown: str, page: str, there: set[str]) -> str:
 def reference() -> str:
     """The page that mkdocstrings fills from the docstrings."""
     names = {name: f"sightsound.{place}.{name}" for name, place in sightsound._PLACES.items()}
+    modules = {name: names.pop(name) for name in MODULES}
     functions = {name: where for name, where in names.items() if name.islower()}
     sections = {
         "Functions": functions,
         "Classes": {name: where for name, where in names.items() if name not in functions},
+        "Modules": modules,
         "Classes to derive from": {where: where for where in BASES},
     }
     text = "# Reference\n\nAll that `import sightsound` offers.\n"

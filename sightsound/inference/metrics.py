@@ -81,8 +81,8 @@ def at_chance(right: NDArray[np.bool_], target: NDArray[Any], clusters: Clusters
     return not successes or bool(betainc(successes, rows - successes + 1, most) > SURELY)
 
 
-def share_interval(right: NDArray[np.bool_], clusters: Clusters) -> tuple[float, float]:
-    """The 95 % interval of a share of rows (n,), after Clopper & Pearson (1934).
+def share_interval(right: NDArray[np.bool_ | np.float64], clusters: Clusters) -> tuple[float, float]:
+    """The 95 % interval of a share of rows (n,), or of the mean of their shares, after Clopper & Pearson (1934).
 
     With the effective number of rows of a clustered sample (Korn & Graubard, 1998). A few clusters say nothing of
     others: the whole range.

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from sightsound.config import AudioConfig, Config
 from sightsound.data.clips import clip_starts
+from sightsound.data.decode import reader
 from sightsound.data.files import FULL_SCALE, Sound, given_audio, open_sound, read_audio
 from sightsound.data.interpolated import audio_damage, mended_audio, read_interpolated_audio
 from sightsound.data.prepared.reading import audio_header
@@ -28,6 +30,7 @@ from sightsound.features.pretrained import CheckpointFeatures
 from sightsound.missing.signals import interpolate_audio
 from sightsound.modalities.base import Array, Augmentation, Features, Interpolation, Modality, Reader, Rng
 from sightsound.modalities.corruptions import AUDIO, Setting, corrupt_audio
+from sightsound.modalities.media import Shown, frames_uri, wav_uri
 
 LONGEST_CLIP = 10.0  # seconds, unless the user asks for more
 FRAME_SECONDS, BURST = 0.01, 5  # of sound that is lost together in a robustness study: 50 ms
@@ -175,6 +178,13 @@ class AudioModality(Modality):
         wave = interpolate_audio(row.astype(np.float32) / FULL_SCALE, options.sample_rate_hz, lost, method)
         whole: Array = np.clip(np.rint(wave.values * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1)
         return whole
+
+    def show(self, source: Any, config: Config) -> Shown:
+        """The sound that the network gets, playable, and its log-mel frames: time to the right. Raises FileError."""
+        wave = reader(config, self.name)(source)
+        work = len(source) if isinstance(source, bytes) else Path(source).stat().st_size
+        sound = wav_uri(wave, config.audio.sample_rate_hz)
+        return Shown(frames_uri(wave, log_mel(config.audio)), sound, "spectrogram", work)
 
     def describe(self, options: AudioConfig) -> str:
         """Length, rate, mel bins and encoder."""

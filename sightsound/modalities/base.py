@@ -221,6 +221,18 @@ class Modality:
 
     # people
 
+    def show(self, source: Any, config: Any) -> Any:
+        """One file as a report shows it (`modalities.media.Shown`); None: there is nothing to show but its name.
+
+        Args:
+            source: as `data.files` takes it.
+            config: the whole configuration, with sizes filled in.
+
+        Raises:
+            FileError: it cannot be read.
+        """
+        return None
+
     def describe(self, options: Any) -> str:
         """A line about how files are read: "64 x 48 pixels, 3 channel(s)"."""
         return f"encoder {options.encoder}"

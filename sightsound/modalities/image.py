@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from sightsound.config import Config, ImageConfig
-from sightsound.data.files import given_image, read_image
+from sightsound.data.files import given_image, probe_image, read_image
 from sightsound.data.interpolated import image_damage, mended_image, read_interpolated_image
 from sightsound.data.prepared.reading import image_header
 from sightsound.data.remarks import Remark
@@ -25,6 +25,7 @@ from sightsound.features.pretrained import image_side, image_statistics
 from sightsound.missing.signals import interpolate_image
 from sightsound.modalities.base import Array, Augmentation, Features, Interpolation, Modality, Reader, Rng
 from sightsound.modalities.corruptions import IMAGE, corrupt_image
+from sightsound.modalities.media import Shown, thumbnail
 
 LARGEST_SIDE = 64  # pixels, unless the user asks for more
 LEAST_SIDE = 8
@@ -152,6 +153,11 @@ class ImageModality(Modality):
     def interpolate(self, row: Array, lost: Array, method: str, options: Any) -> Array:
         """See `missing.signals.interpolate_image`."""
         return interpolate_image(row, lost, method).values
+
+    def show(self, source: Any, config: Config) -> Shown:
+        """The image as the file has it, at most 256 pixels long. Raises FileError."""
+        height, width, _, _ = probe_image(source)
+        return Shown(thumbnail(source), work=height * width)
 
     def describe(self, options: ImageConfig) -> str:
         """Size, channels and encoder."""

@@ -1,143 +1,216 @@
-"""Figures, pictures and sounds of a report, as SVG text or data URIs."""
+"""Charts of results: what a training, a comparison, a robustness study and a generalization study look like.
+
+Numbers in (metrics, rows, curves, folds), `charts` out; pages and `sightsound.plot` draw the same ones.
+"""
 
 from __future__ import annotations
 
-import base64
-import io
-from pathlib import Path
-from typing import Any
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
-import soundfile
-import torch
-from markupsafe import Markup
-from matplotlib import rc_context
-from matplotlib.figure import Figure
-from matplotlib.text import Text
-from numpy.typing import NDArray
-from PIL import Image
 
-from sightsound.classifier import Classifier
-from sightsound.data.decode import reader
-from sightsound.features.audio import LogMel
-from sightsound.modalities.audio import log_mel
+from sightsound.report.charts import Bars, Dots, Lines, Matrix, Point, Points, Series, Shares
+from sightsound.report.colours import colour_of
 
-LONGEST_NAME = 32  # letters beside an axis
+if TYPE_CHECKING:
+    from sightsound.studies.comparison.summary import ComparisonRow
+    from sightsound.studies.robustness.curves import RobustnessCurve
+
+FEWEST_IN_BIN = 10  # rows, from which the share that is right says something
+WIDE = 20  # times from the least to the most, from where a logarithmic axis shows costs better
 
 
-def curves_figure(history: dict[str, pd.DataFrame]) -> Markup:
-    """Losses on the left and macro F1 of each subset on the right, one row of plots for each stage; SVG."""
-    if not history:
-        return Markup("")
-    rows = len(history)
-    figure = Figure(figsize=(10, 3.2 * rows))
-    axes = figure.subplots(rows, 2, squeeze=False)
-    # margins in numbers: constrained layout takes twice as long to draw, and here they are known
-    figure.subplots_adjust(0.06, 0.15 / rows, 0.985, 1 - 0.1 / rows, wspace=0.15, hspace=0.4)
-    for (stage, epochs), (left, right) in zip(history.items(), axes, strict=True):
-        for name in ("train_loss", "val_loss"):
-            left.plot(epochs.index + 1, epochs[name], marker=".", label=name.replace("_", " "))
-        for name in epochs.columns[epochs.columns.str.startswith("val_f1_")]:
-            right.plot(epochs.index + 1, epochs[name], marker=".", label=name.removeprefix("val_f1_"))
-        left.set(title=f"{stage}: loss", xlabel="epoch", ylim=(0, None))
-        right.set(title=f"{stage}: macro F1 on validation rows", xlabel="epoch", ylim=(None, 1.01))
-        for plot in (left, right):
-            plot.grid(alpha=0.3)
-            plot.legend(frameon=False)
-    return svg(figure)
+def confusion(name: str, numbers: Mapping[str, Any], labels: Sequence[str]) -> Matrix:
+    """Of one subset of the modalities, from its part of `metrics.json`."""
+    cells = [(i, j, count) for i, row in enumerate(numbers["confusion"]) for j, count in enumerate(row) if count]
+    return Matrix(name, colour_of(name), labels, cells)
 
 
-def confusion_figure(confusion: list[list[int]], labels: list[str]) -> Markup:
-    """True classes by row, predicted ones by column, coloured by the share of the row; counts where they fit; SVG."""
-    counts = np.array(confusion)
-    side = float(np.clip(1.5 + 0.33 * len(labels), 3.2, 14))
-    figure = Figure(figsize=(side, side), layout="constrained")
-    axes = figure.subplots()
-    axes.imshow(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
-    ticks = range(len(labels))
-    names = [short(label) for label in labels]
-    axes.set_xticks(ticks, names, rotation=90 if max(map(len, labels)) > 2 else 0, fontsize=8)
-    axes.set_yticks(ticks, names, fontsize=8)
-    axes.set(xlabel="predicted", ylabel="true")
-    if len(labels) <= 25:
-        for i, j in zip(*np.nonzero(counts), strict=True):
-            share = counts[i, j] / counts[i].sum()
-            axes.text(j, i, str(counts[i, j]), ha="center", va="center", fontsize=7, color="w" if share > 0.5 else "k")
-    return svg(figure)
-
-
-def trust_figure(subsets: dict[str, Any]) -> Markup:
-    """Left: how often answers of a certainty are right; right: accuracy when only the surest are given; SVG."""
-    figure = Figure(figsize=(10, 3.8))
-    left, right = figure.subplots(1, 2)
-    figure.subplots_adjust(0.06, 0.13, 0.985, 0.92, wspace=0.2)
-    left.plot([0, 1], [0, 1], color="#8a97a5", lw=1, ls="--", label="as sure as right")
+def reliability(subsets: Mapping[str, Any]) -> Lines:
+    """How often answers of a probability are right; without bins of fewer than ten rows and lines of one bin."""
+    series = []
     for name, numbers in subsets.items():
-        sure, share_right, rows = (np.array(values) for values in zip(*numbers["reliability"], strict=True))
-        [line] = left.plot(sure, share_right, lw=1, label=name)
-        left.scatter(sure, share_right, s=4 + 120 * rows / rows.sum(), color=line.get_color())
-        coverage, accuracy, _ = zip(*numbers["coverage"], strict=True)
-        right.plot(coverage, accuracy, marker=".", label=name)
-    left.set(title="Is it as sure as it is right?", xlabel="probability of the answer", ylabel="share that is right")
-    right.set(title="If it answers only when surest", xlabel="share of the rows answered", ylabel="accuracy")
-    for plot in (left, right):
-        plot.grid(alpha=0.3)
-        plot.legend(frameon=False, fontsize=8)
-    return svg(figure)
+        bins = [one for one in numbers["reliability"] if one[2] >= FEWEST_IN_BIN]
+        if len(bins) > 1:
+            sure, right, rows = zip(*bins, strict=True)
+            series.append(Series(name, colour_of(name), sure, right, rows=rows))
+    return Lines(
+        "Is it as sure as it is right?",
+        "probability of the answer",
+        "share that is right",
+        series,
+        y_range=(0, 1),
+        diagonal="as sure as right",
+    )
 
 
-def image_uri(classifier: Classifier, path: Path | bytes) -> str:
-    """The image as the network gets it; PNG."""
-    return png_uri(reader(classifier.config, "image")(path).squeeze())
+def coverage(subsets: Mapping[str, Any]) -> Lines:
+    """Accuracy when only the most probable answers are given, over the share of the rows answered."""
+    series = []
+    for name, numbers in subsets.items():
+        shares, accuracy, _ = zip(*numbers["coverage"], strict=True)
+        series.append(Series(name, colour_of(name), shares, accuracy))
+    return Lines("If it abstains when it is less sure", "share of the rows answered", "accuracy", series)
 
 
-def spectrogram_uri(classifier: Classifier, path: Path | bytes) -> str:
-    """The log-mel frames, as the network gets them if it takes such, time to the right and frequency upwards; PNG."""
-    return frames_uri(reader(classifier.config, "audio")(path), log_mel(classifier.config.audio))
+def learning_curves(history: Mapping[str, pd.DataFrame]) -> list[Lines]:
+    """Of each phase of a training: the losses, and macro F1 of each subset on validation rows, over the epochs."""
+    charts = []
+    for phase, epochs in history.items():
+        x = [int(epoch) + 1 for epoch in epochs.index]
+        losses = [
+            Series(name, colour_of(name), x, epochs[name.replace(" ", "_")].tolist())
+            for name in ("train loss", "val loss")
+        ]
+        f1 = [
+            Series(name.removeprefix("val_f1_"), colour_of(name.removeprefix("val_f1_")), x, epochs[name].tolist())
+            for name in epochs.columns[epochs.columns.str.startswith("val_f1_")]
+        ]
+        charts.append(Lines(f"{phase}: loss", "epoch", "loss", losses))
+        charts.append(Lines(f"{phase}: validation rows", "epoch", "macro F1", f1))
+    return charts
 
 
-def sound_uri(classifier: Classifier, path: Path | bytes) -> str:
-    """The sound as the network gets it; WAV."""
-    return wav_uri(reader(classifier.config, "audio")(path), classifier.config.audio.sample_rate_hz)
+def costs(rows: Sequence[ComparisonRow], cost: str) -> Points:
+    """Test accuracy over `latency_256_ms` or `train_seconds`; unimodal models have no training time of their own."""
+    labels = {"latency_256_ms": "milliseconds for 256 rows", "train_seconds": "seconds of its own training"}
+    shown = [row for row in rows if row.family != "unimodal" or cost != "train_seconds"]
+    values = [(float(getattr(row, cost)), row.accuracy) for row in shown]
+    front = set(pareto(values))
+    points = [
+        Point(row.name, row.family, colour_of(row.family), x, y, i in front)
+        for i, (row, (x, y)) in enumerate(zip(shown, values, strict=True))
+    ]
+    each = [x for x, _ in values]
+    title = f"Accuracy against {'latency' if cost == 'latency_256_ms' else 'training time'}"
+    return Points(title, labels[cost], "test accuracy", points, max(each) > WIDE * min(each) > 0)
 
 
-def frames_uri(wave: NDArray[Any], how: LogMel) -> str:
-    """The log-mel frames of a waveform (N,), time to the right and frequency upwards; PNG."""
-    frames = how(torch.from_numpy(wave)[None])[0].numpy()
-    low, high = np.percentile(frames, [5, 99.5])
-    return png_uri((255 * (frames.T[::-1] - low) / max(high - low, 1e-6)).clip(0, 255).astype(np.uint8))
+def pareto(points: Sequence[tuple[float, float]]) -> list[int]:
+    """Positions of the points (cost, worth) than which none is cheaper and worth as much; cheapest first."""
+    front: list[int] = []
+    for i in sorted(range(len(points)), key=lambda i: (points[i][0], -points[i][1])):
+        if not front or points[i][1] > points[front[-1]][1]:
+            front.append(i)
+    return front
 
 
-def wav_uri(wave: NDArray[Any], rate_hz: int) -> str:
-    """A waveform (N,); WAV."""
-    file = io.BytesIO()
-    soundfile.write(file, wave, rate_hz, format="WAV", subtype="PCM_16")
-    return _uri("audio/wav", file)
+def missing(rows: Sequence[ComparisonRow]) -> Dots:
+    """Accuracy of each strategy with what each row has, and with each modality only."""
+    shown = [row for row in rows if row.family != "unimodal"]
+    places = list(range(len(shown)))
+    low, high = [row.accuracy_low for row in shown], [row.accuracy_high for row in shown]
+    series = [Series("as given", colour_of("as given"), [row.accuracy for row in shown], places, low, high)]
+    for m in shown[0].unimodal:
+        series.append(Series(f"{m} only", colour_of(m), [row.unimodal[m] for row in shown], places))
+    return Dots("When a modality is absent", "test accuracy", [row.name for row in shown], series)
 
 
-def png_uri(pixels: NDArray[Any]) -> str:
-    """Pixels (H, W) or (H, W, 3) uint8; PNG."""
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
-    return _uri("image/png", file)
+def gains(values: Mapping[str, float], strategy: str) -> Bars:
+    """By class, the recall of a strategy less that of the modality that is better at this class."""
+    names = list(values)
+    title = f"What {strategy} wins over the better modality, class by class"
+    return Bars(title, "difference of recall", names, [values[name] for name in names])
 
 
-def _uri(kind: str, file: io.BytesIO) -> str:
-    return f"data:{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
+def agreement(shares: Mapping[str, float]) -> Shares:
+    """Of the complete test rows, the share where all modalities are right, only one, or none."""
+    colours = {"all right": "blue", "none right": "grey"}
+    named = ((name, name.removeprefix("only ").removesuffix(" right"), share) for name, share in shares.items())
+    parts = [(name, colours.get(name) or colour_of(modality), share) for name, modality, share in named]
+    return Shares("Which modality is right on its own?", parts)
 
 
-def short(name: str) -> str:
-    """A class or group as it stands beside an axis."""
-    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+def by_policy(curves: Sequence[RobustnessCurve], x_label: str, rows: int) -> list[Lines]:
+    """A chart for each kind of loss: accuracy under each policy, and dotted that of the damaged modality only.
+
+    Policies whose answers are equally often right at every level are one line.
+
+    Args:
+        curves: of kinds with several policies.
+        x_label: what the levels are.
+        rows: of the study; a difference of half a row is none.
+    """
+    charts = []
+    for kind, modality in dict.fromkeys((curve.kind, curve.modality) for curve in curves):
+        of_kind = [curve for curve in curves if (curve.kind, curve.modality) == (kind, modality)]
+        series = []
+        for policies, curve in _merged(of_kind, 0.5 / max(rows, 1)):
+            series += _lines(policies, colour_of(curve.policy), curve)
+        charts.append(_robustness(kind, modality, x_label, series, curves))
+    return charts
 
 
-def svg(figure: Figure) -> Markup:
-    """A figure as text to stand in a page; what is written in it is no formula, though a class be called $x^2$."""
-    file = io.StringIO()
-    for written in figure.findobj(Text):
-        written.set_parse_math(False)
-    with rc_context({"text.parse_math": False}):  # of ticks that are made while it is drawn
-        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    text = file.getvalue()
-    return Markup(text[text.index("<svg") :])
+def by_severity(curves: Sequence[RobustnessCurve], x_label: str) -> list[Lines]:
+    """A chart for each kind of damage: accuracy with all modalities, and dotted that of the damaged one only."""
+    return [
+        _robustness(
+            curve.kind, curve.modality, x_label, _lines("all modalities", colour_of("image+audio"), curve), curves
+        )
+        for curve in curves
+    ]
+
+
+def _merged(curves: Sequence[RobustnessCurve], within: float) -> list[tuple[str, RobustnessCurve]]:
+    groups: list[list[RobustnessCurve]] = []
+    for curve in curves:
+        pairs = (zip(group[0].accuracy, curve.accuracy, strict=True) for group in groups)
+        same = [all(abs(a - b) < within for a, b in of_group) for of_group in pairs]
+        group = groups[same.index(True)] if any(same) else None
+        if group is None:
+            groups.append([curve])
+        else:
+            group.append(curve)
+    return [(" = ".join(curve.policy for curve in group), group[0]) for group in groups]
+
+
+def _lines(name: str, colour: str, curve: RobustnessCurve) -> list[Series]:
+    found = [Series(name, colour, curve.levels, curve.accuracy)]
+    if curve.unimodal:
+        only = f"{curve.modality} only" if name == "all modalities" else ""
+        colour = colour_of(curve.modality) if only else colour
+        found.append(Series(only, colour, curve.levels, curve.unimodal, dotted=True))
+    return found
+
+
+def _robustness(
+    kind: str, modality: str, x_label: str, series: list[Series], curves: Sequence[RobustnessCurve]
+) -> Lines:
+    lowest = min(min([*curve.accuracy, *(curve.unimodal or [])]) for curve in curves)  # one axis for all charts
+    return Lines(what_of(kind, modality), x_label, "accuracy", series, y_range=(math.floor(10 * lowest) / 10, 1))
+
+
+def what_of(kind: str, modality: str) -> str:
+    """What goes wrong with what, such as "audio: telephone"."""
+    return f"{'one or the other' if modality == 'either' else modality}: {kind}"
+
+
+def groups(table: pd.DataFrame) -> Dots:
+    """Accuracy on each group that was left out, the worst group first; `studies.generalization.table_of`."""
+    order = list(table.groupby("name")["accuracy"].mean().sort_values().index)
+    place = {name: i for i, name in enumerate(order)}
+    series = [
+        Series(
+            str(subset),
+            colour_of(str(subset)),
+            part["accuracy"].tolist(),
+            [place[name] for name in part["name"]],
+            part["low"].tolist(),
+            part["high"].tolist(),
+        )
+        for subset, part in table.groupby("modalities", sort=False)
+    ]
+    return Dots("Accuracy on each group that was left out", "accuracy", [str(name) for name in order], series)
+
+
+def sizes(table: pd.DataFrame) -> Lines:
+    """Accuracy over the number of training rows, and dotted that on these; `studies.generalization.table_of`."""
+    series = []
+    for subset, part in table.groupby("modalities", sort=False):
+        x, colour = [int(n) for n in part["trained"]], colour_of(str(subset))
+        low, high = part["low"].tolist(), part["high"].tolist()
+        series.append(Series(str(subset), colour, x, part["accuracy"].tolist(), low, high))
+        series.append(Series("", colour, x, part["train_accuracy"].tolist(), dotted=True))
+    return Lines("Accuracy and training rows", "training rows", "accuracy", series, x_log=True)

@@ -5,82 +5,111 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from markupsafe import Markup
-from matplotlib.figure import Figure
 
+from sightsound.config import Config
 from sightsound.modalities.base import every_modality
-from sightsound.report.figures import svg
-from sightsound.report.page import write_page
-from sightsound.studies.robustness.conditions import CLEAN, CONTRADICTION, EITHER
+from sightsound.report.figures import by_policy, by_severity
+from sightsound.report.page import kind_of, short_name, version, when, write_page
+from sightsound.studies.robustness.conditions import CLEAN, CONTRADICTION, EITHER, Condition
 from sightsound.studies.robustness.curves import RobustnessCurve
-from sightsound.studies.robustness.study import RobustnessStudy
+from sightsound.studies.robustness.measure import Measurement
+from sightsound.studies.robustness.study import MEASURED, RobustnessStudy
 
-COLUMNS, MISSING_COLUMNS = 4, 3
+NAMED = 3  # kinds of damage in the conclusion
+HALF = 0.5  # of the rows or parts: where policies are compared in words
 
 
-def write_robustness(study: RobustnessStudy, run: Path) -> Path:
-    """Writes both files into the folder of the study; the path of `robustness.html`."""
+def write_robustness(study: RobustnessStudy, config: Config, table: str, run: Path) -> Path:
+    """Writes both files into the folder of the study.
+
+    Args:
+        study: what was measured.
+        config: of the classifier.
+        table: what the table is called.
+        run: the folder.
+
+    Returns:
+        the path of `robustness.html`.
+    """
     rows = [{**one.condition._asdict(), **one._asdict()} for one in study.measured]
     pd.DataFrame(rows).drop(columns="condition").to_csv(run / "robustness.csv", index=False)
     by_kind = {one.condition.kind: one for one in study.measured}
-    missing = [curve for curve in study.curves if curve.kind.startswith("missing")]
-    parts = [curve for curve in study.curves if curve.kind in {one.lost_part for one in every_modality()}]
-    damaged = [curve for curve in study.curves if curve not in missing and curve not in parts]
+    missing, parts, damaged = split(study.curves)
     return write_page(
         run / "robustness.html",
-        name=run.name,
-        rows=study.rows,
+        title=f"What missing and damaged files cost {kind_of(config)}, on {short_name(table)}",
+        about=[
+            f"Measurement on {study.rows:,} complete test rows of {table}, {when(run / MEASURED)}, {version()}.",
+        ],
+        conclusion=conclusion(study),
         clean=by_kind[CLEAN],
         contradiction=by_kind.get(CONTRADICTION),
-        missing=policies_figure(missing, "share of the rows") if missing else "",
-        parts=policies_figure(parts, "share of the pixels or frames"),
-        damaged=curves_figure(damaged, "severity"),
+        missing=by_policy(missing, "share of the rows", study.rows),
+        parts=by_policy(parts, "share of the pixels or frames", study.rows),
+        damaged=by_severity(damaged, "severity"),
         curves=sorted(study.curves, key=lambda curve: curve.relative),
     )
 
 
-def policies_figure(curves: Sequence[RobustnessCurve], xlabel: str) -> Markup:
-    """A plot for each kind of loss: accuracy under each policy; dotted: the damaged modality only. SVG."""
-    kinds = list(dict.fromkeys((curve.kind, curve.modality) for curve in curves))
-    lines = -(-len(kinds) // MISSING_COLUMNS)
-    figure = Figure(figsize=(11, 2.8 * lines + 0.4), layout="constrained")
-    plots = figure.subplots(lines, MISSING_COLUMNS, squeeze=False, sharey=True).flatten()
-    for plot, (kind, modality) in zip(plots, kinds, strict=False):
-        for curve in curves:
-            if (curve.kind, curve.modality) == (kind, modality):
-                (line,) = plot.plot(curve.levels, curve.accuracy, marker=".", label=curve.policy)
-                if curve.unimodal:
-                    plot.plot(curve.levels, curve.unimodal, ":", color=line.get_color())
-        plot.set_title(f"{'one or the other' if modality == EITHER else modality}: {kind}", fontsize=9)
-        plot.set(ylim=(0, 1.02), yticks=np.linspace(0, 1, 6))
-        plot.grid(alpha=0.3)
-    for plot in plots[len(kinds) :]:
-        plot.set_visible(False)
-    figure.legend(*plots[0].get_legend_handles_labels(), loc="outside upper right", ncols=5, frameon=False, fontsize=9)
-    figure.supxlabel(xlabel, fontsize=9)
-    figure.supylabel("accuracy", fontsize=9)
-    return svg(figure)
+def split(
+    curves: Sequence[RobustnessCurve],
+) -> tuple[list[RobustnessCurve], list[RobustnessCurve], list[RobustnessCurve]]:
+    """Curves of missing files, of lost parts, and of damaged files."""
+    missing = [curve for curve in curves if curve.kind.startswith("missing")]
+    parts = [curve for curve in curves if curve.kind in lost_parts()]
+    return missing, parts, [curve for curve in curves if curve not in missing and curve not in parts]
 
 
-def curves_figure(curves: Sequence[RobustnessCurve], xlabel: str) -> Markup:
-    """A small plot for each curve: accuracy with all that is there, and of the changed modality alone; SVG."""
-    lines = -(-len(curves) // COLUMNS)
-    figure = Figure(figsize=(11, 2.3 * lines + 0.4), layout="constrained")
-    plots = figure.subplots(lines, COLUMNS, squeeze=False, sharey=True).flatten()
-    for plot, curve in zip(plots, curves, strict=False):
-        plot.plot(curve.levels, curve.accuracy, marker=".", color="#1f77b4", label="with both modalities")
-        if curve.unimodal:
-            plot.plot(curve.levels, curve.unimodal, marker=".", color="#e07b00", label="the changed modality alone")
-        what = "one or the other" if curve.modality == EITHER else curve.modality
-        plot.set_title(f"{what}: {curve.kind}", fontsize=9)
-        plot.set(ylim=(0, 1.02), yticks=np.linspace(0, 1, 6))
-        plot.grid(alpha=0.3)
-    for plot in plots[len(curves) :]:
-        plot.set_visible(False)
-    handles, labels = next((p for p in plots[::-1] if p.get_visible()), plots[0]).get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper right", ncols=2, frameon=False, fontsize=9)
-    figure.supxlabel(xlabel, fontsize=9)
-    figure.supylabel("accuracy", fontsize=9)
-    return svg(figure)
+def conclusion(study: RobustnessStudy) -> list[str]:
+    """What hurts most, and which policy helps, in sentences; with 95 % intervals where they were measured."""
+    missing, parts, damaged = split(study.curves)
+    known = {one.condition: one for one in study.measured}
+    [clean] = [one for one in study.measured if one.condition.kind == CLEAN]
+    lines = [f"With the files as they are, {_share(clean)} of the rows are right."]
+    absent = [one for one in study.measured if one.condition[0] == "missing" and one.condition.level == 1]
+    without = [one for one in absent if one.condition.policy == "ignore" and one.condition.modality != EITHER]
+    if without:
+        told = "; without any ".join(f"{one.condition.modality}: {_share(one)}" for one in without)
+        lines.append(f"Right without any {told}.")
+    hurt = [known[Condition(c.kind, c.modality, c.levels[-1], c.policy)] for c in damaged]
+    worst = sorted(hurt, key=lambda one: one.accuracy)[:NAMED]
+    if worst:
+        told = "; ".join(f"{one.condition.modality}, {one.condition.kind}: {_share(one)}" for one in worst)
+        lines.append(f"The damage that hurts most, by what is right at severity {worst[0].condition.level:g}: {told}.")
+    lines += _policies([c for c in missing if c.kind == "missing" and c.modality == EITHER], known, "files are missing")
+    for name in lost_parts():
+        lines += _policies([curve for curve in parts if curve.kind == name], known, f"there are {name}")
+    return lines
+
+
+def lost_parts() -> list[str]:
+    """What the parts are called that a study takes away, of each modality that has some."""
+    return [one.lost_part for one in every_modality() if one.lost_part]
+
+
+def _policies(curves: Sequence[RobustnessCurve], known: dict[Condition, Measurement], what: str) -> list[str]:
+    """A sentence about which policy helps most; nothing where there is no choice."""
+    plain = [curve for curve in curves if curve.policy == "ignore"]
+    if len(curves) < 2 or not plain:
+        return []
+    best = max(curves, key=lambda curve: (curve.relative, curve.policy == "ignore"))
+    if best is plain[0]:
+        return [f"When {what}, no policy does better than to ignore what is not there."]
+    level = min(best.levels, key=lambda share: abs(share - HALF))
+    of_best, of_plain = (known[Condition(c.kind, c.modality, level, c.policy)] for c in (best, plain[0]))
+    told = (
+        f"When {100 * level:.0f} % of the {what}, the policy {best.policy} does best: {_share(of_best)} right, against "
+        f"{_share(of_plain)} under ignore"
+    )
+    if of_best.gain is None or of_best.gain_low is None or of_best.gain_high is None:
+        return [f"{told}."]
+    low, high = 100 * of_best.gain_low, 100 * of_best.gain_high
+    significant = "" if low > 0 else ", not significant"
+    return [f"{told}; the difference is {100 * of_best.gain:+.1f} points ({low:+.1f} to {high:+.1f}{significant})."]
+
+
+def _share(one: Measurement) -> str:
+    """An accuracy with its interval."""
+    interval = "" if one.low is None or one.high is None else f" ({100 * one.low:.1f} to {100 * one.high:.1f} %)"
+    return f"{100 * one.accuracy:.1f} %{interval}"

@@ -1,4 +1,4 @@
-"""Writes `report.html` of a run: numbers, learning curves, confusion matrices and samples to look at and listen to."""
+"""Writes `report.html` of a run: numbers, learning curves, confusion matrices, classes, and a browser of wrong rows."""
 
 from __future__ import annotations
 
@@ -7,25 +7,19 @@ from typing import Any
 
 import pandas as pd
 
-from sightsound.bundle import describe_guard
+from sightsound.bundle import METRICS, describe_guard
 from sightsound.classifier import Classifier
 from sightsound.config import Config
 from sightsound.data.clusters import resampled_over
 from sightsound.data.table import Table
-from sightsound.report.figures import (
-    confusion_figure,
-    curves_figure,
-    image_uri,
-    sound_uri,
-    spectrogram_uri,
-    trust_figure,
-)
-from sightsound.report.page import write_page
+from sightsound.report.errors import browse
+from sightsound.report.figures import confusion, coverage, learning_curves, reliability
+from sightsound.report.page import kind_of, short_name, version, when, write_page
+from sightsound.run_folder import BUNDLE
 from sightsound.training.loop import LOG
 from sightsound.training.schedule import phases
-from sightsound.types import Prediction
+from sightsound.types import SPLITS
 
-SAMPLES = 12
 COLUMNS = {
     "accuracy": "accuracy",
     "macro_f1": "macro F1",
@@ -35,62 +29,80 @@ COLUMNS = {
 }
 
 
-def write_report(classifier: Classifier, table: Table, run: Path) -> Path:
+def write_report(classifier: Classifier, table: Table, run: Path, name: str = "") -> Path:
     """Writes the report of a finished run.
 
     Args:
         classifier: with its metrics.
         table: the one it was trained on.
         run: the run folder, with `predictions.csv` and `logs/`.
+        name: what the user called the table, such as a data set by its name; default: the table's.
 
     Returns:
         the path of `report.html`.
     """
-    subsets, labels = classifier.metrics["subsets"], classifier.classes_.tolist()
+    config, metrics, labels = classifier.config, classifier.metrics, classifier.classes_.tolist()
+    subsets, counts = metrics["subsets"], class_counts(run, table)
     return write_page(
         run / "report.html",
-        name=run.name,
-        config=classifier.config,
+        title=f"{kind_of(config)}, on {short_name(name or table.name)}",
+        about=_about(classifier, name or table.name, counts, run),
+        config=config,
         labels=labels,
-        metrics=classifier.metrics,
-        guarded=describe_guard(classifier.metrics.get("guard")),
-        resampled_over=resampled_over(classifier.metrics.get("clusters")),
+        place={label: i for i, label in enumerate(labels)},
+        metrics=metrics,
+        headline=headline(metrics),
+        guarded=describe_guard(metrics.get("guard")),
+        resampled_over=resampled_over(metrics.get("clusters")),
         columns=COLUMNS,
-        per_class={name: pd.DataFrame(numbers["per_class"]).T for name, numbers in subsets.items()},
-        curves=curves_figure(_history(run, classifier.config)),
-        confusions={name: confusion_figure(numbers["confusion"], labels) for name, numbers in subsets.items()},
-        trust=trust_figure(subsets),
-        samples=[_sample(classifier, table, row) for row in _chosen(run)],
+        counts=counts,
+        curves=learning_curves(history(run, config)),
+        reliability=reliability(subsets),
+        coverage=coverage(subsets),
+        confusions=[confusion(name, numbers, labels) for name, numbers in subsets.items()],
+        errors=browse(run, table, config, labels),
     )
 
 
-def _history(run: Path, config: Config) -> dict[str, pd.DataFrame]:
-    """Per stage, in the order of the schedule, the logged numbers of each epoch; without those whose log is gone."""
+def history(run: Path, config: Config) -> dict[str, pd.DataFrame]:
+    """Per phase, in the order of the schedule, the logged numbers of each epoch; without those whose log is gone."""
     logs = {part.name: run / "logs" / part.name / LOG for part in phases(config)}
     return {name: pd.read_csv(log, index_col="epoch") for name, log in logs.items() if log.exists()}
 
 
-def _chosen(run: Path) -> list[int]:
-    """The rows of the samples to show: up to half of them wrong ones, drawn by a fixed seed."""
-    rows = pd.read_csv(run / "predictions.csv", index_col="row", dtype=str, keep_default_na=False)
-    rows.index = rows.index.astype(int)
-    wrong = rows[rows["label"] != rows["predicted"]]
-    wrong = wrong.sample(min(len(wrong), SAMPLES // 2), random_state=0)
-    right = rows[rows["label"] == rows["predicted"]]
-    right = right.sample(min(len(right), SAMPLES - len(wrong)), random_state=0)
-    return [*wrong.index.tolist(), *right.index.tolist()]
+def class_counts(run: Path, table: Table) -> pd.DataFrame:
+    """Rows of each class in each split, by class; from `splits.csv` of a run folder, if it is there."""
+    rows = table.frame.drop_duplicates("row").set_index("row")
+    if (run / "splits.csv").exists():
+        splits = pd.read_csv(run / "splits.csv").drop_duplicates("row").set_index("row")["split"]
+        rows = rows.loc[splits.index].assign(split=splits)
+    return pd.crosstab(rows["label"], rows["split"]).reindex(columns=list(SPLITS), fill_value=0)
 
 
-def _sample(classifier: Classifier, table: Table, row: int) -> dict[str, Any]:
-    """Everything the page shows of one row."""
-    files = {m: str(table.frame.loc[row, m]) for m in classifier.config.modalities}
-    given = {m: table.source(file) for m, file in files.items() if file}
-    prediction: Prediction = classifier.predict(given.get("image"), given.get("audio"))
-    sample: dict[str, Any] = {"row": row, "label": table.frame.loc[row, "label"], "prediction": prediction}
-    sample["unimodal"] = {m: max(said.items(), key=lambda item: item[1]) for m, said in prediction.per_modality.items()}
-    if "image" in given:
-        sample["image"] = image_uri(classifier, given["image"])
-    if "audio" in given:
-        sample["sound"] = sound_uri(classifier, given["audio"])
-        sample["spectrogram"] = spectrogram_uri(classifier, given["audio"])
-    return sample
+def _about(classifier: Classifier, table: str, counts: pd.DataFrame, run: Path) -> list[str]:
+    config, rows = classifier.config, counts.sum()
+    trained = when(run / BUNDLE / METRICS)
+    several = f"schedule {config.schedule}, balance {config.balance}, " if len(config.modalities) > 1 else ""
+    how = f"{several}seed {config.seed}"
+    return [
+        f"Trained on {rows['train']:,} rows of {len(classifier.classes_)} classes in {table}, with {rows['val']:,} "
+        f"validation rows; {how}.",
+        f"{trained}, {version()}.",
+    ]
+
+
+def headline(metrics: dict[str, Any]) -> str:
+    """What the classifier reaches, in a sentence or two."""
+    parts = []
+    for name, numbers in metrics["subsets"].items():
+        low, high = numbers["accuracy_ci"]
+        what = {"as given": "what each row has"}.get(name, name if "+" in name else f"{name} only")
+        parts.append(f"{100 * numbers['accuracy']:.1f} % with {what} ({100 * low:.1f} to {100 * high:.1f} %)")
+    known = "test" if metrics["split"] == "test" else "validation"
+    lines = [f"Right answers on {metrics['rows']:,} {known} rows: {', '.join(parts)}."]
+    if known == "validation":
+        lines.append("There were no test rows; validation rows chose the epoch, which makes these numbers too good.")
+    chance = [name for name, numbers in metrics["subsets"].items() if numbers.get("at_chance")]
+    if chance:
+        lines.append(f"No better than naming the most frequent class: {', '.join(chance)}.")
+    return " ".join(lines)

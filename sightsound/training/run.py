@@ -111,8 +111,9 @@ def _tested(prepared: Prepared, cached: ClassifierNetwork, imputers: dict[str, I
     fused = answered.probabilities[tuple(network.modalities)]
     columns = {"label": frame["label"], "predicted": labels[fused.argmax(1)], "probability": fused.max(1).round(4)}
     for modality in network.modalities:
-        said = labels[answered.probabilities[(modality,)].argmax(1)]
-        columns[f"{modality}_only"] = np.where(answered.has[modality], said, "")
+        unimodal, has = answered.probabilities[(modality,)], answered.has[modality]
+        columns[f"{modality}_only"] = np.where(has, labels[unimodal.argmax(1)], "")
+        columns[f"{modality}_only_probability"] = np.where(has, unimodal.max(1).round(4), np.nan)
     columns |= {m: [name and prepared.table.display_name(name) for name in frame[m]] for m in network.modalities}
     columns |= {f"p_{label}": of_class.round(4) for label, of_class in zip(labels, fused.T, strict=True)}
     without_formulas(pd.DataFrame(columns).rename_axis("row").reset_index()).to_csv(

@@ -1,4 +1,4 @@
-"""Writes translations as files, and a page where every input stands beside what was made of it, playable."""
+"""Writes translations as files, and a page where every input stands beside its translations, playable."""
 
 from __future__ import annotations
 
@@ -10,23 +10,22 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sightsound.data.files import Source, probe_audio, probe_image, read_audio, read_image
+from sightsound.data.files import Source, probe_audio, read_audio
 from sightsound.data.text import without_formulas
 from sightsound.features.audio import LogMel
-from sightsound.report.figures import frames_uri, png_uri, wav_uri
-from sightsound.report.page import write_page
+from sightsound.modalities.media import frames_uri, png_uri, thumbnail, wav_uri
+from sightsound.report.page import version, when, write_page
 from sightsound.translation.config import MODALITIES
 from sightsound.translation.evaluation import TranslatorEvaluation
 from sightsound.translation.retrieval import SONIFIED_RATE_HZ, Translation, other, write
 
-LONGEST_SIDE = 256  # pixels of an input as it is shown
 WINDOW_MS, HOP_MS, BINS = 32.0, 10.0, 64  # of the spectrograms shown
 
 
 TITLES = {
-    "coherence": "of the same class, says the judge",
-    "coherence_of_real": "real files: right, says the judge",
-    "round_trip": "there and back: of the same class",
+    "coherence": "of the same class, by the evaluator",
+    "coherence_of_real": "real files: right, by the evaluator",
+    "round_trip": "round trip: of the same class",
     "sonified_round_trip": "played as a spectrogram and drawn again",
     "frechet": "Fréchet distance to training files",
     "frechet_of_real": "Fréchet distance of real test files",
@@ -53,7 +52,7 @@ class Shown(NamedTuple):
 
 
 class Line(NamedTuple):
-    """What was given, and what was made of it."""
+    """An input, and its translations."""
 
     given: Shown
     made: list[Shown]
@@ -94,7 +93,19 @@ def write_translations(translations: list[list[Translation]], given: list[Source
             made.append(show(one, path.name))
         lines.append(Line(shown_file(source, "audio" if of_one[0].modality == "image" else "image"), made))
     without_formulas(pd.DataFrame(rows)).to_csv(folder / "translations.csv", index=False)
-    return write_page(folder / "gallery.html", name=folder.name, sections=[Section("", "", lines)], numbers=[])
+    return write_page(
+        folder / "gallery.html",
+        title=_title(translations, given),
+        about=[f"{when(folder / 'translations.csv')}, {version()}."],
+        sections=[Section("", "", lines)],
+        numbers=[],
+    )
+
+
+def _title(translations: list[list[Translation]], given: list[Source]) -> str:
+    first = translations[0][0]
+    inputs = f"{len(given)} {other(first.modality)}s" if len(given) > 1 else f"One {other(first.modality)}"
+    return f"{inputs} translated to {first.modality} (mode {first.mode})"
 
 
 def write_evaluation(done: TranslatorEvaluation, run: Path) -> Path:
@@ -109,12 +120,18 @@ def write_evaluation(done: TranslatorEvaluation, run: Path) -> Path:
         ]
         sections.append(Section(f"{direction}: the first test rows", "", lines))
         failed = [
-            Line(shown_file(one.source, source), [show(one, f"meant {meant}, taken for {taken}")])
+            Line(shown_file(one.source, source), [show(one, f"of class {meant}, taken for {taken}")])
             for one, meant, taken in done.failures[direction]
         ]
-        about = "Translations that the judge takes for another class than that of what was given."
-        sections.append(Section(f"{direction}: what went wrong", about if failed else "Nothing.", failed))
-    return write_page(run / "gallery.html", name=run.name, sections=sections, numbers=numbers_table(done.numbers))
+        about = "Translations that the evaluator takes for another class than that of the input."
+        sections.append(Section(f"{direction}: wrong translations", about if failed else "None.", failed))
+    return write_page(
+        run / "gallery.html",
+        title=f"Translations evaluated: {' and '.join(done.samples)}",
+        about=[f"{when(run / 'evaluation.json')}, {version()}. Everything is of test rows."],
+        sections=sections,
+        numbers=numbers_table(done.numbers),
+    )
 
 
 def numbers_table(numbers: dict[str, Any]) -> list[list[str]]:
@@ -151,10 +168,7 @@ def shown_file(source: Source, modality: str) -> Shown:
     name = Path(source).name if isinstance(source, str | Path) else "bytes"
     if modality == "audio":
         return _shown(read_audio(source, SONIFIED_RATE_HZ, probe_audio(source), "start"), SONIFIED_RATE_HZ, name)
-    height, width, colour, _ = probe_image(source)
-    shrink = min(1.0, LONGEST_SIDE / max(height, width))
-    size = max(round(height * shrink), 1), max(round(width * shrink), 1)
-    return _shown(read_image(source, *size, 3 if colour else 1).squeeze(), None, name)
+    return Shown(name, thumbnail(source), "")
 
 
 def _shown(content: NDArray[Any], rate_hz: int | None, title: str) -> Shown:

@@ -52,7 +52,7 @@ def test_leave_one_group_out(typed, begun: tuple[Path, Path], tmp_path: Path) ->
         assert set(groups[splits["split"] == "test"]) == {number - 1}
         assert number - 1 not in groups[splits["split"] != "test"]
     page = (tmp_path / "run" / "generalization.html").read_text()
-    assert "<svg" in page and "Student" in page
+    assert '<figure class="chart dots' in page and "Student" in page
     again = typed("evaluate", bundle, table, "--leave-one-group-out", "--out", tmp_path / "run", "--resume")
     assert again.code == 0 and again.out.count("done already") == 3
     in_python = ss.leave_one_group_out(ss.load(bundle), table, out=tmp_path / "run", resume=True)

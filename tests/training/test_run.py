@@ -58,5 +58,6 @@ def test_predictions_by_hand(table: Path, tmp_path: Path, monkeypatch: pytest.Mo
     assert set(written["predicted"]) == {"middle"} and set(written["probability"]) == {0.5}
     assert written["image_only"].tolist() == ["high"] * rows
     assert written["audio_only"].tolist() == ["", *["middle"] * (rows - 1)]
+    assert written["audio_only_probability"].tolist() == ["", *["0.7"] * (rows - 1)]
     assert written[["p_high", "p_low", "p_middle"]].drop_duplicates().to_numpy().tolist() == [[0.2, 0.3, 0.5]]
     assert written["label"].tolist() == frame["label"].iloc[numbers - 1].tolist()

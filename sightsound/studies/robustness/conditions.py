@@ -10,6 +10,7 @@ import torch
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
+from sightsound.data.clusters import Clusters
 from sightsound.data.dataset import Rows
 from sightsound.data.prepared.store import Store
 from sightsound.inference.subsets import Answered
@@ -38,11 +39,12 @@ class Condition(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    """Rows of a table in memory: what the files hold, (n,) classes, (n,) numbers in the table."""
+    """Rows of a table in memory: what the files hold, (n,) classes, (n,) numbers in the table, and their clusters."""
 
     rows: Rows
     target: NDArray[np.int64]
     numbers: NDArray[np.int64]
+    clusters: Clusters
 
 
 def with_missing(

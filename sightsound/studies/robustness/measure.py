@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightsound.classifier import Classifier
-from sightsound.inference.metrics import disagreement, macro_means
+from sightsound.data.clusters import Clusters, lowest_mean
+from sightsound.inference.metrics import disagreement, macro_means, share_interval
 from sightsound.inference.subsets import Answered, answer_rows
 from sightsound.modalities.base import modality
 from sightsound.studies.robustness.conditions import (
@@ -39,6 +40,9 @@ class Measurement(NamedTuple):
         late: accuracy of late fusion, the mean of what each modality that is there says alone.
         unimodal: accuracy of the changed modality alone; None where that is not asked.
         disagreement: mean disagreement of the modalities over the rows that have both; None where no row has.
+        low, high: the 95 % interval of the accuracy over the clusters of rows; None where these are too few.
+        gain, gain_low, gain_high: the accuracy less that under the policy ignore, of the same damage to the same rows,
+        and its 95 % interval; None where there is no such policy, or too few clusters.
     """
 
     condition: Condition
@@ -47,6 +51,11 @@ class Measurement(NamedTuple):
     late: float
     unimodal: float | None
     disagreement: float | None
+    low: float | None = None
+    high: float | None = None
+    gain: float | None = None
+    gain_low: float | None = None
+    gain_high: float | None = None
 
 
 def measure_condition(
@@ -56,8 +65,8 @@ def measure_condition(
     without: Mapping[str, NDArray[Any]],
     condition: Condition,
     seed: int,
-) -> Measurement:
-    """One condition; `clean` and `without` as in `with_missing`."""
+) -> tuple[Measurement, NDArray[np.float64]]:
+    """One condition, and how often each row (n,) is answered rightly; `clean` and `without` as in `with_missing`."""
     # every level draws the same, so that more is more of the same
     drawn = [seed, *condition.kind.encode(), *condition.modality.encode()]
     if condition.kind.startswith("missing"):
@@ -71,10 +80,34 @@ def measure_condition(
         change = lose_parts if condition.kind == modality(changed).lost_part else corrupt
         rows = change(decoded, condition, getattr(classifier.config, changed), rng)
         said = answer_rows(network, rows, decoded.numbers)
-    accuracy, macro_f1 = _right(said.probabilities[tuple(said.has)], target)
+    fused = said.probabilities[tuple(said.has)]
+    accuracy, macro_f1 = _right(fused, target)
     late, _ = _right(late_fusion(said, said.has), target)
     alone = _right(said.probabilities[(changed,)], target)[0] if changed else None
-    return Measurement(condition, accuracy, macro_f1, late, alone, _mean_disagreement(said))
+    measured = Measurement(condition, accuracy, macro_f1, late, alone, _mean_disagreement(said))
+    return measured, (fused.argmax(1) == target).astype(float)
+
+
+def with_intervals(
+    one: Measurement, right: NDArray[np.float64], ignored: NDArray[np.float64] | None, clusters: Clusters
+) -> Measurement:
+    """The same with intervals over the clusters of the rows.
+
+    Args:
+        one: what was measured.
+        right: (n,) how often each row is answered rightly.
+        ignored: (n,) the same under the policy ignore; None: there is nothing to compare with.
+        clusters: of the rows.
+    """
+    if clusters.few:
+        return one if ignored is None else one._replace(gain=float((right - ignored).mean()))
+    low, high = share_interval(right, clusters)
+    one = one._replace(low=low, high=high)
+    if ignored is None:
+        return one
+    gain = right - ignored
+    bounds = lowest_mean(gain, clusters, 0.025), -lowest_mean(-gain, clusters, 0.025)
+    return one._replace(gain=float(gain.mean()), gain_low=bounds[0], gain_high=bounds[1])
 
 
 def _mean_of_draws(
@@ -83,17 +116,18 @@ def _mean_of_draws(
     condition: Condition,
     target: NDArray[np.int64],
     drawn: list[int],
-) -> Measurement:
+) -> tuple[Measurement, NDArray[np.float64]]:
     """Rows that lose a modality, drawn ten times."""
     late = clean._replace(probabilities={tuple(clean.has): late_fusion(clean, clean.has)})
     late_without = {m: late_fusion(clean, set(clean.has) - {m}) for m in clean.has}
-    found = []
+    found, right = [], np.zeros(len(target))
     for draw in range(DRAWS):
         answered = with_missing(clean, without, condition, target, np.random.default_rng([*drawn, draw]))
         late_answered = with_missing(late, late_without, condition, target, np.random.default_rng([*drawn, draw]))
         found.append([*_right(answered, target), _right(late_answered, target)[0]])
+        right += (answered.argmax(1) == target) / DRAWS
     accuracy, macro_f1, late_accuracy = np.mean(found, axis=0).tolist()
-    return Measurement(condition, accuracy, macro_f1, late_accuracy, None, None)
+    return Measurement(condition, accuracy, macro_f1, late_accuracy, None, None), right
 
 
 def late_fusion(said: Answered, modalities: Iterable[str]) -> NDArray[Any]:

@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from sightsound.classifier import Classifier
+from sightsound.data.clusters import clusters_of
 from sightsound.data.decode import cut_modality, prepare_rows, summary
 from sightsound.data.table import Rejected, Table
 from sightsound.errors import ConfigError, TableError
@@ -30,7 +31,14 @@ from sightsound.progress import progress_bar
 from sightsound.run_folder import ask, content_of, open_run, plain, with_files, write_errors
 from sightsound.studies.robustness.conditions import CLEAN, CONTRADICTION, EITHER, Condition, Decoded
 from sightsound.studies.robustness.curves import RobustnessCurve, curves
-from sightsound.studies.robustness.measure import Measurement, after_losing, measure_condition, read, to_line
+from sightsound.studies.robustness.measure import (
+    Measurement,
+    after_losing,
+    measure_condition,
+    read,
+    to_line,
+    with_intervals,
+)
 from sightsound.types import INTERPOLATIONS
 
 LOST_SHARES = (0.1, 0.3, 0.5, 0.7)
@@ -125,7 +133,8 @@ def decoded_rows(classifier: Classifier, table: Table, options: RobustnessOption
     if not len(rows) or rows.target is None:
         raise TableError(summary(table.name, unreadable))
     numbers = frame["row"].to_numpy()[rows.rows.numpy()]
-    return Decoded(rows, rows.target[rows.rows].numpy(), numbers), unreadable
+    clusters = clusters_of(table, modalities, numbers)
+    return Decoded(rows, rows.target[rows.rows].numpy(), numbers, clusters), unreadable
 
 
 def conditions(modalities: tuple[str, ...], imputers: Iterable[str]) -> list[Condition]:
@@ -165,18 +174,40 @@ def measure_all(
         say("All rows are of one class, so no sound can be exchanged for one of another.")
         wanted = [condition for condition in wanted if condition.kind != CONTRADICTION]
     left = [condition for condition in wanted if condition not in known]
-    without: dict[str, dict[str, NDArray[Any]]] = {}
+    measured = _Measure(classifier, decoded, clean, seed)
     if known:
         say(f"{len(known)} of {len(wanted)} conditions are measured already.")
     with progress_bar("robustness", len(left), "condition") as bar, file.open("w", encoding="utf-8") as out:
         out.writelines(map(to_line, known.values()))  # without a line that was cut off
         for condition in left:
-            if condition.kind.startswith("missing") and condition.policy not in without:
-                without[condition.policy] = after_losing(classifier, decoded, clean, condition.policy)
-            known[condition] = measure_condition(
-                classifier, decoded, clean, without.get(condition.policy, {}), condition, seed
-            )
+            known[condition] = measured(condition)
             out.write(to_line(known[condition]))
             out.flush()
             bar.update()
     return [known[condition] for condition in wanted]
+
+
+class _Measure:
+    """Measures one condition after another; what several of them need is computed once."""
+
+    def __init__(self, classifier: Classifier, decoded: Decoded, clean: Answered, seed: int) -> None:
+        self.classifier, self.decoded, self.clean, self.seed = classifier, decoded, clean, seed
+        self.without: dict[str, dict[str, NDArray[Any]]] = {}
+        self.ignored: dict[Condition, NDArray[np.float64]] = {}
+
+    def __call__(self, condition: Condition) -> Measurement:
+        one, right = self._one(condition)
+        plain = condition._replace(policy="ignore")
+        if condition.policy == "ignore":
+            self.ignored[condition] = right
+        elif condition.policy and plain not in self.ignored:  # measured before the study was stopped
+            self.ignored[plain] = self._one(plain)[1]
+        ignored = self.ignored[plain] if condition.policy not in ("", "ignore") else None
+        return with_intervals(one, right, ignored, self.decoded.clusters)
+
+    def _one(self, condition: Condition) -> tuple[Measurement, NDArray[np.float64]]:
+        policy = condition.policy
+        if condition.kind.startswith("missing") and policy not in self.without:
+            self.without[policy] = after_losing(self.classifier, self.decoded, self.clean, policy)
+        without = self.without.get(policy, {})
+        return measure_condition(self.classifier, self.decoded, self.clean, without, condition, self.seed)

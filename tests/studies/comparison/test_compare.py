@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 import sightsound as ss
-from sightsound.report.compare import pareto
+from sightsound.report.figures import pareto
+from sightsound.studies.comparison.run import Comparison
 from sightsound.training.balances import BALANCES
 from tests.conftest import write_table
 
@@ -19,12 +20,17 @@ COMPARED = ["concat", "product", "majority", "mmtm"]  # of each family, one with
 
 
 @pytest.fixture(scope="module")
-def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def comparison(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Comparison]:
     folder = tmp_path_factory.mktemp("compared")
     table = write_table(folder / "data", rows_per_class=30)
     options = ss.CompareOptions(",".join(COMPARED), seeds=2)
-    ss.compare(table, options=options, out=folder / "run", epochs=EPOCHS, batch_size=16, say=lambda line: None)
-    return table, folder / "run"
+    done = ss.compare(table, options=options, out=folder / "run", epochs=EPOCHS, batch_size=16, say=lambda line: None)
+    return table, folder / "run", done
+
+
+@pytest.fixture(scope="module")
+def compared(comparison: tuple[Path, Path, Comparison]) -> tuple[Path, Path]:
+    return comparison[:2]
 
 
 def test_every_strategy_and_both_modalities_have_all_numbers(compared: tuple[Path, Path]) -> None:
@@ -52,8 +58,15 @@ def test_the_report_shows_the_words_and_needs_no_network(compared: tuple[Path, P
     page = (compared[1] / "compare.html").read_text()
     for line in json.loads((compared[1] / "compare.json").read_text())["recommendation"]["lines"]:
         assert line.split(":")[0] in page
-    assert page.count("<svg") == 3
+    assert page.count('<figure class="chart') == 5
     assert "http://" not in page.replace("http://www.w3.org", "") and "src=" not in page
+
+
+def test_plots_of_a_comparison(comparison: tuple[Path, Path, Comparison]) -> None:
+    done = comparison[2]
+    for axes in (ss.plot.comparison(done), ss.plot.comparison(done, "train_seconds"), ss.plot.missing(done)):
+        assert "test accuracy" in (axes.get_xlabel(), axes.get_ylabel())
+    assert len(ss.plot.gains(done).patches) == 3 and len(ss.plot.agreement(done).patches) == 4
 
 
 def test_going_on_trains_nothing_twice_and_can_add_strategies(compared: tuple[Path, Path], typed) -> None:
@@ -75,6 +88,8 @@ def test_the_same_seed_gives_the_same_table(compared: tuple[Path, Path], tmp_pat
     table, run = compared
     ran = typed("compare", table, "--strategies", "product,mmtm", "--seeds", 1, *SMALL, "--out", tmp_path / "a")
     assert ran.code == 0, ran.err
+    page = (tmp_path / "a" / "compare.html").read_text()
+    assert "One seed:" in page and "One seed:" not in (run / "compare.html").read_text()
     for trial in ("product-frozen", "mmtm-frozen"):
         one, other = (np.load(r / "seed-0" / trial / "val.npz") for r in (run, tmp_path / "a"))
         assert all(np.array_equal(one[name], other[name]) for name in one)

@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from sightsound.data.clusters import Clusters
 from sightsound.data.dataset import Rows
 from sightsound.data.prepared.store import Store
 from sightsound.studies.robustness.conditions import Decoded, mismatch, without_modality
@@ -14,7 +15,9 @@ def decoded() -> Decoded:
     """Six rows, of which each file holds the class."""
     values = torch.tensor([[-1.0], *[[float(c)] for c in TARGET]])
     stores = {m: Store(values, torch.arange(6) + 1) for m in ("image", "audio")}
-    return Decoded(Rows(stores, torch.from_numpy(TARGET), torch.arange(6)), TARGET, np.arange(6) + 1)
+    return Decoded(
+        Rows(stores, torch.from_numpy(TARGET), torch.arange(6)), TARGET, np.arange(6) + 1, Clusters.of_rows(6)
+    )
 
 
 def test_a_contradiction_is_a_file_of_another_class() -> None:
