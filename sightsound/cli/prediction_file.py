@@ -5,7 +5,6 @@ Parts lie in OUT.parts/ until all are there; then they are joined to OUT, which 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
@@ -58,8 +57,8 @@ def predict_to_file(
         RunError: the file cannot be written, or the parts there are those of another call.
     """
     parts = out.with_name(f"{out.name}.parts")
-    content = hashlib.sha256(pd.util.hash_pandas_object(rows.frame).to_numpy().tobytes()).hexdigest()
-    request = {"table": rows.name, "content": content, "form": form, "abstain_below": abstain_below, **(about or {})}
+    request = {"table": rows.name, "content": rows.digest(), "form": form, "abstain_below": abstain_below}
+    request |= about or {}
     try:
         if parts.exists() and not (parts / REQUEST).exists() and not is_free(parts):
             raise RunError(f"{parts}: something else is there already. Give another --out.")

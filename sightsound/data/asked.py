@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -96,8 +95,7 @@ def rows_to_measure(
 
 def digest(table: Table) -> str:
     """The same for tables of the same files and labels, in whatever order of columns, and wherever they lie."""
-    content = pd.util.hash_pandas_object(table.frame[[*MODALITIES, "label"]], index=False)
-    return hashlib.sha256(content.to_numpy().tobytes()).hexdigest()[:16]
+    return table.digest([*MODALITIES, "label"])[:16]
 
 
 def _say(rows: Table) -> None:

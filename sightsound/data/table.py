@@ -5,7 +5,8 @@ A file (`data.formats`), a DataFrame or a folder of classes -> `Table`. The file
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,11 @@ class Table:
         if isinstance(content, bytes):
             return {"bytes": content, "path": value.rpartition("#")[0]}
         return value and str(self.path(value).absolute())
+
+    def digest(self, columns: Sequence[str] | None = None) -> str:
+        """SHA-256 over the cells of some columns, in the order of the rows; None: over all, and the rows' numbers."""
+        frame = self.frame if columns is None else self.frame[list(columns)]
+        return hashlib.sha256(pd.util.hash_pandas_object(frame, index=columns is None).to_numpy().tobytes()).hexdigest()
 
     def with_frame(self, frame: pd.DataFrame) -> Table:
         """Other rows of the same table."""

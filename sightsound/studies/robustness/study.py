@@ -94,8 +94,7 @@ def run_robustness(
     if options.rows < 1:
         raise ConfigError(f"--rows is {options.rows}; it must be at least 1.")
     rows, _, rejected = classifier.labelled_rows(table)
-    content = hashlib.sha256(pd.util.hash_pandas_object(rows.frame).to_numpy().tobytes()).hexdigest()
-    request = {"table": rows.name, "content": content, "config": _asked(classifier, options)}
+    request = {"table": rows.name, "content": rows.digest(), "config": _asked(classifier, options)}
     decoded, unreadable = decoded_rows(classifier, rows, options)
     if (rejected := rejected + unreadable) and not skip_bad_files:
         raise TableError(summary(rows.name, rejected))
