@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from sightsound.fusion.base import Fusion as Fusion
     from sightsound.missing.impute import Imputer as Imputer
     from sightsound.modalities.base import Modality as Modality
+    from sightsound.report import plot as plot
     from sightsound.studies.comparison.candidates import CompareOptions as CompareOptions
     from sightsound.studies.comparison.compare import ComparisonStudy as ComparisonStudy
     from sightsound.studies.comparison.recommend import Recommendation as Recommendation

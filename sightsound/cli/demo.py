@@ -19,6 +19,7 @@ def run(arguments: Sequence[str]) -> None:
     parser = Parser("demo", "", EXAMPLE)
     parser.add_argument("--out", default="runs/demo", help="folder for data, run and report (default: runs/demo)")
     parser.add_argument("--seed", type=int, default=0, help="of the training")
+    parser.add_argument("--epochs", type=int, default=EPOCHS, help=f"of the training (default: {EPOCHS})")
     given = parser.parse(arguments)
     from sightsound.api import train
     from sightsound.data.sources import digits
@@ -26,8 +27,7 @@ def run(arguments: Sequence[str]) -> None:
     out = Path(given.out)
     print(f"Writing the data to {out / 'data'}")
     table = digits.write(out / "data")
-    classifier = train(
-        table, out=out / "run", resume=(out / "run" / "request.json").exists(), seed=given.seed, epochs=EPOCHS
-    )
+    resume = (out / "run" / "request.json").exists()
+    classifier = train(table, out=out / "run", resume=resume, seed=given.seed, epochs=given.epochs)
     print(f"\n{metrics_table(classifier.metrics)}\n")
     print(f"Now try:\n  sightsound predict {out / 'run' / 'bundle'} --image {out / 'data' / 'images' / '0007.png'}")

@@ -87,7 +87,7 @@ def test_all_bad_files_are_said_at_once_and_can_be_skipped(typed, table: Path, t
     ("damage", "message"),
     [
         (lambda f: f.rename(columns={"label": "lable"}), r"no 'label' column. Did you mean 'lable'?"),
-        (lambda f: f.rename(columns={"image": "a", "audio": "b"}), "neither an image nor an audio column"),
+        (lambda f: f.rename(columns={"image": "a", "audio": "b"}), "no image and no audio column"),
         (lambda f: f[:0], "the table has no rows"),
         (lambda f: f[f.label == "low"], "every row has the label 'low'"),
         (lambda f: f[:41], "the class 'high' has only 1 row(s) (row 41)"),

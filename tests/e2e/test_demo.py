@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def test_demo(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "sightsound", "demo", "--out", str(tmp_path / "demo")]
+    command = [sys.executable, "-m", "sightsound", "demo", "--epochs", "6", "--out", str(tmp_path / "demo")]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     run = tmp_path / "demo" / "run"
