@@ -66,11 +66,11 @@ def inspect_table(source: str | Path | pd.DataFrame, columns: ColumnsConfig) -> 
     from sightsound.config import Config
     from sightsound.data.cautions import cautions
     from sightsound.data.decode import prepare_rows, summary
+    from sightsound.data.prepare import cuts, fill_in, probe
     from sightsound.data.remarks import sentences
     from sightsound.data.splits import split
     from sightsound.data.table import incomplete_rows, read_table
     from sightsound.errors import TableError
-    from sightsound.training.prepare import cuts, fill_in, probe
 
     refused = ""
     try:

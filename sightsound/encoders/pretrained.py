@@ -75,6 +75,11 @@ def describe(name: str, kind: Checkpoints) -> dict[str, Any]:
         raise ConfigError(_unavailable(name, error)) from error
 
 
+def describe_encoder(encoder: str, kind: Checkpoints) -> dict[str, Any] | None:
+    """`describe`, where an encoder's name in the configuration is that of a checkpoint; else None."""
+    return describe(encoder.removeprefix(PREFIX), kind) if encoder.startswith(PREFIX) else None
+
+
 def load(name: str, description: dict[str, Any], kind: Checkpoints, shape: tuple[int, ...]) -> Pretrained:
     """The encoder with the checkpoint's weights. Raises ConfigError."""
     try:

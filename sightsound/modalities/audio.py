@@ -22,7 +22,7 @@ from sightsound.data.prepared.reading import audio_header
 from sightsound.data.remarks import Remark
 from sightsound.encoders import ENCODERS
 from sightsound.encoders.base import Encoder
-from sightsound.encoders.pretrained import Checkpoints
+from sightsound.encoders.pretrained import Checkpoints, describe_encoder
 from sightsound.errors import ConfigError
 from sightsound.features.audio import LogMel, frames
 from sightsound.features.augment import AugmentWaveform, FilterFrames, MaskFrames
@@ -97,8 +97,10 @@ class AudioModality(Modality):
         usual = math.ceil(10 * float(np.percentile(headers, 95))) / 10
         return dataclasses.replace(options, clip_seconds=min(usual, LONGEST_CLIP))
 
-    def with_checkpoint(self, options: AudioConfig, known: dict[str, Any]) -> AudioConfig:
+    def with_checkpoint(self, options: AudioConfig) -> AudioConfig:
         """The rate that the checkpoint takes."""
+        if (known := describe_encoder(options.encoder, self.checkpoints)) is None:
+            return options
         return dataclasses.replace(options, sample_rate_hz=known["processor"]["sampling_rate"], pretrained=known)
 
     def cuts(self, asked: AudioConfig, options: AudioConfig, headers: Array) -> list[str]:

@@ -157,9 +157,15 @@ class Modality:
         """
         return options
 
-    def with_checkpoint(self, options: Any, known: dict[str, Any]) -> Any:
-        """The options with the sizes and rates that a pretrained encoder dictates (`encoders.pretrained.describe`)."""
-        raise ConfigError(f"{self.plural} have no pretrained encoders; {self.name}.encoder is {options.encoder!r}.")
+    def with_checkpoint(self, options: Any) -> Any:
+        """The options with the sizes and rates that a pretrained encoder dictates, where the encoder is one.
+
+        Raises:
+            ConfigError: there is no such checkpoint, or it is of another modality.
+        """
+        if options.encoder.startswith("hf:"):
+            raise ConfigError(f"{self.name}.encoder is {options.encoder!r}; {self.plural} have no pretrained encoders.")
+        return options
 
     def cuts(self, asked: Any, options: Any, headers: Array) -> list[str]:
         """What the sizes that nobody asked for leave out of the files, in sentences; `asked` is what the user gave."""

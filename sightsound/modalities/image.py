@@ -17,7 +17,7 @@ from sightsound.data.prepared.reading import image_header
 from sightsound.data.remarks import Remark
 from sightsound.encoders import ENCODERS
 from sightsound.encoders.base import Encoder
-from sightsound.encoders.pretrained import Checkpoints
+from sightsound.encoders.pretrained import Checkpoints, describe_encoder
 from sightsound.errors import ConfigError
 from sightsound.features.augment import AugmentImage
 from sightsound.features.image import ChannelsFirst
@@ -92,8 +92,10 @@ class ImageModality(Modality):
             white=options.white or float(whites.max()) or None,
         )
 
-    def with_checkpoint(self, options: ImageConfig, known: dict[str, Any]) -> ImageConfig:
+    def with_checkpoint(self, options: ImageConfig) -> ImageConfig:
         """The size that the checkpoint takes, in colour."""
+        if (known := describe_encoder(options.encoder, self.checkpoints)) is None:
+            return options
         height, width = image_side(known["processor"])
         return dataclasses.replace(options, height=height, width=width, channels=3, pretrained=known)
 

@@ -18,11 +18,12 @@ import pandas as pd
 
 from sightsound.classifier import Classifier, Columns
 from sightsound.config import ColumnsConfig, Config
+from sightsound.data.prepare import check
 from sightsound.data.splits import SHARES, draw, split
 from sightsound.data.table import Table, read_table
 from sightsound.errors import TableError
 from sightsound.run_folder import REQUEST, claim, open_run, request_of, write_errors
-from sightsound.training.prepare import MOST_EPOCHS, check
+from sightsound.training.prepare import MOST_EPOCHS
 from sightsound.training.run import run_training
 
 SIZES = (0.1, 0.2, 0.4, 0.7, 1.0)  # shares of the training rows

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from sightsound.data.dataset import Rows, loader
+from sightsound.data.prepare import check
 from sightsound.data.prepared.store import Store
 from sightsound.data.splits import split
 from sightsound.data.table import Table, read_table
@@ -29,7 +30,7 @@ from sightsound.registry import resolve
 from sightsound.run_folder import BUNDLE, claim, content_of, open_run, request_of, with_files, write_errors
 from sightsound.training.augment import Augment
 from sightsound.training.fit import some_features
-from sightsound.training.prepare import check, fresh_network
+from sightsound.training.prepare import fresh_network
 from sightsound.translation.config import MODALITIES, TranslatorConfig
 from sightsound.translation.decoders import VOCODERS, Vocoder
 from sightsound.translation.network import TranslatorNetwork, build_translator
