@@ -29,12 +29,11 @@ POLICIES = (
 
 
 class Batch(NamedTuple):
-    """Rows of a table, as tensors.
+    """Rows of a table as decoded files.
 
     Attributes:
-        inputs: per modality, decoded (image (B, H, W, channels) uint8, audio (B, N) float) or, once
-            `ClassifierNetwork.featurize` has seen them, features (image (B, channels, H, W), audio (B, T, F)).
-            An absent row's content is never read.
+        inputs: per modality, image (B, H, W, channels) uint8, audio (B, N) float; or what is cached in their place. The
+            content of an absent row is ignored.
         present: per modality (B,) bool.
         target: class indices (B,), or None where the label is not known.
     """
@@ -47,6 +46,19 @@ class Batch(NamedTuple):
         """The same on a device."""
         inputs, present = ({m: x.to(device) for m, x in of.items()} for of in (self.inputs, self.present))
         return Batch(inputs, present, None if self.target is None else self.target.to(device))
+
+
+class FeatureBatch(NamedTuple):
+    """Rows of a table as features, which `ClassifierNetwork.featurize` makes of a `Batch`.
+
+    Attributes:
+        inputs: per modality, image (B, channels, H, W), audio (B, T, F). The content of an absent row is ignored.
+        present, target: as in `Batch`.
+    """
+
+    inputs: dict[str, Tensor]
+    present: dict[str, Tensor]
+    target: Tensor | None = None
 
 
 class Imputed(NamedTuple):

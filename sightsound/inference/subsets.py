@@ -17,7 +17,7 @@ from sightsound.inference.metrics import measure, selective_prediction
 from sightsound.missing import Impute, OverTime
 from sightsound.network.calibration import energy_of
 from sightsound.network.classifier import ClassifierNetwork
-from sightsound.types import Batch, Imputed, Output
+from sightsound.types import FeatureBatch, Imputed, Output
 
 BATCH_ROWS = 256
 
@@ -59,7 +59,9 @@ def subsets(modalities: list[str]) -> list[tuple[str, ...]]:
 
 
 @torch.inference_mode()
-def answers(network: ClassifierNetwork, batch: Batch, impute: Impute | None = None) -> dict[tuple[str, ...], Answer]:
+def answers(
+    network: ClassifierNetwork, batch: FeatureBatch, impute: Impute | None = None
+) -> dict[tuple[str, ...], Answer]:
     """What the network says of features when it is shown each subset of the modalities alone.
 
     Args:

@@ -20,7 +20,7 @@ from sightsound.fusion.base import like
 from sightsound.missing import Impute
 from sightsound.missing.combine import completed_presence, put_in, weigh_by_certainty
 from sightsound.network.calibration import Calibration
-from sightsound.types import Batch, Output
+from sightsound.types import Batch, FeatureBatch, Output
 
 LEAST_DEVIATION = 0.01  # of an embedding's number that hardly moves: noise is not to be made loud
 
@@ -110,13 +110,14 @@ class ClassifierNetwork(nn.Module):
         """Decoded inputs -> `Output`."""
         return self.fuse(self.featurize(batch))
 
-    def featurize(self, batch: Batch) -> Batch:
+    def featurize(self, batch: Batch) -> FeatureBatch:
         """Decoded inputs -> features; nothing here is trained, so training does it once for each file."""
-        return batch._replace(inputs={m: self.features[m](batch.inputs[m]) for m in self.modalities})
+        inputs = {m: self.features[m](batch.inputs[m]) for m in self.modalities}
+        return FeatureBatch(inputs, batch.present, batch.target)
 
     def fuse(
         self,
-        batch: Batch,
+        batch: FeatureBatch,
         impute: Impute | None = None,
         flow: GradientFlow = EVERY_LOSS,
         shown: dict[str, Tensor] | None = None,
@@ -156,7 +157,9 @@ class ClassifierNetwork(nn.Module):
         """Whether the strategy lets the encoders exchange information, as hierarchical ones do."""
         return type(self.fusion).exchange is not Fusion.exchange
 
-    def fuse_subsets(self, batch: Batch, subsets: list[tuple[str, ...]], impute: Impute | None = None) -> list[Output]:
+    def fuse_subsets(
+        self, batch: FeatureBatch, subsets: list[tuple[str, ...]], impute: Impute | None = None
+    ) -> list[Output]:
         """What `fuse` says when it is shown the modalities of each subset alone; `impute` acts where it is shown all.
 
         One pass through the encoders does for all subsets, but for those of several modalities, not all, where the

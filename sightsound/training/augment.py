@@ -16,7 +16,7 @@ from sightsound.missing import Impute
 from sightsound.modalities.base import every_modality
 from sightsound.network.classifier import ClassifierNetwork
 from sightsound.training.balances import Auxiliary
-from sightsound.types import Batch
+from sightsound.types import Batch, FeatureBatch
 
 
 class Featurizing(Protocol):
@@ -24,7 +24,7 @@ class Featurizing(Protocol):
 
     encoders: nn.ModuleDict
 
-    def featurize(self, batch: Batch) -> Batch:
+    def featurize(self, batch: Batch) -> FeatureBatch:
         """Decoded files -> features."""
 
 
@@ -40,7 +40,7 @@ class Augment:
         self.config = config
         self.of = {one.name: one.augmentation(config) for one in every_modality()}
 
-    def __call__(self, network: Featurizing, batch: Batch) -> Batch:
+    def __call__(self, network: Featurizing, batch: Batch) -> FeatureBatch:
         """Decoded files (or what is cached of them) -> features, changed; cached embeddings stay as they are."""
         inputs = dict(batch.inputs)
         # numbers of their own for each: what happens to one modality must not depend on which others are there
@@ -52,19 +52,19 @@ class Augment:
             if change := self.of[m].decoded:
                 reseed(seeds[m, "decoded"])
                 inputs[m] = change(inputs[m])
-        batch = network.featurize(batch._replace(inputs=inputs))
-        inputs = dict(batch.inputs)
+        features = network.featurize(batch._replace(inputs=inputs))
+        inputs = dict(features.inputs)
         for m in changing:
             if change := self.of[m].features:
                 reseed(seeds[m, "features"])
                 inputs[m] = change(inputs[m])
         reseed(of_rest)
-        return Batch(inputs, hide_some(batch.present, self.config.modality_dropout), batch.target)
+        return FeatureBatch(inputs, hide_some(batch.present, self.config.modality_dropout), batch.target)
 
     def loss(
         self,
         network: ClassifierNetwork,
-        batch: Batch,
+        batch: FeatureBatch,
         balance: Auxiliary,
         impute: Impute | None = None,
     ) -> Tensor:

@@ -77,8 +77,8 @@ class Stage(Objective):
 
     def loss(self, batch: Batch) -> Tensor:
         """Batch of decoded files -> scalar loss."""
-        batch = self.augment(self.network, batch._replace(present=self._present(batch)))
-        return self.augment.loss(self.network, batch, self.balance, self.impute)
+        features = self.augment(self.network, batch._replace(present=self._present(batch)))
+        return self.augment.loss(self.network, features, self.balance, self.impute)
 
     def after_backward(self) -> None:
         """The balance may change the gradients."""
@@ -96,8 +96,8 @@ class Stage(Objective):
     def validate(self, batch: Batch) -> None:
         """Collects what each subset of the modalities says."""
         present = self._present(batch)
-        batch = self.network.featurize(batch)._replace(present=present)
-        outputs = self.network.fuse_subsets(batch, self.subsets, self.impute)
+        features = self.network.featurize(batch)._replace(present=present)
+        outputs = self.network.fuse_subsets(features, self.subsets, self.impute)
         self.target += self._target(batch).tolist()
         for subset, output in zip(self.subsets, outputs, strict=True):
             has_all = torch.stack([present[m] for m in subset]).all(0)

@@ -22,7 +22,7 @@ from sightsound.network.classifier import ClassifierNetwork
 from sightsound.translation.config import MODALITIES, TranslatorConfig
 from sightsound.translation.decoders import AUTOENCODERS, Autoencoder
 from sightsound.translation.decoders.flow import LatentFlow
-from sightsound.types import Batch
+from sightsound.types import Batch, FeatureBatch
 
 LARGEST_SCALE = 100.0  # of similarities, as in CLIP
 FREE = 0.2  # share of the pairs of which nothing is given, so that the flow also knows both modalities at once
@@ -63,9 +63,10 @@ class TranslatorNetwork(nn.Module):
         """Where the network is."""
         return self.scale.device
 
-    def featurize(self, batch: Batch) -> Batch:
+    def featurize(self, batch: Batch) -> FeatureBatch:
         """Decoded inputs -> features."""
-        return batch._replace(inputs={m: self.features[m](batch.inputs[m]) for m in self.modalities})
+        inputs = {m: self.features[m](batch.inputs[m]) for m in self.modalities}
+        return FeatureBatch(inputs, batch.present, batch.target)
 
     def meaning(self, modality: str, features: Tensor) -> Tensor:
         """(B, *shape) -> (B, E) of length 1; the product of two says how well they go together."""

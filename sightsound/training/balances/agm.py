@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 
 from sightsound.network.classifier import ClassifierNetwork
 from sightsound.training.balances.base import FusedOnly
-from sightsound.types import Batch, Output
+from sightsound.types import FeatureBatch, Output
 
 
 class Agm(FusedOnly):
@@ -41,7 +41,7 @@ class Agm(FusedOnly):
         self.means: dict[str, float] = {}  # of s over the steps so far
         self.steps = 0
 
-    def loss(self, output: Output, batch: Batch, target: Tensor, weight: Tensor | float = 1.0) -> Tensor:
+    def loss(self, output: Output, batch: FeatureBatch, target: Tensor, weight: Tensor | float = 1.0) -> Tensor:
         """As every balance; remembers the cross-entropy of each modality's part of the fused logits."""
         complete = torch.stack([batch.present[m] for m in output.unimodal_logits]).all(0)
         self.rows += float(torch.where(complete, weight, 0.0).sum())

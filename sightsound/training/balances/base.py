@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sightsound.network.classifier import EVERY_LOSS, ClassifierNetwork, GradientFlow
 from sightsound.network.losses import FUSED, losses, rows_with_loss
-from sightsound.types import Batch, Output
+from sightsound.types import FeatureBatch, Output
 
 
 class Auxiliary:
@@ -32,7 +32,7 @@ class Auxiliary:
     def __init__(self, network: ClassifierNetwork) -> None:
         self.weights = dict.fromkeys((FUSED, *network.modalities), 1.0)
 
-    def loss(self, output: Output, batch: Batch, target: Tensor, weight: Tensor | float = 1.0) -> Tensor:
+    def loss(self, output: Output, batch: FeatureBatch, target: Tensor, weight: Tensor | float = 1.0) -> Tensor:
         """A scalar to minimise; `batch` holds features, `weight` (B,) is of each row."""
         each = losses(output, batch.present, target, weight)
         self.after_losses(each, rows_with_loss(output, batch.present), weight)

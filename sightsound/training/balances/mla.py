@@ -12,7 +12,7 @@ from sightsound.errors import ConfigError
 from sightsound.network.classifier import ClassifierNetwork
 from sightsound.network.losses import FUSED, losses
 from sightsound.training.balances.base import Detached
-from sightsound.types import Batch, Output
+from sightsound.types import FeatureBatch, Output
 
 
 class Mla(Detached):
@@ -54,7 +54,7 @@ class Mla(Detached):
         """The modality whose turn it is."""
         return self.modalities[self.turn % len(self.modalities)]
 
-    def loss(self, output: Output, batch: Batch, target: Tensor, weight: Tensor | float = 1.0) -> Tensor:
+    def loss(self, output: Output, batch: FeatureBatch, target: Tensor, weight: Tensor | float = 1.0) -> Tensor:
         """The loss of the modality whose turn it is, and that of the strategy."""
         rows = batch.present[self.active]
         if rows.any():

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sightsound.network.classifier import ClassifierNetwork
 from sightsound.training.balances.base import FusedOnly
-from sightsound.types import Batch, Output
+from sightsound.types import FeatureBatch, Output
 
 
 class OgmGe(FusedOnly):
@@ -32,7 +32,7 @@ class OgmGe(FusedOnly):
         super().__init__(network)
         self.certainty: dict[str, float] = {}  # of this step: sums of the true classes' probabilities
 
-    def loss(self, output: Output, batch: Batch, target: Tensor, weight: Tensor | float = 1.0) -> Tensor:
+    def loss(self, output: Output, batch: FeatureBatch, target: Tensor, weight: Tensor | float = 1.0) -> Tensor:
         """As every balance; remembers how certain each head is."""
         complete = torch.stack([batch.present[m] for m in output.unimodal_logits]).all(0)
         for m, scores in output.unimodal_logits.items():

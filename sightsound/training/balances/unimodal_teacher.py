@@ -13,7 +13,7 @@ from sightsound.encoders.base import Encoder
 from sightsound.fusion.base import like
 from sightsound.network.classifier import ClassifierNetwork
 from sightsound.training.balances.base import Auxiliary
-from sightsound.types import Batch, Output
+from sightsound.types import FeatureBatch, Output
 
 
 class UnimodalTeacher(Auxiliary):
@@ -32,7 +32,7 @@ class UnimodalTeacher(Auxiliary):
         self.standardize = copy.deepcopy(network.standardize).eval().requires_grad_(False)
         self.teachers = copy.deepcopy(network.encoders).eval().requires_grad_(False)
 
-    def loss(self, output: Output, batch: Batch, target: Tensor, weight: Tensor | float = 1.0) -> Tensor:
+    def loss(self, output: Output, batch: FeatureBatch, target: Tensor, weight: Tensor | float = 1.0) -> Tensor:
         """The losses, and the distances."""
         loss = super().loss(output, batch, target, weight)
         for m, given in output.embeddings.items():
