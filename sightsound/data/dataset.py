@@ -29,6 +29,10 @@ class Rows(Dataset[Batch]):
     def __len__(self) -> int:
         return len(self.rows)
 
+    def complete(self) -> Tensor:
+        """(n,) bool: which of the rows have every modality."""
+        return torch.stack([store.entry[self.rows] > 0 for store in self.stores.values()]).all(0)
+
     def __getitem__(self, positions: list[int]) -> Batch:
         rows = self.rows[positions]
         inputs, present = {}, {}

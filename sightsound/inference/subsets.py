@@ -99,7 +99,7 @@ def all_answers(
     return {subset: _joined_answers([batch[subset] for batch in said]) for subset in said[0]}
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def embed_rows(network: ClassifierNetwork, rows: Rows) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Unimodal embeddings (n, D) and presence (n,) of each modality, for n decoded rows."""
     own, present = [], []

@@ -23,7 +23,7 @@ from sightsound.training.balances import BALANCES, Auxiliary
 from sightsound.training.checkpoints import BEST, of_this_version, read
 from sightsound.training.encoder_warmup import with_stand_in
 from sightsound.training.fusion_search import search
-from sightsound.training.imputers import complete_rows, fit_imputers
+from sightsound.training.imputers import fit_imputers
 from sightsound.training.loop import Plan, Watcher, run_loop
 from sightsound.training.objective import Optimization
 from sightsound.training.schedule import Phase, phases
@@ -128,7 +128,7 @@ def _fit_part(
 def _relearn(network: ClassifierNetwork, config: Config, rows: Rows) -> Callable[[], Impute | None] | None:
     """What gives the imputers of the policies, fitted on the embeddings as they are; None where nothing is imputed."""
     policies = imputing_policies(config)
-    if not policies or len(complete_rows(rows)) == len(rows):
+    if not policies or rows.complete().all():
         return None
     return lambda: impute_by(fit_imputers(network, rows, set(policies.values())), policies)
 

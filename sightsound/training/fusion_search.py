@@ -54,8 +54,7 @@ def _means(network: ClassifierNetwork, rows: Rows, seed: int) -> tuple[Tensor, T
     """Channel means of all stages (n, channels) and classes (n,) of the complete rows, `ROWS` at most."""
     if rows.target is None:
         raise ValueError("a search needs targets")
-    complete = torch.stack([store.entry[rows.rows] > 0 for store in rows.stores.values()]).all(0)
-    chosen = rows.rows[complete]
+    chosen = rows.rows[rows.complete()]
     chosen = chosen[torch.randperm(len(chosen), generator=torch.Generator().manual_seed(seed))[:ROWS]]
     network.eval()
     shared = []

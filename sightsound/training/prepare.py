@@ -26,7 +26,6 @@ from sightsound.network.build import build_network, new_imputers
 from sightsound.network.classifier import ClassifierNetwork
 from sightsound.run_folder import content_of
 from sightsound.training.feature_cache import cache_features
-from sightsound.training.imputers import complete_rows
 from sightsound.training.schedule import check_balance
 
 STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 1000, 10, 100
@@ -82,7 +81,7 @@ def prepare(table: Table, config: Config, run: Path) -> Prepared:
     rows = by_split(every, table, labels)
     steps = -(-len(rows["train"]) // config.batch_size)
     epochs = config.epochs or min(max(math.ceil(STEPS / steps), FEWEST_EPOCHS), MOST_EPOCHS)
-    if imputing_policies(config) and (found := len(complete_rows(rows["train"]))) < FEWEST_COMPLETE:
+    if imputing_policies(config) and (found := int(rows["train"].complete().sum())) < FEWEST_COMPLETE:
         policy = next(iter(imputing_policies(config).values()))
         raise TableError(
             f"{table.name}: the policy {policy!r} is fitted on complete training rows; there are {found}, and it "

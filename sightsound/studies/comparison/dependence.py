@@ -87,8 +87,7 @@ def _pairs(rows: Rows, classes: int, generator: torch.Generator) -> tuple[Tensor
     """
     if rows.target is None:
         raise ValueError("dependence given the class needs classes")
-    complete = torch.stack([store.entry[rows.rows] > 0 for store in rows.stores.values()]).all(0)
-    places = torch.nonzero(complete)[:, 0]
+    places = torch.nonzero(rows.complete())[:, 0]
     places = places[torch.randperm(len(places), generator=generator)[:MOST_PAIRS]]
     chosen = rows.rows[places]
     target = rows.target[chosen]
