@@ -41,21 +41,22 @@ def dataset(name: str, options: SourceOptions | None = None) -> Path:
         raise SourceError(f"{options.root}: there is no such folder (--root).")
     folder = built_folder(name, options)
     table = folder / "table.csv"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")):
-        if table.exists():
-            return table
-        shutil.rmtree(folder, ignore_errors=True)  # what a killed build left
-        folder.mkdir()
-        about = {"what": name, **{k: v for k, v in dataclasses.asdict(options).items() if v is not None}}
-        mark(folder, about)
-        try:
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_suffix(".lock")):
+            if table.exists():
+                return table
+            shutil.rmtree(folder, ignore_errors=True)  # what a killed build left
+            folder.mkdir()
+            mark(folder, {"what": name, **{k: v for k, v in dataclasses.asdict(options).items() if v is not None}})
             known.build(options, folder)
-        except OSError as error:
-            raise SourceError(
-                f"{name}: cannot be built in {folder}: {error}. `sightsound data clean` shows what takes the space; "
-                "SIGHTSOUND_CACHE=FOLDER puts it elsewhere."
-            ) from error
+    except OSError as error:
+        if isinstance(error, PermissionError) and table.exists():  # a cache that can be read and not written
+            return table
+        raise SourceError(
+            f"{name}: cannot be built in {folder}: {error}. `sightsound data clean` shows what takes the space; "
+            "SIGHTSOUND_CACHE=FOLDER puts it elsewhere."
+        ) from error
     return table
 
 

@@ -116,3 +116,10 @@ def test_every_source_is_whole() -> None:
         datasets.dataset("minst")
     with pytest.raises(SourceError, match="nothing to fetch"):
         fetch("digits", "")
+
+
+def test_a_cache_that_cannot_be_written_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("SIGHTSOUND_CACHE", str(tmp_path / "file"))
+    with pytest.raises(SourceError, match="cannot be built.*SIGHTSOUND_CACHE=FOLDER"):
+        datasets.dataset("digits")
