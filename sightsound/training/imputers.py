@@ -1,4 +1,4 @@
-"""Learning to fill in a missing modality from complete rows."""
+"""Fits imputers of missing modalities on complete rows."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from sightsound.missing import FEWEST_COMPLETE, Imputers
 from sightsound.network.build import new_imputers
 from sightsound.network.classifier import ClassifierNetwork
 
-MOST_ROWS = 4096  # complete rows that are learnt from; drawn by chance where there are more
+MOST_ROWS = 4096  # complete rows to fit on; a random sample where there are more
 
 
 def complete_rows(rows: Rows) -> Tensor:
-    """The rows that have every modality, as positions in the table."""
+    """Returns the rows that have every modality, as positions in the table."""
     there = torch.stack([store.entry[rows.rows] > 0 for store in rows.stores.values()]).all(0)
     return rows.rows[there]
 
 
 def fit_imputers(network: ClassifierNetwork, rows: Rows, policies: Iterable[str]) -> dict[str, Imputers]:
-    """For each policy, imputers that have learnt from complete rows; none at all where there are too few.
+    """Fits the imputers of each policy on complete rows; returns none at all where there are too few.
 
     Args:
-        network: whose embeddings are filled in; left in the mode that it is in.
-        rows: of the training split.
+        network: the network whose embeddings are imputed; its mode is left unchanged.
+        rows: the rows of the training split.
         policies: names in IMPUTERS, or dotted paths.
     """
     policies, chosen = list(policies), complete_rows(rows)
@@ -45,7 +45,7 @@ def fit_imputers(network: ClassifierNetwork, rows: Rows, policies: Iterable[str]
 
 @torch.no_grad()
 def _embedded(network: ClassifierNetwork, rows: Rows) -> dict[str, Tensor]:
-    """Unimodal embeddings (n, D) of each modality, where the network is."""
+    """Computes unimodal embeddings (n, D) of each modality, on the network's device."""
     training = network.training
     network.eval()
     parts = []

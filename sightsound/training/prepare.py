@@ -1,4 +1,4 @@
-"""From a table to rows ready for training: check, split, fill in the configuration, read every file once."""
+"""Prepares a table for training: checks it, splits it, resolves the configuration, reads every file once."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ from sightsound.training.imputers import complete_rows
 from sightsound.training.schedule import check_balance
 
 STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 1000, 10, 100
-TYPICAL_FILES = 2_000  # enough for the size of the images and the length of the sounds
-STATISTICS_FILES = 500  # enough for a mean and a deviation
+TYPICAL_FILES = 2_000  # files that are enough to know the typical size of the images and length of the sounds
+STATISTICS_FILES = 500  # files that are enough for a mean and a standard deviation
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,13 @@ class Prepared:
 
     Attributes:
         table: the usable rows, each with its split.
-        config: with everything filled in.
+        config: the resolved configuration.
         labels: class names, sorted.
-        network: with fresh weights and the training data's statistics.
-        rows: per split, what the files hold and targets.
+        network: the network with fresh weights and the training data's statistics.
+        rows: per split, decoded files and targets.
         cached: modality -> "features" or "embedding" where the rows hold these and not decoded files.
         warnings: sentences for the user.
-        files: modality -> a digest of what all its files hold.
+        files: modality -> a digest of the content of all its files.
         given: the `digest` of the table as it was given.
     """
 
@@ -74,8 +74,8 @@ class Checked(NamedTuple):
 
     Attributes:
         table: the usable rows; a row for each clip where sounds are cut.
-        config: with all sizes filled in.
-        every: what the files hold, over the rows of the table and those that cannot be used.
+        config: the configuration with all sizes set.
+        every: the decoded files, over the rows of the table and those that cannot be used.
         warnings: sentences for the user.
     """
 
@@ -89,7 +89,7 @@ def check(table: Table, config: Config, run: Path, labelled: bool = True) -> Che
     """Reads every file once; writes `rejected.csv` into the run folder.
 
     Raises:
-        TableError: rows cannot be used and the configuration says stop; or nothing is left.
+        TableError: rows cannot be used and the configuration says stop; or no row remains.
     """
     modalities = tuple(m for m in config.modalities if (table.frame[m] != "").any())
     if not modalities:
@@ -137,7 +137,7 @@ def prepare(table: Table, config: Config, run: Path) -> Prepared:
     """Checks all rows and files; writes `rejected.csv` and `splits.csv` into the run folder.
 
     Raises:
-        TableError: rows cannot be used and the configuration says stop; or too little is left.
+        TableError: rows cannot be used and the configuration says stop; or too few rows remain.
     """
     given = digest(table)
     table, config, every, warnings = check(table, config, run)
@@ -162,14 +162,14 @@ def prepare(table: Table, config: Config, run: Path) -> Prepared:
         )
     network = fresh_network(config, len(labels), rows["train"])
     for policy in imputing_policies(config).values():
-        new_imputers(network, policy)  # one that cannot be made is not found out after the training
+        new_imputers(network, policy)  # fails now, and not after the training, where one cannot be built
     config = dataclasses.replace(config, epochs=epochs)
     rows, cached = cache_features(network, config, table, rows)
     return Prepared(table, config, labels, network, rows, cached, warnings, content_of(every), given)
 
 
 def _regrouped(table: Table) -> Table:
-    """The table without its own split, so that whole groups are drawn. Raises TableError for rows without a group."""
+    """Removes the table's own split, so that whole groups are drawn. Raises TableError for rows without a group."""
     alone = table.frame["row"][table.frame["group"] == ""]
     if len(alone):
         raise TableError(
@@ -182,12 +182,12 @@ def _regrouped(table: Table) -> Table:
 def probe(
     table: Table, modalities: tuple[str, ...], most: int | None = None
 ) -> tuple[dict[str, NDArray[np.float64]], list[Rejected]]:
-    """From the headers alone: per modality (files, ...) as in `header_reading`, and the rows without a good header.
+    """Reads headers only: per modality (files, ...) as in `header_reading`, and the rows without a valid header.
 
     Args:
         table: the rows.
-        modalities: to look at.
-        most: so many files of each, spread evenly, are enough to know what is typical; None: all.
+        modalities: the modalities to read.
+        most: the number of files of each, spread evenly, that are enough to know what is typical; None: all.
     """
     infos, rejected = {}, []
     for m in modalities:
@@ -203,7 +203,7 @@ def probe(
 
 
 def fill_in(config: Config, infos: dict[str, NDArray[np.float64]]) -> Config:
-    """The configuration with sizes and precision taken from the data, from checkpoints and from the machine."""
+    """Resolves a configuration: sizes and precision come from the data, from checkpoints and from the machine."""
     sections = {}
     for m in config.modalities:
         how, options = modality(m), getattr(config, m)
@@ -218,12 +218,12 @@ def fill_in(config: Config, infos: dict[str, NDArray[np.float64]]) -> Config:
 
 
 def cuts(asked: Config, config: Config, infos: dict[str, NDArray[np.float64]]) -> list[str]:
-    """What the sizes that nobody asked for leave out of the files, in sentences.
+    """Returns sentences about the parts of files that automatically chosen sizes cut off.
 
     Args:
-        asked: as the user wrote it.
-        config: with all sizes filled in.
-        infos: as `probe` gives them.
+        asked: the configuration as the user wrote it.
+        config: the configuration with all sizes set.
+        infos: what `probe` returns.
     """
     found = []
     for m, headers in infos.items():
@@ -232,7 +232,7 @@ def cuts(asked: Config, config: Config, infos: dict[str, NDArray[np.float64]]) -
 
 
 def _by_split(every: Rows, table: Table, labels: list[str]) -> dict[str, Rows]:
-    """The readable rows in three; `every.rows` are their positions in the stores, in the order of the table."""
+    """Divides the readable rows by split; `every.rows` are their positions in the stores, in the table's order."""
     target = torch.full((int(every.rows.max()) + 1,), -1)
     target[every.rows] = class_indices(table, labels)
     splits = table.frame["split"].to_numpy()
@@ -240,7 +240,7 @@ def _by_split(every: Rows, table: Table, labels: list[str]) -> dict[str, Rows]:
 
 
 def fresh_network(config: Config, classes: int, train: Rows) -> ClassifierNetwork:
-    """Fresh weights from the seed, and the statistics of the training rows' files."""
+    """Builds a network with fresh weights from the seed, and the statistics of the training rows' files."""
     network = build_network(config, classes)
     for m, store in train.stores.items():
         files = torch.unique(store.entry[train.rows])
@@ -258,14 +258,14 @@ def fresh_network(config: Config, classes: int, train: Rows) -> ClassifierNetwor
 
 
 def _load_checkpoint(network: ClassifierNetwork, m: str, chosen: Any, shape: tuple[int, ...]) -> None:
-    """Gives a pretrained encoder the weights of its checkpoint."""
+    """Loads the checkpoint of a pretrained encoder."""
     name = chosen.encoder.removeprefix(pretrained.PREFIX)
     weights = pretrained.load(name, chosen.pretrained, modality(m).checkpoints, shape).state_dict()
     network.encoders[m].load_state_dict(weights)
 
 
 def _reported(rejected: list[Rejected], name: str, run: Path) -> str:
-    """Writes `rejected.csv`; gives the summary for the user."""
+    """Writes `rejected.csv`; returns the summary for the user."""
     path = run / "rejected.csv"
     ordered = sorted(rejected, key=lambda bad: bad.row)
     without_formulas(pd.DataFrame(ordered, columns=["row", "file", "reason"])).to_csv(path, index=False)

@@ -17,7 +17,7 @@ from sightsound.types import Batch, Output
 
 
 class UnimodalTeacher(Auxiliary):
-    """Each encoder is kept close to one that was trained alone (UMT, Du et al., ICML 2023).
+    """Keeps each encoder close to one that was trained on its modality alone (UMT, Du et al., ICML 2023).
 
     The mean squared distance of the embeddings is added to the loss.
 
@@ -33,7 +33,7 @@ class UnimodalTeacher(Auxiliary):
         self.teachers = copy.deepcopy(network.encoders).eval().requires_grad_(False)
 
     def loss(self, output: Output, batch: Batch, target: Tensor, weight: Tensor | float = 1.0) -> Tensor:
-        """The losses, and the distances."""
+        """Adds the losses and the distances."""
         loss = super().loss(output, batch, target, weight)
         for m, given in output.embeddings.items():
             rows = batch.present[m][:, None]
