@@ -1,4 +1,4 @@
-"""The rows of a table that a classifier is asked about, to predict or to measure; what has to be said of them first."""
+"""Selects the rows of a table to predict or to measure, and reports warnings about them first."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from sightsound.progress import notice
 
 
 def columns_like(known: ColumnsConfig, given: ColumnsConfig | Mapping[str, str] | None) -> ColumnsConfig:
-    """What a table calls its columns: as another one did, but for those that are given."""
+    """Returns the column names of a table: those of another table, except for the given ones."""
     if isinstance(given, ColumnsConfig):
         return given
     check_names(type(known), dict(given or {}), "columns.")
-    here: dict[str, Any] = {"separator": None, "encoding": None, **(given or {})}  # of that file alone
+    here: dict[str, Any] = {"separator": None, "encoding": None, **(given or {})}  # specific to that file
     return dataclasses.replace(known, **here)
 
 
 def rows_to_predict(source: str | Path | pd.DataFrame, columns: ColumnsConfig, config: Config) -> Table:
-    """All rows of a table, whose labels and split do not matter.
+    """Returns all rows of a table, whose labels and split are ignored.
 
     Args:
         source: the table.
-        columns: what it calls its columns.
-        config: the classifier's.
+        columns: the names of its columns.
+        config: the classifier's configuration.
 
     Raises:
         TableError: as `read_table` does.
@@ -51,12 +51,12 @@ def rows_to_measure(
     labels: list[str],
     trained_on: object = None,
 ) -> tuple[Table, str, list[Rejected]]:
-    """The test rows of a table, or all rows where it has none.
+    """Returns the test rows of a table, or all rows where it has none.
 
     Args:
         source: the table.
-        columns: what it calls its columns.
-        config: the classifier's.
+        columns: the names of its columns.
+        config: the classifier's configuration.
         labels: class names.
         trained_on: the `digest` of the table that the classifier was trained on, if it is known.
 

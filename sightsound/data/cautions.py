@@ -1,6 +1,6 @@
-"""What makes a table's numbers too good or too uncertain, in sentences for the user.
+"""Warns in sentences where metrics on a table would be too good or too uncertain.
 
-Files, contents and groups on both sides of a split; classes and groups that are too few to be judged by.
+It looks for files, contents and groups on both sides of a split, and for classes and groups that are too small.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from sightsound.data.prepared.store import Store
 from sightsound.data.table import Table
 from sightsound.modalities.base import MODALITIES
 
-FEWEST_ROWS = 10  # of a class; with fewer, each test row moves its recall by a third or more
-FEWEST_GROUPS = 5  # in the test split; with fewer, its numbers are those of these speakers or sites
+FEWEST_ROWS = 10  # rows of a class; with fewer, each test row moves its recall by a third or more
+FEWEST_GROUPS = 5  # groups in the test split; with fewer, its metrics do not generalise beyond these speakers or sites
 
 
 def cautions(table: Table, stores: Mapping[str, Store] | None = None, rows: torch.Tensor | None = None) -> list[str]:
-    """Everything there is to say of a table's labels, groups and splits.
+    """Returns all warnings about a table's labels, groups and splits.
 
     Args:
-        table: n rows; where it has splits, these are looked at.
-        stores: what the files hold, so that copies are found whatever they are called; None: the same files only.
+        table: n rows; its splits, if any, are checked.
+        stores: the decoded files, so that copies are found under any name; None: only equal paths are found.
         rows: (n,) the position of each row in the stores.
     """
     given = stores or {}
@@ -41,7 +41,7 @@ def cautions(table: Table, stores: Mapping[str, Store] | None = None, rows: torc
 
 
 def _by_file(table: Table, modality: str) -> Iterator[tuple[Hashable, NDArray[np.int64]]]:
-    """Each file with the places of its rows; one file however its path is spelt or linked."""
+    """Yields each file with the places of its rows; different spellings of a path and links count as one file."""
     codes = codes_of(file_identities(table, modality))
     repeated = np.flatnonzero(pd.Series(codes).duplicated(keep=False))
     order = repeated[np.argsort(codes[repeated], kind="stable")]
@@ -51,7 +51,7 @@ def _by_file(table: Table, modality: str) -> Iterator[tuple[Hashable, NDArray[np
 
 
 def _by_content(store: Store, positions: NDArray[np.int64]) -> Iterator[tuple[Hashable, NDArray[np.int64]]]:
-    """Each content that several rows have, with their places; not silence and pictures of one colour."""
+    """Yields each content that several rows have, with their places; not silence and images of one colour."""
     sums = pd.Series(store.checksums()[positions])
     several = sums[sums.duplicated(keep=False) & (sums != 0)]
     for key, those in several.groupby(several).indices.items():
@@ -102,7 +102,7 @@ def _cut_groups(table: Table) -> list[str]:
 
 
 def _contradictions(table: Table) -> list[str]:
-    """A sentence for rows of the same files with different labels."""
+    """Returns a sentence for rows of the same files with different labels."""
     frame = table.frame[(table.frame["label"] != "")].drop_duplicates("row")
     files = frame.groupby(list(MODALITIES), sort=False)["label"].nunique()
     twice = files.index[files > 1]
@@ -122,11 +122,11 @@ def _too_good(frame: pd.DataFrame, places: NDArray[np.int64]) -> str:
 
 
 def _few(table: Table) -> list[str]:
-    """Sentences about rare classes, and a test split of few groups."""
+    """Returns sentences about rare classes, and a test split of few groups."""
     frame, notes = table.frame.drop_duplicates("row"), []
     counts = frame["label"][frame["label"] != ""].value_counts()
     rare = counts[counts < FEWEST_ROWS]
-    if len(rare) and len(rare) < len(counts):  # where all are rare, the table is small, and everybody sees that
+    if len(rare) and len(rare) < len(counts):  # where all are rare, the table is obviously small
         named = ", ".join(f"{label!r} ({count})" for label, count in list(rare.items())[:3])
         more = ", ..." if len(rare) > 3 else ""
         notes.append(

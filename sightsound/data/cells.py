@@ -1,6 +1,6 @@
-"""One column of a table as text: a value as a person would write it, a path as this system has it, bytes by a name.
+"""Turns a column of a table into text: a value as a person writes it, a path of this system, bytes by a name.
 
-Whatever a program wrote into the cells (numbers, None, paths, dicts with bytes) becomes a string here, or a reason.
+Whatever a program wrote into the cells (numbers, None, paths, dicts with bytes) becomes a string here, or an error.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ WHOLE = re.compile(r"-?\d+\.0+")  # how programs write whole numbers in a column
 
 
 class CellError(ValueError):
-    """A cell that holds what cannot stand there: its place from 0, and why."""
+    """A cell with an invalid value: its place from 0, and the reason."""
 
     def __init__(self, place: int, reason: str) -> None:
         super().__init__(reason)
@@ -30,7 +30,7 @@ class CellError(ValueError):
 
 
 def texts(column: Iterable[Any]) -> list[str]:
-    """Values as a person would write them: 7 for 7.0, "" for None and NaN, no blanks around, one form of accents.
+    """Writes values as a person would: 7 for 7.0, "" for None and NaN, no blanks around, one form of accents.
 
     Raises:
         CellError: a cell holds more than one value.
@@ -38,7 +38,7 @@ def texts(column: Iterable[Any]) -> list[str]:
     found = [_text(value, place) for place, value in enumerate(column)]
     known = set(found)
     whole = {text: text.partition(".")[0] for text in known if WHOLE.fullmatch(text)}
-    # 1 and 1.0 beside each other are two names, such as those of versions
+    # 1 and 1.0 in one column are two names, such as those of versions
     return [whole.get(text, text) if whole.get(text) not in known else text for text in found]
 
 
@@ -57,23 +57,23 @@ def _text(value: Any, place: int) -> str:
 
 
 def writable(text: str) -> str:
-    """The text as it can be written to files: what is no letter is written out."""
+    """Returns the text in a form that can be written to files: undecodable bytes are written out."""
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def is_empty(value: Any) -> bool:
-    """Whether there is nothing: None, NaN, NaT and their like."""
+    """Returns whether a cell is empty: None, NaN, NaT and similar values."""
     return value is None or (pd.api.types.is_scalar(value) and bool(pd.isna(value)))
 
 
 def paths(column: Iterable[Any], root: Path, contents: dict[str, bytes | Path]) -> list[str]:
-    """Where files lie, as this system writes it, "" where there is none.
+    """Returns the paths of files in the form of this system, "" where there is none.
 
     Args:
-        root: where relative paths start.
+        root: the folder of relative paths.
         column: paths; or bytes, or dicts with "bytes" and "path" as Hugging Face writes them.
-        contents: gets what is given as bytes, and paths that cannot be written as text, under the name that stands in
-            the cell; equal bytes have one name.
+        contents: gets the files given as bytes, and paths that cannot be written as text, under the name in the cell;
+            equal bytes have one name.
 
     Raises:
         CellError: a cell holds anything else.
@@ -107,10 +107,10 @@ def _path(value: Any, place: int, root: Path, contents: dict[str, bytes | Path])
 
 
 def _written(text: str, root: Path, contents: dict[str, bytes | Path]) -> str:
-    """A path as this system writes it; one that is written as another system would, absolute."""
+    """Returns a path in the form of this system; one in the form of another system becomes absolute."""
     if not text.isascii():
         shown = writable(text)
-        if shown != text:  # bytes that are no letters in the system's encoding
+        if shown != text:  # bytes that are invalid in the system's encoding
             contents[shown] = root / text
             return shown
     return str(as_path(text, root).absolute()) if text.startswith(("~", "file:")) or "\\" in text else text

@@ -1,6 +1,6 @@
-"""What a sound's header claims about its length, checked against the file; a claim that is missing is made good.
+"""Checks the length that a sound's header declares against the file, and supplies it where it is missing.
 
-WAV, AIFF: the length of the data against the size of the file. OGG: a last page that says it is the last. MP3: the
+WAV, AIFF: the length of the data against the size of the file. OGG: a last page that is marked as the last. MP3: the
 frames are counted. FLAC whose length was not known when it was written: the number in its last frame.
 """
 
@@ -14,20 +14,20 @@ from typing import BinaryIO, NamedTuple
 from sightsound.data.mpeg import ROOM, count_frames, info_frame
 from sightsound.data.opened import size_of
 
-NEAR_LIMIT = 65536  # what a pipe writes for an unknown length: the largest number there is, less some headers
+NEAR_LIMIT = 65536  # a pipe writes an unknown length as the largest number there is, less some headers
 TAIL = 65536  # bytes; no page of an OGG is longer
 FLAC_TAIL = 4_000_000  # bytes that hold at least the last frame of a FLAC
 ID3V1 = 128  # bytes of a tag at the end
-TRIED = 3  # places that look like a frame of FLAC: more than one only where samples look like it by chance
+TRIED = 3  # places that look like a frame of FLAC; more than one only where samples look like one by coincidence
 
 
 class Claim(NamedTuple):
-    """What was found out about a header.
+    """The result of checking a header.
 
     Attributes:
-        fault: why the file is incomplete; "" if it is not, or if that cannot be known.
-        head: with which the file is to be read in place of its first `skip` bytes; empty: as it is.
-        skip: bytes.
+        fault: why the file is incomplete; "" if it is complete, or if that cannot be known.
+        head: bytes to read in place of the first `skip` bytes of the file; empty: the file is read unchanged.
+        skip: the number of bytes that `head` replaces.
         exact: whether the length that the decoder then gives is exact to the sample.
     """
 
@@ -46,21 +46,21 @@ class Spliced(io.RawIOBase):
         self.position = 0
 
     def readable(self) -> bool:
-        """It can be read."""
+        """Returns True."""
         return True
 
     def seekable(self) -> bool:
-        """It can be searched."""
+        """Returns True."""
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """As of any file."""
+        """Moves the position as in any file."""
         start = {os.SEEK_SET: 0, os.SEEK_CUR: self.position, os.SEEK_END: self.size}[whence]
         self.position = max(start + offset, 0)
         return self.position
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        """As of any file."""
+        """Fills the buffer as any file does."""
         wanted = len(buffer)
         found = self.head[self.position : self.position + wanted]
         if len(found) < wanted:
@@ -71,16 +71,16 @@ class Spliced(io.RawIOBase):
         return len(found)
 
     def close(self) -> None:
-        """Closes the file too."""
+        """Closes this object and the file."""
         self.file.close()
         super().close()
 
 
 def check_claim(file: BinaryIO, first: bytes) -> Claim:
-    """What the header of a sound is worth; a file of another kind is left to its decoder.
+    """Checks the header of a sound; a file of another kind is left to its decoder.
 
     Args:
-        file: anywhere.
+        file: an open file at any position.
         first: its first 4 bytes.
     """
     start = 0
@@ -95,7 +95,7 @@ def check_claim(file: BinaryIO, first: bytes) -> Claim:
 
 
 def _after_tags(file: BinaryIO) -> int:
-    """Where the sound begins: after ID3 tags."""
+    """Returns the offset at which the sound begins, after ID3 tags."""
     start = 0
     while True:
         file.seek(start)
@@ -113,12 +113,12 @@ def _cut_off(there: int, declared: int) -> str:
 
 
 def _unknown(declared: int) -> bool:
-    """Whether a length of data was written by a pipe that could not go back."""
+    """Returns whether a length of data was written by a pipe, which cannot seek back."""
     return declared == 0 or any(-NEAR_LIMIT <= declared - limit < NEAR_LIMIT for limit in (2**31, 2**32))
 
 
 def _chunks(file: BinaryIO, start: int, size: int) -> Claim:
-    """RIFF, RIFX, RF64 and FORM: chunks of a name, a length and so many bytes. libsndfile believes a shorter file."""
+    """Checks RIFF, RIFX, RF64, FORM: chunks of a name, a length, and bytes. libsndfile accepts truncated files."""
     file.seek(start)
     order = "big" if file.read(4) in (b"RIFX", b"FORM") else "little"
     position, long = start + 12, 0
@@ -140,7 +140,7 @@ def _chunks(file: BinaryIO, start: int, size: int) -> Claim:
 
 
 def _ogg(file: BinaryIO, start: int, size: int) -> Claim:
-    """The last page must be whole and say that it is the last."""
+    """Checks that the last page is complete and marked as the last."""
     file.seek(max(size - TAIL, start))
     tail = file.read()
     page = tail.rfind(b"OggS")
@@ -154,7 +154,7 @@ def _ogg(file: BinaryIO, start: int, size: int) -> Claim:
 
 
 def _mp3(file: BinaryIO, start: int) -> Claim:
-    """As many frames as there are; a length that the decoder would only estimate is given to it."""
+    """Counts the frames, and supplies a length that the decoder would only estimate."""
     found = count_frames(file, start)
     if found is None:
         return Claim(exact=False)
@@ -166,7 +166,7 @@ def _mp3(file: BinaryIO, start: int) -> Claim:
 
 
 def _flac(file: BinaryIO, start: int, size: int) -> Claim:
-    """The number of samples, from the last frame, where STREAMINFO does not know it."""
+    """Supplies the number of samples from the last frame, where STREAMINFO lacks it."""
     file.seek(start)
     head = bytearray(file.read(42))
     if len(head) < 42 or head[4] & 0x7F:
@@ -186,7 +186,7 @@ def _flac(file: BinaryIO, start: int, size: int) -> Claim:
 
 
 def _last_sample(tail: bytes, block: int) -> int | None:
-    """How many samples there are, from the last frame of a FLAC; None if that is not whole."""
+    """Returns the number of samples from the last frame of a FLAC; None if that is incomplete."""
     place, tried = len(tail), 0
     while tried < TRIED and (place := tail.rfind(b"\xff", 0, place)) >= 0:
         found = _frame(tail[place : place + 16], block) if tail[place + 1 : place + 2] in (b"\xf8", b"\xf9") else None
@@ -197,7 +197,7 @@ def _last_sample(tail: bytes, block: int) -> int | None:
 
 
 def _frame(header: bytes, block: int) -> int | None:
-    """The number of the first sample after a FLAC frame; None where there is no header of one."""
+    """Returns the number of the first sample after a FLAC frame; None where there is no frame header."""
     code, variable = header[2] >> 4 if len(header) == 16 else 0, header[1] & 1
     if not code or header[2] & 0x0F == 0x0F or header[3] & 1:
         return None
@@ -219,7 +219,7 @@ def _frame(header: bytes, block: int) -> int | None:
 
 
 def _crc(data: bytes, polynomial: int, bits: int) -> int:
-    """0 for data that end with their own checksum."""
+    """Computes a checksum, which is 0 for data that end with their own."""
     table = _table(polynomial, bits)
     value, mask = 0, 2**bits - 1
     for byte in data:

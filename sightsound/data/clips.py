@@ -1,6 +1,6 @@
-"""Long recordings as clips: one row of a table becomes one for each clip of its sound.
+"""Cuts long recordings into clips: one row of a table becomes one for each clip of its sound.
 
-The one place that says where clips start and what happens to the last: training and prediction both ask here.
+Only this file decides where clips start and what happens to the last, for training and prediction alike.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from numpy.typing import NDArray
 from sightsound.data.table import Table
 from sightsound.errors import ConfigError, TableError
 
-MOST_CLIPS = 1_000_000  # of one sound
+MOST_CLIPS = 1_000_000  # largest number of clips of one sound
 
 
 def clip_starts(seconds: float, clip_seconds: float, step_seconds: float) -> list[float]:
-    """Where the clips of a sound start, in seconds.
+    """Returns where the clips of a sound start, in seconds.
 
-    Every step begins one until a clip reaches the end of the sound; that last one is padded with silence. A sound no
-    longer than a clip is one clip.
+    A clip begins at every step until one reaches the end of the sound; that last one is padded with silence. A sound
+    no longer than a clip is one clip.
 
     Raises:
-        ConfigError: more clips than can be answered.
+        ConfigError: there are more clips than can be predicted.
     """
     beyond = seconds - clip_seconds
-    count = 1 + max(math.ceil(round(beyond / step_seconds, 6)), 0)  # rounded: 0.3 / 0.1 is not to be 2.9999999
+    count = 1 + max(math.ceil(round(beyond / step_seconds, 6)), 0)  # rounded, since 0.3 / 0.1 gives 2.9999999
     if count > MOST_CLIPS:
         raise ConfigError(
             f"a sound of {seconds:g} s in steps of {step_seconds:g} s gives {count} clips; the limit is {MOST_CLIPS}. "
@@ -39,19 +39,19 @@ def clip_starts(seconds: float, clip_seconds: float, step_seconds: float) -> lis
 def cut_into_clips(
     table: Table, modality: str, seconds: NDArray[np.floating], clip_seconds: float, step_seconds: float
 ) -> Table:
-    """The table with a row for each clip, and the column `start_seconds`; the column `row` says where it comes from.
+    """Makes a row for each clip, with the column `start_seconds`; the column `row` is the number of its original row.
 
     The clips of a row are one group, so that a split never cuts a recording.
 
     Args:
         table: the rows.
-        modality: whose files are cut.
+        modality: the modality whose files are cut.
         seconds: (rows,) length of each row's sound, 0 where it has none.
         clip_seconds: length of a clip.
-        step_seconds: from the start of one clip to the next.
+        step_seconds: time from the start of one clip to the next.
 
     Raises:
-        TableError: a sound gives more clips than can be answered.
+        TableError: a sound gives more clips than can be predicted.
     """
     starts = []
     for length, row, file in zip(seconds, table.frame["row"], table.frame[modality], strict=True):

@@ -1,7 +1,7 @@
-"""Rows that are not independent of each other, which these are in a table, and what chance could have made of them.
+"""Clusters of dependent rows: finds them in a table, and accounts for them in intervals and tests.
 
-Rows of one speaker, site or recording are right or wrong together: a hundred recordings that stand in ten rows each say
-as much as little more than a hundred rows. Intervals and tests therefore resample whole clusters of rows.
+Predictions for rows of one speaker, site or recording are correlated: a hundred recordings of ten rows each hold
+little more information than a hundred rows. Intervals and tests therefore resample whole clusters of rows.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from sightsound.data.table import Table
 
-FEWEST_CLUSTERS = 5  # with fewer, a bootstrap of them is no interval: two that do equally well would have none at all
+FEWEST_CLUSTERS = 5  # with fewer, a bootstrap interval is invalid: of two equally good clusters it would be empty
 LARGEST_COMPONENT = 0.1  # of all rows; a larger one would leave too few clusters to resample
 
 
@@ -25,8 +25,8 @@ class Clusters(NamedTuple):
     """Which of n rows belong together.
 
     Attributes:
-        by: what makes them belong together: "group", "audio file", ..., or "row" where each stands alone.
-        codes: the number of each row's cluster (n,), from 0; more than one where rows share files of both modalities.
+        by: what they share: "group", "audio file", ..., or "row" where each row is a cluster of its own.
+        codes: the number of each row's cluster (n,), from 0; several arrays where rows share files of both modalities.
     """
 
     by: str
@@ -34,21 +34,21 @@ class Clusters(NamedTuple):
 
     @classmethod
     def of_rows(cls, rows: int) -> Clusters:
-        """Each row alone."""
+        """Makes each row a cluster of its own."""
         return cls("row", (np.arange(rows),))
 
     def at(self, places: NDArray[np.integer] | NDArray[np.bool_]) -> Clusters:
-        """Of some of the rows."""
+        """Selects some of the rows."""
         return Clusters(self.by, tuple(np.unique(codes[places], return_inverse=True)[1] for codes in self.codes))
 
     def draw(self, rng: np.random.Generator) -> NDArray[np.float64]:
-        """How often each row (n,) occurs when as many clusters as there are are drawn with replacement.
+        """Draws all clusters with replacement; returns how often each row (n,) occurs.
 
-        The cluster bootstrap (Davison & Hinkley, 1997, section 3.8); with two sets of clusters the product of both
-        counts, the pigeonhole bootstrap (Owen, 2007).
+        This is the cluster bootstrap (Davison & Hinkley, 1997, section 3.8); with two sets of clusters the counts are
+        multiplied, which is the pigeonhole bootstrap (Owen, 2007).
         """
         drawn = np.zeros(0)
-        while not drawn.any():  # of two sets the product may be nothing where rows are few
+        while not drawn.any():  # of two sets the product may be all zeros where rows are few
             drawn = np.ones(len(self.codes[0]))
             for codes in self.codes:
                 count = int(codes.max()) + 1
@@ -57,23 +57,24 @@ class Clusters(NamedTuple):
 
     @property
     def number(self) -> int:
-        """How many there are; of two sets the fewer."""
+        """Returns the number of clusters; of two sets the smaller one."""
         return min(int(codes.max()) + 1 for codes in self.codes)
 
     @property
     def few(self) -> bool:
-        """Whether they are too few to tell of others."""
+        """Returns whether they are too few to generalise to others."""
         return self.number < (2 if self.by == "row" else FEWEST_CLUSTERS)
 
     def as_metrics(self) -> dict[str, str | int]:
-        """As it stands in `metrics.json`."""
+        """Describes the clusters as in `metrics.json`."""
         return {"by": self.by, "count": self.number}
 
 
 def lowest_mean(values: NDArray[np.float64], clusters: Clusters, share: float = 0.05) -> float:
-    """What the mean of values (n,) is above but for a share of all samples, by Student's t over clusters.
+    """Computes a lower confidence bound of the mean of values (n,), by Student's t over clusters.
 
-    A bootstrap would be too sure of few clusters. Of two sets the lower one.
+    The bound fails in a `share` of all samples. A bootstrap would be too narrow with few clusters. Of two sets of
+    clusters the lower bound counts.
     """
     from scipy.special import stdtrit  # here, since importing it takes a tenth of a second
 
@@ -87,16 +88,17 @@ def lowest_mean(values: NDArray[np.float64], clusters: Clusters, share: float = 
 
 
 def effective_rows(values: NDArray[np.float64], clusters: Clusters, share: float) -> float:
-    """As many independent rows as tell as much of the mean of values (n,), at most n.
+    """Returns the effective number of independent rows for the mean of values (n,), at most n.
 
-    The rows by the design effect (Kish, 1965), with the correction of Korn & Graubard (1998) for few clusters: by the
-    square of the ratio of Student's t of rows to that of clusters. Of two sets of clusters the variance is that of both
-    less that of their intersections (Cameron, Gelbach & Miller, 2011). Where all values are equal, clusters count.
+    It is the number of rows by the design effect (Kish, 1965), with the correction of Korn & Graubard (1998) for few
+    clusters: by the square of the ratio of Student's t of rows to that of clusters. Of two sets of clusters the
+    variance is that of both minus that of their intersections (Cameron, Gelbach & Miller, 2011). Where all values are
+    equal, it is the number of clusters.
 
     Args:
-        values: one for each row.
-        clusters: of the rows.
-        share: of all samples that may be missed at either end, for which t is taken.
+        values: one value for each row.
+        clusters: the clusters of the rows.
+        share: the share of all samples beyond either end of the interval, for which t is taken.
     """
     from scipy.special import stdtrit  # here, since importing it takes a tenth of a second
 
@@ -115,14 +117,14 @@ def effective_rows(values: NDArray[np.float64], clusters: Clusters, share: float
 
 
 def _standard_error(values: NDArray[np.float64], codes: NDArray[np.int64]) -> float:
-    """Of the mean of values (n,), linearised over clusters, of which there are two at least."""
+    """Computes the standard error of the mean of values (n,), linearised over at least two clusters."""
     count = int(codes.max()) + 1
     off = np.bincount(codes, values - values.mean())
     return math.sqrt(count / (count - 1) * float((off**2).sum())) / len(values)
 
 
 def resampled_over(described: dict[str, Any] | None) -> str:
-    """What intervals were resampled over, in words, from `Clusters.described`; None: of an older version."""
+    """Says in words over what intervals were resampled, from `Clusters.as_metrics`; None: of an older version."""
     if not described or described["by"] == "row":
         return "the rows"
     few = ", too few to tell of others" if described["count"] < FEWEST_CLUSTERS else ""
@@ -130,14 +132,14 @@ def resampled_over(described: dict[str, Any] | None) -> str:
 
 
 def codes_of(values: Iterable[object]) -> NDArray[np.int64]:
-    """Numbers (n,) from 0 in the order of their first occurrence, equal for equal values; each "" has its own."""
+    """Numbers values (n,) from 0 in the order of their first occurrence; each "" has a number of its own."""
     found: dict[object, int] = {}
     codes = [found.setdefault(value if value != "" else ("alone", i), len(found)) for i, value in enumerate(values)]
     return np.array(codes, np.int64)
 
 
 def components(keys: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
-    """(n,) the number of each row's component, where rows that share any of their keys (n,) are connected."""
+    """Returns (n,) the number of each row's component, where rows that share any of their keys (n,) are connected."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
@@ -149,13 +151,13 @@ def components(keys: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
 
 
 def by_files(files: dict[str, NDArray[np.int64]], rows: int) -> Clusters:
-    """The clusters of rows that share files.
+    """Returns the clusters of rows that share files.
 
-    Rows that are connected by files, unless that connects a large part of all of them; then each set of files by
-    itself, without one whose clusters lie within the other's.
+    A cluster holds the rows connected by files, unless that connects a large part of all rows; then each set of files
+    gives clusters of its own, less a set whose clusters lie within the other's.
 
     Args:
-        files: by what it is called, the number of each row's file (n,).
+        files: by name, such as "audio file", the number of each row's file (n,).
         rows: n.
     """
     shared = {name: codes for name, codes in files.items() if 0 < codes.max() < rows - 1}
@@ -178,32 +180,32 @@ def by_files(files: dict[str, NDArray[np.int64]], rows: int) -> Clusters:
 
 
 def _within(codes: NDArray[np.int64], others: NDArray[np.int64]) -> bool:
-    """Whether each cluster lies within one of the others."""
+    """Returns whether each cluster lies within one of the others."""
     return bool((pd.Series(others).groupby(codes).nunique() == 1).all())
 
 
 def clusters_of(table: Table, modalities: Sequence[str], rows: NDArray[np.int64]) -> Clusters:
-    """Of some rows of a table.
+    """Returns the clusters of some rows of a table.
 
     Args:
-        table: with these rows, and perhaps others.
-        modalities: whose files count.
+        table: a table that holds these rows, and perhaps others.
+        modalities: the modalities whose files count.
         rows: (n,) their numbers; a row that is cut into clips is one row.
     """
     frame = table.frame.drop_duplicates("row").set_index("row", drop=False).loc[rows]
     files = {f"{m} file": codes_of(file_identities(table.with_frame(frame), m)) for m in modalities}
     group = frame["group"].to_numpy(object)
     sizes = frame["group"].map(frame["group"].value_counts()).to_numpy()
-    together = (group != "") & (sizes > 1)  # the clips of one row are a group too, which says nothing of rows
+    together = (group != "") & (sizes > 1)  # the clips of one row are a group too, which does not connect rows
     if not together.any() or (together.all() and len(set(group)) == 1):
-        return by_files(files, len(frame))  # numbers about a single group are numbers about its rows
+        return by_files(files, len(frame))  # metrics of a single group are metrics of its rows
     alone = np.array([f"row {row}" for row in rows], object)
     keys = [np.where(together, group, alone), *(np.where(together, alone, of_file) for of_file in files.values())]
     return Clusters("group", (components([codes_of(key) for key in keys]),))
 
 
 def file_identities(table: Table, modality: str) -> NDArray[np.object_]:
-    """(n,) the same for rows of one file, however its path is spelt or linked; "" where there is none."""
+    """Returns (n,) an identity of each row's file, equal for links and spellings of one path; "" for none."""
     names = table.frame[modality].to_numpy()
     identity: dict[str, Hashable] = {"": ""}
     for name in pd.unique(names):
@@ -211,7 +213,7 @@ def file_identities(table: Table, modality: str) -> NDArray[np.object_]:
             try:
                 status = os.stat(table.path(name))
                 identity[name] = (status.st_dev, status.st_ino)
-            except (OSError, ValueError):  # not there, or in the table itself, where equal contents have one name
+            except (OSError, ValueError):  # missing, or in the table itself, where equal contents have one name
                 identity[name] = name
     found = np.empty(len(names), object)
     found[:] = [identity[name] for name in names]

@@ -1,4 +1,4 @@
-"""Which column of a table is what: names are matched whatever their case, and what is nearly right is never ignored."""
+"""Finds the role of each column of a table: names are matched in any case, and near misses are reported."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sightsound.config import ColumnsConfig
 from sightsound.errors import TableError, did_you_mean
 from sightsound.modalities.base import MODALITIES, modality
 
-SYNONYMS = {  # what people call them too; of modalities they say so themselves
+SYNONYMS = {  # other names in common use; those of modalities are declared by `Modality`
     "label": {"class", "species", "category", "target"},
     "group": {"speaker", "subject", "site", "patient", "location", "session", "recording", "recorder"},
     "split": {"set", "subset", "partition", "fold"},
@@ -19,7 +19,7 @@ NEAR = 0.8  # likeness above which an unused name may be a misspelt one
 
 
 class Columns(NamedTuple):
-    """Role -> position of its column in the table; and sentences for the user."""
+    """The position of each role's column in the table, and sentences for the user."""
 
     position: dict[str, int]
     notes: list[str]
@@ -36,15 +36,15 @@ def match(
     """Finds the columns that the configuration names.
 
     Args:
-        table: its name, for messages.
-        names: of all columns, as they stand in the table.
-        columns: what is looked for.
-        assumed: what is looked for if it is there; a name that differs from it was typed, and must be there.
-        roles: those that count.
-        labelled: whether the label must be there.
+        table: the table's name, for messages.
+        names: the names of all columns, as written in the table.
+        columns: the names to find.
+        assumed: the default names, which may be missing; a name that differs from its default must exist.
+        roles: the roles to find.
+        labelled: whether the label must exist.
 
     Raises:
-        TableError: a column that was named or is needed is not there; or two have the name of one.
+        TableError: a column that was named or is needed does not exist; or a name matches two columns.
     """
     position: dict[str, int] = {}
     for role in roles:
@@ -65,7 +65,7 @@ def match(
 
 
 def _places(name: str, names: Sequence[str]) -> list[int]:
-    """Where a name stands: as it is written, else whatever its case and the blanks around it."""
+    """Returns the positions of a name: exact matches, else those that ignore case and surrounding blanks."""
     exact = [place for place, other in enumerate(names) if other == name]
     return exact or [place for place, other in enumerate(names) if _plain(other) == _plain(name)]
 
@@ -77,7 +77,7 @@ def _plain(name: str) -> str:
 def _near_misses(
     names: Sequence[str], columns: ColumnsConfig, position: dict[str, int], roles: Sequence[str]
 ) -> list[str]:
-    """A sentence for each column that is not used, and whose name is nearly that of one that was not found."""
+    """Returns a sentence for each unused column whose name resembles that of one that was not found."""
     notes = []
     free = {_plain(name): name for place, name in enumerate(names) if place not in position.values()}
     for role in roles:

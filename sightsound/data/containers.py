@@ -1,6 +1,6 @@
-"""Sounds that libsndfile cannot read, by PyAV (the extra `video`): MP4, M4A, AAC, WebM, AMR.
+"""Reads sounds that libsndfile cannot read by PyAV (the extra `video`): MP4, M4A, AAC, WebM, AMR.
 
-Samples come in order only, in blocks, so that a long sound is never in memory as a whole.
+Samples are decoded in order only, in blocks, so that a long sound is never in memory as a whole.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from numpy.typing import NDArray
 from sightsound.errors import FileError
 
 INSTALL = 'Reading it needs an extra: pip install "sightsound[video]"'
-WITH_LENGTHS = "mov"  # the format whose tracks say how long they are, so that a shorter one is cut off
-SHORTER = 0.02  # of its length that may be missing, for what encoders add at both ends
+WITH_LENGTHS = "mov"  # the format whose tracks declare their length, so that truncation can be detected
+SHORTER = 0.02  # share of the length that may be missing, for what encoders add at both ends
 
 
 class Track:
     """The first sound in a file.
 
     Args:
-        file: from its first byte.
+        file: the file, at its first byte.
         kind: FFmpeg's name of the format.
-        name: of the file, for messages.
+        name: the name of the file, for messages.
 
     Raises:
-        FileError: the extra is missing, there is no sound, or it is damaged or cut off.
+        FileError: the extra is missing, there is no sound, or it is damaged or truncated.
     """
 
     def __init__(self, file: BinaryIO, kind: str, name: str) -> None:
@@ -51,7 +51,7 @@ class Track:
             raise FileError(self.name, f"the sound is damaged or cut off ({error})") from error
 
     def _counted(self) -> int:
-        """How many samples there are, from what each packet holds and not from what the header says of them all."""
+        """Counts the samples from the durations of the packets, and not from the header."""
         with self._opened() as (container, stream):
             packets = sum(packet.duration or 0 for packet in container.demux(stream))
             declared = stream.duration if WITH_LENGTHS in container.format.name else None
@@ -66,7 +66,7 @@ class Track:
         return sum(len(block) for block in self.blocks())
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
-        """(n, channels) float32, one after the other, from the start."""
+        """Yields blocks (n, channels) float32 in order, from the start."""
         with self._opened() as (container, stream):
             resampler = self.av.AudioResampler(format="fltp", rate=self.rate_hz)
             for frame in container.decode(stream):

@@ -1,4 +1,4 @@
-"""Rows of prepared tensors as batches: Store per modality -> Batch, in an order that only seed and epoch decide."""
+"""Serves rows of prepared tensors as batches: Store per modality -> Batch, in an order decided by seed and epoch."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from sightsound.types import Batch
 
 
 class Rows(Dataset[Batch]):
-    """Some rows of a table; indexed by a list of positions it gives one whole `Batch`.
+    """Some rows of a table; indexed by a list of positions it returns one whole `Batch`.
 
     Args:
-        stores: per modality, over the whole table.
+        stores: the store of each modality, over the whole table.
         target: (rows,) class indices over the whole table, or None.
         rows: (n,) the positions in the table that belong here.
     """
@@ -51,7 +51,7 @@ class BatchOrder(Sampler[list[int]]):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Called before each epoch."""
+        """Sets the epoch; called before each."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -67,7 +67,7 @@ class BatchOrder(Sampler[list[int]]):
 
 
 def loader(rows: Rows, batch_size: int, seed: int | None = None) -> DataLoader[Batch]:
-    """Batches of all rows; shuffled if a seed is given."""
-    # a generator of its own, or each pass would draw a number from that of whoever calls us
+    """Returns batches of all rows; shuffled if a seed is given."""
+    # a generator of its own; otherwise each pass would draw a number from the caller's
     order = BatchOrder(len(rows), batch_size, seed)
     return DataLoader(rows, batch_size=None, sampler=order, generator=torch.Generator())

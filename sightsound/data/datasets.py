@@ -1,4 +1,4 @@
-"""From the name of a data set to its table: fetched on request, built once, found again by the next run."""
+"""Turns the name of a data set into its table: fetched on request, built once, cached for the next run."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ TableLike = str | Path | pd.DataFrame  # a file, a folder, rows and columns in m
 
 
 def with_seed(source: SourceOptions | None, seed: int) -> SourceOptions:
-    """How a data set by name is made, as it was made for a training of this seed."""
+    """Returns the options with which a training of this seed builds a data set known by name."""
     return dataclasses.replace(source or SourceOptions(), seed=seed)
 
 
 def dataset(name: str, options: SourceOptions | None = None) -> Path:
-    """The table of a data set known by name; built if that was not done yet with these options.
+    """Returns the table of a data set known by name; builds it if these options were not built before.
 
     Args:
         name: one of `sightsound data list`, or hub:OWNER/NAME.
-        options: where its files are, and how it is made.
+        options: where its files are, and how it is built.
 
     Raises:
-        SourceError: no such name, its files are not here or damaged, or it cannot be built.
+        SourceError: the name is unknown, its files are missing or damaged, or it cannot be built.
     """
     known, options = source(name), options or SourceOptions()
     if options.root and not Path(options.root).is_dir():
@@ -61,7 +61,7 @@ def dataset(name: str, options: SourceOptions | None = None) -> Path:
 
 
 def built_folder(name: str, options: SourceOptions) -> Path:
-    """Where a data set with these options is built."""
+    """Returns the folder in which a data set with these options is built."""
     asked = dataclasses.asdict(options)
     asked["root"] = str(Path(options.root).resolve()) if options.root else None
     digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:8]
@@ -69,15 +69,15 @@ def built_folder(name: str, options: SourceOptions) -> Path:
 
 
 def fetch(name: str, mirror: str | None, say: Callable[[str], object]) -> None:
-    """Downloads the files of a data set, checks them and unpacks archives; what is there already is kept.
+    """Downloads the files of a data set, checks them and unpacks archives; files that exist are not downloaded again.
 
     Args:
-        name: of the data set.
-        mirror: address of a folder that has the files under the same names, in place of the original ones.
+        name: the name of the data set.
+        mirror: address of a folder that has the files under the same names, in place of the original one.
         say: called with each line for the user.
 
     Raises:
-        SourceError: nothing to fetch, no network, a damaged or foreign file, an archive that cannot be unpacked.
+        SourceError: there is nothing to fetch, or no network, a file is damaged, or an archive cannot be unpacked.
     """
     known: DataSource = source(name)
     for part in known.parts:
@@ -94,12 +94,12 @@ def fetch(name: str, mirror: str | None, say: Callable[[str], object]) -> None:
 
 
 def fetched_path(name: str, download: Download) -> Path:
-    """Where a file of a data set is put."""
+    """Returns where a file of a data set is saved."""
     return cache_folder() / "fetched" / name / download.name
 
 
 def _retrieved(download: Download, folder: Path, mirror: str | None) -> Path:
-    """The file, downloaded if it is not there yet; a download that was cut off leaves nothing."""
+    """Returns the file, downloaded if it is missing; an interrupted download leaves nothing."""
     import pooch
     import requests
 
@@ -113,7 +113,7 @@ def _retrieved(download: Download, folder: Path, mirror: str | None) -> Path:
         raise SourceError(f"{url}: the server refuses it: {error}. {by_hand}") from error
     except requests.RequestException as error:
         raise SourceError(f"{url}: cannot be reached, or broke off: {error}. Repeat the command. {by_hand}") from error
-    except ValueError as error:  # pooch's word for another checksum
+    except ValueError as error:  # pooch's error for another checksum
         raise SourceError(
             f"{url}: what came is not the file that was expected (its SHA-256 differs; perhaps a page that asks to log "
             f"in). {by_hand}"
@@ -123,7 +123,7 @@ def _retrieved(download: Download, folder: Path, mirror: str | None) -> Path:
 
 
 def _unpack(archive: Path) -> None:
-    """Unpacks beside the archive, once; refuses paths that lead out of the folder."""
+    """Unpacks beside the archive, once; refuses paths outside the folder."""
     done = archive.with_suffix(".unpacked")
     if done.exists():
         return
@@ -136,7 +136,7 @@ def _unpack(archive: Path) -> None:
 
 
 def table_for(table: TableLike, source: SourceOptions | None) -> TableLike:
-    """The table that a name stands for; rows and columns in Python as a DataFrame; anything else as it is."""
+    """Returns the table of a name, Python rows and columns as a DataFrame, and anything else unchanged."""
     if isinstance(table, list | dict):
         return pd.DataFrame(table)
     if isinstance(table, str) and not Path(table).exists() and (table in SOURCES or table.startswith("hub:")):

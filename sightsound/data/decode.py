@@ -1,4 +1,4 @@
-"""From a table to tensors; shared by training and use: Table -> (data.files) -> Rows of what the files hold."""
+"""Decodes a table for training and prediction alike: Table -> (data.files) -> Rows of decoded files."""
 
 from __future__ import annotations
 
@@ -29,39 +29,39 @@ from sightsound.modalities.base import modality
 from sightsound.types import INTERPOLATIONS, Batch
 
 CHUNK_ROWS = 2048  # rows of a table held in memory at once while predicting
-READER = 3  # raised when files are read differently, so that what was kept before is not taken
+READER = 3  # raised when decoding changes, so that older caches are not used
 NAMED_IN_SUMMARY = 10
 
 
 def reader(config: Config, name: str) -> functools.partial[NDArray[Any]]:
-    """The function that reads a file of a modality as the configuration wants it; it raises FileError."""
+    """Returns the function that reads a file of a modality as configured; it raises FileError."""
     how, options = modality(name), reader_options(config, name)
     read = how.interpolation.read if how.interpolation and "repair" in options else how.read
     return functools.partial(read, **options)
 
 
 def reader_options(config: Config, name: str) -> dict[str, Any]:
-    """The arguments that every file of a modality is read with; `repair` among them where the policy interpolates."""
+    """Returns the arguments for reading a modality's files; `repair` is one where the policy interpolates."""
     options = modality(name).read_options(getattr(config, name))
     return {**options, "repair": getattr(config.missing, name)} if interpolates(config, name) else options
 
 
 def interpolates(config: Config, name: str) -> bool:
-    """Whether damaged parts of a modality's files are interpolated."""
+    """Returns whether damaged parts of a modality's files are interpolated."""
     return getattr(config.missing, name) in INTERPOLATIONS and modality(name).interpolation is not None
 
 
 def decode_given(config: Config, name: str, given: Any, **where: float) -> Mended:
-    """Whatever stands for a file, as `reader` would give it, and what was interpolated in it.
+    """Decodes a given file or value as `reader` does, and measures what was interpolated in it.
 
     Args:
-        config: with all sizes filled in.
-        name: of the modality.
-        given: a file, or what stands for one.
+        config: the configuration with all sizes set.
+        name: the name of the modality.
+        given: a file, or a value in its place.
         where: `start_seconds`, of a modality that is cut into clips.
 
     Raises:
-        FileError: it cannot be read; NothingLeftError, if all of it is damaged.
+        FileError: it cannot be read; NothingLeftError: all of it is damaged.
     """
     how, options = modality(name), {**reader_options(config, name), **where}
     if how.interpolation and "repair" in options:
@@ -71,19 +71,19 @@ def decode_given(config: Config, name: str, given: Any, **where: float) -> Mende
 
 
 class GivenRows(Rows):
-    """One file of each modality that was given, as rows that are decoded when they are asked for, one after another.
+    """One file of each given modality, as rows that are decoded lazily, in order.
 
     There is one row, or one for each clip of a modality that is cut; a file of another modality is decoded once.
 
     Args:
-        config: with all sizes filled in.
-        given: modality -> what `Modality.open` gives.
+        config: the configuration with all sizes set.
+        given: modality -> what `Modality.open` returns.
 
     Attributes:
-        starts: of the clips, in seconds; one at 0 where nothing is cut.
-        reading: the modality that was read last: the one at fault where an error was raised.
+        starts: the starts of the clips, in seconds; one at 0 where nothing is cut.
+        reading: the modality that was read last, which is at fault where an error was raised.
         damage: per modality (rows, 2) the share that was interpolated, and its uncertainty.
-        flags: per modality, what is remarkable about all rows that were read (`data.remarks`).
+        flags: per modality, the remarks that hold for all rows read (`data.remarks`).
     """
 
     def __init__(self, config: Config, given: Mapping[str, Any]) -> None:
@@ -96,11 +96,11 @@ class GivenRows(Rows):
         super().__init__(stores, None, torch.arange(len(self.starts)))
         self.config, self.given, self.reading = config, given, ""
         self.damage = {m: np.zeros((len(self.starts), 2)) for m in config.modalities if m in given}
-        self.flags = dict.fromkeys(self.damage, int(~Remark(0)))  # of all rows
-        self._decoded: dict[str, Mended] = {}  # of modalities that are not cut
+        self.flags = dict.fromkeys(self.damage, int(~Remark(0)))  # remarks common to all rows
+        self._decoded: dict[str, Mended] = {}  # files of modalities that are not cut
 
     def __getitem__(self, positions: list[int]) -> Batch:
-        """As of any rows. Raises FileError."""
+        """Returns the batch of these rows. Raises FileError."""
         inputs = {m: store.read(torch.zeros(len(positions), dtype=torch.long)) for m, store in self.stores.items()}
         for m in self.damage:
             self.reading, parts = m, []
@@ -122,19 +122,19 @@ class GivenRows(Rows):
 
 
 def cut_modality(config: Config) -> str:
-    """The modality whose long files are cut into clips; "" where none is."""
+    """Returns the modality whose long files are cut into clips; "" where none is."""
     return next((m for m in config.modalities if modality(m).step_seconds(getattr(config, m))), "")
 
 
 @contextmanager
 def given_rows(config: Config, given: Mapping[str, Any]) -> Iterator[GivenRows]:
-    """What someone has given for each modality, as rows for as long as its files are open. Raises FileError."""
+    """Opens what is given for each modality, as rows for as long as its files are open. Raises FileError."""
     with contextlib.ExitStack() as opened:
         yield GivenRows(config, {m: opened.enter_context(modality(m).open(x)) for m, x in given.items()})
 
 
 def damages(table: Table, config: Config) -> dict[str, NDArray[np.float64]]:
-    """For each modality whose damaged parts are interpolated, (rows, 2) the share and uncertainty of what is."""
+    """Returns (rows, 2) the interpolated share and its uncertainty, for each modality that is interpolated."""
     found = {}
     for m in config.modalities:
         if interpolates(config, m):
@@ -144,7 +144,7 @@ def damages(table: Table, config: Config) -> dict[str, NDArray[np.float64]]:
 
 
 def over_time(table: Table, config: Config) -> OverTime | None:
-    """What interpolates a whole modality between rows of a group; None where that is not wanted or there is no time.
+    """Returns what interpolates a whole modality between rows of a group; None without such a policy or a time.
 
     Raises:
         TableError: the times cannot be used.
@@ -157,7 +157,7 @@ def over_time(table: Table, config: Config) -> OverTime | None:
 
 
 def chunks(table: Table, whole_groups: bool = False) -> Iterator[Table]:
-    """The table in parts, so that memory stays flat; with whole groups in one part where asked."""
+    """Divides the table into parts, so that memory stays flat; `whole_groups` keeps each group in one part."""
     frame = table.frame.sort_values("group", kind="stable") if whole_groups else table.frame
     groups, start = frame["group"].to_numpy(), 0
     while start < len(frame):
@@ -169,7 +169,7 @@ def chunks(table: Table, whole_groups: bool = False) -> Iterator[Table]:
 
 
 def reading_of(config: Config, name: str) -> Reading:
-    """How a table's files of a modality become rows of a store."""
+    """Returns how a table's files of a modality become rows of a store."""
     read, how = reader(config, name), modality(name)
     words = f"{name} {' '.join(f'{k}={v}' for k, v in read.keywords.items())} (reader {READER})"
     shape = tuple(how.blank(getattr(config, name)).shape)
@@ -177,7 +177,7 @@ def reading_of(config: Config, name: str) -> Reading:
 
 
 def damage_reading(config: Config, name: str) -> Reading:
-    """How a table's files become rows (share, uncertainty) of what `reader` interpolates in them."""
+    """Returns how a table's files become rows (share, uncertainty) of what `reader` interpolates in them."""
     interpolation = modality(name).interpolation
     if interpolation is None:
         raise ValueError(f"damaged parts of {name} are not interpolated")
@@ -186,24 +186,24 @@ def damage_reading(config: Config, name: str) -> Reading:
 
 
 def _columns(config: Config, name: str) -> list[str]:
-    """Of the table, what tells one reading of a file from another."""
+    """Returns the columns of the table that tell one reading of a file from another."""
     clips = ["start_seconds"] if name == cut_modality(config) else []
     masks = [mask_columns()[name]] if interpolates(config, name) else []
     return [name, *clips, *masks]
 
 
 def header_reading(name: str) -> Reading:
-    """How a table's files become rows of the numbers that the modality's `headers` names."""
+    """Returns how a table's files become rows of the numbers that the modality's `headers` names."""
     how = modality(name)
     return Reading(how.header, (len(how.headers),), "float64", f"{name} headers (reader {READER})", [name])
 
 
 def clips(table: Table, config: Config, keep: bool = False) -> Table:
-    """The table with a row for each clip, where the configuration cuts long files; else as it is.
+    """Makes a row for each clip, where the configuration cuts long files; otherwise returns the table unchanged.
 
     Args:
         table: the rows.
-        config: with all sizes filled in.
+        config: the configuration with all sizes set.
         keep: whether the lengths of the files are cached on disk for the next time.
     """
     name = cut_modality(config)
@@ -221,15 +221,15 @@ def prepare_rows(
     """Reads all files of a table.
 
     Args:
-        table: rows whose labels, if they matter, are all in `labels`; cut into clips where the configuration says so.
-        config: with all sizes filled in.
-        labels: class names, or None if the target does not matter.
-        keep: whether what is read is kept on disk for the next time; else it is held in memory.
-        partly: whether a row counts of which one file can be read and another cannot.
+        table: rows whose labels, if used, are all in `labels`; cut into clips where the configuration says so.
+        config: the configuration with all sizes set.
+        labels: class names, or None if the target is not used.
+        keep: whether decoded files are cached on disk for the next time; otherwise they are held in memory.
+        partly: whether a row is used of which one file can be read and another cannot.
 
     Returns:
-        the rows whose files can all be read, as positions in the table; and the other ones with reasons. `partly`: the
-        rows of which something can be read, without what cannot; the reasons are given all the same.
+        the rows whose files can all be read, as positions in the table; and the other ones with reasons. With `partly`,
+        the rows of which any file can be read, and the reasons for the other files.
     """
     stores, rejected = {}, []
     for m in config.modalities:
@@ -238,7 +238,7 @@ def prepare_rows(
         stores[m], bad = read_store(table, how, f"reading {m}", folder)
         rejected += bad
     numbers = table.frame["row"].to_numpy()
-    for m, store in stores.items():  # what cannot be read of one clip cannot be trusted in the others
+    for m, store in stores.items():  # where one clip cannot be read, the others are not trusted either
         broken = np.isin(numbers, [bad.row for bad in rejected if bad.modality == m])
         stores[m] = store._replace(entry=torch.where(torch.from_numpy(broken), 0, store.entry))
     nothing = torch.stack([store.entry for store in stores.values()]).eq(0).all(0).numpy()
@@ -251,7 +251,7 @@ def prepare_rows(
 
 
 def class_indices(table: Table, labels: list[str]) -> Tensor:
-    """(rows,) the position of each row's label in `labels`."""
+    """Returns (rows,) the position of each row's label in `labels`."""
     number = {label: i for i, label in enumerate(labels)}
     return torch.tensor([number[label] for label in table.frame["label"]])
 
@@ -262,7 +262,7 @@ def summary(
     what: str = "cannot be used",
     advice: str = "Mend them, or go on without these rows: --on-bad-file skip",
 ) -> str:
-    """A few lines that say how many rows are rejected, why, and what to do."""
+    """Returns a few lines that say how many rows are rejected, why, and what to do."""
     rows = len({bad.row for bad in rejected})
     lines = [f"{table}: {rows} row(s) {what}:"]
     ordered = sorted(rejected, key=lambda bad: bad.row)

@@ -1,12 +1,12 @@
-"""Which values of an image are black and white: any depth -> 8 bits. The one place with the rule.
+"""Decides which values of an image are black and white: any depth -> 8 bits. Only this file holds the rule.
 
 1. What the file says: SMinSampleValue and SMaxSampleValue of a TIFF; else its bits per sample, if its values use them.
 2. Whole numbers that use less than that: the smallest of 8, 12, 16, 24 or 32 bits that holds all values of the image;
    with a sign, the smallest of 8, 12, 13, 16, 24 or 32 bits, with 0 in the middle.
 3. Floats: 0 to 1, 0 to 255 or 0 to 65535, whichever is the first that holds all values; with negative ones -1 to 1,
    -255 to 255 or -65535 to 65535; beyond, from the image's own smallest value to its largest.
-2 and 3 are remarked as guessed. Since the images of one table would fall under different ranges, a training takes the
-largest of them for all images without a sign, and keeps it (`image.white`); what is above is white, and remarked.
+Ranges by 2 and 3 are remarked as guessed. Since the images of one table would get different ranges, a training takes
+the largest of them for all images without a sign, and stores it (`image.white`); values above are white, and remarked.
 NaN is black.
 """
 
@@ -21,11 +21,11 @@ from PIL import Image
 
 from sightsound.data.remarks import Remark, remark
 
-DEEP = ("I", "F")  # how the modes of more than 8 bits begin
+DEEP = ("I", "F")  # first letters of the modes of more than 8 bits
 SMALLEST, LARGEST, BITS = 340, 341, 258  # TIFF tags
 UNSIGNED, SIGNED = (8, 12, 16, 24, 32), (8, 12, 13, 16, 24, 32)
 FLOATS = (1.0, 255.0, 65535.0)
-BAND_PIXELS = 1_000_000  # converted at once, so that a large image is never in memory in a wider type
+BAND_PIXELS = 1_000_000  # pixels converted at once, so that a large image is never in memory in a wider type
 
 
 class Scale(NamedTuple):
@@ -36,19 +36,19 @@ class Scale(NamedTuple):
 
 
 def is_deep(image: Image.Image) -> bool:
-    """Whether it has more than 8 bits."""
+    """Returns whether the image has more than 8 bits."""
     return image.mode.startswith(DEEP)
 
 
 def bands(height: int, width: int, multiple: int = 1) -> Iterator[tuple[int, int]]:
-    """(top, bottom) of parts of an image, all but the last a multiple of so many rows high."""
+    """Yields (top, bottom) of bands of an image, whose height, except the last, is a multiple of `multiple` rows."""
     rows = max(BAND_PIXELS // max(width, 1) // multiple, 1) * multiple
     for top in range(0, height, rows):
         yield top, min(top + rows, height)
 
 
 def scale_of(image: Image.Image, white: float | None = None) -> Scale:
-    """Of a deep image; remarks where it is guessed, or where it goes beyond the `white` that is given for such."""
+    """Returns the scale of a deep image; remarks where it is guessed, or exceeds the `white` given for such."""
     parts = (image.crop((0, top, image.width, bottom)) for top, bottom in bands(image.height, image.width))
     extremes = [_extremes(np.asarray(part)) for part in parts]
     tags: Any = getattr(image, "tag_v2", {})
@@ -66,7 +66,7 @@ def scale_of(image: Image.Image, white: float | None = None) -> Scale:
 
 
 def guess_scale(low: float, high: float, whole: bool, bits: int) -> Scale:
-    """Rules 2 and 3, for values from `low` to `high`; `bits` are those that the file says of whole numbers."""
+    """Applies rules 2 and 3 to values from `low` to `high`; `bits` is what the file declares of whole numbers."""
     if not whole:
         remark(Remark.GUESSED)
         bound = next((x for x in FLOATS if high <= x and low >= (-x if low < 0 else 0)), None)
@@ -85,7 +85,7 @@ def guess_scale(low: float, high: float, whole: bool, bits: int) -> Scale:
 
 
 def to_eight_bits(values: NDArray[Any], scale: Scale) -> NDArray[np.uint8]:
-    """Of any type and shape; whole numbers lose their low bits, floats are rounded."""
+    """Converts values of any type and shape; whole numbers lose their low bits, floats are rounded."""
     wide = max(scale.white - scale.black, np.finfo(np.float64).tiny)
     if np.issubdtype(values.dtype, np.integer):
         found = np.floor((values.astype(np.float64) - scale.black) * (256 / (wide + 1)))

@@ -1,4 +1,4 @@
-"""The bytes of a table's file as text: unpacked, and in the encoding that a mark, the text itself or its files tell."""
+"""Reads a table's file as text: unpacks it, and finds the encoding from its mark, the text, or the files it names."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 from sightsound.errors import TableError
 
 COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zip": "zip"}
-MOST_BYTES = 2_000_000_000  # of a table's text; a compressed one says nothing of what it unpacks to
-# what programs write that don't write Unicode; a text that is ASCII but for its names is too little for a statistic
+MOST_BYTES = 2_000_000_000  # largest text of a table, since a compressed file does not show its unpacked size
+# encodings of programs that do not write Unicode; a mostly ASCII text has too few other letters for a statistic
 LEGACY = ("cp1252", "gb18030", "shift_jis", "euc_kr", "big5", "cp1251", "cp1250")
 BYTE_ORDER_MARKS = {
     b"\xef\xbb\xbf": "utf-8-sig",
@@ -22,7 +22,7 @@ OVERRULE = "--columns.{} overrules it"
 
 
 def zip_members(path: Path) -> list[str]:
-    """The files in a ZIP archive, less what macOS adds."""
+    """Lists the files in a ZIP archive, less those that macOS adds."""
     import zipfile
 
     with zipfile.ZipFile(path) as archive:
@@ -30,7 +30,7 @@ def zip_members(path: Path) -> list[str]:
 
 
 def content_of(path: Path) -> bytes:
-    """The bytes of a file, unpacked; of a ZIP those of the one file in it."""
+    """Returns the bytes of a file, unpacked; of a ZIP those of the one file in it."""
     kind = COMPRESSED.get(path.suffix.lower())
     try:
         content = _unpacked(path, kind)
@@ -60,7 +60,7 @@ def _unpacked(path: Path, kind: str | None) -> bytes:
 
 
 def decode_text(path: Path, encoding: str | None) -> tuple[str, list[str]]:
-    """The text of a file, and what had to be said of its encoding."""
+    """Decodes the text of a file; also returns sentences about its encoding."""
     content = content_of(path)
     mark = next((name for start, name in BYTE_ORDER_MARKS.items() if content.startswith(start)), None)
     if encoding:
@@ -79,10 +79,10 @@ def decode_text(path: Path, encoding: str | None) -> tuple[str, list[str]]:
 
 
 def _guessed_encoding(content: bytes, root: Path) -> str:
-    """Of text that is not Unicode: the encoding in which most of the files that it names are there, else a statistic's.
+    """Guesses the encoding of non-Unicode text: the one in which most of the files named exist, else by a statistic.
 
     Raises:
-        ValueError: none fits.
+        ValueError: no encoding fits.
     """
     from charset_normalizer import from_bytes
 
@@ -96,7 +96,7 @@ def _guessed_encoding(content: bytes, root: Path) -> str:
         there[name] = sum(_is_file(root / word) for word in sorted(words)[:200])
     if any(there.values()):
         return max(there, key=lambda name: there[name])
-    usual = [name for name in LEGACY if name != "cp1250"]  # which short texts are taken for, though few are
+    usual = [name for name in LEGACY if name != "cp1250"]  # often guessed for short texts, though rare
     best = from_bytes(content, cp_isolation=[*usual, "utf_16_le", "utf_16_be"]).best()
     if best is None or "\x00" in content[:1000].decode(best.encoding, "replace"):
         raise ValueError("it is text in no known encoding; name it with --columns.encoding NAME")
@@ -106,5 +106,5 @@ def _guessed_encoding(content: bytes, root: Path) -> str:
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except (OSError, ValueError):  # a word that is no path
+    except (OSError, ValueError):  # a word that is not a valid path
         return False

@@ -1,7 +1,7 @@
-"""The only door to a user's files: what is given -> uint8 pixels, or a float32 waveform.
+"""The only entry to a user's files: given paths, bytes or values -> uint8 pixels, or a float32 waveform.
 
-What is read is decided by the content, not by the ending. Whatever is wrong with a file becomes a `FileError`.
-`opened` says what a path is, `images` and `sounds` decode, `values` takes what is in memory.
+The content of a file decides how it is read, not the ending. Whatever is wrong with a file becomes a `FileError`.
+`opened` resolves paths, `images` and `sounds` decode, `values` takes what is in memory.
 """
 
 from sightsound.data.images import (

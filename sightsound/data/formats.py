@@ -1,7 +1,7 @@
-"""A table's file as cells, whatever program wrote it: separators, quotes, encodings, compression, Excel, JSON, Parquet.
+"""Reads a table's file of any common program: separators, quotes, encodings, compression, Excel, JSON, Parquet.
 
-File -> `Cells`: a frame of whatever the file holds, and sentences about what was detected. Columns and values are not
-interpreted here; `data.table` does that.
+File -> `Cells`: a frame of the raw values, and sentences about what was detected. Columns and values are interpreted in
+`data.table`, not here.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ NAMED_SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "|"}
 
 
 class Cells(NamedTuple):
-    """What a file holds: columns by name, as they were written; and sentences about what was detected or left out."""
+    """The content of a file: columns by name, as written; and sentences about what was detected or left out."""
 
     frame: pd.DataFrame
     notes: list[str]
@@ -38,12 +38,12 @@ def read_cells(path: Path, separator: str | None = None, encoding: str | None = 
     """Reads a file of any known format.
 
     Args:
-        path: its ending, less that of a compression, says which format it is.
-        separator: of CSV and TSV; None: detected.
-        encoding: of text; None: detected.
+        path: the file; its ending, less that of a compression, gives the format.
+        separator: the separator of CSV and TSV; None: detected.
+        encoding: the encoding of text; None: detected.
 
     Raises:
-        TableError: not there, of an unknown format, or not readable.
+        TableError: the file does not exist, is of an unknown format, or is not readable.
     """
     if not path.exists():
         raise TableError(f"{path}: there is no such table. It can be {FORMATS}.")
@@ -62,7 +62,7 @@ def read_cells(path: Path, separator: str | None = None, encoding: str | None = 
 
 
 def kind_of(path: Path) -> str:
-    """The ending that says the format, in lower case: .csv of table.CSV.gz."""
+    """Returns the ending that gives the format, in lower case: .csv of table.CSV.gz."""
     named = path.with_suffix("") if path.suffix.lower() in COMPRESSED else path
     if path.suffix.lower() == ".zip" and not named.suffix and zipfile.is_zipfile(path):
         named = Path(next(iter(zip_members(path)), ""))
@@ -76,7 +76,7 @@ def _csv(path: Path, separator: str | None, encoding: str | None) -> Cells:
         raise TableError(f"{path}: the table is empty.")
     usual = "\t" if kind_of(path) == ".tsv" else ","
     first, _, rest = text.partition("\n")
-    if named := re.fullmatch(r"sep=(.)", first.strip(), re.IGNORECASE):  # what Excel takes for the separator
+    if named := re.fullmatch(r"sep=(.)", first.strip(), re.IGNORECASE):  # Excel's declaration of the separator
         text, separator = rest, separator or named[1]
     chosen = {"\\t": "\t", "tab": "\t"}.get(separator or "", separator) or _separator(text, usual)
     if len(chosen) != 1:
@@ -91,13 +91,13 @@ def _csv(path: Path, separator: str | None, encoding: str | None) -> Cells:
 
 
 def _separator(text: str, usual: str) -> str:
-    """The one that stands most often between the names of the columns; the usual one in doubt."""
+    """Returns the separator that occurs most often between the column names; the usual one in doubt."""
     head = re.sub(r'"[^"]*"', "", text.lstrip().partition("\n")[0])
     return max(SEPARATORS, key=lambda separator: (head.count(separator), separator == usual))
 
 
 def _records(text: str, separator: str) -> tuple[list[list[str]], list[str]]:
-    """Rows of fields. Quotes hold a field together, unless each line is a row when they are read as text.
+    """Splits text into rows of fields. Quotes delimit a field, unless every line is a row when they are read as text.
 
     A lone quotation mark in free text would otherwise swallow all lines up to the next one.
     """
@@ -116,7 +116,7 @@ def _records(text: str, separator: str) -> tuple[list[list[str]], list[str]]:
 
 
 def _parsed(text: str, separator: str, quoting: Any) -> list[list[str]] | None:
-    """Rows of fields without empty lines; None where the quotes are not those of a CSV."""
+    """Parses rows of fields without empty lines; None where the quotes are not those of a CSV."""
     csv.field_size_limit(MOST_BYTES)
     try:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, quoting=quoting, strict=True)
@@ -126,13 +126,13 @@ def _parsed(text: str, separator: str, quoting: Any) -> list[list[str]] | None:
 
 
 def _even(rows: Sequence[Sequence[str]]) -> bool:
-    """Whether all rows have as many fields as the head, but for empty ones at their end."""
+    """Returns whether all rows have as many fields as the head, except for empty ones at their end."""
     width = len(rows[0])
     return all(len(row) == width or (len(row) > width and not any(row[width:])) for row in rows)
 
 
 def _framed(path: Path, rows: list[list[Any]], notes: list[str]) -> Cells:
-    """The first row as the names of the columns, the others as their cells."""
+    """Takes the first row as the names of the columns, the others as their cells."""
     head, body = [str(name).strip() for name in rows[0]], rows[1:]
     width = len(head)
     for number, row in enumerate(body, start=1):
@@ -183,14 +183,14 @@ def _excel(path: Path, separator: str | None, encoding: str | None) -> Cells:
 
 
 def _check_formulas(path: Path, name: str, sheet: pd.DataFrame) -> None:
-    """Raises TableError where no formula stands with what it gives: programs other than Excel may write such."""
+    """Raises TableError where formulas have no stored results, as programs other than Excel may write them."""
     import openpyxl
 
     book = openpyxl.load_workbook(io.BytesIO(content_of(path)), read_only=True)
     formulas = [cell for row in book[name].iter_rows() for cell in row if getattr(cell, "data_type", "") == "f"]
     places = [(cell.row - 1, cell.column - 1) for cell in formulas]
     inside = [place for place in places if place[0] < sheet.shape[0] and place[1] < sheet.shape[1]]
-    if formulas and all(cells.is_empty(sheet.iat[place]) for place in inside):  # one alone may give an empty text
+    if formulas and all(cells.is_empty(sheet.iat[place]) for place in inside):  # a single result may be an empty text
         raise TableError(
             f"{path}, cell {formulas[0].coordinate}: it holds the formula {str(formulas[0].value)[:40]!r} without the "
             "value that it gives. Open the file in a spreadsheet program and save it, or save it as CSV."
@@ -200,12 +200,12 @@ def _check_formulas(path: Path, name: str, sheet: pd.DataFrame) -> None:
 def _parquet(path: Path, separator: str | None, encoding: str | None) -> Cells:
     frame = pd.read_parquet(path)
     for column in frame.columns[frame.dtypes == "string"]:
-        frame[column].astype(object).tolist()  # raises here, and not later, for bytes that are no text
+        frame[column].astype(object).tolist()  # raises here, and not later, for bytes that are not text
     return Cells(_named_classes(path, frame), [])
 
 
 def _named_classes(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
-    """With names in place of numbers in the columns of classes of a Hugging Face data set, which says them aside."""
+    """Replaces class numbers by names in columns of a Hugging Face data set, whose metadata holds the names."""
     import pyarrow.parquet as pq
 
     said = json.loads((pq.read_schema(path).metadata or {}).get(b"huggingface", b"{}"))
@@ -213,7 +213,7 @@ def _named_classes(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
         names = feature.get("names") if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" else None
         if names and column in frame:
             known = dict(enumerate(map(str, names)))
-            frame[column] = [known.get(value, value) for value in frame[column]]  # -1 where there is none
+            frame[column] = [known.get(value, value) for value in frame[column]]  # -1 where there is no class
             frame[column] = frame[column].where(frame[column] != -1, "")
     return frame
 
@@ -233,7 +233,7 @@ def _json_lines(path: Path, separator: str | None, encoding: str | None) -> Cell
 
 
 def _json(path: Path, separator: str | None, encoding: str | None) -> Cells:
-    """A list of objects, or an object of columns; also lines of objects."""
+    """Reads a list of objects, an object of columns, or lines of objects."""
     text, notes = decode_text(path, encoding)
     try:
         content = json.loads(text)
@@ -260,7 +260,7 @@ def _json(path: Path, separator: str | None, encoding: str | None) -> Cells:
 
 
 def _of_json(rows: Any) -> pd.DataFrame:
-    """Rows or columns as a frame of whatever values they have; in texts, what is no letter is written out."""
+    """Builds a frame of rows or columns of any values; invalid characters in texts are written out."""
     return pd.DataFrame(rows, dtype=object).map(
         lambda value: cells.writable(value) if isinstance(value, str) else value
     )

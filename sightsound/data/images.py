@@ -1,6 +1,6 @@
-"""Images: a path, bytes, an open image or pixels -> (H, W, channels) uint8. What it is, its content says.
+"""Images: a path, bytes, an open image or pixels -> (H, W, channels) uint8. The content decides the format.
 
-A large one is made small band by band as soon as it is decoded, before anything costs more memory.
+A large image is reduced band by band as soon as it is decoded, before anything needs more memory.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ GivenImage = Source | Image.Image | Pixels
 
 IMAGE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 MEGAPIXELS = 64  # a decompression bomb is a small file; the limit is on what it unpacks to
-LARGE_PIXELS = 4_000_000  # beyond, an image is made small by means of blocks before it is resized
-FINER = 2  # times the size that is asked for, down to which blocks may shrink it
+LARGE_PIXELS = 4_000_000  # a larger image is reduced by block means before it is resized
+FINER = 2  # times the requested size, down to which blocks may reduce it
 ORIENTATION = 0x0112  # the EXIF tag
 EXIF = {"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"}  # where Pillow finds it
 TURNS = {
@@ -42,9 +42,9 @@ GREY_MODES = {"1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"}
 
 
 class ImageInfo(NamedTuple):
-    """Size in pixels as a person sees it, whether there is colour in it, and which value is white.
+    """The size in pixels of the upright image, whether it has colour, and which value is white.
 
-    `white` is 0 where the image says it, or has 8 bits; else the end of the range that its values suggest.
+    `white` is 0 where the image declares it, or has 8 bits; else the end of the range that its values suggest.
     """
 
     height: int
@@ -54,16 +54,16 @@ class ImageInfo(NamedTuple):
 
 
 def probe_image(given: GivenImage) -> ImageInfo:
-    """Size and colour from the header alone; a deep image is decoded for its white. Raises FileError."""
+    """Reads size and colour from the header alone; a deep image is decoded for its white. Raises FileError."""
     with open_image(given) as image, decoder_errors(given, "image"):
         width, height = image.size
-        if orientation_of(image) >= 5:  # those that swap the sides
+        if orientation_of(image) >= 5:  # orientations that swap the sides
             width, height = height, width
         return ImageInfo(height, width, image.mode not in GREY_MODES, _white(image) if is_deep(image) else 0.0)
 
 
 def _white(image: Image.Image) -> float:
-    """Of a deep image; 0 where it says so itself, or has values below 0."""
+    """Returns the white of a deep image; 0 where the image declares it, or has values below 0."""
     with remarks.collect() as found:
         scale = scale_of(image)
     return scale.white if remarks.Remark.GUESSED in found and scale.black == 0 else 0.0
@@ -77,10 +77,10 @@ def read_image(given: GivenImage, height: int, width: int, channels: int, white:
     Args:
         given: path or bytes of a PNG, JPEG, WebP, BMP, GIF or TIFF; an image of Pillow; or (H, W) or (H, W, 1, 3 or 4)
             uint8.
-        height: of the result, in pixels.
-        width: of the result, in pixels.
+        height: height of the result in pixels.
+        width: width of the result in pixels.
         channels: 1 grey, 3 colour.
-        white: of images of more than 8 bits that do not say it; None: guessed.
+        white: the white of images of more than 8 bits that do not declare it; None: guessed.
 
     Returns:
         (height, width, channels) uint8.
@@ -89,7 +89,7 @@ def read_image(given: GivenImage, height: int, width: int, channels: int, white:
         FileError: whatever is wrong with the file.
     """
     with open_image(given) as image, decoder_errors(given, "image"):
-        if not isinstance(given, Image.Image):  # JPEG decodes small at once; one that someone holds stays as it is
+        if not isinstance(given, Image.Image):  # JPEG decodes at a reduced size; not for the caller's images
             image.draft("L" if channels == 1 else "RGB", (2 * width, 2 * height))
         image.load()
         orientation = orientation_of(image)
@@ -100,12 +100,12 @@ def read_image(given: GivenImage, height: int, width: int, channels: int, white:
 
 
 def image_from_array(array: NDArray[Any], height: int, width: int, channels: int) -> Pixels:
-    """Same as `read_image` for pixels in memory, (H, W) or (H, W, 1, 3 or 4) uint8. Raises FileError."""
+    """Does what `read_image` does for pixels in memory, (H, W) or (H, W, 1, 3 or 4) uint8. Raises FileError."""
     return read_image(array, height, width, channels)
 
 
 def picture_of(array: NDArray[Any]) -> Image.Image:
-    """Pixels in memory, (H, W) or (H, W, 1, 3 or 4) uint8. Raises FileError."""
+    """Makes an image of pixels in memory, (H, W) or (H, W, 1, 3 or 4) uint8. Raises FileError."""
     if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
         raise FileError("array", f"an image is (H, W) or (H, W, 1, 3 or 4) uint8, not {array.shape} {array.dtype}")
     if array.size == 0:
@@ -114,7 +114,7 @@ def picture_of(array: NDArray[Any]) -> Image.Image:
 
 
 def open_image(given: GivenImage) -> AbstractContextManager[Image.Image]:
-    """An image whose pixels are not decoded yet; one of the caller's stays open. Raises FileError."""
+    """Opens an image without decoding its pixels; one of the caller's stays open. Raises FileError."""
     if isinstance(given, Image.Image):
         image = given
     else:
@@ -154,7 +154,7 @@ def _check_size(image: Image.Image, name: str) -> None:
 
 
 def orientation_of(image: Image.Image) -> int:
-    """How the camera was held, from 1 (upright) to 8, as its EXIF says."""
+    """Returns the orientation of the camera, from 1 (upright) to 8, from the EXIF data."""
     if image.format in ("PNG", "JPEG", "GIF", "BMP") and EXIF.isdisjoint(image.info):
         return 1  # looking for it takes as long as decoding a small image
     found = image.getexif().get(ORIENTATION, 1)
@@ -162,19 +162,19 @@ def orientation_of(image: Image.Image) -> int:
 
 
 def turn_upright(image: Image.Image, orientation: int) -> Image.Image:
-    """Upright."""
+    """Turns an image upright."""
     return image if orientation == 1 else image.transpose(TURNS[orientation])
 
 
 def shrink_factor(image: Image.Image, height: int, width: int) -> int:
-    """By how much a large image may be made smaller and still be finer than what is asked for; 1: not at all."""
+    """Returns the factor by which a large image may be reduced and stay finer than requested; 1: not at all."""
     if image.width * image.height <= LARGE_PIXELS:
         return 1
     return max(min(image.width // (FINER * width), image.height // (FINER * height)), 1)
 
 
 def _flat(image: Image.Image, height: int, width: int, white: float | None) -> Image.Image:
-    """Any mode as 8 bits without transparency, and large ones smaller."""
+    """Converts an image of any mode to 8 bits without transparency, and reduces large ones."""
     scale = scale_of(image, white) if is_deep(image) else None
     factor = shrink_factor(image, height, width)
     if factor == 1:
@@ -193,7 +193,7 @@ def _flat(image: Image.Image, height: int, width: int, white: float | None) -> I
 
 
 def fit_to_size(image: Image.Image, height: int, width: int, channels: int) -> Pixels:
-    """(height, width, channels) uint8 of an image without transparency; remarks if all pixels are alike."""
+    """Resizes an image without transparency to (height, width, channels) uint8; remarks if all pixels are equal."""
     mode = "L" if channels == 1 else "RGB"
     image = image if image.mode == mode else image.convert(mode)
     if image.size != (width, height):
@@ -205,7 +205,7 @@ def fit_to_size(image: Image.Image, height: int, width: int, channels: int) -> P
 
 
 def eight_bits(image: Image.Image, scale: Scale | None) -> Image.Image:
-    """Any mode as 8 bits without transparency; `scale` is of deep ones."""
+    """Converts an image of any mode to 8 bits without transparency; `scale` is that of a deep one."""
     if scale is not None:
         return Image.fromarray(to_eight_bits(np.asarray(image), scale))
     if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:

@@ -1,6 +1,6 @@
-"""Files read with their damaged parts filled in: gaps are found by rule, or given by a mask; `files` opens and decodes.
+"""Reads files and interpolates their damaged parts: gaps are found by rule, or given by a mask; `files` decodes.
 
-A file of which nothing is left raises `NothingLeftError`: that modality is missing, not damaged.
+A file without any valid part raises `NothingLeftError`: that modality is missing, not damaged.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from sightsound.errors import FileError, NothingLeftError
 from sightsound.missing.gaps import Gaps, audio_gaps, image_gaps
 from sightsound.missing.signals import Interpolated, interpolate_audio, interpolate_image
 
-MOST_PIXELS = 250_000  # that are repaired; of more, neighbours are joined first
+MOST_PIXELS = 250_000  # largest image that is interpolated; a larger one is reduced by block means first
 
 
 class Mended(NamedTuple):
-    """What was read, as `read` of the modality gives it, and what was filled in of it."""
+    """A decoded file, as `read` of the modality returns it, and what was interpolated in it."""
 
     values: NDArray[Any]
     share: float
@@ -54,7 +54,7 @@ def read_interpolated_image(
     image_mask: str = "",
     white: float | None = None,
 ) -> Pixels:
-    """Same as `files.read_image`, repaired by the method `repair`. Raises FileError, of masks too."""
+    """Reads as `files.read_image` does and interpolates by the method `repair`. Raises FileError, of masks too."""
     return mended_image(given, height, width, channels, repair, image_mask, white).values
 
 
@@ -67,7 +67,7 @@ def image_damage(
     image_mask: str = "",
     white: float | None = None,
 ) -> NDArray[np.float64]:
-    """(share, uncertainty) of what `read_interpolated_image` fills in."""
+    """Returns (share, uncertainty) of what `read_interpolated_image` interpolates."""
     whole = _image(given, height, width, repair, image_mask, white)
     return np.array([whole.share, whole.uncertainty])
 
@@ -81,7 +81,7 @@ def mended_image(
     image_mask: str = "",
     white: float | None = None,
 ) -> Mended:
-    """Both at once."""
+    """Returns the decoded file and what was interpolated in it, in one pass."""
     whole = _image(given, height, width, repair, image_mask, white)
     return Mended(fit_to_size(picture_of(whole.values), height, width, channels), whole.share, whole.uncertainty)
 
@@ -102,7 +102,7 @@ def _image(given: GivenImage, height: int, width: int, repair: str, mask: str, w
 
 
 def _small(given: GivenImage, height: int, width: int, mask: str, white: float | None) -> tuple[Pixels, Gaps, float]:
-    """An upright image that is not large: pixels (H, W, channels); where all of a block is unseen or masked; share."""
+    """Returns an upright, reduced image: pixels (H, W, channels), which blocks are wholly damaged, damaged share."""
     with contextlib.ExitStack() as opened:
         image = opened.enter_context(open_image(given))
         with decoder_errors(given, "image"):
@@ -127,7 +127,7 @@ def _small(given: GivenImage, height: int, width: int, mask: str, white: float |
 
 
 def _turned(values: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """(H, W) or (H, W, channels), upright."""
+    """Turns (H, W) or (H, W, channels) upright."""
     if orientation == 1:
         return values
     flip = {2: (0, 1), 3: (1, 1), 4: (1, 0), 5: (0, 0), 6: (0, 1), 7: (1, 1), 8: (1, 0)}[orientation]
@@ -136,7 +136,7 @@ def _turned(values: NDArray[Any], orientation: int) -> NDArray[Any]:
 
 
 def _unseen(image: Image.Image) -> Gaps:
-    """Where an image says itself that there is nothing: transparent, or not a number."""
+    """Returns where an image itself marks pixels as invalid: transparent, or not a number."""
     if image.mode == "F":
         return np.asarray(~np.isfinite(np.asarray(image)))
     if "A" in image.mode or "a" in image.mode or "transparency" in image.info:
@@ -145,7 +145,7 @@ def _unseen(image: Image.Image) -> Gaps:
 
 
 def _masked(mask: str, image: Image.Image, orientation: int, name: str) -> Gaps:
-    """Where a mask is not black, as the image lies before it is turned upright."""
+    """Returns where a mask is not black, in the orientation of the image before it is turned upright."""
     with open_image(mask) as masked, decoder_errors(mask, "mask"):
         masked.load()
         scale = scale_of(masked) if is_deep(masked) else None
@@ -159,7 +159,7 @@ def _masked(mask: str, image: Image.Image, orientation: int, name: str) -> Gaps:
 
 
 def _shrunk(pixels: Pixels, gaps: Gaps, down: int, across: int) -> tuple[Pixels, Gaps, int]:
-    """Means of blocks of pixels, without those that are damaged; where all of a block is; how many pixels are."""
+    """Returns means of each block's valid pixels, which blocks are wholly damaged, the number of damaged pixels."""
     lost = int(gaps.sum())
     if down == across == 1:
         return pixels, gaps, lost
@@ -184,7 +184,7 @@ def read_interpolated_audio(
     start_seconds: float = 0.0,
     audio_mask: str = "",
 ) -> Waveform:
-    """Same as `files.read_audio`, repaired by the method `repair`. Raises FileError, of masks too."""
+    """Reads as `files.read_audio` does and interpolates by the method `repair`. Raises FileError, of masks too."""
     return mended_audio(given, sample_rate_hz, clip_seconds, repair, crop, start_seconds, audio_mask).values
 
 
@@ -197,7 +197,7 @@ def audio_damage(
     start_seconds: float = 0.0,
     audio_mask: str = "",
 ) -> NDArray[np.float64]:
-    """(share, uncertainty) of what `read_repaired_audio` fills in."""
+    """Returns (share, uncertainty) of what `read_interpolated_audio` interpolates."""
     whole, _ = _audio(given, clip_seconds, repair, crop, start_seconds, audio_mask)
     return np.array([whole.share, whole.uncertainty])
 
@@ -211,7 +211,7 @@ def mended_audio(
     start_seconds: float = 0.0,
     audio_mask: str = "",
 ) -> Mended:
-    """Both at once."""
+    """Returns the decoded file and what was interpolated in it, in one pass."""
     whole, rate_hz = _audio(given, clip_seconds, repair, crop, start_seconds, audio_mask)
     wave = waveform(whole.values, rate_hz, sample_rate_hz, clip_seconds, crop, name_of(given))
     return Mended(wave, whole.share, whole.uncertainty)
@@ -231,7 +231,7 @@ def _audio(
 
 
 def _masked_seconds(mask: str, name: str) -> NDArray[np.float64]:
-    """(gaps, 2) start and end in seconds."""
+    """Reads (gaps, 2), the start and end of each gap in seconds."""
     if not mask:
         return np.zeros((0, 2))
     if not os.path.exists(as_path(mask)):

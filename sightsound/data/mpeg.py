@@ -1,4 +1,4 @@
-"""The frames of an MP3, counted: a file, from its first byte of sound -> how many there are, and how many it declares.
+"""Counts the frames of an MP3: a file, from its first byte of sound -> the number found, and the number declared.
 
 A decoder estimates the length of a file without a Xing header from its first frame, which is wrong for most of them.
 """
@@ -12,19 +12,19 @@ KILOBITS = {
     False: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0),  # MPEG 2 and 2.5
 }
 RATES = (44100, 48000, 32000, 0)
-SEARCHED = 1_000_000  # bytes without a frame before one gives up
+SEARCHED = 1_000_000  # bytes without a frame after which the search ends
 LAYER_3 = 0x02
-ROOM = 1  # frames that writers count differently: the one with the header may count or not
+ROOM = 1  # tolerated difference, since writers may or may not count the frame of the header
 
 
 class Counted(NamedTuple):
     """The frames of a file.
 
     Attributes:
-        header: of the first one, 4 bytes.
-        first: where the sound begins, after a frame that holds nothing but a header.
-        frames: that are whole.
-        declared: in that header, 0 if there is none.
+        header: the 4 header bytes of the first frame.
+        first: where the sound begins, after a frame that holds only a Xing header.
+        frames: the number of complete frames.
+        declared: the number declared in that header, 0 if there is none.
     """
 
     header: bytes
@@ -34,7 +34,7 @@ class Counted(NamedTuple):
 
 
 def frame_bytes(header: bytes) -> int:
-    """The length of a frame of layer 3; 0 if this is no header of one, or of a bit rate that it does not say."""
+    """Returns the length of a layer 3 frame; 0 for an invalid header, or one that does not state its bit rate."""
     if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE0 != 0xE0 or header[1] & 0x06 != LAYER_3:
         return 0
     version = header[1] >> 3 & 3  # 3: MPEG 1, 2: MPEG 2, 0: MPEG 2.5
@@ -46,7 +46,7 @@ def frame_bytes(header: bytes) -> int:
 
 
 def count_frames(file: BinaryIO, start: int) -> Counted | None:
-    """The frames from `start` on, with whatever lies between them left out; None if there are none."""
+    """Counts the frames from `start` on, skipping other data between them; None if there are none."""
     known: dict[bytes, int] = {}
     first, frames, position, header, declared = -1, 0, start, b"", 0
     file.seek(start)
@@ -78,7 +78,7 @@ def count_frames(file: BinaryIO, start: int) -> Counted | None:
 
 
 def _next(file: BinaryIO, position: int, header: bytes) -> int:
-    """Where the next frame begins, to which another one is joined, after a place where there is none; -1: nowhere."""
+    """Finds the next frame that is followed by another, after a place without a frame; -1: none."""
     file.seek(position)
     data = file.read(SEARCHED)
     place = 0
@@ -94,7 +94,7 @@ def _next(file: BinaryIO, position: int, header: bytes) -> int:
 
 
 def _declared(head: bytes, body: bytes) -> int:
-    """The number of frames in a header of Xing, LAME or Fraunhofer; -1: one that does not say it; 0: no header."""
+    """Reads the number of frames from a Xing, LAME or Fraunhofer header; -1: it is not stated; 0: no header."""
     one, mono = head[1] >> 3 & 3 == 3, head[3] >> 6 == 3
     side = _side(one, mono)
     if body[side : side + 4] in (b"Xing", b"Info"):
@@ -106,12 +106,12 @@ def _declared(head: bytes, body: bytes) -> int:
 
 
 def _side(one: bool, mono: bool) -> int:
-    """Bytes of the side information."""
+    """Returns the bytes of the side information."""
     return (17 if mono else 32) if one else (9 if mono else 17)
 
 
 def info_frame(of: Counted) -> bytes:
-    """A first frame without sound that says how many there are."""
+    """Builds a first frame without sound that declares the number of frames."""
     head = bytearray(of.header)
     head[1] |= 1  # without a checksum
     side = _side(head[1] >> 3 & 3 == 3, head[3] >> 6 == 3)

@@ -1,6 +1,6 @@
-"""From what names a file to something that can be read: the rules for paths, and for what is no file at all.
+"""Resolves what names a file to something readable: the rules for paths, and for what is not a file.
 
-A path or bytes -> a path that is certainly an ordinary file with something in it, or a stream. Nothing is decoded here.
+A path or bytes -> the path of an ordinary, non-empty file, or a stream. Nothing is decoded here.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ NO_FILES = {  # opening one of these may block for ever, and reading may never e
 
 
 def name_of(given: object) -> str:
-    """What to call a file, or what stands for one, in a message."""
+    """Names a file, or a value in its place, for a message."""
     if isinstance(given, str | Path):
         return str(given)
     if isinstance(given, bytes):
@@ -37,14 +37,14 @@ def name_of(given: object) -> str:
 
 
 def as_path(text: str | os.PathLike[str], root: Path = Path()) -> Path:
-    """Where a file lies that someone has named; the one place that says what counts as a path.
+    """Resolves the path of a named file; only this function decides what counts as a path.
 
-    What exists as it is written is taken as written. Otherwise `file://` addresses of this machine and `~` are
+    A path that exists as written is taken as written. Otherwise `file://` addresses of this machine and `~` are
     resolved, and backslashes are read as separators if that names something that exists.
 
     Args:
-        text: as written by the user.
-        root: folder that relative paths start from.
+        text: the path as written by the user.
+        root: the folder of relative paths.
     """
     written = os.fspath(text)
     path = root / written
@@ -63,7 +63,7 @@ def as_path(text: str | os.PathLike[str], root: Path = Path()) -> Path:
 
 
 def ordinary_file(source: str | Path) -> str:
-    """The path of a file that can be opened without waiting. Raises FileError."""
+    """Returns the path of a file that can be opened without blocking. Raises FileError."""
     path = found = str(source)
     try:
         try:
@@ -89,7 +89,7 @@ def _hint(path: str) -> str:
 
 
 def stream(source: Source) -> str | io.BytesIO:
-    """The source, once it is certain that there is something to read. Raises FileError."""
+    """Returns the source after checking that it is not empty. Raises FileError."""
     if not isinstance(source, bytes):
         return ordinary_file(source)
     if not source:
@@ -98,7 +98,7 @@ def stream(source: Source) -> str | io.BytesIO:
 
 
 def binary(opened: str | io.BytesIO) -> BinaryIO:
-    """What `stream` gives, from its first byte; to be closed. Raises FileError."""
+    """Opens what `stream` returns at its first byte; the caller closes it. Raises FileError."""
     if not isinstance(opened, str):
         return io.BytesIO(opened.getvalue())
     try:
@@ -108,16 +108,16 @@ def binary(opened: str | io.BytesIO) -> BinaryIO:
 
 
 def size_of(file: BinaryIO) -> int:
-    """In bytes."""
+    """Returns the size of a file in bytes."""
     return file.getbuffer().nbytes if isinstance(file, io.BytesIO) else os.fstat(file.fileno()).st_size
 
 
 @contextlib.contextmanager
 def decoder_errors(given: object, what: str) -> Iterator[None]:
-    """Turns whatever a decoder raises for damaged content, and that is a dozen kinds, into a FileError."""
+    """Turns whatever a decoder raises for damaged content, a dozen kinds of errors, into a FileError."""
     try:
         yield
     except FileError:
         raise
-    except Exception as error:  # each decoder has kinds of its own for content that is not its format's
+    except Exception as error:  # each decoder has its own errors for content of another format
         raise FileError(name_of(given), f"the {what} is damaged or cut off ({error})") from error

@@ -1,6 +1,6 @@
-"""What is remarkable about a file that can be read: it travels from the reader to the store as flags beside the row.
+"""Remarks on readable files, which pass from the reader to the store as flags beside the row.
 
-A reader calls `remark`; whoever keeps its result calls `collect`; `sentences` says it to people.
+A reader calls `remark`; whoever stores its result calls `collect`; `sentences` words the remarks for users.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ if TYPE_CHECKING:
 
 
 class Remark(enum.IntFlag):
-    """Kinds of remarks; at most eight, as they are kept in one byte."""
+    """Kinds of remarks; at most eight, since they are stored in one byte."""
 
-    CONSTANT = 1  # all pixels of an image are alike, or a sound is silent
+    CONSTANT = 1  # all pixels of an image are equal, or a sound is silent
     CANCELLED = 2  # the channels of a sound cancel each other; the louder one was taken
-    GUESSED = 4  # an image does not say which values are black and white (see `data.depth`)
+    GUESSED = 4  # an image does not declare which values are black and white (see `data.depth`)
     BEYOND = 8  # an image has values above the white that holds for all
-    CUT = 16  # a sound is longer than what is kept of it
+    CUT = 16  # a sound is longer than the clip
 
 
 _collected: ContextVar[list[Remark] | None] = ContextVar("collected", default=None)
 
 
 def are_collected() -> bool:
-    """Whether someone collects remarks; if not, what costs time need not be looked for."""
+    """Returns whether remarks are collected; if not, costly checks are skipped."""
     return _collected.get() is not None
 
 
 def remark(kind: Remark) -> None:
-    """Says something about the file that is being read; nothing happens where nobody collects."""
+    """Adds a remark on the file that is being read; has no effect where none are collected."""
     collected = _collected.get()
     if collected is not None:
         collected.append(kind)
@@ -47,7 +47,7 @@ def remark(kind: Remark) -> None:
 
 @contextlib.contextmanager
 def collect() -> Iterator[list[Remark]]:
-    """Collects the remarks of everything that is read within, by this thread."""
+    """A context that collects the remarks on everything that this thread reads in it."""
     found: list[Remark] = []
     token = _collected.set(found)
     try:
@@ -57,10 +57,10 @@ def collect() -> Iterator[list[Remark]]:
 
 
 def sentences(stores: Mapping[str, Store], table: Table) -> list[str]:
-    """What is to be said of a table's files, one sentence for each kind of remark.
+    """Words the remarks on a table's files, one sentence for each kind.
 
     Args:
-        stores: per modality, over the rows of the table.
+        stores: the store of each modality, over the rows of the table.
         table: the rows; where sounds are cut, a row for each clip.
     """
     said = []
@@ -82,10 +82,10 @@ def sentences(stores: Mapping[str, Store], table: Table) -> list[str]:
 
 
 def pack(found: list[Remark]) -> int:
-    """Remarks as one byte."""
+    """Packs remarks into one byte."""
     return int(np.bitwise_or.reduce(np.array(found, np.uint8))) if found else 0
 
 
 def words(name: str, flags: int) -> str:
-    """The remarks on one file of a modality, "" for none."""
+    """Words the remarks on one file of a modality, "" for none."""
     return "; ".join(of_one for kind, (_, of_one) in modality(name).remarks.items() if flags & kind)

@@ -1,4 +1,4 @@
-"""What a file is by its first bytes: which decoder takes it, and in words for the message about one that is not."""
+"""Identifies a file by its first bytes: which decoder reads it, and how an error message describes it."""
 
 SIGNATURES = {
     b"RIFF": "starts like a WAV sound or a WebP image",
@@ -13,11 +13,11 @@ SIGNATURES = {
     b"PK\x03\x04": "is a ZIP archive",
     b"\x1aE\xdf\xa3": "is a WebM or Matroska video",
 }
-HEAD = 64  # bytes that are enough to tell
+HEAD = 64  # bytes that are enough to identify a file
 
 
 def looks_like(head: bytes) -> str:
-    """The first bytes of a file, in words."""
+    """Describes a file by its first bytes."""
     for signature, words in SIGNATURES.items():
         if head.startswith(signature):
             return words
@@ -30,7 +30,7 @@ def looks_like(head: bytes) -> str:
 
 
 def container(head: bytes) -> str:
-    """FFmpeg's name for a sound that only it reads (the extra `video`), "" for any other."""
+    """Returns FFmpeg's name for a sound that only it reads (the extra `video`), "" for any other."""
     if head[4:8] == b"ftyp" or head[4:8] in (b"moov", b"mdat"):
         return "mov"
     if head.startswith(b"\x1aE\xdf\xa3"):

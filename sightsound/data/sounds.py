@@ -1,6 +1,6 @@
-"""Sounds: a path, bytes, samples or an open sound -> a float32 waveform. What it is, its content says.
+"""Sounds: a path, bytes, samples or an open sound -> a float32 waveform. The content decides the format.
 
-libsndfile reads WAV, FLAC, OGG and MP3, PyAV the others; what a header says of the length is checked first.
+libsndfile reads WAV, FLAC, OGG and MP3, PyAV the others; the length that a header declares is checked first.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from sightsound.errors import FileError
 
 NOTHING = np.zeros((0, 1), np.float32)
 BLOCK = 65536  # samples decoded at once where one clip follows the other
-MOST_FRAMES = 2**40  # that a header may say; libsndfile gives 2**63 where it does not know
+MOST_FRAMES = 2**40  # largest length that a header may declare; libsndfile gives 2**63 where it is unknown
 MOST_HZ = 10_000_000
 MOST_VALUES = 2**29  # samples times channels in memory at once, 2 GiB
-LONG_SECONDS = 60.0  # from which on the last sample is looked for, before a length is believed
-LOST_SECONDS = 0.1  # of an MP3 that its decoder may swallow, for its delay or a first frame that is not whole
-LEAST_CUT_SECONDS = 0.05  # that a sound is longer than a clip, to be remarked
+LONG_SECONDS = 60.0  # from which on the last sample is read before a length is trusted
+LOST_SECONDS = 0.1  # of an MP3 that its decoder may drop, for its delay or an incomplete first frame
+LEAST_CUT_SECONDS = 0.05  # by which a sound must exceed a clip to be remarked
 
 
 class Sound:
     """An open sound, whose samples are read by their place; one clip after the other is one pass.
 
     Args:
-        name: for messages.
-        rate_hz: of the samples.
-        frames: how many samples there are of each channel.
+        name: the name of the sound, for messages.
+        rate_hz: sample rate.
+        frames: number of samples of each channel.
     """
 
     channels = 1
@@ -61,15 +61,15 @@ class Sound:
         self.close()
 
     def close(self) -> None:
-        """Its file, if there is one."""
+        """Closes its file, if there is one."""
 
     @property
     def seconds(self) -> float:
-        """The length."""
+        """Returns the length in seconds."""
         return float(self.frames / self.rate_hz)
 
     def read(self, start: int, count: int) -> NDArray[np.float32]:
-        """(n, channels) samples from a place on; fewer at the end. Raises FileError."""
+        """Reads (n, channels) samples from a place on; fewer at the end. Raises FileError."""
         count = max(min(count, self.frames - start), 0)
         if count * self.channels > MOST_VALUES:
             raise FileError(
@@ -91,12 +91,12 @@ class Sound:
         return kept[:count]
 
     def look_at_end(self) -> None:
-        """Raises FileError where a long sound does not have its last sample, as its length is a mere claim."""
+        """Raises FileError where a long sound lacks its last sample, since its length is only declared."""
         if self.seconds > LONG_SECONDS and not len(self.read(self.frames - 1, 1)):
             raise FileError(self.name, f"the sound is cut off: it ends before its {self.frames} samples")
 
     def lost(self, there: int, wanted: int) -> str:
-        """Why fewer samples than there should be are a fault; "" where they are not."""
+        """Returns why a lack of samples is a fault; "" where it is not."""
         return f"the sound is cut off: {there} of {wanted} samples are there" if there < wanted else ""
 
     def _go(self, start: int) -> None:
@@ -107,7 +107,7 @@ class Sound:
 
 
 class FileSound(Sound):
-    """What libsndfile reads."""
+    """A sound that libsndfile reads."""
 
     def __init__(self, name: str, file: soundfile.SoundFile, content: str | io.IOBase, exact: bool) -> None:
         self.file, self.content, self.exact, self.channels = file, content, exact, file.channels
@@ -120,7 +120,7 @@ class FileSound(Sound):
             self.content.close()
 
     def lost(self, there: int, wanted: int) -> str:
-        """See `Sound`; of an MP3 the decoder may swallow a little."""
+        """See `Sound`; of an MP3 the decoder may drop a little."""
         little = not self.exact and wanted - there <= LOST_SECONDS * self.rate_hz
         return "" if little else super().lost(there, wanted)
 
@@ -133,7 +133,7 @@ class FileSound(Sound):
 
 
 class TrackSound(Sound):
-    """What PyAV reads: forwards only, so that going back begins anew."""
+    """A sound that PyAV reads, forwards only, so that seeking back restarts from the beginning."""
 
     def __init__(self, name: str, file: BinaryIO, kind: str) -> None:
         self.file = file
@@ -152,7 +152,7 @@ class TrackSound(Sound):
         self.file.close()
 
     def lost(self, there: int, wanted: int) -> str:
-        """Never: encoders add silence at both ends, which counts in the length; what is cut off `Track` tells."""
+        """Returns "": encoders add silence at both ends, which counts in the length; `Track` detects truncation."""
         return ""
 
     def _go(self, start: int) -> None:
@@ -180,7 +180,7 @@ class ArraySound(Sound):
         self.samples = samples
 
     def read(self, start: int, count: int) -> NDArray[Any]:
-        """(n,) or (n, channels)."""
+        """Returns (n,) or (n, channels) samples from a place on."""
         return self.samples[start : start + count]
 
 
@@ -188,7 +188,7 @@ GivenSound = Source | Sound | tuple[NDArray[Any], float]
 
 
 def open_sound(given: GivenSound) -> AbstractContextManager[Sound]:
-    """A sound whose samples are not decoded yet; one that is open already stays open. Raises FileError."""
+    """Opens a sound without decoding its samples; one that is open already stays open. Raises FileError."""
     if isinstance(given, Sound):
         return contextlib.nullcontext(given)
     return ArraySound(*given) if isinstance(given, tuple) else _opened(given)
@@ -207,7 +207,7 @@ def _opened(source: Source) -> Sound:
         return TrackSound(name, binary(opened), kind)
     file_like = Spliced(claim.head, binary(opened), claim.skip) if claim.head else opened
     try:
-        # as bytes, since soundfile knows no names that the system's encoding lacks
+        # as bytes, since soundfile rejects names outside the system's encoding
         named = os.fsencode(file_like) if isinstance(file_like, str) and os.name == "posix" else file_like
         sound = soundfile.SoundFile(named)
     except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
@@ -220,7 +220,7 @@ def _opened(source: Source) -> Sound:
 
 
 def probe_audio(given: GivenSound) -> float:
-    """Length in seconds. Where the header does not say it, or cannot be trusted, the file is looked through.
+    """Returns the length in seconds. Where the header lacks it or cannot be trusted, the whole file is read.
 
     Raises FileError.
     """
@@ -230,7 +230,7 @@ def probe_audio(given: GivenSound) -> float:
 
 
 class Excerpt(NamedTuple):
-    """Decoded samples (N,) or (N, channels) float at `rate_hz`, which begin so far into the sound `name`."""
+    """Decoded samples (N,) or (N, channels) float at `rate_hz`, and their offset in the sound `name`."""
 
     samples: NDArray[Any]
     rate_hz: float
@@ -239,7 +239,7 @@ class Excerpt(NamedTuple):
 
 
 def excerpt(given: GivenSound, clip_seconds: float, crop: str, start_seconds: float) -> Excerpt:
-    """The samples that a clip is made of; arguments and errors as in `read_audio`."""
+    """Reads the samples of a clip; arguments and errors are those of `read_audio`."""
     with open_sound(given) as sound:
         rate = sound.rate_hz
         wanted = int(np.ceil(clip_seconds * rate))
@@ -253,7 +253,7 @@ def excerpt(given: GivenSound, clip_seconds: float, crop: str, start_seconds: fl
         whole = max(min(wanted, sound.frames - start), 0)
         if fault := sound.lost(len(samples), whole):
             raise FileError(sound.name, fault)
-        if not len(samples):  # the last clip begins in what the decoder swallowed
+        if not len(samples):  # the last clip begins in samples that the decoder dropped
             samples = np.zeros((max(whole, 1), sound.channels), np.float32)
     return Excerpt(samples, rate, start / rate, sound.name)
 
@@ -266,10 +266,10 @@ def read_audio(
     Args:
         given: path or bytes of a sound of any rate and number of channels; samples (N,) or (N, channels) float and
             their rate in Hz; or an open sound.
-        sample_rate_hz: of the result.
+        sample_rate_hz: sample rate of the result.
         clip_seconds: length of the result. A shorter sound is padded with silence at its end.
-        crop: which part of a longer sound is kept: start, center or end.
-        start_seconds: what lies before is left out.
+        crop: which part of a longer sound is used: start, center or end.
+        start_seconds: where in the sound to start.
 
     Returns:
         (N,) float32 in [-1, 1], N = clip_seconds * sample_rate_hz, in steps of 16 bits. A sound louder than full scale

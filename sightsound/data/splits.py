@@ -1,4 +1,4 @@
-"""Which rows train, which choose, which test: given by the table, or drawn by class and never cutting a group."""
+"""Splits rows into train, val and test: as the table says, or drawn by class without cutting a group."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ SHARES = {"train": 0.70, "val": 0.15, "test": 0.15}
 
 
 def split(table: Table, seed: int, labelled: bool = True) -> Table:
-    """The table with its split column filled: train, val, test.
+    """Completes the split column of a table: train, val, test.
 
-    A split that the table gives is kept. Without any, rows are drawn 70/15/15; with train but no val, val is drawn
+    A split that the table gives is used. Without any, rows are drawn 70/15/15; with train but no val, val is drawn
     from train (15/85 of it).
 
     Args:
         table: the rows.
-        seed: of what is drawn.
-        labelled: whether the labels are classes, of which every part needs some.
+        seed: the seed of the draw.
+        labelled: whether the labels are classes, all of which every part needs.
 
     Raises:
         TableError: a split that is given to some rows only, a class that cannot be in every part, or only one class.
@@ -51,10 +51,10 @@ def split(table: Table, seed: int, labelled: bool = True) -> Table:
 
 
 def draw(frame: pd.DataFrame, shares: dict[str, float], seed: int) -> pd.Series:
-    """A split for each row: stratified by label, whole groups together, the same for the same seed.
+    """Draws a split for each row: stratified by label, whole groups together, deterministic for a seed.
 
-    Groups come first, the largest first, each to the part that lacks its classes most; rows without a group then fill
-    each class up to its shares, so that a class with as many rows as there are parts is in all of them.
+    Groups are assigned first, the largest first, each to the part that lacks its classes most; rows without a group
+    then complete each class to its shares, so that a class with as many rows as there are parts is in all of them.
     """
     rng = np.random.default_rng(seed)
     parts = list(shares)
@@ -75,7 +75,7 @@ def draw(frame: pd.DataFrame, shares: dict[str, float], seed: int) -> pd.Series:
 
 
 def _groups(groups: NDArray[Any], rng: np.random.Generator) -> list[NDArray[Any]]:
-    """Row positions of each named group, in random order, then by falling size."""
+    """Returns the row positions of each named group, in random order, then by falling size."""
     codes, names = pd.factorize(groups)  # in order of appearance
     order = np.argsort(codes, kind="stable")
     rows = dict(zip(names, np.split(order, np.cumsum(np.bincount(codes, minlength=len(names)))[:-1]), strict=True))
@@ -85,7 +85,7 @@ def _groups(groups: NDArray[Any], rng: np.random.Generator) -> list[NDArray[Any]
 
 
 def _counts(total: int, wanted: NDArray[Any]) -> NDArray[Any]:
-    """`total` in whole numbers, proportional to `wanted`, no part empty while there are rows enough for all."""
+    """Divides `total` into whole numbers, proportional to `wanted`, none zero while there are enough rows for all."""
     wanted = np.maximum(wanted, 1e-9)
     counts: NDArray[Any] = np.floor(total * wanted / wanted.sum()).astype(int)
     while counts.sum() < total:

@@ -1,4 +1,4 @@
-"""A user's table, whatever its format, as one frame of strings with known columns; the only place that reads raw cells.
+"""Reads a user's table of any format into one frame of strings with known columns; only this file reads raw cells.
 
 A file (`data.formats`), a DataFrame or a folder of classes -> `Table`. The files that it names are not opened here.
 """
@@ -27,7 +27,7 @@ from sightsound.types import SPLIT_OF, SPLITS
 
 @dataclass(frozen=True)
 class Rejected:
-    """A row that cannot be used, or not whole: its number (from 1), the file at fault or "", why, of which modality."""
+    """A row that cannot be used, or only in part: its number (from 1), the file at fault or "", reason, modality."""
 
     row: int
     file: str
@@ -40,13 +40,13 @@ class Table:
     """Rows of strings; "" where a value is missing.
 
     Attributes:
-        name: what the user called it, for messages.
-        root: folder that relative paths start from.
+        name: the user's name for it, for messages.
+        root: the folder of relative paths.
         frame: columns image, audio, label, split, group, time, image_mask, audio_mask (`config.roles`), all strings,
             and row, the row's number from 1; the index is unique, and the same as row until long sounds are cut into
-            clips (`data.windows`). A split is train, val, test or "".
-        given: the user's own columns, whatever they are called, by row number.
-        contents: files that stand in the table itself, and paths that are no text, by the name that stands in the cell.
+            clips (`data.clips`). A split is train, val, test or "".
+        given: the user's own columns, under any names, by row number.
+        contents: files embedded in the table itself, and paths that are not text, by the name in the cell.
         notes: sentences about what was detected, guessed or left out in reading it.
     """
 
@@ -58,20 +58,20 @@ class Table:
     notes: tuple[str, ...] = ()
 
     def path(self, value: str) -> Path:
-        """Where the file named in the table lies."""
+        """Returns the path of a file named in the table."""
         known = self.contents.get(value)
         return known if isinstance(known, Path) else self.root / value
 
     def source(self, value: str) -> Path | bytes:
-        """The file named in the table: its path, or what stands in the table itself."""
+        """Returns a file named in the table: its path, or the content embedded in the table."""
         return self.contents.get(value) or self.path(value)
 
     def display_name(self, value: str) -> str:
-        """What to call the file named in the table, in a message."""
+        """Names a file of the table for a message."""
         return value if value in self.contents else cells.writable(str(self.root / value))
 
     def cell(self, value: str) -> str | dict[str, object]:
-        """The same file in a cell of a table that lies elsewhere."""
+        """Returns a cell that names the same file in a table of another folder."""
         content = self.contents.get(value)
         if isinstance(content, bytes):
             return {"bytes": content, "path": value.rpartition("#")[0]}
@@ -83,15 +83,15 @@ class Table:
         return hashlib.sha256(pd.util.hash_pandas_object(frame, index=columns is None).to_numpy().tobytes()).hexdigest()
 
     def with_frame(self, frame: pd.DataFrame) -> Table:
-        """Other rows of the same table."""
+        """Returns the table with other rows."""
         return replace(self, frame=frame)
 
     def without(self, rows: set[int]) -> Table:
-        """The table less the rows with these numbers."""
+        """Returns the table without the rows of these numbers."""
         return self.with_frame(self.frame[~self.frame["row"].isin(rows)])
 
     def part(self, split: str) -> Table:
-        """The rows of one split."""
+        """Returns the rows of one split."""
         return self.with_frame(self.frame[self.frame["split"] == split])
 
 
@@ -105,16 +105,16 @@ def read_table(
     """Reads a table and checks its columns.
 
     Args:
-        source: a file, a folder, or a DataFrame (whose relative paths start from the working directory); a list of rows
-            or a dictionary of columns will do as well.
-        columns: what the user calls the columns.
-        labelled: whether the label column must be there.
-        measured: whether label and split count; else they are as if they were not there.
-        assumed: the names that nobody typed: a column by another name must be there. Default: those of `ColumnsConfig`.
+        source: a file, a folder, a DataFrame (whose relative paths start from the working directory), a list of rows or
+            a dictionary of columns.
+        columns: the user's names of the columns.
+        labelled: whether the label column is required.
+        measured: whether label and split are used; otherwise they are treated as missing.
+        assumed: the default names: a column of another name is required. Default: those of `ColumnsConfig`.
 
     Raises:
-        TableError: not there, not readable, without rows, without a column that is needed or was named, or with a value
-            that cannot stand in its column.
+        TableError: it does not exist, is not readable, has no rows, lacks a column that is required or was named, or
+            has a value that is invalid in its column.
     """
     columns, assumed = columns or columns_type()(), assumed or columns_type()()
     counted = [role for role in roles() if measured or role not in ("label", "split")]
@@ -138,13 +138,13 @@ def read_table(
     frame = _frame(name, root, raw, found, contents)
     given = raw.set_axis(frame.index, axis=0).map(lambda value: cells.writable(value) if type(value) is str else value)
     for role, place in found.position.items():
-        if contents and role in MODALITIES:  # the names of what stands in the cells, and not the bytes
+        if contents and role in MODALITIES:  # the names of embedded files, and not their bytes
             given = given.assign(**{given.columns[place]: frame[role]})
     return Table(name, root, frame, given, contents, (*read.notes, *found.notes, *_alike(frame["label"])))
 
 
 def _once(names: list[str]) -> list[str]:
-    """The names of all columns, each once: a later one of the same name gets a number."""
+    """Makes column names unique: a later one of the same name gets a number."""
     seen: dict[str, int] = {}
     found = []
     for name in names:
@@ -154,13 +154,13 @@ def _once(names: list[str]) -> list[str]:
 
 
 def _with_index(raw: pd.DataFrame) -> pd.DataFrame:
-    """With the named levels of the index as columns, as pandas writes them to and reads them from Parquet."""
+    """Turns the named levels of the index into columns, as pandas does in Parquet."""
     named = [level for level in raw.index.names if level is not None and level not in raw.columns]
     return raw.reset_index(level=named) if named else raw
 
 
 def _frame(name: str, root: Path, raw: pd.DataFrame, found: Columns, contents: dict[str, bytes | Path]) -> pd.DataFrame:
-    """The columns of a `Table`'s frame. `contents` gets what stands in the cells."""
+    """Builds the columns of a `Table`'s frame. `contents` gets the files embedded in the cells."""
     values: dict[str, list[str]] = {}
     masks = mask_columns().values()
     for role in roles():
@@ -189,7 +189,7 @@ def _frame(name: str, root: Path, raw: pd.DataFrame, found: Columns, contents: d
 
 
 def _splits(name: str, values: list[str]) -> list[str]:
-    """Each as train, val, test or "". Raises TableError for anything else."""
+    """Normalises each value to train, val, test or "". Raises TableError for anything else."""
     known = {value: SPLIT_OF.get(value.lower(), value) for value in set(values)}
     for row, value in enumerate(values, start=1):
         if known[value] not in ("", *SPLITS):
@@ -202,7 +202,7 @@ def _splits(name: str, values: list[str]) -> list[str]:
 
 
 def _alike(labels: pd.Series) -> list[str]:
-    """A sentence for classes whose names differ only in case or blanks."""
+    """Returns a sentence about classes whose names differ only in case or blanks."""
     spellings: dict[str, set[str]] = {}
     for label in labels.unique():
         spellings.setdefault(" ".join(label.casefold().split()), set()).add(label)
@@ -211,7 +211,7 @@ def _alike(labels: pd.Series) -> list[str]:
 
 
 def incomplete_rows(table: Table, modalities: tuple[str, ...], labelled: bool = True) -> list[Rejected]:
-    """Rows without a label (where one is needed) or without any of the modalities."""
+    """Returns the rows without a label (where one is required) or without any of the modalities."""
     rejected = []
     if labelled:
         empty = table.frame.index[table.frame["label"] == ""]
@@ -222,7 +222,7 @@ def incomplete_rows(table: Table, modalities: tuple[str, ...], labelled: bool = 
 
 
 def dropped_rows(table: Table, modalities: tuple[str, ...], missing: MissingConfig) -> list[Rejected]:
-    """Rows without a modality for which the policy is to leave them out."""
+    """Returns the rows that the policy `drop` leaves out, since they lack a modality."""
     return [
         Rejected(int(row), "", f"{m} is missing, and the policy is drop")
         for m in modalities
@@ -232,10 +232,10 @@ def dropped_rows(table: Table, modalities: tuple[str, ...], missing: MissingConf
 
 
 def times_of(table: Table) -> NDArray[np.float64]:
-    """(rows,) where each row stands within its group; NaN for a row without a time.
+    """Returns (rows,) the time of each row within its group; NaN for a row without a time.
 
     Raises:
-        TableError: a time is no number, stands in a row without a group, or twice in a group.
+        TableError: a time is not a number, is in a row without a group, or twice in a group.
     """
     frame = table.frame
     times = pd.to_numeric(frame["time"], errors="coerce")

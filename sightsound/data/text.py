@@ -1,6 +1,6 @@
-"""Names that users choose are shown as text, whatever is in them: in terminals, spreadsheets and messages.
+"""Shows names that users choose as plain text, whatever is in them: in terminals, spreadsheets and messages.
 
-A label may hold escape codes of a terminal or begin like a formula. What is shown has these made visible.
+A label may hold escape codes of a terminal or begin like a formula; such characters are made visible.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any, TextIO
 if TYPE_CHECKING:
     import pandas as pd
 
-# control characters but for tab, new line and return; and those that turn the direction of writing around
+# control characters except tab, new line and return; and those that reverse the direction of writing
 UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 def visible(text: str) -> str:
-    r"""The text with control characters written out, such as \u001b."""
+    r"""Returns the text with control characters written out, such as \u001b."""
     return UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
-    """The table with a quote mark before each text that a spreadsheet program would compute."""
+    """Puts a quote mark before each text that a spreadsheet program would compute."""
 
     def safe(value: Any) -> Any:
         if isinstance(value, str) and value.startswith(FORMULA) and not NUMBER.fullmatch(value):
@@ -36,7 +36,7 @@ def without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 class Visible:
-    """A stream in front of another one that makes control characters visible, and never fails for its encoding.
+    """A wrapper of a stream that makes control characters visible, and never fails for the stream's encoding.
 
     Args:
         stream: a terminal, a pipe or a file.
@@ -46,7 +46,7 @@ class Visible:
         self.stream = stream
 
     def write(self, text: str) -> int:
-        """Writes it; what the stream's encoding lacks as escapes. Its length."""
+        """Writes the text, with characters outside the stream's encoding as escapes; returns its length."""
         shown = visible(text)
         try:
             self.stream.write(shown)

@@ -1,6 +1,6 @@
-"""What a person holds in Python as something to read: Pillow images, tensors, arrays, lists, open files, dictionaries.
+"""Converts Python values to something readable: Pillow images, tensors, arrays, lists, open files, dictionaries.
 
-Where it is not certain what the numbers mean, a `FileError` says what is accepted.
+Where the meaning of the numbers is ambiguous, a `FileError` says what is accepted.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from sightsound.data.sounds import GivenSound, Sound
 from sightsound.errors import FileError
 
 CHANNELS = (1, 3, 4)  # of an image
-MOST_KILOHERTZ = 384  # a smaller number of Hz was meant as one of kHz
-MOST_CHANNELS, LONGER = 8, 32  # of a sound; by so much it has more samples than channels
+MOST_KILOHERTZ = 384  # a rate up to this, in Hz, was meant in kHz
+MOST_CHANNELS, LONGER = 8, 32  # of a sound; the least ratio of samples to channels
 FULL = {"int16": 2.0**15, "int32": 2.0**31}
 IMAGES = (
     "an image is a path, bytes, an open file, a Pillow image, {'bytes' or 'path' or 'array': ...}, or an array, tensor "
@@ -37,7 +37,7 @@ SOUNDS = (
 
 
 def given_image(value: Any) -> GivenImage:
-    """Whatever stands for an image, as `read_image` takes it. Raises FileError."""
+    """Converts any accepted value of an image to what `read_image` takes. Raises FileError."""
     if isinstance(value, dict):
         return given_image(_of_dictionary(value, IMAGES))
     if isinstance(value, Image.Image):
@@ -47,7 +47,7 @@ def given_image(value: Any) -> GivenImage:
 
 
 def given_audio(value: Any) -> GivenSound:
-    """Whatever stands for a sound, as `read_audio` takes it. Raises FileError."""
+    """Converts any accepted value of a sound to what `read_audio` takes. Raises FileError."""
     if isinstance(value, Sound):
         return value
     if isinstance(value, dict):
@@ -68,7 +68,7 @@ def given_audio(value: Any) -> GivenSound:
 
 
 def _source(value: Any) -> Source | None:
-    """A path or the bytes of a file; None for numbers."""
+    """Returns a path or the bytes of a file; None for numbers."""
     if isinstance(value, str | os.PathLike):
         path = as_path(value)
         return value if isinstance(value, str | Path) and str(path) == str(value) else path
@@ -86,7 +86,7 @@ def _source(value: Any) -> Source | None:
 
 
 def _of_dictionary(value: dict[str, Any], accepted: str) -> Any:
-    """Its bytes, its array or its path, the first that is there."""
+    """Returns the bytes, the array or the path in a dictionary, the first that exists."""
     found = [value[key] for key in ("bytes", "array", "path") if value.get(key) is not None]
     if not found:
         raise FileError("dictionary", f"there is nothing under bytes, array or path in {sorted(value)}; {accepted}")
@@ -94,7 +94,7 @@ def _of_dictionary(value: dict[str, Any], accepted: str) -> Any:
 
 
 def _is_pair(value: Any) -> bool:
-    """Whether these are samples and their rate, and not two samples or two channels."""
+    """Returns whether these are samples and their rate, and not two samples or two channels."""
     if isinstance(value, tuple):
         return len(value) == 2
     return isinstance(value, list) and len(value) == 2 and hasattr(value[0], "__len__") != hasattr(value[1], "__len__")
@@ -105,7 +105,7 @@ def _is_tensor(value: Any) -> bool:
 
 
 def _array(value: Any, accepted: str) -> NDArray[Any]:
-    """Numbers. Raises FileError."""
+    """Converts a value to an array of numbers. Raises FileError."""
     if _is_tensor(value):
         value = value.detach().cpu()
         value = value.float() if str(value.dtype) == "torch.bfloat16" else value
@@ -168,7 +168,7 @@ def _samples(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _rate(value: Any) -> float:
-    """A positive number, whole where it is."""
+    """Checks a positive sample rate; an int where it is whole."""
     try:
         rate = float(value)
     except (TypeError, ValueError):

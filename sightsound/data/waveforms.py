@@ -1,4 +1,4 @@
-"""Samples in memory -> a waveform: mixed to mono, resampled, cut or padded, (N,) float32 in steps of 16 bits."""
+"""Turns samples in memory into a waveform: mixed to mono, resampled, cut or padded, (N,) float32 in 16-bit steps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Waveform = NDArray[np.float32]
 
 LEAST_SECONDS = 0.01
 FULL_SCALE = 32768  # of 16-bit samples
-CANCELLED = 1e-3  # of the energy of all channels, which their sum must have, or they cancel each other
+CANCELLED = 1e-3  # share of the energy of all channels, below which their sum counts as cancelled
 
 
 def waveform_from_array(
@@ -26,7 +26,7 @@ def waveform_from_array(
     crop: str = "start",
     name: str = "array",
 ) -> Waveform:
-    """Same as `files.read_audio` for samples, (N,) or (N, channels) float at `rate` Hz. Raises FileError."""
+    """Does what `files.read_audio` does for samples, (N,) or (N, channels) float at `rate` Hz. Raises FileError."""
     mono = mix_to_mono(samples, name)
     check_length(len(mono), rate, name)
     return waveform(mono, rate, sample_rate_hz, clip_seconds, crop, name)
@@ -35,7 +35,7 @@ def waveform_from_array(
 def waveform(
     mono: NDArray[Any], rate: float, sample_rate_hz: int, clip_seconds: float, crop: str, name: str
 ) -> Waveform:
-    """The same for (N,) samples of any length."""
+    """Resamples (N,) samples of any length and cuts or pads them."""
     if not np.isfinite(mono).all():
         raise FileError(name, f"the sound has NaN or infinite samples, the first at {np.argmin(np.isfinite(mono))}")
     mono = mono.astype(np.float32)
@@ -57,7 +57,7 @@ def waveform(
 def mix_to_mono(samples: NDArray[Any], name: str) -> NDArray[Any]:
     """(N,) or (N, channels) float -> (N,), their mean; of channels that cancel each other the loudest, and a remark.
 
-    Raises FileError for what is no sound.
+    Raises FileError for values that are not a sound.
     """
     if not np.issubdtype(samples.dtype, np.floating) or samples.ndim not in (1, 2) or samples.size == 0:
         raise FileError(name, f"a sound is (N,) or (N, channels) float, not {samples.shape} {samples.dtype}")
@@ -81,5 +81,5 @@ def check_length(samples: int, rate: float, name: str) -> None:
 
 
 def skipped_samples(spare: int, crop: str) -> int:
-    """How many of the samples that are too many lie before the clip."""
+    """Returns how many of the surplus samples lie before the clip."""
     return {"start": 0, "center": max(spare, 0) // 2, "end": max(spare, 0)}[crop]

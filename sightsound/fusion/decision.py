@@ -1,9 +1,8 @@
-"""Decision fusion: joins the modalities' own class logits, per modality (B, C) -> logits (B, C).
+"""Decision fusion (late fusion): joins the unimodal logits, per modality (B, C) -> logits (B, C).
 
-The logits are taken as they are: what a strategy learns does not reach the classifiers, each of which learns from its
-own loss alone. The loss of the joint answer would let one slack where the other is right, and then it is worse when it
-is alone. What a strategy has to learn is fitted on validation rows: a classifier that has memorised its training rows
-is sure and right on these, and on no others.
+The logits are detached: each head is trained by its own loss alone. The loss of the fused answer would let one head
+slack where the other is right, at the cost of its unimodal prediction. The parameters of a strategy are fitted on
+validation rows: a head that has memorised its training rows is sure and right on these, and on no others.
 """
 
 from collections.abc import Mapping
@@ -19,7 +18,7 @@ SMALLEST = 1e-30  # keeps the logarithm finite
 
 
 class Vote(Fusion):
-    """The mean of the classifiers' probabilities (linear opinion pool, Stone, 1961). Nothing to train."""
+    """The mean of the unimodal probabilities (linear opinion pool, Stone, 1961), without parameters."""
 
     def combine(self, embeddings: Tensors, logits: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """Per modality logits (B, C) -> log of the mean probability (B, C); weights are the shares in the mean."""
@@ -28,7 +27,7 @@ class Vote(Fusion):
 
 
 class Weighted(Fusion):
-    """The mean of the probabilities, weighted by a trained number for each modality."""
+    """The weighted mean of the probabilities, with one fitted weight for each modality."""
 
     fitted_held_out = True
 
@@ -43,10 +42,10 @@ class Weighted(Fusion):
 
 
 class Product(Fusion):
-    """Logarithmic opinion pool (Heskes, 1998): the product of the probabilities, each to a trained power.
+    """Logarithmic opinion pool (Heskes, 1998): the product of the probabilities, each to a fitted power.
 
-    The best answer there is where the modalities have nothing in common but the class: the powers calibrate the
-    classifiers, and a trained factor for each class takes out the prior that was multiplied in twice.
+    It is optimal where the modalities are independent given the class: the powers calibrate the unimodal predictions,
+    and a fitted factor for each class takes out the prior that was multiplied in twice.
     """
 
     fitted_held_out = True
@@ -66,10 +65,10 @@ class Product(Fusion):
 
 
 class MaxDecision(Fusion):
-    """The largest of the probabilities of each class (max rule, Kittler et al., 1998). Nothing to train."""
+    """The largest of the probabilities of each class (max rule, Kittler et al., 1998), without parameters."""
 
     def combine(self, embeddings: Tensors, logits: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
-        """Per modality logits (B, C) -> log of the largest (B, C); the weight is with the surest modality."""
+        """Per modality logits (B, C) -> log of the largest (B, C); the surest modality has all weight."""
         own = probabilities(logits)
         there = torch.stack([torch.where(present[m][:, None], own[m], 0) for m in self.modalities])
         surest = there.amax(2).argmax(0)
@@ -78,10 +77,10 @@ class MaxDecision(Fusion):
 
 
 class Majority(Fusion):
-    """One vote for each modality; where the votes are even, the mean probability decides. Nothing to train.
+    """One vote for each modality; where the votes are even, the mean probability decides. It has no parameters.
 
-    The mean probability also tells how sure the answer is; that of a class with fewer votes is halved, and counts no
-    more than the best of those with most votes.
+    The confidence of the answer is the mean probability; that of a class with fewer votes is halved, and is at most
+    the largest of the classes with most votes.
     """
 
     def combine(self, embeddings: Tensors, logits: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
@@ -101,8 +100,8 @@ class Majority(Fusion):
 class Stacking(Fusion):
     """A linear layer on all log probabilities (stacked generalisation, Wolpert, 1992; linear: Ting & Witten, 1999).
 
-    It begins as the product of the probabilities. Wolpert's learner sees logits of left-out folds; this one sees those
-    of validation rows, which the classifiers have not trained on either and which cost no further training.
+    It is initialised as the product of the probabilities. Wolpert fits on logits of left-out folds; this one is fitted
+    on those of validation rows, on which the heads have not been trained either and which cost no further training.
     """
 
     fitted_held_out = True
@@ -121,12 +120,11 @@ class Stacking(Fusion):
 
 
 class Confidence(Fusion):
-    """Each row listens more to the surer modality; the idea of QMF (Zhang et al., 2023) without its means.
+    """Weights each modality, row by row, by its confidence, after the idea of QMF (Zhang et al., 2023).
 
-    QMF weighs by energies, which a rank loss on the history of each training row's losses keeps in order; neither is
-    here.
-    The weight of a modality is its calibrated confidence: its largest probability at a trained temperature (Guo et al.,
-    2017). Weighted are the log probabilities; a trained factor makes up for their sum being a mean.
+    QMF weights by energies, ordered by a rank loss on the history of each training row's losses; neither is used here.
+    The weight of a modality is its calibrated confidence: its largest probability at a fitted temperature (Guo et al.,
+    2017). The weighted mean is taken of the log probabilities; a fitted factor rescales this mean to a sum.
     """
 
     fitted_held_out = True
@@ -149,12 +147,12 @@ class Confidence(Fusion):
 class Evidential(Fusion):
     """Dempster's rule on subjective opinions (trusted multi-view classification, Han et al., 2021).
 
-    Each modality's logits become evidence for each class, evidence belief (B, C) and uncertainty (B,); two opinions are
-    joined by the reduced rule; an absent modality has no belief and uncertainty 1, which changes nothing. The evidence
-    is exp(a * logit + b) with trained a and b, and is trained by the likelihood of the mean probability.
+    Each modality's logits give evidence for each class, evidence gives belief (B, C) and uncertainty (B,); two opinions
+    are joined by the reduced rule; an absent modality has no belief and uncertainty 1, which changes nothing. The
+    evidence is exp(a * logit + b), with a and b fitted by the likelihood of the mean probability.
     """
 
-    MOST = 10.0  # of the evidence's logarithm
+    MOST = 10.0  # upper bound of the evidence's logarithm
 
     fitted_held_out = True
 
@@ -164,7 +162,7 @@ class Evidential(Fusion):
         self.shift = nn.ParameterDict({m: nn.Parameter(torch.zeros(())) for m in self.modalities})
 
     def combine(self, embeddings: Tensors, logits: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
-        """Per modality logits (B, C) -> log probability (B, C); weights are the shares of what each is certain of."""
+        """Per modality logits (B, C) -> log probability (B, C); weights are the shares of each certainty."""
         opinions = {m: self._opinion(m, logits[m].detach(), present[m]) for m in self.modalities}
         belief, uncertainty = reduce(dempster, opinions.values())
         classes = belief.shape[1]

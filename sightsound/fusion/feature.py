@@ -1,6 +1,6 @@
 """Feature fusion: joins the embeddings, per modality (B, D) -> logits (B, C).
 
-Absent embeddings are zeros; where zero would mean something, a strategy leaves the absent modality out.
+Embeddings of absent modalities are zeros; where zero would not be neutral, a strategy leaves the modality out.
 """
 
 import itertools
@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from sightsound.fusion.base import ABSENT, HIDDEN, Combined, Fusion, Tensors, dense, sum_of
 
-EMBRACED = 512  # numbers in the joint vector of `embrace`
+EMBRACED = 512  # size of the joint vector of `embrace`
 
 
 class Concat(Fusion):
-    """Embeddings side by side, dense 64, dense C. An absent modality's embedding is zeros."""
+    """Concatenated embeddings, dense 64, dense C. An absent modality's embedding is zeros."""
 
     def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
         super().__init__(embedding_sizes, stage_channels, classes)
@@ -27,7 +27,7 @@ class Concat(Fusion):
 
 
 class Projected(Fusion):
-    """Each embedding projected to the size of the largest; a subclass makes one vector of these; ReLU, dense C."""
+    """Projects each embedding to the size of the largest; a subclass combines these into one; ReLU, dense C."""
 
     def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
         super().__init__(embedding_sizes, stage_channels, classes)
@@ -46,10 +46,10 @@ class Projected(Fusion):
 
 
 class Average(Projected):
-    """The mean of the projected embeddings that are there.
+    """The mean of the projected embeddings of present modalities.
 
-    Where all modalities are there it is `sum`, at a scale that the layer after it can undo; where one is absent, what
-    is left of the mean keeps its size.
+    Where all modalities are present it is `sum` at a scale that the next layer can undo; where one is absent, the mean
+    of the others has the same scale.
     """
 
     def combine(self, embeddings: Tensors, logits: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
@@ -61,9 +61,9 @@ class Average(Projected):
 
 
 class Sum(Projected):
-    """The sum of the projected embeddings that are there.
+    """The sum of the projected embeddings of present modalities.
 
-    It is what `concat` computes before its ReLU, in a layer as wide as the largest embedding in place of 64.
+    It equals what `concat` computes before its ReLU, in a layer as wide as the largest embedding in place of 64.
     """
 
     def combine(self, embeddings: Tensors, logits: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
@@ -73,9 +73,9 @@ class Sum(Projected):
 
 
 class Max(Projected):
-    """The largest of the projected embeddings that are there, number by number; normalised, dense 64, dense C.
+    """The elementwise maximum of the projected embeddings of present modalities; normalised, dense 64, dense C.
 
-    One layer after it can read what both modalities tell only together, but does not learn to.
+    A single layer after it could represent interactions of the modalities, but is not found by training.
     """
 
     def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
@@ -90,9 +90,9 @@ class Max(Projected):
 
 
 class Gated(Projected):
-    """Gated multimodal unit (Arevalo et al., 2017): tanh of each projection, mixed number by number.
+    """Gated multimodal unit (Arevalo et al., 2017): tanh of each projection, mixed elementwise.
 
-    The gates see all embeddings. They are a softmax over the modalities, which for two is the paper's z and 1 - z.
+    The gates read all embeddings. They are a softmax over the modalities, which for two is the paper's z and 1 - z.
     """
 
     def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
@@ -110,7 +110,7 @@ class Gated(Projected):
 
 
 class Attention(Projected):
-    """Softmax over the modalities of one score for each, after Bahdanau et al. (2015)."""
+    """Attention over the modalities: a softmax of one scalar for each, after Bahdanau et al. (2015)."""
 
     def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
         super().__init__(embedding_sizes, stage_channels, classes)
@@ -124,7 +124,7 @@ class Attention(Projected):
 
 
 class Film(Projected):
-    """Feature-wise linear modulation (Perez et al., 2018): each projection scaled and shifted as the others say."""
+    """Feature-wise linear modulation (Perez et al., 2018): the others scale and shift each projection."""
 
     def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
         super().__init__(embedding_sizes, stage_channels, classes)
@@ -180,7 +180,7 @@ class TensorFusion(Fusion):
         self.classify = dense((self.SIZE + 1) ** len(self.modalities), classes)
 
     def combine(self, embeddings: Tensors, logits: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
-        """Per modality (B, D) -> logits (B, C); no weights. Of an absent modality the 1 alone is left."""
+        """Per modality (B, D) -> logits (B, C); no weights. An absent modality contributes its 1 alone."""
         product = torch.ones(len(next(iter(embeddings.values()))), 1, device=next(iter(embeddings.values())).device)
         for m in self.modalities:
             reduced = torch.where(present[m][:, None], self.reduce[m](embeddings[m]), 0)
@@ -192,8 +192,8 @@ class TensorFusion(Fusion):
 class Interaction(Fusion):
     """Multiplicative interactions (Jayakumar et al., 2020): one modality makes the dense layer that reads the other.
 
-    For more than two modalities the sum over their pairs. Normalised before the ReLU: products of embeddings that grow
-    while they are learnt would leave half of the units without any gradient.
+    Of more than two modalities, the pairs are summed. The result is normalised before the ReLU: products of embeddings
+    that grow during training would leave half of the units without any gradient.
     """
 
     def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
@@ -216,10 +216,10 @@ class Interaction(Fusion):
 
 
 class Embrace(Projected):
-    """EmbraceNet (Choi & Lee, 2019): each number of the joint vector is taken from one modality, drawn by chance.
+    """EmbraceNet (Choi & Lee, 2019): each number of the joint vector is taken from one modality at random.
 
-    The vector is long, so that whatever is drawn says enough of each modality; normalised, dense 64, dense C follow.
-    Outside training the mean over all draws stands in, so that an answer is always the same.
+    The vector is long, so that every draw holds enough of each modality; normalisation, dense 64, dense C follow.
+    Outside training the expected value over all draws is used, so that predictions are deterministic.
     """
 
     def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
@@ -228,7 +228,7 @@ class Embrace(Projected):
         self.classify = nn.Sequential(nn.LayerNorm(EMBRACED), dense(EMBRACED, classes))
 
     def combine(self, embeddings: Tensors, logits: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
-        """Per modality (B, D) -> logits (B, C); weights are the chances of being drawn."""
+        """Per modality (B, D) -> logits (B, C); weights are the probabilities of being drawn."""
         shares = self.shares(present)
         docked = {m: vector.relu() for m, vector in self.project_all(embeddings).items()}
         chosen = {m: s[:, None] for m, s in shares.items()}
@@ -244,8 +244,8 @@ class Embrace(Projected):
 class Transformer(Fusion):
     """A plain transformer over one token of each modality and a class token, after SimBaMM (Rheude et al., 2025).
 
-    Layers with the norm first (Xiong et al., 2020); what the class token has become is read by one dense layer. Absent
-    modalities are not attended to. In the paper an encoder may give many tokens, here its embedding is one; no dropout.
+    The layers normalise first (Xiong et al., 2020); one dense layer reads the final class token. Absent modalities are
+    not attended to. Deviations from the paper: an embedding is one token, where an encoder may give many; no dropout.
     """
 
     WIDTH = 64
@@ -254,7 +254,7 @@ class Transformer(Fusion):
 
     def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
         super().__init__(embedding_sizes, stage_channels, classes)
-        # the bias of its projection tells a token's modality
+        # the bias of its projection identifies a token's modality
         self.token = nn.ModuleDict({m: nn.Linear(embedding_sizes[m], self.WIDTH) for m in self.modalities})
         self.class_token = nn.Parameter(torch.randn(1, 1, self.WIDTH) * 0.02)
         self.layers = nn.ModuleList(
@@ -276,7 +276,7 @@ class Transformer(Fusion):
         read = torch.stack([self.token[m](embeddings[m]) for m in self.modalities], 1)
         tokens = torch.cat([self.class_token.expand(len(read), -1, -1), read], 1)
         absent = ~torch.stack([present[m] for m in self.modalities], 1)
-        not_attended = nn.functional.pad(absent, (1, 0))  # the class token is always there
+        not_attended = nn.functional.pad(absent, (1, 0))  # the class token is always present
         for layer in self.layers:
             tokens = layer(tokens, src_key_padding_mask=not_attended)
         return Combined(self.classify(tokens[:, 0]), None)

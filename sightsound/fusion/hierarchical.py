@@ -1,8 +1,8 @@
-"""Hierarchical fusion: the modalities exchange information between encoder stages.
+"""Hierarchical fusion (intermediate fusion): the modalities exchange information between encoder stages.
 
-The maps that `exchange` is given are those of the exchange alone; beside them the network keeps each modality's own,
-so that nothing here can make one modality worse when it is alone. What is exchanged begins at nothing, so that training
-begins as that of plain concatenation; at random it would drown what the encoders have to say.
+`exchange` works on maps of its own; beside them the network computes the unimodal maps, so that no exchange can make a
+unimodal prediction worse. The cross-modal branches are zero-initialised, so that training begins as that of plain
+concatenation; random branches would drown the encoders' signal.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,16 +13,16 @@ from torch import Tensor, nn
 
 from sightsound.fusion.base import Combined, Fusion, Tensors, dense, sum_of
 
-WIDTH = 64  # of the vectors in which modalities meet
-HEADS = 4  # of attention
-EXCHANGE_RATE = 0.1  # of the learning rate, for what encoders exchange
+WIDTH = 64  # size of the vectors through which modalities exchange
+HEADS = 4  # number of attention heads
+EXCHANGE_RATE = 0.1  # multiple of the learning rate, for the cross-modal branches
 
 
 class Exchanging(Fusion):
-    """Base class: the embeddings after the exchange side by side, dense 64, dense C.
+    """Base class: the fused embeddings concatenated, dense 64, dense C.
 
-    The papers take the mean of one classifier for each modality; this can do all that the mean can, and sees what only
-    both embeddings together tell.
+    The papers take the mean of one classifier for each modality; this one can represent that mean, and interactions
+    of the embeddings too.
     """
 
     def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
@@ -35,11 +35,11 @@ class Exchanging(Fusion):
         return Combined(self.classify(torch.cat([embeddings[m] for m in self.modalities], dim=1)), None)
 
     def rate_of(self, parameter: str) -> float:
-        """What encoders exchange moves slowly: faster, it would drown what they have to say."""
+        """Gives the cross-modal branches a low learning rate: at the full one they would drown the encoders' signal."""
         return 1.0 if ".classify." in f".{parameter}" else EXCHANGE_RATE
 
     def company(self, modality: str, present: Tensors) -> Tensor:
-        """(B,) whether any other modality is there."""
+        """Returns (B,) whether any other modality is present."""
         return sum_of(present[m].long() for m in self.modalities) - present[modality].long() > 0
 
 
@@ -47,10 +47,10 @@ class Mmtm(Exchanging):
     """Squeeze-and-excitation across modalities (Multimodal Transfer Module, Joze et al., CVPR 2020).
 
     After each stage every map is squeezed to its channel means; a joint dense layer of all of them then gives each map
-    one gate for each channel, 2 * sigmoid. Where no other modality is there, a map stays as it is.
+    one gate for each channel, 2 * sigmoid. Where no other modality is present, a map is unchanged.
     """
 
-    REDUCTION = 4  # of the joint layer, as in the paper
+    REDUCTION = 4  # factor by which the joint layer is narrower, as in the paper
 
     def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
         super().__init__(embedding_sizes, stage_channels, classes)
@@ -80,10 +80,10 @@ class Mmtm(Exchanging):
 class Central(Fusion):
     """A network of its own between the encoders (CentralNet, Vielzeuf et al., 2018).
 
-    Its state after each stage is the weighted sum of what a dense layer makes of its state before and of every
-    modality's channel means, with trained weights; it takes from the encoders and gives them nothing. Two deviations:
-    the paper sums first and has its layer and ReLU after the sum, here they stand before it, since the encoders' maps
-    have other sizes than the state; and it reads channel means where the paper reads whole maps.
+    Its state after each stage is the sum, with trained weights, of dense layers of its previous state and of every
+    modality's channel means; it reads from the encoders and returns nothing to them. Deviations from the paper: the
+    layer and ReLU stand before the sum and not after it, since the encoders' maps have other sizes than the state; and
+    it reads channel means where the paper reads whole maps.
     """
 
     def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
@@ -99,7 +99,7 @@ class Central(Fusion):
     def exchange(
         self, stage: int, maps: Tensors, present: Tensors, shared: Tensor | None = None
     ) -> tuple[Tensors, Tensor | None]:
-        """Leaves the maps; shared (B, WIDTH) is the central state."""
+        """Returns the maps unchanged; shared (B, WIDTH) is the central state."""
         taken = sum_of(
             present[m][:, None] * self.weight[m][stage] * self.take.at(m, stage)(channel_means(maps[m]))
             for m in self.modalities
@@ -119,8 +119,8 @@ class Central(Fusion):
 class Bottleneck(Exchanging):
     """Attention bottlenecks (Nagrani et al., NeurIPS 2021): all exchange passes through a few tokens.
 
-    After a stage the tokens attend to the places of each modality's map; their mean over the modalities is what every
-    place of every map then attends to. As in the paper the first stage is left to each modality.
+    After a stage the tokens attend to the places of each modality's map; every place of every map then attends to
+    their mean over the modalities. As in the paper, nothing is exchanged after the first stage.
     """
 
     TOKENS = 4  # as in the paper
@@ -153,7 +153,7 @@ class Bottleneck(Exchanging):
 class CrossAttention(Exchanging):
     """Every place of a map attends to all places of the other modalities' maps (Lu et al., ViLBERT, 2019).
 
-    After the last two stages. Where no other modality is there, a map stays as it is.
+    It does so after the last two stages. Where no other modality is present, a map is unchanged.
     """
 
     def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
@@ -170,7 +170,7 @@ class CrossAttention(Exchanging):
     def exchange(
         self, stage: int, maps: Tensors, present: Tensors, shared: Tensor | None = None
     ) -> tuple[Tensors, Tensor | None]:
-        """Per modality (B, channels, ...) -> the same, with what it found in the others added."""
+        """Per modality (B, channels, ...) -> the same, with its attention to the others added."""
         if stage == 0:
             return maps, None
         places = {m: places_of(maps[m]) for m in self.modalities}
@@ -201,15 +201,15 @@ class Attend(nn.Module):
     def forward(self, queries: Tensor, places: Tensor) -> Tensor:
         """(B, P, asking), (B, Q, asked) -> (B, P, asking)."""
         places = self.asked_norm(places)
-        # asked for the weights, it multiplies matrices one by one: the fused kernel's backward is many times slower on
-        # processors, and the switch that forbids it (`sdpa_kernel`) is one for all threads
+        # with `need_weights` it multiplies the matrices one by one: the backward of the fused kernel is many times
+        # slower on CPUs, and the switch that forbids it (`sdpa_kernel`) acts on all threads
         found, _ = self.attention(self.into(self.norm(queries)), places, places, average_attn_weights=False)
         added: Tensor = self.out(found)
         return added
 
 
 def zero_init(layer: nn.Linear) -> nn.Linear:
-    """The layer, giving zeros until it has learnt something."""
+    """Sets weight and bias to zero, so that the layer gives zeros until it is trained."""
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)
     return layer
@@ -222,7 +222,7 @@ class PerStage(nn.ModuleDict):
         super().__init__({name: nn.ModuleList(of_stages) for name, of_stages in modules.items()})
 
     def at(self, name: str, stage: int) -> nn.Module:
-        """One of them."""
+        """Returns the module of a name at a stage."""
         return cast(nn.ModuleList, self[name])[stage]
 
 

@@ -1,8 +1,8 @@
 """Hierarchical fusion whose wiring is searched: which stages are joined, and how (after MFAS, Perez-Rua et al., 2019).
 
-A wiring is written as a text: a cell for each word, in order. "2-1-relu" joins stage 2 of the first modality (by name:
-audio) with stage 1 of the second and the cell before. `training.search` finds one; until then stages of the same number
-are joined.
+A wiring is a text with one word for each cell, in order. "2-1-relu" joins stage 2 of the first modality (by name:
+audio) with stage 1 of the second and the cell before. `training.fusion_search` finds one; until then stages of the
+same number are joined.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ ACTIVATIONS = {"relu": torch.relu, "sigmoid": torch.sigmoid}
 class Search(Fusion):
     """Cells that each read one stage of every modality, as channel means, and the cell before; beside `concat`.
 
-    It takes from the encoders and gives them nothing. The paper classifies what the last cell says; here the logits are
-    added to those of the embeddings side by side, since channel means do not know where in a picture something is. They
-    begin at zero: what the cells make of encoders that have not learnt yet would drown what the embeddings say.
+    It reads from the encoders and returns nothing to them. The paper classifies the last cell's output; here its logits
+    are added to those of the concatenated embeddings, since channel means hold no positions. They are zero-initialised:
+    cells on untrained encoders would drown the signal of the embeddings.
     """
 
     searched = True
@@ -38,7 +38,7 @@ class Search(Fusion):
         self.rewire(" ".join("-".join([str(k)] * len(self.modalities)) + "-relu" for k in range(self.stages)))
 
     def rewire(self, joins: str) -> None:
-        """Takes another wiring, with fresh weights. Raises ConfigError if it is none."""
+        """Takes another wiring, with fresh weights. Raises ConfigError for an invalid one."""
         self.cells = parse(joins, len(self.modalities), self.stages)
         self.joins = joins
         layers, before = [], 0
@@ -52,12 +52,12 @@ class Search(Fusion):
     def exchange(
         self, stage: int, maps: Tensors, present: Tensors, shared: Tensor | None = None
     ) -> tuple[Tensors, Tensor | None]:
-        """Leaves the maps; shared (B, all channels so far) are the channel means, stage by stage."""
+        """Returns the maps unchanged; shared (B, all channels so far) are the channel means, stage by stage."""
         means = [torch.where(present[m][:, None], channel_means(maps[m]).float(), 0) for m in self.modalities]
         return maps, torch.cat(means if shared is None else [shared, *means], dim=1)
 
     def combine(self, embeddings: Tensors, logits: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
-        """The channel means of all stages, and embeddings (B, D) unless there are none -> logits (B, C); no weights."""
+        """Channel means of all stages, and embeddings (B, D) unless there are none -> logits (B, C); no weights."""
         if shared is None:
             raise ValueError("`exchange` of every stage comes before `combine`")
         sizes = [self.channels[m][k] for k in range(self.stages) for m in self.modalities]
@@ -73,7 +73,7 @@ class Search(Fusion):
 
 
 def parse(joins: str, modalities: int, stages: int) -> list[tuple[tuple[int, ...], str]]:
-    """The cells of a wiring: stage of each modality, and activation. Raises ConfigError."""
+    """Returns the cells of a wiring: the stage of each modality, and the activation. Raises ConfigError."""
     cells = []
     for word in joins.split():
         *numbers, activation = word.split("-")

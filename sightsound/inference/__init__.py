@@ -1,1 +1,1 @@
-"""From the network's output to answers about subsets of the modalities, and numbers about them."""
+"""From the network's output to predictions of subsets of the modalities, and metrics of them."""

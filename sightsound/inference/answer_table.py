@@ -1,6 +1,6 @@
-"""Answers as a table: a row for each answer and each clip, beside the user's own columns.
+"""Predictions as a table: a row for each prediction and each clip, beside the user's own columns.
 
-Also as an array of probabilities; and a classifier in words.
+Also predictions as an array of probabilities, and the description of a classifier in words.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MOST_SHOWN = 10  # class names in a sentence
 
 
 def flat_columns(config: Config, labels: list[str]) -> list[str]:
-    """The columns of a table of answers, which depend on the classifier and not on the answers."""
+    """Returns the columns of a table of predictions, which depend on the classifier alone."""
     modalities = config.modalities
     several, cut = len(modalities) > 1, cut_modality(config)
     policies = [m for m in modalities if getattr(config.missing, m) not in ("ignore", "drop")]
@@ -46,7 +46,7 @@ def flat_columns(config: Config, labels: list[str]) -> list[str]:
 
 
 def flat(row: int, result: Prediction | Rejected) -> list[dict[str, Any]]:
-    """One answer as rows of `flat_columns`: the whole, then each clip; what is not there is left out."""
+    """Flattens one prediction to rows of `flat_columns`: the whole, then each clip; absent values are left out."""
     if isinstance(result, Rejected):
         return [{"row": row, "error": f"{result.file + ': ' if result.file else ''}{result.reason}"}]
     alone = {m: max(said, key=lambda label: said[label]) for m, said in result.per_modality.items()}
@@ -86,14 +86,14 @@ TEXTS = ("predicted", "_only", "_policy", "_note", "_error", "error")
 def flat_frame(
     results: Mapping[int, Prediction | Rejected], config: Config, labels: list[str], given: pd.DataFrame
 ) -> pd.DataFrame:
-    """Answers as a table: the user's own columns, then those of `flat_columns`, of the same types whatever is in them.
+    """Builds a table of the user's own columns, then those of `flat_columns`, whose types do not depend on the values.
 
     Args:
-        results: by row number.
-        config: the classifier's.
+        results: the predictions by row number.
+        config: the classifier's configuration.
         labels: class names.
-        given: the user's own columns by row number. One of ours that has the name of one of theirs is called
-            sightsound_NAME (or sightsound_sightsound_NAME); paths, which are theirs already, are not repeated.
+        given: the user's own columns by row number. Our column of the same name as one of theirs is called
+            sightsound_NAME (or sightsound_sightsound_NAME); paths, which are among theirs, are not repeated.
     """
     columns = flat_columns(config, labels)
     frame = pd.DataFrame([line for row, result in results.items() for line in flat(row, result)], columns=columns)
@@ -114,11 +114,11 @@ def flat_frame(
 def probability_rows(
     results: Mapping[int, Prediction | Rejected], table: str, labels: list[str], skip_bad_files: bool
 ) -> NDArray[np.float64]:
-    """(rows, C) probabilities, which sum to 1 in double precision; NaN for a row that cannot be used.
+    """Returns (rows, C) probabilities, which sum to 1 in double precision; NaN for a row that cannot be used.
 
     Args:
-        results: by row number.
-        table: its name, for the message.
+        results: the predictions by row number.
+        table: the table's name, for the message.
         labels: class names, in the order of the columns.
         skip_bad_files: whether rows may be left NaN, or answered without a file that cannot be used.
 
@@ -140,7 +140,7 @@ def probability_rows(
 
 
 def description(config: Config, labels: list[str], metrics: Mapping[str, Any]) -> list[str]:
-    """A classifier in a few sentences without a full stop: classes, how it is built, what it reached."""
+    """Describes a classifier in sentences without a full stop: classes, how it is built, its metrics."""
     shown = ", ".join(labels[:MOST_SHOWN]) + (", ..." if len(labels) > MOST_SHOWN else "")
     encoders = " and ".join(f"{m} ({getattr(config, m).encoder})" for m in config.modalities)
     fusion = f"{config.fusion} fusion of {encoders}" if len(config.modalities) > 1 else f"{encoders} only"

@@ -1,4 +1,4 @@
-"""Numbers about a classifier's answers to a table with labels, read in parts: Table -> the shape of `metrics.json`."""
+"""Measures a classifier on a table with labels, read in parts: Table -> the structure of `metrics.json`."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ def measure_table(
     impute: Impute | None,
     abstain_below: float,
 ) -> dict[str, Any]:
-    """Measures the answers to all rows for each subset of the modalities.
+    """Measures the predictions for all rows for each subset of the modalities.
 
     Args:
-        network: in eval mode; it is not changed.
-        config: with all sizes filled in.
+        network: the network in eval mode; it is not changed.
+        config: the configuration with all sizes set.
         labels: class names, in their order.
-        rows: each with a label among these.
-        rejected: other rows, which cannot be used; None: it goes on without these, and without all whose files are bad.
-        impute: what stands in for a missing modality, if anything.
+        rows: the rows, each with a label among these.
+        rejected: rows that cannot be used; None: they are skipped, and so are rows whose files cannot be read.
+        impute: imputes missing modalities; None: they stay absent.
         abstain_below: as of `measure_answers`.
 
     Raises:
-        TableError: a row cannot be used and `rejected` is not None; or none is left.
+        TableError: a row cannot be used and `rejected` is not None; or no row remains.
     """
     left_out = {bad.row for bad in dropped_rows(rows, config.modalities, config.missing)}
     rows = rows.without(left_out)

@@ -1,4 +1,4 @@
-"""Numbers about predicted probabilities (n, C) and true classes (n,), with 95 % cluster bootstrap intervals."""
+"""Metrics of predicted probabilities (n, C) and true classes (n,), with 95 % cluster bootstrap intervals."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sightsound.data.clusters import Clusters, effective_rows
 
 RESAMPLES = 1000
 CALIBRATION_BINS = 15
-SURELY = 0.001  # the chance of being called better than chance without being so
+SURELY = 0.001  # significance level of being better than chance
 LARGEST_CONFUSIONS = 2**21  # counts of all confusion matrices that are held at a time
 
 
@@ -23,12 +23,12 @@ def measure(
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> dict[str, Any]:
-    """All numbers of one subset of modalities, in the shape of `metrics.json`.
+    """Computes all metrics of one subset of modalities, in the structure of `metrics.json`.
 
     Macro means go over the classes that occur among the true or the predicted ones, as in scikit-learn. The
     calibration error is the expected one over 15 bins of equal width (Guo et al., 2017); it has no interval, since it
-    is biased upwards by sampling and a bootstrap adds that bias once more. "at_chance" says whether the answers are no
-    better than naming the most frequent class. "reliability" has for each bin [mean confidence, share that is right,
+    is biased upwards by sampling and a bootstrap adds that bias once more. "at_chance" says whether they are no better
+    than naming the most frequent class. "reliability" has for each bin [mean confidence, share that is right,
     rows]; "coverage" for each tenth of the rows, the surest first, [share of the rows, accuracy over them, least
     confidence among them] (El-Yaniv & Wiener, 2010).
 
@@ -36,9 +36,9 @@ def measure(
         probabilities: (n, C), n at least 1.
         target: (n,) class indices.
         labels: C names.
-        clusters: which rows belong together; None: each stands alone.
-        seed: of the bootstrap over clusters.
-        resamples: of the bootstrap.
+        clusters: which rows belong together; None: each row is a cluster of its own.
+        seed: the seed of the bootstrap over clusters.
+        resamples: the number of bootstrap resamples.
     """
     clusters = clusters or Clusters.of_rows(len(target))
     pairs = target * len(labels) + probabilities.argmax(axis=1)
@@ -61,17 +61,17 @@ def measure(
 
 
 def selective_prediction(probabilities: NDArray[Any], target: NDArray[Any], below: float) -> dict[str, float | None]:
-    """The share of rows whose largest probability is not below a bound, and the accuracy over these (None: no row)."""
+    """Computes the share of rows whose largest probability reaches a bound, and their accuracy (None: no row)."""
     given = probabilities.max(axis=1) >= below
     right = (probabilities.argmax(axis=1) == target)[given]
     return {"below": below, "coverage": float(given.mean()), "accuracy": float(right.mean()) if given.any() else None}
 
 
 def at_chance(right: NDArray[np.bool_], target: NDArray[Any], clusters: Clusters) -> bool:
-    """Whether answers that are right (n,) about classes (n,) are no better than naming the most frequent one.
+    """Tests whether predictions, right (n,) or not for classes (n,), are no better than the most frequent class.
 
-    A binomial test of as many rows as the clusters are worth (see `share_interval`); by rows where there are too few
-    clusters to tell, since the answers of two speakers are about these two.
+    It is a binomial test with the effective number of rows (see `share_interval`); by rows where there are too few
+    clusters, since the predictions of two speakers are about these two only.
     """
     from scipy.special import betainc
 
@@ -82,10 +82,10 @@ def at_chance(right: NDArray[np.bool_], target: NDArray[Any], clusters: Clusters
 
 
 def share_interval(right: NDArray[np.bool_ | np.float64], clusters: Clusters) -> tuple[float, float]:
-    """The 95 % interval of a share of rows (n,), or of the mean of their shares, after Clopper & Pearson (1934).
+    """Computes the 95 % interval of a share of rows (n,), or of a mean of shares, after Clopper & Pearson (1934).
 
-    With the effective number of rows of a clustered sample (Korn & Graubard, 1998). A few clusters say nothing of
-    others: the whole range.
+    It uses the effective number of rows of a clustered sample (Korn & Graubard, 1998). Too few clusters do not
+    generalise to others: the interval is then the whole range.
     """
     from scipy.special import betaincinv
 
@@ -99,20 +99,20 @@ def share_interval(right: NDArray[np.bool_ | np.float64], clusters: Clusters) ->
 
 
 def calibration_error(probabilities: NDArray[Any], target: NDArray[Any]) -> float:
-    """The expected calibration error of probabilities (n, C) about classes (n,)."""
+    """Computes the expected calibration error of probabilities (n, C) for classes (n,)."""
     bins, gaps = _confidence(probabilities, target)
     return float(np.abs(np.bincount(bins, weights=gaps, minlength=CALIBRATION_BINS)).sum() / len(bins))
 
 
 def _confidence(probabilities: NDArray[Any], target: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Per row the bin of its confidence, and how far it is from right (1) or wrong (0)."""
+    """Returns for each row the bin of its confidence, and how far it is from right (1) or wrong (0)."""
     confidence = probabilities.max(axis=1)
     bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     return bins, (probabilities.argmax(axis=1) == target) - confidence
 
 
 def disagreement(probabilities: NDArray[Any]) -> NDArray[np.float64]:
-    """Jensen-Shannon divergence (Lin, 1991) of M distributions, (M, ..., C) -> (...), as a share of the largest."""
+    """Jensen-Shannon divergence (Lin, 1991) of M distributions, (M, ..., C) -> (...), as a share of its maximum."""
     p = np.maximum(probabilities.astype(float), 1e-12)
     bits: NDArray[np.float64] = (p * np.log2(p / p.mean(axis=0))).sum(axis=-1).mean(axis=0)
     share: NDArray[np.float64] = np.clip(bits / np.log2(len(p)), 0, 1)
@@ -120,7 +120,7 @@ def disagreement(probabilities: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _reliability(probabilities: NDArray[Any], target: NDArray[Any]) -> list[tuple[float, float, int]]:
-    """Of each bin that has rows: mean confidence, share that is right, rows."""
+    """Returns for each bin that has rows: mean confidence, share that is right, rows."""
     bins, gaps = _confidence(probabilities, target)
     confidence = probabilities.max(axis=1)
     return [
@@ -130,7 +130,7 @@ def _reliability(probabilities: NDArray[Any], target: NDArray[Any]) -> list[tupl
 
 
 def _coverage(probabilities: NDArray[Any], target: NDArray[Any]) -> list[tuple[float, float, float]]:
-    """For each tenth of the rows, the surest first: their share, accuracy over them, least confidence among them."""
+    """Returns for each tenth of the rows, the surest first, their share, accuracy and least confidence."""
     confidence = probabilities.max(axis=1)
     order = np.argsort(-confidence, kind="stable")
     right = (probabilities.argmax(axis=1) == target)[order]
@@ -139,24 +139,24 @@ def _coverage(probabilities: NDArray[Any], target: NDArray[Any]) -> list[tuple[f
 
 
 def _confusion(pairs: NDArray[Any], classes: int, times: NDArray[Any] | None = None) -> NDArray[Any]:
-    """(C, C) counts, true by row and predicted by column, of true * C + predicted (n,), each so many times (n,)."""
+    """Counts (C, C) true by row and predicted by column, from true * C + predicted (n,), each counted `times` (n,)."""
     return np.bincount(pairs, times, minlength=classes**2).reshape(classes, classes)
 
 
 def _per_class(confusion: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Of (..., C, C) counts precision, recall, F1 (..., C) each; 0 where nothing is predicted, or nothing is true."""
+    """Counts (..., C, C) -> precision, recall, F1 (..., C) each; 0 where no row is predicted, or none is true."""
     right = np.diagonal(confusion, axis1=-2, axis2=-1)
     true, predicted = confusion.sum(axis=-1), confusion.sum(axis=-2)
     return right / np.maximum(predicted, 1), right / np.maximum(true, 1), 2 * right / np.maximum(true + predicted, 1)
 
 
 def macro_means(pairs: NDArray[Any], classes: int, times: NDArray[Any] | None = None) -> dict[str, float]:
-    """Accuracy and macro means of rows given as true * C + predicted (n,), each counted so many times (n,)."""
+    """Computes accuracy and macro means of rows given as true * C + predicted (n,), each counted `times` (n,)."""
     return {name: float(value) for name, value in _means(_confusion(pairs, classes, times)).items()}
 
 
 def _means(confusion: NDArray[Any]) -> dict[str, NDArray[Any]]:
-    """Of (..., C, C) counts accuracy and macro means (...)."""
+    """Counts (..., C, C) -> accuracy and macro means (...)."""
     occurs = (confusion.sum(axis=-2) + confusion.sum(axis=-1)) > 0
     precision, recall, f1 = ((values * occurs).sum(-1) / occurs.sum(-1) for values in _per_class(confusion))
     return {
@@ -170,9 +170,9 @@ def _means(confusion: NDArray[Any]) -> dict[str, NDArray[Any]]:
 def _bootstrap(
     pairs: NDArray[Any], classes: int, clusters: Clusters, seed: int, resamples: int
 ) -> dict[str, tuple[float, float]]:
-    """Percentile intervals of `macro_means` over resampled clusters (Efron & Tibshirani, 1993).
+    """Computes percentile intervals of `macro_means` over resampled clusters (Efron & Tibshirani, 1993).
 
-    A few clusters say nothing of others: the whole range.
+    Too few clusters do not generalise to others: the interval is then the whole range.
     """
     if clusters.few:
         return dict.fromkeys(macro_means(pairs, classes), (0.0, 1.0))

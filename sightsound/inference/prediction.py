@@ -1,4 +1,4 @@
-"""What the classifier says of rows, for people: from the answers of each subset of the modalities to `Prediction`s."""
+"""Predictions for users: combines the answers of each subset of the modalities to `Prediction`s."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Asked(NamedTuple):
     """The files of one row.
 
     Attributes:
-        starts: of its clips, in seconds.
-        source: for each modality that is there, the file.
+        starts: the starts of its clips, in seconds.
+        source: the file of each present modality.
         damage: per modality (clips, 2) the share that was interpolated, and its uncertainty.
         errors: for each modality whose file could not be used, why.
         flags: for each modality, what is remarkable about its file (`data.remarks`).
@@ -48,13 +48,13 @@ class Asked(NamedTuple):
 
 
 def prediction(said: dict[tuple[str, ...], Answer], asked: Asked, labels: list[str], config: Config) -> Prediction:
-    """The answer to one row.
+    """Builds the prediction of one row.
 
     Args:
-        said: by each subset of the modalities, the answers to each of its clips.
-        asked: its files.
+        said: the answers of each subset of the modalities to each of its clips.
+        asked: the files of the row.
         labels: class names.
-        config: with all sizes filled in.
+        config: the configuration with all sizes set.
     """
     starts, source, damage, errors, flags = asked
     modalities, there = config.modalities, tuple(source)
@@ -91,10 +91,10 @@ def _named(probabilities: torch.Tensor, labels: list[str]) -> dict[str, float]:
 
 
 def imputation(config: Config, imputers: Mapping[str, Imputers]) -> Impute | None:
-    """What stands in for a missing modality under a classifier's policies, of those that it has learnt.
+    """Returns what imputes missing modalities under a classifier's policies; None if nothing does.
 
     Raises:
-        ConfigError: a policy that it has not learnt.
+        ConfigError: the imputers of a policy are not fitted.
     """
     policies = imputing_policies(config)
     for m, policy in policies.items():
@@ -107,24 +107,24 @@ def imputation(config: Config, imputers: Mapping[str, Imputers]) -> Impute | Non
 
 
 def check_share(abstain_below: float) -> None:
-    """Raises ConfigError for what is no probability."""
+    """Raises ConfigError for a value that is not a probability."""
     if not 0 <= abstain_below <= 1:
         raise ConfigError(f"abstain_below is {abstain_below}; it is a probability, from 0 to 1.")
 
 
 def abstain(prediction: Prediction, below: float) -> Prediction:
-    """The prediction, without its label where the largest probability is below a bound."""
+    """Withholds the label of a prediction whose largest probability is below a bound."""
     sure = max(prediction.probabilities.values()) >= below
     return prediction if sure else prediction._replace(label="")
 
 
 def imputations(missing: MissingConfig, damage: dict[str, Array], imputed: dict[str, Imputed]) -> dict[str, Imputation]:
-    """What was filled in of one row's modalities.
+    """Describes what was imputed or interpolated in one row's modalities.
 
     Args:
-        missing: by which policies.
-        damage: per modality (clips, 2) the share that was repaired, and its uncertainty.
-        imputed: per modality, over the clips, what stood in for it.
+        missing: the policies.
+        damage: per modality (clips, 2) the share that was interpolated, and its uncertainty.
+        imputed: per modality, over the clips, the imputed embeddings.
     """
     found = {}
     for m, of_clips in damage.items():
@@ -144,14 +144,14 @@ def _known(uncertainty: float) -> float | None:
 def answer_table_rows(
     network: ClassifierNetwork, config: Config, labels: list[str], table: Table, impute: Impute | None
 ) -> dict[int, Prediction | Rejected]:
-    """The answers to some rows of a table, by row number; a row that cannot be used gives the reason.
+    """Predicts some rows of a table, by row number; a row that cannot be used gives the reason.
 
     Args:
-        network: in eval mode; it is not changed.
-        config: with all sizes filled in.
+        network: the network in eval mode; it is not changed.
+        config: the configuration with all sizes set.
         labels: class names.
-        table: so many rows as are to be held in memory.
-        impute: what stands in for a missing modality, if anything.
+        table: the rows, all of which are held in memory.
+        impute: imputes missing modalities; None: they stay absent.
     """
     results: dict[int, Prediction | Rejected] = {}
     results |= {bad.row: bad for bad in dropped_rows(table, config.modalities, config.missing)}
@@ -185,9 +185,9 @@ def answer_table_rows(
 def answered_to_measure(
     network: ClassifierNetwork, config: Config, table: Table, impute: Impute | None
 ) -> tuple[Answered | None, list[Rejected]]:
-    """What each subset of the modalities says of some rows of a table, None if none can be read; and those that cannot.
+    """Predicts rows of a table by each subset of the modalities, None if none can be read; and the unreadable rows.
 
-    Arguments as in `answered_rows`.
+    The arguments are those of `answer_table_rows`.
     """
     cut = clips(table, config)
     prepared, unreadable = prepare_rows(cut, config, None)
@@ -201,7 +201,7 @@ def answered_to_measure(
 def embedded_rows(network: ClassifierNetwork, config: Config, table: Table) -> dict[str, Array]:
     """Per modality (rows, D) unimodal embeddings of some rows of a table, NaN where its file is missing or unreadable.
 
-    Of a sound cut into clips the mean. Arguments as in `answered_rows`.
+    Embeddings of a sound's clips are averaged. The arguments are those of `answer_table_rows`.
     """
     cut = clips(table, config)
     prepared, _ = prepare_rows(cut, config, None, partly=True)
@@ -220,13 +220,13 @@ def embedded_rows(network: ClassifierNetwork, config: Config, table: Table) -> d
 def _by_row(
     unreadable: list[Rejected], partly: Collection[int], missing: MissingConfig
 ) -> tuple[dict[int, Rejected], dict[int, dict[str, str]]]:
-    """The rows that give no answer, and modality -> reason for those of which a part can be read."""
+    """Returns the rows without a prediction, and modality -> reason for those of which a part can be read."""
     rejected: dict[int, Rejected] = {}
     errors: dict[int, dict[str, str]] = {}
     for bad in unreadable:
         if bad.row in partly and getattr(missing, bad.modality) != "drop":
             errors.setdefault(bad.row, {})[bad.modality] = f"{bad.file}: {bad.reason}"
-        elif bad.row in rejected:  # neither file can be used
+        elif bad.row in rejected:  # no file of the row can be used
             reason = f"{rejected[bad.row].reason}; {bad.file}: {bad.reason}"
             rejected[bad.row] = dataclasses.replace(rejected[bad.row], reason=reason)
         else:

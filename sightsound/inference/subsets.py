@@ -1,4 +1,4 @@
-"""From tensors to what each subset of the modalities says: Rows -> (network.fuse) -> probabilities -> metrics."""
+"""Predictions of each subset of the modalities: Rows -> (network.fuse) -> probabilities -> metrics."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ BATCH_ROWS = 256
 
 
 class Answer(NamedTuple):
-    """What one subset of the modalities says.
+    """The prediction of one subset of the modalities.
 
     Attributes:
         probabilities: (B, C).
         weights: per modality (B,), or None.
-        ood_score: per modality of the subset (B,), the share of validation rows that are less strange.
-        imputed: per modality, what stood in for it where it was absent; only where all were asked together.
+        ood_score: per modality of the subset (B,), the share of validation rows that look less unusual.
+        imputed: per modality, what was imputed where it was absent; only for the full set of modalities.
     """
 
     probabilities: Tensor
@@ -38,11 +38,11 @@ class Answer(NamedTuple):
     imputed: dict[str, Imputed] = {}
 
     def at(self, places: NDArray[Any]) -> Answer:
-        """The answers at some places."""
+        """Selects the answers at some places."""
         return self._map(lambda values: values[places])
 
     def cpu(self) -> Answer:
-        """The answers in the memory of the processor."""
+        """Copies the answers to the memory of the CPU."""
         return self._map(Tensor.cpu)
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> Answer:
@@ -53,7 +53,7 @@ class Answer(NamedTuple):
 
 
 def subsets(modalities: list[str]) -> list[tuple[str, ...]]:
-    """All non-empty subsets, the whole first."""
+    """Returns all non-empty subsets, the full set first."""
     sizes = range(len(modalities), 0, -1)
     return [subset for size in sizes for subset in itertools.combinations(modalities, size)]
 
@@ -65,9 +65,9 @@ def answers(
     """What the network says of features when it is shown each subset of the modalities alone.
 
     Args:
-        network: in eval mode; nothing of it is changed.
+        network: the network in eval mode; it is not changed.
         batch: features, on the network's device.
-        impute: imputes absent modalities where all are asked together.
+        impute: imputes absent modalities in the full set.
     """
     names = subsets(network.modalities)
     outputs = network.fuse_subsets(batch, names, impute)
@@ -83,11 +83,11 @@ def _answer(network: ClassifierNetwork, subset: tuple[str, ...], output: Output)
 def all_answers(
     network: ClassifierNetwork, rows: Rows, over_time: OverTime | None = None, impute: Impute | None = None
 ) -> dict[tuple[str, ...], Answer]:
-    """The same for decoded rows, in one.
+    """Predicts all decoded rows by each subset of the modalities, as one `Answer` each.
 
     Args:
-        network: in eval mode.
-        rows: n of them.
+        network: the network in eval mode.
+        rows: n decoded rows.
         over_time: imputes modalities from other rows; those that it cannot are left to `impute`.
         impute: as in `answers`.
     """
@@ -101,7 +101,7 @@ def all_answers(
 
 @torch.no_grad()
 def embed_rows(network: ClassifierNetwork, rows: Rows) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Unimodal embeddings (n, D) and presence (n,) of each modality, for n decoded rows."""
+    """Computes unimodal embeddings (n, D) and presence (n,) of each modality, for n decoded rows."""
     own, present = [], []
     for batch in loader(rows, BATCH_ROWS):
         features = network.featurize(batch.to(network.device))
@@ -112,7 +112,7 @@ def embed_rows(network: ClassifierNetwork, rows: Rows) -> tuple[dict[str, Tensor
 
 
 class _Between(NamedTuple):
-    """A `Impute` for one batch of rows whose neighbours' embeddings are known already."""
+    """An `Impute` for one batch of rows whose neighbours' embeddings are already computed."""
 
     imputed: dict[str, Imputed]
     start: int
@@ -127,7 +127,7 @@ class _Between(NamedTuple):
 
 
 def _joined_answers(parts: list[Answer]) -> Answer:
-    """The answers to several batches as one."""
+    """Concatenates the answers to several batches."""
     weights = [part.weights for part in parts if part.weights is not None]
     imputed = {m: [part.imputed[m] for part in parts] for m in parts[0].imputed}
     return Answer(
@@ -143,12 +143,12 @@ def _joined(parts: list[dict[str, Tensor]]) -> dict[str, Tensor]:
 
 
 class Answered(NamedTuple):
-    """What each subset of the modalities says of the rows of a table.
+    """The predictions of each subset of the modalities for the rows of a table.
 
     Attributes:
-        row: (n,) number in the table.
+        row: (n,) the row's number in the table.
         probabilities: per subset (n, C).
-        has: per modality (n,) bool.
+        has: presence (n,) bool of each modality.
     """
 
     row: NDArray[np.int64]
@@ -163,11 +163,11 @@ def answer_rows(
     over_time: OverTime | None = None,
     impute: Impute | None = None,
 ) -> Answered:
-    """Asks the network about decoded rows, in their order; the clips of a row are averaged.
+    """Predicts decoded rows, in their order; the clips of a row are averaged.
 
     Args:
-        network: in eval mode.
-        rows: n of them, decoded.
+        network: the network in eval mode.
+        rows: n decoded rows.
         numbers: (n,) the table's row that each belongs to, those of one row side by side.
         over_time: as in `all_answers`.
         impute: as in `answers`.
@@ -183,7 +183,7 @@ def answer_rows(
 
 
 def concatenate(parts: list[Answered]) -> Answered:
-    """The answers to several parts of a table as one."""
+    """Concatenates the predictions for several parts of a table."""
     return Answered(
         np.concatenate([part.row for part in parts]),
         {s: np.concatenate([part.probabilities[s] for part in parts]) for s in parts[0].probabilities},
@@ -194,16 +194,16 @@ def concatenate(parts: list[Answered]) -> Answered:
 def measure_answers(
     answered: Answered, target: NDArray[Any], labels: list[str], clusters: Clusters, abstain_below: float = 0.0
 ) -> dict[str, Any]:
-    """Metrics of each subset of the modalities, over the rows that have all of the subset.
+    """Computes metrics of each subset of the modalities, over the rows that have all of the subset.
 
-    If some rows lack a modality, "as given" holds the metrics over all rows with whatever each of them has.
+    If some rows lack a modality, "as given" holds the metrics over all rows, each with its present modalities.
 
     Args:
-        answered: n rows.
+        answered: the predictions for n rows.
         target: (n,) class indices.
         labels: class names.
         clusters: which rows belong together.
-        abstain_below: with it, "abstaining" says for each subset what is left when less sure answers are withheld.
+        abstain_below: adds "abstaining" for each subset, the metrics after abstaining below this probability.
 
     Returns:
         {"rows": n, "clusters": {"by": ..., "count": ...}, "subsets": {name: numbers}}.

@@ -1,4 +1,4 @@
-"""What was filled in, put where it was missing, and how much an answer made with it counts."""
+"""Inserts imputed embeddings where a modality is missing, and weights predictions made with them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sightsound.types import Imputed
 
 
 def put_in(imputed: Mapping[str, Imputed], k: int, embeddings: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Embeddings (B, D) with the k-th possibility of what stands in for absent modalities."""
+    """Returns embeddings (B, D) with the k-th imputed sample in place of absent modalities."""
     found = dict(embeddings)
     for m, f in imputed.items():
         found[m] = torch.where(f.rows[:, None], f.values[:, min(k, f.values.shape[1] - 1)], embeddings[m])
@@ -19,20 +19,20 @@ def put_in(imputed: Mapping[str, Imputed], k: int, embeddings: Mapping[str, Tens
 
 
 def completed_presence(imputed: Mapping[str, Imputed], present: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Presence (B,) with what was filled in."""
+    """Returns presence (B,), in which imputed modalities count as present."""
     return {m: p | imputed[m].rows if m in imputed else p for m, p in present.items()}
 
 
 def weigh_by_certainty(plain: Tensor, guesses: list[Tensor], imputed: Mapping[str, Imputed]) -> Tensor:
-    """The answer with what was filled in; the more uncertain that is, the less it counts.
+    """Combines predictions without and with imputation; imputed embeddings are weighted by their certainty.
 
-    What was made from the other modalities knows nothing that they do not; believed as if it were seen, it would count
-    their evidence twice.
+    An embedding imputed from the other modalities holds no information beyond them; weighted as if it were observed,
+    it would count their evidence twice.
 
     Args:
-        plain: logits (B, C) without it.
-        guesses: logits (B, C) with each possibility; their probabilities are averaged.
-        imputed: what was filled in.
+        plain: logits (B, C) without imputation.
+        guesses: logits (B, C) with each imputed sample; their probabilities are averaged.
+        imputed: the imputed embeddings.
     """
     rows = torch.stack([f.rows for f in imputed.values()]).any(0)
     doubt = torch.stack([torch.where(f.rows, f.uncertainty.nan_to_num(0), 0) for f in imputed.values()]).amax(0)[

@@ -1,6 +1,6 @@
-"""Which parts of an image or a sound are damaged, by rules that can be read here: pixels or samples -> a bool for each.
+"""Detects damaged parts of an image or a sound by explicit rules: pixels or samples -> a bool for each.
 
-They only serve where a policy asks for repair. Where you know better, give a mask.
+They are used only where a policy interpolates. Where you know the damage, give a mask.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from scipy.ndimage import find_objects, label
 
 Gaps = NDArray[np.bool_]
 
-DROPOUT_SECONDS = 0.005  # of exact zeros, before they count as lost and not as a crossing
-EDGE_SHARE = 0.05  # of the sound's level that is there just before and after a drop-out: real silence fades
+DROPOUT_SECONDS = 0.005  # of exact zeros, from which they are a drop-out and not a zero crossing
+EDGE_SHARE = 0.05  # of the sound's level, present just before and after a drop-out: true silence fades
 CLIPPED_SAMPLES = 3  # in a row at the sound's own extreme
-LOUD = 0.3  # of full scale; what is softer was not clipped
-FAR = 96  # steps of 255 between an isolated dead pixel and each of its living neighbours
-LIVING = 5  # neighbours, of 8, that a dead pixel must stand out from
+LOUD = 0.3  # of full scale; a softer sound was not clipped
+FAR = 96  # levels, of 255, between an isolated dead pixel and each of its valid neighbours
+LIVING = 5  # valid neighbours, of 8, that a dead pixel must differ from
 LINES_SHARE = 0.1  # of the height or width that a block of dead lines may take
 
 
 def audio_gaps(samples: NDArray[Any], rate_hz: int) -> Gaps:
-    """(N,) samples in [-1, 1] -> (N,) those that are lost.
+    """(N,) samples in [-1, 1] -> (N,) which of them are damaged.
 
-    NaN and infinite ones; at least 5 ms of exact zeros with sound right before and right after (a drop-out); at least
-    3 in a row at the loudest value of a loud sound (clipping).
+    Damaged are NaN and infinite samples; at least 5 ms of exact zeros with sound right before and right after (a
+    drop-out); at least 3 samples in a row at the loudest value of a loud sound (clipping).
     """
     lost: Gaps = ~np.isfinite(samples)
     sound = np.where(lost, 0, samples)
@@ -46,11 +46,11 @@ def audio_gaps(samples: NDArray[Any], rate_hz: int) -> Gaps:
 
 
 def image_gaps(pixels: NDArray[np.uint8]) -> Gaps:
-    """(H, W, channels) -> (H, W) pixels that are dead.
+    """(H, W, channels) -> (H, W) which pixels are dead.
 
-    Whole lines of 0 or of 255 between lines that are not all one value; and single pixels of 0 or 255 that differ by
-    more than 96 from each living neighbour (one that is neither), if these are at least 5 of 8. In a drawing in black
-    and white nearly all is 0 or 255, and nothing is found.
+    Dead are whole lines of 0 or of 255 between lines that are not all one value; and single pixels of 0 or 255 that
+    differ by more than 96 from each valid neighbour (one that is neither), if these are at least 5 of 8. In a black and
+    white drawing nearly all pixels are 0 or 255, and none is found.
     """
     extremes = ((pixels == 0) | (pixels == 255)).all(2)
     dead: Gaps = np.zeros(pixels.shape[:2], bool)
@@ -62,7 +62,7 @@ def image_gaps(pixels: NDArray[np.uint8]) -> Gaps:
 
 
 def _dead_lines(stuck: Gaps, pixels: NDArray[np.uint8]) -> Gaps:
-    """Rows that are wholly stuck, few of them together, between rows with a picture."""
+    """Finds short blocks of rows that are wholly stuck, between rows that are not."""
     dead = np.zeros_like(stuck)
     picture = (pixels != pixels[:, :1]).any((1, 2))
     for start, stop in _runs(stuck.all(1)):
@@ -73,7 +73,7 @@ def _dead_lines(stuck: Gaps, pixels: NDArray[np.uint8]) -> Gaps:
 
 
 def _stands_out(extremes: Gaps, pixels: NDArray[np.uint8]) -> Gaps:
-    """Pixels with enough living neighbours, all of them far off."""
+    """Finds pixels with enough valid neighbours, all of which differ strongly."""
     height, width = extremes.shape
     around = np.pad(extremes, 1, constant_values=True)
     values = np.pad(pixels.astype(np.int16), ((1, 1), (1, 1), (0, 0)), mode="edge")
@@ -88,5 +88,5 @@ def _stands_out(extremes: Gaps, pixels: NDArray[np.uint8]) -> Gaps:
 
 
 def _runs(flags: Any) -> list[tuple[int, int]]:
-    """(start, stop) of each stretch of True."""
+    """Returns (start, stop) of each run of True."""
     return [(place[0].start, place[0].stop) for place in find_objects(label(flags)[0])]

@@ -1,6 +1,6 @@
 """Imputes the embedding of a modality that a row lacks from those that it has: one class for each policy.
 
-own embeddings (B, D) per modality + presence -> `Imputed`; the network then fuses as if nothing were missing.
+Unimodal embeddings (B, D) + presence -> `Imputed`; the network then fuses as if no modality were missing.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from torch import Tensor, nn
 
 from sightsound.types import Imputed
 
-KEPT_ROWS = 2048  # complete training rows that `nearest` looks among
-HELD_OUT = 0.1  # of the complete rows, for the uncertainty
-HIDDEN, STEPS, PASSES, BATCH, RATE = 256, 400, 200, 128, 1e-2  # of `predict` and `generate`; the fewer steps count
-SAMPLES, FLOW_STEPS = 8, 8  # possibilities of `generate`, and the steps to each
+KEPT_ROWS = 2048  # complete training rows among which `nearest` searches
+HELD_OUT = 0.1  # share of the complete rows that estimate the uncertainty
+HIDDEN, STEPS, PASSES, BATCH, RATE = 256, 400, 200, 128, 1e-2  # of `predict` and `generate`; the fewer steps apply
+SAMPLES, FLOW_STEPS = 8, 8  # samples of `generate`, and the integration steps of each
 
 
 class Impute(Protocol):
-    """Fills in embeddings: own ones per modality (B, D), zeros where absent, and presence (B,) -> `Imputed`."""
+    """Imputes embeddings: per modality unimodal ones (B, D), zeros where absent, and presence (B,) -> `Imputed`."""
 
     def __call__(self, embeddings: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> dict[str, Imputed]:
-        """Only for the modalities that it knows."""
+        """Imputes only the modalities that it was fitted for."""
 
 
 def impute_by(imputers: Mapping[str, Imputers], policies: Mapping[str, str]) -> Impute | None:
-    """The `Impute` of several policies; None if there are none.
+    """Returns an `Impute` that applies several policies; None if there are none.
 
     Args:
-        imputers: policy -> what does it.
+        imputers: policy -> its imputers.
         policies: modality -> policy.
     """
     if not policies:
@@ -40,11 +40,11 @@ def impute_by(imputers: Mapping[str, Imputers], policies: Mapping[str, str]) -> 
 
 
 class Imputer(nn.Module):
-    """Maps what is there (B, given) to one absent modality's embedding (B, size).
+    """Maps the embeddings of the other modalities (B, given) to that of one absent modality (B, size).
 
     Args:
-        given: numbers in the embeddings of all other modalities together.
-        size: numbers in the one that is made.
+        given: the total size of the embeddings of all other modalities.
+        size: the size of the imputed embedding.
     """
 
     uncertainty: Tensor
@@ -54,7 +54,7 @@ class Imputer(nn.Module):
         self.register_buffer("uncertainty", torch.ones(()))
 
     def fit(self, given: Tensor, wanted: Tensor) -> None:
-        """Learns from nine tenths of complete rows (n, given), (n, size); the others measure the uncertainty."""
+        """Fits on nine tenths of complete rows (n, given), (n, size); the others estimate the uncertainty."""
         held = max(round(HELD_OUT * len(given)), 1)
         order = torch.randperm(len(given), generator=torch.Generator().manual_seed(0))
         test, train = order[:held], order[held:]
@@ -64,7 +64,7 @@ class Imputer(nn.Module):
             self.uncertainty.copy_((left / wanted.var(0).mean().clamp_min(1e-12)).sqrt().clamp(0, 1))
 
     def estimate(self, given: Tensor, wanted: Tensor) -> None:
-        """Learns from rows."""
+        """Fits the parameters on rows (n, given), (n, size)."""
         raise NotImplementedError
 
     def forward(self, given: Tensor) -> Tensor:
@@ -72,12 +72,12 @@ class Imputer(nn.Module):
         raise NotImplementedError
 
     def sample(self, given: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, given) -> K possibilities (B, K, size) and how uncertain they are (B,): one, and as uncertain as ever."""
+        """(B, given) -> K samples (B, K, size) and their uncertainty (B,): here one sample, and a constant."""
         return self(given)[:, None], self.uncertainty.expand(len(given))
 
 
 class Mean(Imputer):
-    """The mean embedding of the training rows: the plainest of all, and the baseline."""
+    """The mean embedding of the training rows: the simplest imputer, and the baseline."""
 
     mean: Tensor
 
@@ -86,7 +86,7 @@ class Mean(Imputer):
         self.register_buffer("mean", torch.zeros(size))
 
     def estimate(self, given: Tensor, wanted: Tensor) -> None:
-        """Of rows (n, size)."""
+        """Fits on rows (n, size)."""
         self.mean.copy_(wanted.mean(0))
 
     def forward(self, given: Tensor) -> Tensor:
@@ -97,7 +97,7 @@ class Mean(Imputer):
 class Nearest(Imputer):
     """The embedding of the complete training row whose other modalities are closest; hot-deck imputation.
 
-    Among at most 2,048 rows, so that bundles stay small.
+    It searches among at most 2,048 rows, so that bundles stay small.
     """
 
     keys: Tensor
@@ -109,7 +109,7 @@ class Nearest(Imputer):
         self.register_buffer("values", torch.zeros(KEPT_ROWS, size, dtype=torch.float16))
 
     def estimate(self, given: Tensor, wanted: Tensor) -> None:
-        """Keeps rows; where there are fewer than it can keep, some twice."""
+        """Stores rows; where there are fewer than it can store, some twice."""
         kept = torch.arange(KEPT_ROWS) % len(given)
         if len(given) > KEPT_ROWS:
             kept = torch.randperm(len(given), generator=torch.Generator().manual_seed(0))[:KEPT_ROWS]
@@ -125,7 +125,7 @@ class Nearest(Imputer):
 class Predict(Imputer):
     """A small network, trained on the complete rows to predict one modality's embedding from the others'.
 
-    It learns the mean of what the absent modality could have been (least squares), as regression imputation does.
+    It estimates the conditional mean of the absent embedding (least squares), as regression imputation does.
     """
 
     mean: Tensor
@@ -139,7 +139,7 @@ class Predict(Imputer):
         self.net = nn.Sequential(nn.Linear(given, HIDDEN), nn.GELU(), nn.Linear(HIDDEN, size))
 
     def estimate(self, given: Tensor, wanted: Tensor) -> None:
-        """Trains from fresh weights; the same for the same rows."""
+        """Trains from fresh weights; deterministic for the same rows."""
         x, y = _standardized(self, given, wanted)
         _train(self.net, lambda rows: (self.net(x[rows]) - y[rows]).square().mean(), len(x))
 
@@ -150,11 +150,11 @@ class Predict(Imputer):
 
 
 class Generate(Imputer):
-    """Imagines several embeddings that the absent modality could have had: a conditional flow over the complete rows.
+    """Samples several embeddings of the absent modality from a conditional flow, trained on the complete rows.
 
-    Flow matching (Lipman et al., ICLR 2023): a small network learns the straight way from noise to data. What is made
-    of each is averaged, and their spread is the uncertainty. The noise is the same for every row, so that an answer
-    does not depend on the rows beside it.
+    Flow matching (Lipman et al., ICLR 2023): a small network is trained on straight paths from noise to data. The
+    predictions from the samples are averaged, and the samples' spread is the uncertainty. The noise is the same for
+    every row, so that a prediction does not depend on the other rows of a batch.
     """
 
     mean: Tensor
@@ -170,7 +170,7 @@ class Generate(Imputer):
         self.net = nn.Sequential(nn.Linear(given + size + 1, HIDDEN), nn.GELU(), nn.Linear(HIDDEN, size))
 
     def estimate(self, given: Tensor, wanted: Tensor) -> None:
-        """Trains from fresh weights; the same for the same rows."""
+        """Trains from fresh weights; deterministic for the same rows."""
         x, y = _standardized(self, given, wanted)
 
         def loss(rows: Tensor) -> Tensor:
@@ -181,7 +181,7 @@ class Generate(Imputer):
         _train(self.net, loss, len(x))
 
     def sample(self, given: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, given) -> possibilities (B, K, size), and their spread (B,)."""
+        """(B, given) -> samples (B, K, size), and their spread (B,)."""
         known = ((given - self.mean[: self.given]) / self.std[: self.given])[:, None].expand(-1, SAMPLES, -1)
         found = self.noise.expand(len(given), -1, -1)
         for step in range(FLOW_STEPS):
@@ -191,13 +191,13 @@ class Generate(Imputer):
         return found * self.std[self.given :] + self.mean[self.given :], spread
 
     def forward(self, given: Tensor) -> Tensor:
-        """(B, given) -> (B, size), the mean of what is imagined."""
+        """(B, given) -> (B, size), the mean of the samples."""
         possibilities, _ = self.sample(given)
         return possibilities.mean(1)
 
 
 def _standardized(imputer: Predict | Generate, given: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
-    """Both (n, .) with mean 0 and deviation 1 number by number, by statistics that the imputer then keeps."""
+    """Standardises each dimension of both (n, .), and stores the statistics in the imputer."""
     both = torch.cat([given, wanted], 1)
     imputer.mean.copy_(both.mean(0))
     imputer.std.copy_(both.std(0).clamp_min(1e-6))
@@ -207,7 +207,7 @@ def _standardized(imputer: Predict | Generate, given: Tensor, wanted: Tensor) ->
 
 @torch.enable_grad()
 def _train(net: nn.Sequential, loss_of: Callable[[Tensor], Tensor], rows: int) -> None:
-    """Trains a network from fresh weights on batches of row numbers; always the same way."""
+    """Trains a network from fresh weights on batches of row numbers; deterministic."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         for layer in net:
@@ -225,11 +225,11 @@ def _train(net: nn.Sequential, loss_of: Callable[[Tensor], Tensor], rows: int) -
 
 
 class Imputers(nn.Module):
-    """Imputers of some modalities; as a `Impute` they give a row what it lacks of these.
+    """Imputers of some modalities, together an `Impute` for the ones of these that a row lacks.
 
     Args:
         kinds: modality -> class of its imputer; a modality that is not named stays absent.
-        sizes: numbers in each modality's embedding.
+        sizes: the embedding size of each modality.
     """
 
     def __init__(self, kinds: Mapping[str, type[Imputer]], sizes: Mapping[str, int]) -> None:
@@ -239,13 +239,13 @@ class Imputers(nn.Module):
         self.of = nn.ModuleDict({m: kind(every - sizes[m], sizes[m]) for m, kind in kinds.items()})
 
     def fit(self, embeddings: Mapping[str, Tensor]) -> None:
-        """Learns from complete rows, own embeddings (n, D) per modality."""
+        """Fits on complete rows, per modality unimodal embeddings (n, D)."""
         for m, imputer in self.of.items():
             cast(Imputer, imputer).fit(self._others(embeddings, m), embeddings[m])
 
     @torch.no_grad()
     def forward(self, embeddings: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> dict[str, Imputed]:
-        """See `Impute`. Rows without any modality stay as they are."""
+        """Imputes as `Impute` says. Rows without any modality are not imputed."""
         any_there = torch.stack([present[m] for m in self.modalities]).any(0)
         imputed = {}
         for m, module in self.of.items():

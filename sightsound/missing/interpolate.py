@@ -1,4 +1,4 @@
-"""Values between known ones, linearly or by a Gaussian process: (n, d) points with (n, v) values -> (w, v) elsewhere.
+"""Interpolates linearly or by a Gaussian process: (n, d) known points with (n, v) values -> (w, v) at other points.
 
 The same two functions serve pixels (d = 2), spectrogram frames and embeddings along time (d = 1).
 """
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-NEIGHBOURS = 24  # known points that a Gaussian process listens to; further ones hardly count
+NEIGHBOURS = 24  # nearest known points that a Gaussian process uses; further ones have little weight
 KERNELS: dict[str, Callable[[Array], Array]] = {  # covariance at squared distances; the rough one: Ornstein-Uhlenbeck
     "smooth": lambda apart: np.exp(-apart / 2),
     "rough": lambda apart: np.exp(-np.sqrt(apart)),
@@ -26,30 +26,30 @@ PROCESSES = [
     *(("smooth", length, noise) for length in (1.0, 2.0, 4.0, 8.0, 16.0) for noise in (1e-4, 1.0)),
     *(("rough", length, 1e-4) for length in (4.0, 16.0, 64.0)),
 ]
-TRIED = 30  # known points that the process is chosen by
+TRIED = 30  # known points by which the process is selected
 
 
 class Interpolated(NamedTuple):
-    """Values (w, v) and their uncertainty (w,), from 0 (as good as known) to 1 (nothing is known); None: not said."""
+    """Values (w, v) and their uncertainty (w,), from 0 (as good as known) to 1 (nothing is known); None: not given."""
 
     values: Array
     uncertainty: Array | None
 
 
 def linear(known: NDArray[Any], values: NDArray[Any], wanted: NDArray[Any]) -> Interpolated:
-    """Straight lines along one dimension, triangles in two (Delaunay); outside of all, the nearest known value.
+    """Interpolates along lines in one dimension, in Delaunay triangles in two; outside, by the nearest known value.
 
     Args:
         known: (n, d) points, n at least 1.
-        values: (n, v).
-        wanted: (w, d) points.
+        values: (n, v) values at these points.
+        wanted: (w, d) points to interpolate at.
     """
     if known.shape[1] == 1:
         order = np.argsort(known[:, 0])
         x, y = known[order, 0], values[order]
         columns = [np.interp(wanted[:, 0], x, y[:, i]) for i in range(y.shape[1])]
         return Interpolated(np.stack(columns, 1), None)
-    # here, since importing it takes half a second, and few who answer have anything to interpolate
+    # here, since importing it takes half a second, and few predictions interpolate
     from scipy.interpolate import LinearNDInterpolator, NearestNDInterpolator
     from scipy.spatial import QhullError
 
@@ -62,15 +62,15 @@ def linear(known: NDArray[Any], values: NDArray[Any], wanted: NDArray[Any]) -> I
 
 
 def gaussian(known: NDArray[Any], values: NDArray[Any], wanted: NDArray[Any]) -> Interpolated:
-    """The mean of a Gaussian process, given the nearest known points.
+    """Interpolates by the mean of a Gaussian process, given the nearest known points.
 
-    Local kriging (Rasmussen & Williams, 2006, section 2.2, on neighbourhoods), with the kernel, length scale and noise
-    that best predict known points from others, which are as far away as they are from the points in the gaps.
+    It is local kriging (Rasmussen & Williams, 2006, section 2.2, on neighbourhoods), with the kernel, length scale and
+    noise that best predict known points from others as far away as known points are from those in the gaps.
 
     Args:
         known: (n, d) points, n at least 1.
-        values: (n, v).
-        wanted: (w, d) points.
+        values: (n, v) values at these points.
+        wanted: (w, d) points to interpolate at.
     """
     from scipy.spatial import KDTree
 
@@ -82,7 +82,7 @@ def gaussian(known: NDArray[Any], values: NDArray[Any], wanted: NDArray[Any]) ->
 
 
 def _fitted(tree: KDTree, known: Array, values: Array, wanted: Array) -> tuple[str, float, float]:
-    """Kernel, length scale and noise."""
+    """Selects kernel, length scale and noise."""
     if len(known) < 3:
         return PROCESSES[0]
     tried = np.unique(np.linspace(0, len(known) - 1, TRIED).astype(int))
@@ -101,7 +101,7 @@ def _fitted(tree: KDTree, known: Array, values: Array, wanted: Array) -> tuple[s
 
 
 def _kriged(known: Array, values: Array, wanted: Array, kernel: str, length: float, noise: float) -> Interpolated:
-    """Known (w, k, d) points with (w, k, v) values around each of (w, d) wanted ones."""
+    """Kriges from known (w, k, d) points with (w, k, v) values around each of (w, d) wanted points."""
     apart = ((known[:, :, None] - known[:, None]) ** 2).sum(-1)
     away = ((known - wanted[:, None]) ** 2).sum(-1)
     covariance = KERNELS[kernel](apart / length**2) + noise * np.eye(known.shape[1])

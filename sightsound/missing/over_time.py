@@ -1,7 +1,7 @@
-"""A whole missing modality between its neighbours in time: embeddings of an ordered group, interpolated.
+"""Interpolates a whole missing modality along time, between the embeddings of an ordered group.
 
-A video's frames or a series of measurements: rows with a `group` and a `time`. The network is not asked for the row
-alone, but for all rows of its group at once.
+The rows have a `group` and a `time`, as the frames of a video or a series of measurements do. All rows of a group are
+predicted together.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from sightsound.types import Imputed
 
 
 class OverTime:
-    """A `Impute` for rows that are asked about together.
+    """An `Impute` for rows that are predicted together.
 
     Args:
         methods: modality -> linear or gaussian; a modality that is not named stays absent.
         groups: (B,) the name of each row's group; "" for none.
-        times: (B,) any unit; no two the same within a group.
+        times: (B,) in any unit, distinct within a group.
     """
 
     def __init__(self, methods: Mapping[str, str], groups: NDArray[Any], times: NDArray[np.float64]) -> None:
         self.methods, self.groups, self.times = methods, groups, times
 
     def __call__(self, embeddings: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> dict[str, Imputed]:
-        """See `Impute`. A row outside of the times where its group has the modality gets its nearest neighbour's."""
+        """Imputes as `Impute` says. A row before or after all known times gets its nearest neighbour's embedding."""
         imputed = {}
         for m, method in self.methods.items():
             values, there = embeddings[m].double().numpy().copy(), present[m].numpy()
@@ -42,7 +42,7 @@ class OverTime:
                 if name == "" or not len(known):
                     continue
                 low, high = self.times[known].min(), self.times[known].max()
-                times = self.times.clip(low, high)[:, None]  # nothing is known of the time before and after
+                times = self.times.clip(low, high)[:, None]  # no extrapolation before and after
                 found = METHODS[method](times[known], values[known], times[wanted])
                 values[wanted], rows[wanted] = found.values, True
                 if found.uncertainty is not None:

@@ -1,7 +1,7 @@
-"""Fills the damaged parts of an image or a sound from what is left of it; what was good stays as it was.
+"""Interpolates the damaged parts of an image or a sound from its valid parts, which are not changed.
 
-Pixels are interpolated in the picture. Of a sound, gaps of a few samples are interpolated in time; longer ones in the
-spectrogram (time x frequency), whose frames are then turned into samples again.
+Pixels are interpolated in the image plane. In a sound, gaps of a few samples are interpolated in time; longer ones in
+the spectrogram (time x frequency), whose frames are then turned into samples again.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from sightsound.missing.gaps import Gaps
 from sightsound.missing.interpolate import METHODS
 
 SHORT_SECONDS = 0.002  # gaps up to here are interpolated sample by sample
-FRAME_SECONDS, OVERLAP = 0.032, 4  # of the spectrogram that longer gaps are filled in
-SEEN = 0.5  # share of a frame, weighed as its window weighs it, from which on the rest tells how loud the whole was
+FRAME_SECONDS, OVERLAP = 0.032, 4  # of the spectrogram in which longer gaps are interpolated
+SEEN = 0.5  # valid share of a frame, weighted by its window, from which on it determines the frame's loudness
 PHASE_ROUNDS = 4  # of Griffin & Lim (1984), for phases that fit the samples around a gap
 COMPRESSION = 0.3  # power of the amplitude that is interpolated, about loudness
-NEAR = 4  # pixels around the gaps that they are filled from
-EDGE = 64  # known samples on each side that a short gap is filled from
+NEAR = 4  # pixels around the gaps from which these are interpolated
+EDGE = 64  # known samples on each side from which a short gap is interpolated
 
 
 class Interpolated(NamedTuple):
-    """An array with its gaps imputed.
+    """An array with its gaps interpolated.
 
     Attributes:
-        values: as it came.
-        share: of its pixels or samples that was imputed.
-        uncertainty: mean over what was interpolated, from 0 to 1; NaN where the method has no such notion, or nothing
-            was: of a gap so short that half of every frame around it is known, the rest of these frames tells.
+        values: the array, of the same shape and type as given.
+        share: the share of its pixels or samples that was interpolated.
+        uncertainty: mean over the interpolated ones, from 0 to 1; NaN where the method gives none, or no frame was
+            interpolated, since half of every frame around a short gap is known and determines the rest.
     """
 
     values: NDArray[Any]
@@ -46,7 +46,7 @@ def interpolate_image(pixels: NDArray[np.uint8], gaps: Gaps, method: str) -> Int
     if not gaps.any():
         return Interpolated(pixels, 0.0, float("nan"))
     wanted = np.argwhere(gaps)
-    # what is far from every gap says nothing about it
+    # pixels far from every gap have no influence on it
     known = ~gaps & binary_dilation(gaps, np.ones((3, 3), bool), NEAR)
     found = METHODS[method](np.argwhere(known), pixels[known].astype(np.float64), wanted)
     whole = pixels.copy()
@@ -79,9 +79,9 @@ def interpolate_audio(samples: NDArray[Any], rate_hz: int, gaps: Gaps, method: s
 def _filled_spectrogram(
     sound: NDArray[Any], rate_hz: int, gaps: Gaps, method: str
 ) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """The sound with gaps imputed by frames whose loudness lies between that of the frames around.
+    """Interpolates gaps by frames whose loudness lies between that of the frames around them.
 
-    Frames that are known in part count as if what is lost of them were as loud as the rest.
+    The lost part of a partly known frame is assumed to be as loud as the rest.
     """
     size = max(OVERLAP * round(FRAME_SECONDS * rate_hz / OVERLAP), OVERLAP)
     hop, window = size // OVERLAP, torch.hann_window(size, dtype=torch.float64)
@@ -92,7 +92,7 @@ def _filled_spectrogram(
         return torch.stft(samples, size, hop, window=window, pad_mode="constant", return_complex=True)
 
     def weight_of(there: Tensor) -> Tensor:
-        """(N,) -> (frames,), what the window squared lets through."""
+        """(N,) -> (frames,), the share that the squared window passes."""
         return torch.nn.functional.pad(there, (size // 2, size // 2)).unfold(0, size, hop) @ window**2
 
     spectrum = spectrum_of(known)

@@ -1,4 +1,4 @@
-"""From a configuration to what it describes: the network with fresh weights, and its imputers."""
+"""Builds what a configuration describes: the network with fresh weights, and its imputers."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from sightsound.registry import resolve
 
 
 def build_network(config: Config, classes: int, trust: bool = True) -> ClassifierNetwork:
-    """The network that a configuration with all sizes filled in describes, with fresh weights of its seed.
+    """Builds the network that a fully resolved configuration describes, with fresh weights drawn from its seed.
 
-    A modality's encoder and head begin with the same weights whatever is beside them. The caller's random numbers go on
-    as if nothing had been drawn.
+    The initial weights of a modality's encoder and head do not depend on the other modalities. The state of the
+    caller's random generator is restored.
 
     Args:
-        config: with all sizes filled in.
+        config: the configuration, with all sizes set.
         classes: C.
         trust: whether modules may be imported for encoders and strategies that are not registered.
 
@@ -67,12 +67,12 @@ def _built(config: Config, classes: int, trust: bool) -> ClassifierNetwork:
 
 
 def _seed(config: Config, name: str) -> None:
-    """What is drawn from here on depends on the seed and the name of a part alone."""
+    """Seeds torch's generator from the configured seed and the name of a part alone."""
     torch.manual_seed(zlib.crc32(f"{config.seed} {name}".encode()))
 
 
 def restore_network(bundle: Bundle, trust: bool) -> tuple[ClassifierNetwork, dict[str, Imputers]]:
-    """The network of a bundle, and what imputes by each policy.
+    """Restores the network of a bundle, and the imputers of each policy.
 
     Raises:
         ConfigError: the weights are not those that the configuration describes; TrustError.
@@ -100,7 +100,7 @@ def _encoder_class(config: Config, name: str, trust: bool) -> type[Encoder]:
 
 
 def import_own(config: Config) -> None:
-    """Imports what somebody who gave this configuration named of their own. Raises ConfigError."""
+    """Imports the user's own modules that this configuration names. Raises ConfigError."""
     for m in config.modalities:
         if not getattr(config, m).encoder.startswith(pretrained.PREFIX):
             _encoder_class(config, m, trust=True)
@@ -133,7 +133,7 @@ def check_weights(config: Config, classes: int, weights: Mapping[str, Tensor], t
 
 
 def new_imputers(network: ClassifierNetwork, policy: str, trust: bool = True) -> Imputers:
-    """What a policy imputes each modality of a network with, before it is fitted. Raises ConfigError, TrustError."""
+    """Builds a policy's imputers for each modality of a network, not yet fitted. Raises ConfigError, TrustError."""
     kind = resolve("policy for what is missing", policy, IMPUTERS, Imputer, trust)
     sizes = {m: cast(Encoder, network.encoders[m]).embedding_size for m in network.modalities}
     return Imputers(dict.fromkeys(network.modalities, kind), sizes)

@@ -1,7 +1,7 @@
 """What is fitted on validation rows once the network is trained: temperatures, the guard, percentiles of energies.
 
-Logits of one modality or of the strategy -> what the classifier answers with. The subset of the modalities that a row
-has is a number: bit i is set where the i-th modality is present.
+It maps the logits of the heads and of the strategy to the classifier's final logits. The subset of modalities that a
+row has is a number: bit i is set where the i-th modality is present.
 """
 
 from __future__ import annotations
@@ -13,15 +13,14 @@ PERCENTILES = 101  # of each head's energy, from the lowest to the highest
 
 
 class Calibration(nn.Module):
-    """Until it is fitted it changes nothing.
+    """Temperatures, guard and energy percentiles; the identity until it is fitted.
 
     Args:
         modalities: M names, in the order of the network.
 
     Attributes:
         temperature: (2 ** M,), by which the logits of each subset are divided.
-        guard: (2 ** M, 1 + M), for each subset the shares of the fused answer and of each unimodal one in what is
-            answered.
+        guard: (2 ** M, 1 + M), for each subset the shares of the fused and of each unimodal prediction in the answer.
         energies: (M, 101), percentiles of each head's energy over the validation rows.
     """
 
@@ -37,16 +36,16 @@ class Calibration(nn.Module):
         self.register_buffer("energies", torch.zeros(len(modalities), PERCENTILES))
 
     def reset(self) -> None:
-        """As if it had never been fitted."""
+        """Returns to the state before fitting."""
         self.temperature.fill_(1.0)
         self.guard.copy_(torch.eye(1, self.guard.shape[1]).expand_as(self.guard))
 
     def unimodal(self, logits: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The logits (B, C) of each head, divided by its temperature."""
+        """Divides the logits (B, C) of each head by its temperature."""
         return {m: logits[m] / self.temperature[1 << i] for i, m in enumerate(self.modalities)}
 
     def answer(self, fused: Tensor, unimodal: dict[str, Tensor], present: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """What is answered, and the guard's shares in it.
+        """Computes the final logits, and the guard's shares in them.
 
         Args:
             fused: the strategy's logits (B, C), not calibrated.
@@ -54,8 +53,8 @@ class Calibration(nn.Module):
             present: per modality (B,) bool.
 
         Returns:
-            logits (B, C): of a row with one modality that one's, of others the fused ones, mixed with the unimodal
-            ones as the guard says; and shares (B, 1 + M). In training nothing is mixed.
+            logits (B, C), which are unimodal in a row with one modality, and otherwise the fused ones, mixed with the
+            unimodal ones by the guard's shares; and the shares (B, 1 + M). In training nothing is mixed.
         """
         single = torch.stack([unimodal[m] for m in self.modalities]).sum(0)
         alone = torch.stack([present[m] for m in self.modalities]).sum(0) == 1
@@ -74,7 +73,7 @@ class Calibration(nn.Module):
         return torch.searchsorted(percentiles, energy.contiguous()).clamp_max(100) / 100
 
     def guard_shares(self) -> dict[str, dict[str, float]]:
-        """By subset of several modalities, such as "image+audio": what its answers are mixed of, where it is mixed."""
+        """Returns the guard's shares by subset of several modalities, such as "image+audio", where it mixes."""
         found = {}
         for number, shares in enumerate(self.guard.tolist()):
             if shares[0] < 1:
@@ -94,5 +93,5 @@ class Calibration(nn.Module):
 
 
 def energy_of(logits: Tensor) -> Tensor:
-    """Logits (B, C) -> free energy (B,), high for what a classifier has not seen the like of (Liu et al., 2020)."""
+    """Logits (B, C) -> free energy (B,), high for out-of-distribution inputs (Liu et al., 2020)."""
     return -logits.logsumexp(1)

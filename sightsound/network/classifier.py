@@ -1,7 +1,7 @@
 """The classifier network: features, an encoder and a head per modality, one fusion strategy, and their calibration.
 
 One loop serves all three families: after each stage the strategy may exchange, at the end it combines. Beside the maps
-that exchange, each modality keeps its unimodal maps: its head answers from these, as if there were no other modality.
+that are exchanged, each modality has its unimodal maps; its head reads these, so that no other modality affects it.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from sightsound.missing.combine import completed_presence, put_in, weigh_by_cert
 from sightsound.network.calibration import Calibration
 from sightsound.types import Batch, FeatureBatch, Output
 
-LEAST_DEVIATION = 0.01  # of an embedding's number that hardly moves: noise is not to be made loud
+LEAST_DEVIATION = 0.01  # lower bound, so that noise in an almost constant dimension of an embedding is not amplified
 
 
 class GradientFlow(NamedTuple):
     """Which losses reach the encoders; all of them, unless a balance says otherwise.
 
     Attributes:
-        unimodal: whether the losses of the heads do.
-        fused: whether the loss of the fused answer does; it reaches the heads by the same way.
+        unimodal: whether the losses of the heads reach them.
+        fused: whether the loss of the fused answer reaches them, and the heads with them.
     """
 
     unimodal: bool = True
@@ -41,12 +41,12 @@ EVERY_LOSS = GradientFlow()
 
 
 class Encoded(NamedTuple):
-    """Embeddings per modality (B, D).
+    """Embeddings (B, D) per modality.
 
     Attributes:
-        unimodal: each made without the other modalities.
-        fused: made with the strategy's exchange; the same where it has none.
-        shared: what the strategy itself carried from stage to stage, or None.
+        unimodal: embeddings computed without the other modalities.
+        fused: embeddings after the strategy's exchange; equal to `unimodal` where the strategy has none.
+        shared: the strategy's own state after the last stage, or None.
     """
 
     unimodal: dict[str, Tensor]
@@ -59,8 +59,8 @@ class ClassifierNetwork(nn.Module):
 
     Args:
         features: per modality, decoded -> features, without parameters.
-        standardize: per modality, features -> mean 0, deviation 1.
-        encoders: per modality.
+        standardize: per modality, features -> mean 0, standard deviation 1.
+        encoders: the encoder of each modality.
         heads: per modality, embeddings (B, D) -> logits (B, C).
         fusion: the strategy.
         classes: C.
@@ -82,13 +82,13 @@ class ClassifierNetwork(nn.Module):
         self.encoders = nn.ModuleDict(encoders)
         self.fusion = fusion
         self.classes = classes
-        # what heads and strategies read is standardised by it; as it is, unless `fit_embedding_scale` was called
+        # standardises the inputs of heads and strategies; the identity unless `fit_embedding_scale` was called
         self.embedding_scale = nn.ModuleDict({m: Standardize(encoders[m].embedding_size, 0) for m in self.modalities})
         self.heads = nn.ModuleDict(heads)
         self.calibration = Calibration(self.modalities)
 
     def with_parts(self, fusion: Fusion | None = None, **parts: Mapping[str, nn.Module]) -> ClassifierNetwork:
-        """A network with other parts in some places. It shares all the rest with this one: to train one trains both.
+        """Returns a network with some parts replaced. It shares all other parts: training one network trains both.
 
         Args:
             fusion: another strategy.
@@ -127,8 +127,8 @@ class ClassifierNetwork(nn.Module):
         Args:
             batch: features.
             impute: imputes the embeddings of absent modalities.
-            flow: which losses are to reach the encoders.
-            shown: per modality (B,) bool, those that the strategy gets; default: all that are present.
+            flow: which losses reach the encoders.
+            shown: per modality (B,) bool, the modalities that are active in the strategy; default: all present ones.
         """
         present = {m: batch.present[m] for m in self.modalities}
         shown = shown or present
@@ -136,7 +136,7 @@ class ClassifierNetwork(nn.Module):
 
     @torch.no_grad()
     def fit_embedding_scale(self, features: dict[str, Tensor]) -> None:
-        """Gives the embeddings mean 0 and deviation 1, number by number, over some rows' features (n, ...).
+        """Standardises each dimension of the embeddings over some rows' features (n, ...).
 
         Untrained encoders put all rows close to one point, where a strategy cannot tell them apart.
         """
@@ -149,7 +149,7 @@ class ClassifierNetwork(nn.Module):
 
     @property
     def joins(self) -> str | None:
-        """The wiring of a strategy that is searched; None of any other."""
+        """The wiring of a strategy whose wiring is searched; None for any other."""
         return self.fusion.joins
 
     @property
@@ -162,7 +162,7 @@ class ClassifierNetwork(nn.Module):
     ) -> list[Output]:
         """What `fuse` says when it is shown the modalities of each subset alone; `impute` acts where it is shown all.
 
-        One pass through the encoders does for all subsets, but for those of several modalities, not all, where the
+        One pass through the encoders serves all subsets, except proper subsets of several modalities where the
         strategy exchanges between the encoders.
         """
         everything = {m: batch.present[m] for m in self.modalities}
@@ -186,7 +186,7 @@ class ClassifierNetwork(nn.Module):
 
         Until the first exchange both are the same and computed once.
         """
-        # zeros before anything is computed: behind an absent flag there may be NaN, which no later mask can undo
+        # zeros before anything is computed: the input of an absent modality may be NaN, which no later mask can undo
         unimodal = {m: _keep(present[m], self.standardize[m](features[m])) for m in self.modalities}
         fused, shared = unimodal, None
         for k in range(STAGES):
@@ -236,8 +236,8 @@ class ClassifierNetwork(nn.Module):
         flow: GradientFlow,
         shown: dict[str, Tensor] | None = None,
     ) -> tuple[Tensor, dict[str, Tensor] | None, dict[str, Tensor]]:
-        """Embeddings (B, D), zeros where absent -> fused logits (B, C), weights (B,) or None, each head's (B, C)."""
-        # heads and strategies are small: half precision would cost accuracy here and win no time
+        """Embeddings (B, D), zeros where absent -> fused logits (B, C), weights (B,) or None, unimodal logits."""
+        # heads and strategies are small: half precision would cost accuracy here and save no time
         with torch.autocast(unimodal[self.modalities[0]].device.type, enabled=False):
             read = unimodal if flow.unimodal else {m: z.detach() for m, z in unimodal.items()}
             unimodal_logits = {m: _keep(present[m], self.heads[m](read[m])) for m in self.modalities}
@@ -254,7 +254,7 @@ class ClassifierNetwork(nn.Module):
     def _both(
         modules: dict[str, nn.Module], unimodal: dict[str, Tensor], fused: dict[str, Tensor], flow: GradientFlow
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """The modules applied to both sets of maps; once, where these are the same."""
+        """Applies the modules to both sets of maps; once, where these are the same."""
         after = {m: module(unimodal[m]) for m, module in modules.items()}
         if fused is unimodal:
             return after, after
@@ -267,23 +267,23 @@ class ClassifierNetwork(nn.Module):
 
 
 def sizes_of(encoders: Mapping[str, nn.Module]) -> tuple[dict[str, int], dict[str, list[int]]]:
-    """What strategies are built from: each embedding's size, the channels of each stage's map."""
+    """Returns what strategies are built from: the size of each embedding, the channels of each stage's map."""
     known = {m: cast(Encoder, encoder) for m, encoder in encoders.items()}
     return {m: e.embedding_size for m, e in known.items()}, {m: e.stage_channels for m, e in known.items()}
 
 
 def _to_fuse(made: dict[str, Tensor], flow: GradientFlow) -> dict[str, Tensor]:
-    """What encoders or heads made, as the strategy gets it."""
+    """Detaches the outputs of encoders or heads from the fused loss where the gradient flow asks for it."""
     return made if flow.fused else {m: x.detach() for m, x in made.items()}
 
 
 def _as_it_is(module: nn.Module, values: Tensor) -> Tensor:
-    """The module applied to values: gradients flow through it to these, and not to its parameters."""
+    """Applies the module with constant parameters: gradients reach the values and not its parameters."""
     fixed = {name: parameter.detach() for name, parameter in module.named_parameters()}
     made: Tensor = functional_call(module, fixed, (values,))
     return made
 
 
 def _keep(present: Tensor, values: Tensor) -> Tensor:
-    """Values (B, ...) where present (B,), zeros elsewhere."""
+    """Replaces values (B, ...) by zeros where not present (B,)."""
     return torch.where(like(present, values), values, 0)

@@ -1,4 +1,4 @@
-"""What training minimises: the fused answer's cross-entropy and that of each modality's own head."""
+"""The losses of training: the cross-entropy of the fused answer and of each modality's head."""
 
 import torch
 from torch import Tensor
@@ -13,15 +13,15 @@ FUSED = "fused"
 def losses(
     output: Output, present: dict[str, Tensor], target: Tensor, weight: Tensor | float = 1.0
 ) -> dict[str, Tensor]:
-    """Mean cross-entropies: of the fused logits where there is something to fuse, of each head where it is present.
+    """Mean cross-entropies: of the fused logits where several modalities are fused, of each head where it is present.
 
-    What was imputed is fused too; a head learns from what was there.
+    Imputed modalities are fused too; a head is trained on present modalities only.
 
     Args:
-        output: logits and scores (B, C), and what was imputed.
+        output: fused and unimodal logits (B, C), and what was imputed.
         present: per modality (B,) bool.
         target: (B,) class indices.
-        weight: (B,) of each row.
+        weight: (B,) weight of each row.
 
     Returns:
         scalars: "fused", and one by the name of each modality.
@@ -31,7 +31,7 @@ def losses(
 
 
 def rows_with_loss(output: Output, present: dict[str, Tensor]) -> dict[str, Tensor]:
-    """By the name of each loss: (B,) bool, the rows that it is the mean over."""
+    """Returns for each loss, by its name, the rows (B,) bool that it is the mean over."""
     several = torch.stack(list(completed_presence(output.imputed, present).values())).sum(0) > 1
     return {FUSED: several, **{m: present[m] for m in output.unimodal_logits}}
 
@@ -44,9 +44,9 @@ class RowMeans:
         self.counts: dict[str, Tensor] = {}
 
     def add(self, each: dict[str, Tensor], rows: dict[str, Tensor], weight: Tensor | float = 1.0) -> None:
-        """The losses of a batch by name, scalars; `rows` (B,) bool that each is the mean over, `weight` (B,) of a row.
+        """Adds a batch's losses by name, scalars; each is the mean over `rows` (B,) bool, weighted by `weight` (B,).
 
-        A row that was blended of two comes twice, with weights whose sum is 1: it counts once.
+        A row that was blended from two comes twice, with weights whose sum is 1: it counts once.
         """
         for name, loss in each.items():
             there = rows[name]
@@ -54,11 +54,11 @@ class RowMeans:
             self.counts[name] = self.counts.get(name, 0) + torch.where(there, weight, 0.0).sum()
 
     def means(self) -> dict[str, float]:
-        """By name, over the rows so far; zero if there were none."""
+        """Returns the means by name, over the rows so far; zero if there were none."""
         return {n: float(total / self.counts[n]) if self.counts[n] else 0.0 for n, total in self.sums.items()}
 
 
 def _mean_over(rows: Tensor, logits: Tensor, target: Tensor, weight: Tensor | float) -> Tensor:
-    """Mean cross-entropy over the rows that are True; zero if there are none."""
+    """Computes the mean cross-entropy over the rows that are True; zero if there are none."""
     each = weight * cross_entropy(logits, target, reduction="none")
     return torch.where(rows, each, 0).sum() / rows.sum().clamp_min(1)

@@ -1,6 +1,6 @@
-"""How far a classifier carries: to groups that it has not met (speakers, sites), and with fewer rows to learn from.
+"""Measures how a classifier generalises: to unseen groups (speakers, sites), and with fewer training rows.
 
-Both train anew with a bundle's configuration, once for each group left out or each size, in run folders of their own.
+Both train again with a bundle's configuration, once for each group left out or each size, in run folders of their own.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from sightsound.training.prepare import MOST_EPOCHS
 from sightsound.training.run import run_training
 
 SIZES = (0.1, 0.2, 0.4, 0.7, 1.0)  # shares of the training rows
-TRAIN_ROWS = 2000  # training rows that are enough to measure how well they are known
-VALIDATION = SHARES["val"] / (SHARES["val"] + SHARES["train"])  # of the rows that are left
+TRAIN_ROWS = 2000  # training rows that are enough to measure the training accuracy
+VALIDATION = SHARES["val"] / (SHARES["val"] + SHARES["train"])  # share of the remaining rows
 
 
 class Fold(NamedTuple):
@@ -36,9 +36,9 @@ class Fold(NamedTuple):
 
     Attributes:
         name: the group that was left out, or the share of the training rows.
-        trained, tested: rows.
+        trained, tested: the numbers of training and test rows.
         test: metrics of the test rows, per subset as in `metrics.json`.
-        train: the same of at most 2,000 training rows.
+        train: metrics of at most 2,000 training rows, in the same form.
     """
 
     name: str
@@ -57,16 +57,16 @@ def run_leave_one_group_out(
     columns: Columns = None,
     skip_bad_files: bool = False,
 ) -> list[Fold]:
-    """Tests on each group what was trained on all others; validation rows are drawn from these by chance.
+    """Tests on each group a training on all others; validation rows are drawn from these at random.
 
     Args:
-        classifier: whose configuration is trained with.
-        source: the table; its splits do not count.
+        classifier: the classifier whose configuration is used.
+        source: the table; its splits are ignored.
         run: a new folder; or, with `resume`, that of the same study.
-        resume: go on with what is there.
+        resume: whether to go on with what is in the folder.
         say: called with each line for the user.
-        columns: what the table calls its columns; default: as the classifier's did.
-        skip_bad_files: go on without rows that cannot be used.
+        columns: the names of the table's columns; default: those of the classifier's table.
+        skip_bad_files: whether to go on without rows that cannot be used.
 
     Raises:
         TableError: there are no two groups, or a row cannot be used.
@@ -89,8 +89,8 @@ def run_leave_one_group_out(
             frame["split"] = "test"
             ungrouped = frame[others].assign(group="")
             frame.loc[others, "split"] = draw(ungrouped, {"train": 1 - VALIDATION, "val": VALIDATION}, seed)
-            if (frame["time"] == "").all():  # else rows are interpolated within their groups
-                frame["group"] = ""  # or the split would be said to cut them
+            if (frame["time"] == "").all():  # otherwise rows are interpolated within their groups
+                frame["group"] = ""  # otherwise the split would be reported to cut them
             folds.append(_fold(group, table.with_frame(frame), config, run / f"group-{number}", say))
     return folds
 
@@ -104,9 +104,10 @@ def run_learning_curve(
     columns: Columns = None,
     skip_bad_files: bool = False,
 ) -> list[Fold]:
-    """Trains on a tenth up to all of the training rows, for as many steps each; arguments and errors as above.
+    """Trains on a tenth up to all of the training rows, each for the same number of steps.
 
-    The smaller shares are parts of the larger ones; validation and test rows stay the same.
+    The smaller shares are parts of the larger ones; validation and test rows stay the same. Arguments and errors are
+    those of `run_leave_one_group_out`.
     """
     table = read_table(source, classifier.columns(columns), assumed=classifier.config.columns)
     config, seed = _config(classifier, skip_bad_files), classifier.config.seed
@@ -115,7 +116,7 @@ def run_learning_curve(
     if not (frame["split"] == "test").any():
         raise TableError(f"{table.name}: a learning curve is about test rows, and there are none (column split).")
     train_rows = frame[frame["split"] == "train"]
-    # of each class in turn, so that each share has all of them
+    # from each class in turn, so that each share has all classes
     shuffled = train_rows.sample(frac=1, random_state=seed)
     order = shuffled.groupby("label").cumcount().sort_values(kind="stable").index
     folds = []
@@ -136,7 +137,7 @@ def _begun(run: Path, table: Table, study: dict[str, str], config: Config, resum
     request["config"] |= study
     with open_run(run, request, resume), write_errors(run):
         if not (run / REQUEST).exists():
-            check(table, config, run)  # before the folder is this study's: the next try may skip bad files
+            check(table, config, run)  # before the folder is claimed: the next attempt may skip bad files
             claim(run, config, request)
         yield
 
@@ -170,7 +171,7 @@ def _fold(name: str, table: Table, config: Config, run: Path, say: Callable[[str
 
 
 class MeanInterval(NamedTuple):
-    """Over folds: a mean, and its 95 % interval by Student's t; the folds are what was drawn, not their rows."""
+    """A mean over folds, and its 95 % interval by Student's t; the folds are the sample, not their rows."""
 
     value: float
     low: float
@@ -178,7 +179,7 @@ class MeanInterval(NamedTuple):
 
 
 def mean_of(values: list[float]) -> MeanInterval:
-    """Of one number for each fold; with one fold the interval is the whole range."""
+    """Averages one number for each fold; with one fold the interval is the whole range."""
     from scipy import stats  # here, since importing it takes half a second
 
     mean = float(np.mean(values))
@@ -189,7 +190,7 @@ def mean_of(values: list[float]) -> MeanInterval:
 
 
 def table_of(folds: list[Fold]) -> pd.DataFrame:
-    """A row for each fold and subset: accuracy with interval, macro F1, and what training rows reach."""
+    """Tabulates for each fold and subset the accuracy with its interval, macro F1, and the training accuracy."""
     rows = []
     for fold in folds:
         for subset, numbers in fold.test.items():

@@ -1,4 +1,4 @@
-"""The chance changes of one training, in their places: waveforms, features, presence, rows blended into others."""
+"""The augmentation of one training, step by step: waveforms, features, presence, rows blended into others."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sightsound.types import Batch, FeatureBatch
 
 
 class Featurizing(Protocol):
-    """A network that makes features of decoded files before its encoders see them."""
+    """A network that computes features of decoded files before its encoders."""
 
     encoders: nn.ModuleDict
 
@@ -29,11 +29,11 @@ class Featurizing(Protocol):
 
 
 class Augment:
-    """Changes batches of decoded files on their way to features.
+    """Augments batches of decoded files on their way to features.
 
     Args:
-        config: with everything filled in; its `augment` says how much of what, its `modality_dropout` in which share of
-            the complete rows one modality is hidden (Neverova et al., ModDrop, 2016).
+        config: the resolved configuration; its `augment` gives the strength of each change, its `modality_dropout` the
+            share of the complete rows in which one modality is hidden (Neverova et al., ModDrop, 2016).
     """
 
     def __init__(self, config: Config) -> None:
@@ -43,7 +43,7 @@ class Augment:
     def __call__(self, network: Featurizing, batch: Batch) -> FeatureBatch:
         """Decoded files (or what is cached of them) -> features, changed; cached embeddings stay as they are."""
         inputs = dict(batch.inputs)
-        # numbers of their own for each: what happens to one modality must not depend on which others are there
+        # a seed for each: what happens to one modality must not depend on which others are present
         stages = [(one.name, stage) for one in every_modality() for stage in one.augmented]
         *drawn, of_rest = torch.randint(2**31, (len(stages) + 1,)).tolist()
         seeds = dict(zip(stages, drawn, strict=True))
@@ -68,7 +68,7 @@ class Augment:
         balance: Auxiliary,
         impute: Impute | None = None,
     ) -> Tensor:
-        """A scalar; with mixup, rows that have the same modalities are blended, and so are their losses.
+        """Computes a scalar; with mixup, rows that have the same modalities are blended, and so are their losses.
 
         `impute` imputes the embeddings of absent modalities.
         """
@@ -89,10 +89,10 @@ class Augment:
 
 
 def some_shown(present: dict[str, Tensor]) -> dict[str, Tensor] | None:
-    """The modalities that the strategy is shown of each row, where there are more than two; None: all of them.
+    """Draws the modalities that are active in the strategy, where there are more than two; None: all of them.
 
-    A strategy that has only seen whole rows does not know what to make of a pair: of a row with three modalities or
-    more it is shown a random subset of two or more, each number of them as often. The heads see every modality.
+    A strategy trained on complete rows only does not generalise to pairs: of a row with three modalities or more a
+    random subset of two or more is active, each size equally often. The heads get every modality.
 
     Args:
         present: per modality (B,) bool.

@@ -1,4 +1,4 @@
-"""Checkpoints of a stage of training: the latest epoch, to go on from, and the best one."""
+"""Checkpoints of a phase of training: the latest epoch, to go on from, and the best one."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ LAST, BEST = "last.ckpt", "best.ckpt"
 
 
 def save(folder: Path, state: dict[str, Any], best: bool) -> None:
-    """Keeps an epoch as `LAST` and, where it is the best so far, as `BEST`.
+    """Saves an epoch as `LAST` and, where it is the best so far, as `BEST`.
 
-    It is written once, though it be both: serialising it is what takes the time. The best is written first, so that
-    `LAST` never speaks of a best epoch that is not there.
+    It is serialised once for both, since that takes the time. The best is written first, so that `LAST` never refers
+    to a best epoch that does not exist.
 
     Args:
-        folder: of the stage.
+        folder: the folder of the phase.
         state: tensors and plain types.
-        best: whether it is the best.
+        best: whether this epoch is the best.
     """
     folder.mkdir(parents=True, exist_ok=True)
     beside, name = folder / "new.ckpt", BEST if best else LAST
-    written = io.BytesIO()  # since torch says nothing of a full disk that a user could read
+    written = io.BytesIO()  # since torch's own error for a full disk is unreadable
     torch.save(state, written)
     try:
         beside.write_bytes(written.getbuffer())
@@ -39,11 +39,11 @@ def save(folder: Path, state: dict[str, Any], best: bool) -> None:
             shutil.copyfile(folder / BEST, beside)
             os.replace(beside, folder / LAST)
     finally:
-        beside.unlink(missing_ok=True)  # half of it would fill a disk that is full
+        beside.unlink(missing_ok=True)  # a partial file would keep a full disk full
 
 
 def read(file: Path) -> dict[str, Any]:
-    """What a checkpoint holds: tensors and plain types, for a pickle of anything else would run whatever it says.
+    """Reads a checkpoint: tensors and plain types only, since a pickle of anything else can run code.
 
     Raises:
         RunError: it is damaged, or holds something else.
@@ -55,7 +55,7 @@ def read(file: Path) -> dict[str, Any]:
         reason = "no weights are in it"
     except FileNotFoundError:
         reason = "it is not there"
-    except Exception as error:  # the file may hold anything, and the reader raises whatever that leads to
+    except Exception as error:  # the file may hold anything, and the reader may raise anything
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     raise RunError(
         f"{file}: this is no checkpoint of sightsound, or a damaged one; nothing in it was run ({reason}). Delete its "
@@ -65,7 +65,7 @@ def read(file: Path) -> dict[str, Any]:
 
 @contextmanager
 def of_this_version(file: Path) -> Iterator[None]:
-    """Within, what a checkpoint holds is put to use. Raises RunError where it does not fit."""
+    """A context in which a checkpoint's content is restored. Raises RunError where it does not fit."""
     try:
         yield
     except (RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
@@ -75,5 +75,5 @@ def of_this_version(file: Path) -> Iterator[None]:
 
 
 def latest(folder: Path) -> dict[str, Any] | None:
-    """The state to go on from, if there is one. Raises RunError as `read` does."""
+    """Returns the state to go on from, if there is one. Raises RunError as `read` does."""
     return read(folder / LAST) if (folder / LAST).exists() else None

@@ -17,8 +17,8 @@ LEAST_VARIANCE = 1e-8  # untrained encoders put all rows close to one point
 class StandIn(Fusion):
     """Hadamard product of projected embeddings (Kim et al., 2017), layer-normalised, dense 64, dense C.
 
-    Embeddings are standardised within the batch (Ioffe & Szegedy, 2015), over the rows that have them: encoders that
-    begin to learn move so fast that anything which was fitted to them before gives one answer to all rows.
+    Embeddings are standardised within the batch (Ioffe & Szegedy, 2015), over the rows that have them: encoders change
+    so fast at the start of training that a scale fitted before gives the same answer for all rows.
     """
 
     def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
@@ -36,13 +36,13 @@ class StandIn(Fusion):
 
 
 def _standardized(values: Tensor, there: Tensor) -> Tensor:
-    """(B, D) -> mean 0 and deviation 1 of each number over the rows that are `there` (B, 1)."""
+    """Standardises each dimension of (B, D) over the rows that are `there` (B, 1)."""
     count = there.sum().clamp_min(1)
     centred = torch.where(there, values - torch.where(there, values, 0).sum(0) / count, 0)
     return centred * torch.rsqrt(centred.square().sum(0) / count + LEAST_VARIANCE)
 
 
 def with_stand_in(network: ClassifierNetwork, seed: int) -> ClassifierNetwork:
-    """The network with a fresh `StandIn` as its strategy; it shares all other parts."""
+    """Returns the network with a fresh `StandIn` as its strategy; it shares all other parts."""
     torch.manual_seed(seed)
     return network.with_parts(StandIn(*sizes_of(dict(network.encoders.items())), network.classes))

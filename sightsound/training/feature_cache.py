@@ -1,6 +1,6 @@
-"""What need not be computed in every epoch: features without augmentation, embeddings of frozen encoders.
+"""Caches what need not be computed in every epoch: features without augmentation, embeddings of frozen encoders.
 
-They are computed once and cached on disk; a network that shares the other parts takes them.
+They are computed once and cached on disk; a network that shares the other parts reads them.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from sightsound.network.classifier import ClassifierNetwork
 def cache_features(
     network: ClassifierNetwork, config: Config, table: Table, rows: Mapping[str, Rows]
 ) -> tuple[dict[str, Rows], dict[str, str]]:
-    """Replaces decoded files by what is cached of them.
+    """Replaces decoded files by their cached features or embeddings where possible.
 
     Returns:
-        the rows, and modality -> "features" or "embedding" where these are in them; decoded files elsewhere.
+        the rows, and modality -> "features" or "embedding" where the rows hold these; decoded files elsewhere.
     """
     stores: dict[str, Store] = dict(next(iter(rows.values())).stores)
     cached = {}
@@ -51,10 +51,10 @@ def cache_features(
 
 
 def on_cached(network: ClassifierNetwork, cached: Mapping[str, str]) -> ClassifierNetwork:
-    """The network as it takes what is cached in place of decoded files; it shares all other parts.
+    """Returns the network with cached inputs in place of decoded files; it shares all other parts.
 
     Args:
-        network: takes decoded files.
+        network: a network of decoded files.
         cached: modality -> "features" or "embedding", as `cache_features` returns them.
     """
     embedded = [m for m, kind in cached.items() if kind == "embedding"]
@@ -67,7 +67,7 @@ def on_cached(network: ClassifierNetwork, cached: Mapping[str, str]) -> Classifi
 
 
 def _digest(part: nn.Module) -> str:
-    """16 hexadecimal digits that change with a module's structure or any of its numbers."""
+    """Returns 16 hexadecimal digits that change with a module's structure or any of its numbers."""
     digest = hashlib.sha256(repr(part).encode())
     tensors: dict[str, Tensor] = {**dict(part.named_parameters()), **dict(part.named_buffers())}
     for name, value in sorted(tensors.items()):

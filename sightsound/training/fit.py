@@ -1,4 +1,4 @@
-"""Trains a classifier's network by the stages of its schedule; a stage that is complete is loaded."""
+"""Trains a classifier's network by the phases of its schedule; a phase that is complete is loaded."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from sightsound.training.schedule import Phase, phases
 from sightsound.training.stage import CHOICE, F1, SCORE, Stage
 
 VALIDATION_BATCH = 256
-JOINS = "joins.txt"  # the wiring that was searched for, in the run folder
+JOINS = "joins.txt"  # the wiring that the search found, in the run folder
 SETTLING_ROWS = 1000
 
 
@@ -42,17 +42,17 @@ def fit(
     watchers: Sequence[Watcher] = (),
     schedule: Sequence[Phase] | None = None,
 ) -> None:
-    """Trains the network in place; the weights of the epoch that each stage keeps stay (docs/concepts.md).
+    """Trains the network in place; each phase ends with the weights of its chosen epoch (docs/concepts.md).
 
-    A stage that is complete in the run folder is loaded, one that was cut off goes on from its last checkpoint.
+    A phase that is complete in the run folder is loaded; an interrupted one goes on from its last checkpoint.
 
     Args:
-        network: with fresh weights.
-        config: with everything filled in.
-        rows: train and val.
+        network: the network with fresh weights.
+        config: the resolved configuration.
+        rows: the rows of train and val.
         run: folder for `checkpoints/` and `logs/`.
-        watchers: look on, in every stage.
-        schedule: the stages; default: those of the configured schedule.
+        watchers: are called in every phase.
+        schedule: the phases; default: those of the configured schedule.
     """
     _order(network, torch.channels_last)  # the faster one for convolutions in half precision
     fresh = copy.deepcopy(network.state_dict())
@@ -72,7 +72,7 @@ def _run_part(
     watchers: Sequence[Watcher],
     fresh: Mapping[str, Tensor],
 ) -> None:
-    """A stage, trained or loaded; `fresh` are the weights that training began with."""
+    """Trains or loads a phase; `fresh` are the weights that training began with."""
     if not _unfreeze(network, part.trains, config):  # the strategy has no parameters of its own
         return
     balance = _balance(network, part, config)
@@ -91,7 +91,7 @@ def _run_part(
 
 
 def _balance(network: ClassifierNetwork, part: Phase, config: Config) -> Auxiliary:
-    """The configured balance; a modality that is trained alone has nothing to be balanced against."""
+    """Builds the configured balance; a phase with one active modality has nothing to balance."""
     balance = BALANCES[config.balance](network)
     if len(part.active) > 1:
         return balance
@@ -126,7 +126,7 @@ def _fit_part(
 
 
 def _relearn(network: ClassifierNetwork, config: Config, rows: Rows) -> Callable[[], Impute | None] | None:
-    """What gives the imputers of the policies, fitted on the embeddings as they are; None where nothing is imputed."""
+    """Returns a function that fits the policies' imputers on the current embeddings; None where nothing is imputed."""
     policies = imputing_policies(config)
     if not policies or rows.complete().all():
         return None
@@ -134,7 +134,7 @@ def _relearn(network: ClassifierNetwork, config: Config, rows: Rows) -> Callable
 
 
 def some_features(network: ClassifierNetwork, rows: Rows) -> dict[str, Tensor]:
-    """Features (n, ...) of the first rows that have each modality."""
+    """Computes features (n, ...) of the first rows that have each modality."""
     found = {}
     for m, store in rows.stores.items():
         entry = store.entry[rows.rows]
@@ -143,7 +143,7 @@ def some_features(network: ClassifierNetwork, rows: Rows) -> dict[str, Tensor]:
 
 
 def _wire(network: ClassifierNetwork, config: Config, rows: Mapping[str, Rows], run: Path) -> None:
-    """Gives the strategy `search` its wiring: the run folder's, or one searched on the encoders as they are."""
+    """Gives the strategy `search` its wiring: the run folder's, or one searched on the current encoders."""
     if not network.fusion.searched:
         return
     known = run / JOINS
@@ -157,12 +157,12 @@ def _wire(network: ClassifierNetwork, config: Config, rows: Mapping[str, Rows], 
 
 
 def _order(network: ClassifierNetwork, memory_format: torch.memory_format) -> None:
-    """Lays the weights of convolutions out in another order in memory; their values stay."""
+    """Changes the memory layout of the convolutions' weights; their values stay the same."""
     cast(Any, network).to(memory_format=memory_format)  # torch's stubs lack this form of the call
 
 
 def _unfreeze(network: ClassifierNetwork, prefixes: tuple[str, ...], config: Config) -> bool:
-    """Leaves only the named parameters to train, without frozen ones and those fitted later; whether there are any."""
+    """Makes only the named parameters trainable, less frozen ones and those fitted later; whether any remain."""
     frozen = tuple(f"encoders.{m}." for m in config.modalities if getattr(config, m).frozen)
     if network.fusion.fitted_held_out:
         frozen += ("fusion.",)
@@ -172,7 +172,7 @@ def _unfreeze(network: ClassifierNetwork, prefixes: tuple[str, ...], config: Con
 
 
 def _groups(network: ClassifierNetwork, config: Config, multiple: float) -> list[dict[str, Any]]:
-    """The parameters to train by their learning rates, of which strategy and encoders say what they need."""
+    """Groups the trainable parameters by the learning rates that strategy and encoders ask for."""
     by_rate: dict[float, list[torch.nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
@@ -189,6 +189,6 @@ def _groups(network: ClassifierNetwork, config: Config, multiple: float) -> list
 
 
 def _seen(rows: Rows, active: tuple[str, ...]) -> Rows:
-    """The rows that have any of the active modalities."""
+    """Selects the rows that have any of the active modalities."""
     has = torch.stack([rows.stores[m].entry[rows.rows] > 0 for m in active]).any(0)
     return Rows(rows.stores, rows.target, rows.rows[has])

@@ -1,7 +1,7 @@
-"""Finds the wiring of the strategy `search` on trained encoders: cells added one by one to the best so far.
+"""Finds the wiring of the strategy `search` on trained encoders by adding cells one by one to the best wirings so far.
 
-Every wiring is trained shortly on the channel means of all stages, computed once, and judged on validation rows, as in
-MFAS (Perez-Rua et al., 2019), whose surrogate model is not needed at this size.
+Every wiring is trained shortly on the channel means of all stages, computed once, and measured on validation rows, as
+in MFAS (Perez-Rua et al., 2019), whose surrogate model is not needed at this size.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from sightsound.inference.subsets import BATCH_ROWS
 from sightsound.network.classifier import ClassifierNetwork
 from sightsound.progress import progress_bar
 
-CELLS, KEPT = 3, 2  # most cells of a wiring, and how many wirings are gone on with
+CELLS, KEPT = 3, 2  # most cells of a wiring, and how many wirings are extended
 ROWS, EPOCHS, BATCH, LEARNING_RATE = 6000, 4, 128, 3e-3
 
 
 def search(network: ClassifierNetwork, fusion: Search, rows: Mapping[str, Rows], config: Config) -> str:
-    """The best wiring found.
+    """Returns the best wiring found.
 
     Args:
-        network: with trained encoders.
-        fusion: its strategy; left as it is.
-        rows: train and val.
-        config: whose seed decides everything that is drawn.
+        network: a network with trained encoders.
+        fusion: its strategy, which is not changed.
+        rows: the rows of train and val.
+        config: the configuration, whose seed decides everything that is drawn.
     """
     train, val = (_means(network, rows[split], config.seed) for split in ("train", "val"))
     stages = ["-".join(map(str, k)) for k in itertools.product(range(fusion.stages), repeat=len(fusion.modalities))]
@@ -51,7 +51,7 @@ def search(network: ClassifierNetwork, fusion: Search, rows: Mapping[str, Rows],
 
 @torch.no_grad()
 def _means(network: ClassifierNetwork, rows: Rows, seed: int) -> tuple[Tensor, Tensor]:
-    """Channel means of all stages (n, channels) and classes (n,) of the complete rows, `ROWS` at most."""
+    """Computes channel means of all stages (n, channels) and classes (n,) of complete rows, `ROWS` at most."""
     if rows.target is None:
         raise ValueError("a search needs targets")
     chosen = rows.rows[rows.complete()]
@@ -65,7 +65,7 @@ def _means(network: ClassifierNetwork, rows: Rows, seed: int) -> tuple[Tensor, T
 
 
 def _score(fusion: Search, joins: str, train: tuple[Tensor, Tensor], val: tuple[Tensor, Tensor], seed: int) -> float:
-    """Macro F1 on validation rows after a short training."""
+    """Computes macro F1 on validation rows after a short training."""
     torch.manual_seed(seed)
     tried = copy.deepcopy(fusion)
     tried.rewire(joins)

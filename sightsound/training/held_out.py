@@ -1,10 +1,10 @@
-"""What is fitted on rows that no encoder was trained on: temperatures, energies, decision strategies, the guard.
+"""Fits temperatures, energies, decision strategies and the guard on rows that no encoder was trained on.
 
-Scores of training rows do not tell whom to trust: a head that has memorised them is sure and right there, and nowhere
-else. So everything that reads scores is fitted on validation rows, the temperature of each modality first, then what a
-decision strategy has to learn, the temperature of the fused answer, and the guard. What is said of complete validation
-rows themselves comes from the other folds (cross-fitting), so that choosing by it is fair; but for the temperatures,
-one number each, into which the row itself has gone.
+Logits of training rows do not show how reliable a head is: one that has memorised them is sure and right there, and
+nowhere else. So everything that reads logits is fitted on validation rows: first the temperature of each modality, then
+the parameters of a decision strategy, the temperature of the fused answer, and the guard. The predictions for complete
+validation rows come from the other folds (cross-fitting), so that selection by them is unbiased; except for the
+temperatures, one number each, which are fitted on the row itself too.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ class HeldOut(NamedTuple):
     """Validation rows.
 
     Attributes:
-        rows: n of them, decoded, with targets.
+        rows: n decoded rows with targets.
         number: (n,) the place among the table's rows (r,) that each belongs to, those of one row side by side.
         row: (r,) the numbers of these rows in the table.
-        clusters: of these rows.
+        clusters: the clusters of these rows.
     """
 
     rows: Rows
@@ -48,11 +48,11 @@ class HeldOut(NamedTuple):
 
 
 class HeldOutLogits(NamedTuple):
-    """What the network says of n rows that have all modalities of a subset.
+    """The network's logits for n rows that have all modalities of a subset.
 
     Attributes:
         unimodal: per modality calibrated logits (n, C).
-        fused: logits (n, C) of the strategy as it is.
+        fused: logits (n, C) of the current strategy.
         present: per modality (n,) bool; False outside of the subset.
         target: (n,) class indices.
     """
@@ -63,20 +63,20 @@ class HeldOutLogits(NamedTuple):
     target: Tensor
 
     def at(self, places: Tensor) -> HeldOutLogits:
-        """Of some of the rows."""
+        """Selects some of the rows."""
         own, present = ({m: x[places] for m, x in of.items()} for of in (self.unimodal, self.present))
         return HeldOutLogits(own, self.fused[places], present, self.target[places])
 
 
 class CrossFitted(NamedTuple):
-    """What is said of complete validation rows by what was fitted on others: (r,) row numbers, (r, C) probabilities."""
+    """Cross-fitted predictions for complete validation rows: (r,) row numbers, (r, C) probabilities."""
 
     row: NDArray[np.int64]
     probabilities: NDArray[np.float64]
 
 
 def validation_rows(prepared: Prepared, rows: Rows | None = None) -> HeldOut:
-    """The validation rows of a prepared table; `rows` where something else than its files stands for them."""
+    """Returns the validation rows of a prepared table; `rows` where they hold something else than its files."""
     row, number = np.unique(prepared.table.part("val").frame["row"].to_numpy(), return_inverse=True)
     clusters = clusters_of(prepared.table, prepared.config.modalities, row)
     return HeldOut(rows or prepared.rows["val"], number, row, clusters)
@@ -84,12 +84,12 @@ def validation_rows(prepared: Prepared, rows: Rows | None = None) -> HeldOut:
 
 @torch.no_grad()
 def fit_held_out(network: ClassifierNetwork, held: HeldOut, guard: bool = True) -> CrossFitted:
-    """Fits all of it in place.
+    """Fits all of these in place.
 
     Args:
-        network: trained; left in eval mode.
+        network: a trained network; left in eval mode.
         held: the validation rows.
-        guard: whether the modalities' own answers may stand in for a fused one that is worse.
+        guard: whether unimodal predictions may replace a fused one that is worse.
     """
     network.eval()
     calibration = network.calibration
@@ -106,7 +106,7 @@ def fit_held_out(network: ClassifierNetwork, held: HeldOut, guard: bool = True) 
     fusion = copy.deepcopy(network.fusion).cpu()
     found = CrossFitted(held.row[:0], np.zeros((0, network.classes)))
     several = [subset for subset in subsets(network.modalities) if len(subset) > 1]
-    outputs, _, _ = _outputs(network, held.rows, several)  # anew, for strategies that read calibrated scores
+    outputs, _, _ = _outputs(network, held.rows, several)  # again, for strategies that read calibrated logits
     for subset in several:
         there = torch.stack([present[m] for m in subset]).all(0)
         shown = {m: present[m] if m in subset else torch.zeros_like(there) for m in every}
@@ -117,7 +117,7 @@ def fit_held_out(network: ClassifierNetwork, held: HeldOut, guard: bool = True) 
         folds = _folds(held.clusters.at(row))
         crossed, temperature = _cross_fitted(fusion, scored, torch.from_numpy(folds[number]), subset == every)
         if subset == every and network.fusion.fitted_held_out:
-            fusion = _fitted(fusion, scored)  # on complete rows: other subsets are answered by the same
+            fusion = _fitted(fusion, scored)  # on complete rows: the same parameters serve the other subsets
             network.fusion.load_state_dict(fusion.state_dict())
         calibration.temperature[calibration.subset_number(subset)] = temperature
         means = _of_rows(torch.stack([crossed, *(scored.unimodal[m].softmax(1) for m in subset)], 1), number)
@@ -135,7 +135,7 @@ def fit_held_out(network: ClassifierNetwork, held: HeldOut, guard: bool = True) 
 def _outputs(
     network: ClassifierNetwork, rows: Rows, names: list[tuple[str, ...]]
 ) -> tuple[dict[tuple[str, ...], Tensor], dict[str, Tensor], Tensor]:
-    """By subset logits (n, C), a single modality's those of its head; presence (n,) and target (n,)."""
+    """Computes logits (n, C) by subset, unimodal for a single modality; presence (n,) and target (n,)."""
     logits: dict[tuple[str, ...], list[Tensor]] = {name: [] for name in names}
     present: dict[str, list[Tensor]] = {m: [] for m in network.modalities}
     targets = []
@@ -156,9 +156,9 @@ def _outputs(
 
 
 def _folds(clusters: Clusters) -> NDArray[np.int64]:
-    """(r,) the fold of each row; whole clusters in one, of two sets those of the coarser one."""
+    """Returns (r,) the fold of each row; a fold holds whole clusters, of two sets those of the coarser one."""
     codes = min(clusters.codes, key=lambda codes: int(codes.max()))
-    if not codes.any():  # a single cluster cannot be divided but by its rows
+    if not codes.any():  # a single cluster can only be divided by its rows
         codes = np.arange(len(codes))
     order = np.random.default_rng(0).permutation(int(codes.max()) + 1)
     folds: NDArray[np.int64] = (order % FOLDS)[codes]
@@ -166,12 +166,12 @@ def _folds(clusters: Clusters) -> NDArray[np.int64]:
 
 
 def _cross_fitted(fusion: Fusion, scored: HeldOutLogits, folds: Tensor, refit: bool) -> tuple[Tensor, float]:
-    """Fused probabilities (n, C) of each row, from what was fitted on the other folds; the temperature for new rows.
+    """Computes cross-fitted fused probabilities (n, C) of each row, and the temperature for new rows.
 
-    With `refit` the strategy is fitted too, where it is one that is; else it answers as it is.
+    With `refit` the strategy is fitted too, where it is one that is fitted; otherwise it is not changed.
 
-    Temperatures are fitted on answers of the other folds as well, or a strategy would seem as sure as it is of rows
-    that it was fitted on.
+    Temperatures are fitted on cross-fitted answers as well; otherwise a strategy would be as confident on new rows as
+    on those that it was fitted on.
     """
     logits, probabilities = torch.zeros_like(scored.fused), torch.zeros_like(scored.fused)
     for fold in folds.unique().tolist():
@@ -186,15 +186,15 @@ def _cross_fitted(fusion: Fusion, scored: HeldOutLogits, folds: Tensor, refit: b
 
 
 def _combined(fusion: Fusion, scored: HeldOutLogits) -> Tensor:
-    """Fused logits (n, C): of a strategy that reads scores alone anew, of others as the network gave them."""
+    """Returns fused logits (n, C): recomputed for a strategy that reads logits only, otherwise the network's."""
     return fusion.combine({}, scored.unimodal, scored.present).logits if fusion.fitted_held_out else scored.fused
 
 
 def _fitted(fusion: Fusion, scored: HeldOutLogits) -> Fusion:
-    """A copy of the strategy, fitted by cross-entropy.
+    """Returns a copy of the strategy, fitted by cross-entropy.
 
-    Few rows change little: each parameter is held back as if as many rows as there are scores spoke for its first
-    value.
+    Few rows change little: each parameter is regularised towards its initial value as if as many rows as there are
+    logits supported that value.
     """
     held_back = len(scored.unimodal) * scored.fused.shape[1] / len(scored.target)
     fitted = copy.deepcopy(fusion).requires_grad_(True)
@@ -214,7 +214,7 @@ def _fitted(fusion: Fusion, scored: HeldOutLogits) -> Fusion:
 
 
 def _of_rows(values: Tensor, number: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(n, ...) of clips -> (r, ...), the means over each row's."""
+    """(n, ...) of clips -> (r, ...), the mean over the clips of each row."""
     first = np.flatnonzero(np.diff(number, prepend=-1))
     counts = np.diff(first, append=len(number)).reshape(-1, *[1] * (values.dim() - 1))
     means: NDArray[np.float64] = np.add.reduceat(values.double().numpy(), first) / counts
@@ -224,19 +224,19 @@ def _of_rows(values: Tensor, number: NDArray[np.int64]) -> NDArray[np.float64]:
 def _guard(
     means: NDArray[np.float64], target: NDArray[np.int64], folds: NDArray[np.int64], clusters: Clusters
 ) -> tuple[NDArray[np.float64] | None, NDArray[np.float64]]:
-    """Shares (1 + M,) of the fused answer and each modality's own; None where the fused answer is not really worse.
+    """Fits the shares (1 + M,) of fused and unimodal answers; None where the fused one is not significantly worse.
 
-    The shares make the true classes most probable. They count where, fitted on other folds, they make them more
-    probable than the fused answer does, by more than chance, and get no fewer rows right.
+    The shares maximise the likelihood of the true classes. They are used where, fitted on other folds, they make these
+    significantly more likely than the fused answer does, and get no fewer rows right.
 
     Args:
         means: (r, 1 + M, C) probabilities, the fused ones first.
         target: (r,) class indices.
         folds: (r,) the fold of each row.
-        clusters: of the rows.
+        clusters: the clusters of the rows.
 
     Returns:
-        the shares, and what they make of each row from the other folds (r, C).
+        the shares, and the cross-fitted mixture (r, C) of each row.
     """
     true = means[np.arange(len(target)), :, target]
     said = means[:, 0].copy()
@@ -250,9 +250,9 @@ def _guard(
 
 
 def shares_of(true: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The convex weights (K,) under which the probabilities of the true classes (r, K) are most likely.
+    """Returns the convex weights (K,) under which the probabilities of the true classes (r, K) are most likely.
 
-    By expectation maximisation, as for a mixture whose components are known (Dempster, Laird & Rubin, 1977).
+    They are found by expectation maximisation for a mixture of known components (Dempster, Laird & Rubin, 1977).
     """
     shares = np.full(true.shape[1], 1 / true.shape[1])
     for _ in range(EM_STEPS):

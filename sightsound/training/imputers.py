@@ -1,4 +1,4 @@
-"""Learning to fill in a missing modality from complete rows."""
+"""Fits imputers of missing modalities on complete rows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sightsound.missing import FEWEST_COMPLETE, Imputers
 from sightsound.network.build import new_imputers
 from sightsound.network.classifier import ClassifierNetwork
 
-MOST_ROWS = 4096  # complete rows that are learnt from; drawn by chance where there are more
+MOST_ROWS = 4096  # complete rows to fit on; a random sample where there are more
 
 
 def fit_imputers(network: ClassifierNetwork, rows: Rows, policies: Iterable[str]) -> dict[str, Imputers]:

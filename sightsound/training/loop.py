@@ -1,6 +1,6 @@
-"""The loop that trains: epochs of steps, each epoch measured, logged and checkpointed; it goes on after a stop.
+"""The training loop: epochs of steps, each epoch measured, logged and checkpointed; it resumes after a stop.
 
-What is minimised and measured an `Objective` says; how long, where and in which numbers a `Plan`.
+An `Objective` defines what is minimised and measured; a `Plan` how long, where and in which precision.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from sightsound.training.objective import Objective, check_losses
 from sightsound.types import Batch
 
 LOSS = "train_loss"
-LOG = "metrics.csv"  # in the folder of a stage's logs
+LOG = "metrics.csv"  # in the folder of a phase's logs
 INSTALL = 'TensorBoard logs need an extra: pip install "sightsound[tensorboard]"'
 
 
 class Plan(NamedTuple):
-    """How long, where and in which numbers.
+    """How long, where and in which precision to train.
 
     Attributes:
-        name: of what is trained, for its checkpoints, its logs and the progress bar.
+        name: the name of the phase, for its checkpoints, its logs and the progress bar.
         run: the run folder, for `checkpoints/NAME/` and `logs/NAME/`.
-        epochs: at most so many.
-        accelerator, precision: see `training.hardware`.
-        displayed: the number beside the progress bar.
-        choice: the number by which the best epoch is chosen, the highest; None: only the latest epoch is kept.
-        score, patience: training ends once this number has not risen for so many epochs; None: it does not.
+        epochs: the largest number of epochs.
+        accelerator, precision: see `hardware`.
+        displayed: the name of the number beside the progress bar.
+        choice: the name of the number that is highest in the best epoch; None: only the latest epoch is saved.
+        score, patience: training ends once this number has not risen for so many epochs; None: no early stop.
     """
 
     name: str
@@ -57,38 +57,38 @@ class Plan(NamedTuple):
 
     @property
     def checkpoints(self) -> Path:
-        """The folder of the checkpoints."""
+        """Returns the folder of the checkpoints."""
         return self.run / "checkpoints" / self.name
 
     @property
     def logs(self) -> Path:
-        """The folder of the logs."""
+        """Returns the folder of the logs."""
         return self.run / "logs" / self.name
 
 
 class Watcher:
-    """Looks on while a loop runs."""
+    """Is called while a loop runs."""
 
     def after_step(self, batch: Batch, optimizer: torch.optim.Optimizer) -> None:
-        """A step is done."""
+        """Is called after each step."""
 
     def after_epoch(self, network: nn.Module, numbers: Mapping[str, float]) -> bool:
-        """An epoch was measured; whether the training is to end with it."""
+        """Is called after each epoch's measurement; returns whether the training ends with it."""
         return False
 
 
 class Progress:
-    """How far a training is, and what must be known of its epochs to go on."""
+    """How far a training is, and what a resumed one must know of its epochs."""
 
     def __init__(self) -> None:
-        self.epochs = 0  # done
-        self.history: list[dict[str, float]] = []  # numbers of each
-        self.best: float | None = None  # of what chooses the epoch
-        self.highest, self.waited = -math.inf, 0  # of the score, and epochs since
+        self.epochs = 0  # number of complete epochs
+        self.history: list[dict[str, float]] = []  # the numbers of each epoch
+        self.best: float | None = None  # best value of the number that chooses the epoch
+        self.highest, self.waited = -math.inf, 0  # the highest score, and epochs since
         self.ended = False
 
     def add(self, plan: Plan, numbers: dict[str, float]) -> bool:
-        """Counts an epoch; whether it is the best so far."""
+        """Counts an epoch; returns whether it is the best so far."""
         self.epochs += 1
         self.history.append(numbers)
         if plan.score:
@@ -112,15 +112,15 @@ def run_loop(
 
     Args:
         objective: what is minimised.
-        train: batches to learn from, in an order that the epoch decides.
+        train: training batches, in an order that the epoch decides.
         val: batches to measure on after each epoch.
-        plan: how long, where and in which numbers.
-        watchers: look on.
+        plan: how long, where and in which precision.
+        watchers: are called after steps and epochs.
 
     Raises:
         ConfigError: no such accelerator here.
         RunError: the checkpoint is damaged.
-        TrainingError: the loss is no number any more.
+        TrainingError: the loss is no longer finite.
     """
     loop, steps = Loop(objective, plan, watchers), len(train)
     loop.resume()
@@ -165,7 +165,7 @@ class Loop:
             self.objective.restore(found["objective"])
             self.done.__dict__.update(found["progress"])
         if self.done.best is not None:
-            read(self.plan.checkpoints / BEST)  # which this training ends with: now, and not when all is trained
+            read(self.plan.checkpoints / BEST)  # needed at the end of this training: damage is found now, not then
 
     def save(self, best: bool) -> None:
         """Writes the checkpoint of the epoch that has ended."""
@@ -181,7 +181,7 @@ class Loop:
 
     @torch.enable_grad()
     def train(self, batches: DataLoader[Batch], bar: tqdm[Any]) -> dict[str, float]:
-        """An epoch of steps; its number, mean loss over rows, seconds, and the learning rate at its end."""
+        """Runs an epoch; returns its number, mean loss over rows, seconds, and the learning rate at its end."""
         epoch, begun = self.done.epochs, time.perf_counter()
         self.objective.begin_epoch(epoch)
         if isinstance(batches.sampler, BatchOrder):
@@ -212,7 +212,7 @@ class Loop:
         return {"epoch": epoch, "lr": float(self.schedule.get_last_lr()[0]), "train_seconds": seconds, LOSS: mean}
 
     def measure(self, batches: Iterable[Batch]) -> dict[str, float]:
-        """The numbers of the epoch that has been trained."""
+        """Computes the numbers of the epoch that has been trained."""
         self.network.eval()
         with torch.inference_mode(), self.mixed_precision():
             for batch in batches:
@@ -221,16 +221,16 @@ class Loop:
         return self.objective.end_epoch(self.done.epochs)
 
     def mixed_precision(self) -> contextlib.AbstractContextManager[object]:
-        """Mixed precision where it is asked for."""
+        """A context of mixed precision, where it is configured."""
         return torch.autocast(self.device.type, dtype=self.dtype) if self.dtype else contextlib.nullcontext()
 
 
 class Log:
-    """The numbers of all epochs as `LOG` in a folder, and for TensorBoard with the extra `tensorboard`.
+    """Writes the numbers of all epochs as `LOG` in a folder, and for TensorBoard with the extra `tensorboard`.
 
     Args:
-        folder: of both.
-        epochs: how many are there already.
+        folder: the folder of both.
+        epochs: the number of epochs already logged.
     """
 
     def __init__(self, folder: Path, epochs: int) -> None:
@@ -246,7 +246,7 @@ class Log:
             self.writer.close()
 
     def write(self, history: list[dict[str, float]]) -> None:
-        """The whole CSV file anew, beside its place, so that a resumed training has each epoch once."""
+        """Rewrites the whole CSV file, beside its place, so that a resumed training has each epoch once."""
         beside = self.file.with_suffix(".new")
         pd.DataFrame(history).to_csv(beside, index=False)
         os.replace(beside, self.file)
@@ -257,7 +257,7 @@ class Log:
 
 @functools.cache
 def tensorboard_writer() -> Any:
-    """The class that writes TensorBoard's logs; None, which is said once a process, without the extra `tensorboard`."""
+    """Returns the class that writes TensorBoard's logs; None, with one warning, without the extra `tensorboard`."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:

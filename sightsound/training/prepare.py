@@ -38,13 +38,13 @@ class Prepared:
 
     Attributes:
         table: the usable rows, each with its split.
-        config: with everything filled in.
+        config: the resolved configuration.
         labels: class names, sorted.
-        network: with fresh weights and the training data's statistics.
-        rows: per split, what the files hold and targets.
+        network: the network with fresh weights and the training data's statistics.
+        rows: per split, decoded files and targets.
         cached: modality -> "features" or "embedding" where the rows hold these and not decoded files.
         warnings: sentences for the user.
-        files: modality -> a digest of what all its files hold.
+        files: modality -> a digest of the content of all its files.
         given: the `digest` of the table as it was given.
     """
 
@@ -63,7 +63,7 @@ def prepare(table: Table, config: Config, run: Path) -> Prepared:
     """Checks all rows and files; writes `rejected.csv` and `splits.csv` into the run folder.
 
     Raises:
-        TableError: rows cannot be used and the configuration says stop; or too little is left.
+        TableError: rows cannot be used and the configuration says stop; or too few rows remain.
     """
     given = digest(table)
     check_balance(dataclasses.replace(config, modalities=modalities_in(table, config)))
@@ -89,14 +89,14 @@ def prepare(table: Table, config: Config, run: Path) -> Prepared:
         )
     network = fresh_network(config, len(labels), rows["train"])
     for policy in imputing_policies(config).values():
-        new_imputers(network, policy)  # one that cannot be made is not found out after the training
+        new_imputers(network, policy)  # fails now, and not after the training, where one cannot be built
     config = dataclasses.replace(config, epochs=epochs)
     rows, cached = cache_features(network, config, table, rows)
     return Prepared(table, config, labels, network, rows, cached, warnings, content_of(every), given)
 
 
 def fresh_network(config: Config, classes: int, train: Rows) -> ClassifierNetwork:
-    """Fresh weights from the seed, and the statistics of the training rows' files."""
+    """Builds a network with fresh weights from the seed, and the statistics of the training rows' files."""
     network = build_network(config, classes)
     for m, store in train.stores.items():
         files = torch.unique(store.entry[train.rows])
@@ -114,7 +114,7 @@ def fresh_network(config: Config, classes: int, train: Rows) -> ClassifierNetwor
 
 
 def _load_checkpoint(network: ClassifierNetwork, m: str, chosen: Any, shape: tuple[int, ...]) -> None:
-    """Gives a pretrained encoder the weights of its checkpoint."""
+    """Loads the checkpoint of a pretrained encoder."""
     name = chosen.encoder.removeprefix(pretrained.PREFIX)
     weights = pretrained.load(name, chosen.pretrained, modality(m).checkpoints, shape).state_dict()
     network.encoders[m].load_state_dict(weights)

@@ -1,4 +1,4 @@
-"""The training procedure from table to bundle, inside one run folder that can be gone on with after any stop."""
+"""The training procedure from table to bundle, inside one run folder that can be resumed after any stop."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ def run_training(
 
     Args:
         source: the table.
-        config: what the user asked for.
+        config: the configuration as the user gave it.
         run: a new folder; or, with `resume`, the folder of a run of the same table and configuration.
-        resume: go on where that run stopped. A finished one is loaded.
+        resume: whether to go on where that run stopped. A finished one is loaded.
         say: called with each line for the user.
 
     Returns:
         the classifier, with the metrics of the test rows (of the validation rows if there are no test rows).
 
     Raises:
-        TableError, ConfigError: what was given cannot be trained on.
+        TableError, ConfigError: the table or the configuration cannot be trained on.
         RunError: the folder cannot be written, is in use, or is another run's.
     """
     device_of(config.accelerator)
@@ -53,7 +53,7 @@ def run_training(
     request = request_of(table, config)
     with open_run(run, request, resume):
         if (run / BUNDLE).exists():
-            import_own(config)  # whoever asks for the same run has named them, and so trusts them
+            import_own(config)  # the user of the same run has named these modules, and so trusts them
             return load(run / BUNDLE)
         with tuned_process(), write_errors(run):
             prepared = prepare(table, config, run)
@@ -76,10 +76,10 @@ def _trained(prepared: Prepared, run: Path) -> Classifier:
 
 
 def begin(prepared: Prepared, run: Path, request: dict[str, Any], say: Callable[[str], object]) -> None:
-    """Says what was noticed in the table, and makes the folder this run's.
+    """Prints warnings about the table, and claims the folder for this run.
 
     Raises:
-        RunError: the files hold something else than when the run was begun that is gone on with.
+        RunError: the files have changed since the resumed run was begun.
     """
     request = with_files(run, request, prepared.files)
     for warning in prepared.warnings:
@@ -88,7 +88,7 @@ def begin(prepared: Prepared, run: Path, request: dict[str, Any], say: Callable[
 
 
 def describe(prepared: Prepared) -> str:
-    """What is about to be trained, in two lines."""
+    """Describes what is about to be trained, in two lines."""
     config, rows = prepared.config, prepared.rows
     counts = ", ".join(f"{len(rows[part])} {part}" for part in rows)
     size = sum(p.numel() for p in prepared.network.parameters())

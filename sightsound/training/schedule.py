@@ -1,4 +1,4 @@
-"""What is trained when: the stages of each schedule."""
+"""What is trained when: the phases of each schedule."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from sightsound.fusion import DECISION, STRATEGIES, Fusion
 from sightsound.registry import resolve
 from sightsound.training.balances import BALANCES
 
-UNTAUGHT_SHARE = 0.25  # of the epochs, for a fusion alone, on encoders without training or taught by the stand-in
-TAUGHT_SHARE, TAUGHT_RATE = 0.5, 0.3  # of the epochs and of the learning rate, for all after the stand-in
-WARM_UP, LONG_WARM_UP = 0.05, 0.3  # of the steps; long after the fusion alone: more would unsettle what it reads
-FINETUNE_RATE = 0.1  # of the learning rate, where everything has been trained already
+UNTAUGHT_SHARE = 0.25  # of the epochs, for the fusion alone, on encoders that are untrained or warmed up
+TAUGHT_SHARE, TAUGHT_RATE = 0.5, 0.3  # of the epochs and of the learning rate, for all parts after the stand-in
+WARM_UP, LONG_WARM_UP = 0.05, 0.3  # of the steps; long after the fusion alone, to change its inputs slowly
+FINETUNE_RATE = 0.1  # of the learning rate, where all parts have been trained already
 
 
 class Phase(NamedTuple):
-    """A stage of a schedule.
+    """A phase of a schedule.
 
     Attributes:
-        name: of its checkpoints and logs.
-        active: the modalities it sees.
+        name: the name of its checkpoints and logs.
+        active: the active modalities.
         trains: prefixes of the parameters it trains.
         rate: its learning rate as a multiple of the configured one.
-        share: of the configured epochs, how many it has.
+        share: its number of epochs as a share of the configured ones.
         warm_up: share of its steps until the learning rate is at its peak.
-        afresh: whether it begins with fresh weights, the stages before having trained teachers.
+        afresh: whether it begins with fresh weights, since the earlier phases trained unimodal teachers.
         fits_embedding_scale: whether embeddings are standardised first, for strategies that cannot do so themselves.
         stand_in: whether a `StandIn` fuses in place of the configured strategy.
     """
@@ -43,7 +43,7 @@ class Phase(NamedTuple):
 
 
 def phases(config: Config) -> list[Phase]:
-    """The stages of a schedule, in order."""
+    """Returns the phases of a schedule, in order."""
     everything = config.modalities
     if len(everything) == 1:
         return [Phase("joint", everything, ("",))]
@@ -95,7 +95,7 @@ def check_balance(config: Config) -> None:
         )
     strategy = resolve("fusion strategy", config.fusion, STRATEGIES, Fusion)
     detached = issubclass(strategy, tuple(DECISION.values()))
-    if detached and not balance.flow.unimodal and config.schedule != "staged":  # which trains each encoder alone
+    if detached and not balance.flow.unimodal and config.schedule != "staged":  # it trains each encoder alone
         raise ConfigError(
             f"--balance {config.balance} trains the encoders by the fused answer's loss alone, which --fusion "
             f"{config.fusion} does not pass on: a decision strategy takes each modality's answer as it is, and the "

@@ -1,4 +1,4 @@
-"""One stage of a classifier's training: a batch of decoded files in, a loss out; macro F1 of every subset."""
+"""One phase of a classifier's training: a batch of decoded files in, a loss out; macro F1 of every subset."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from sightsound.training.balances import Auxiliary
 from sightsound.training.objective import Objective, Optimization, check_losses
 from sightsound.types import Batch
 
-F1, SCORE, CHOICE = "val_f1", "val_score", "val_choice"  # shown; how good an epoch is; the highest is kept
-TIE = 1e-4  # weight of the loss in it: of epochs with the same F1 the one that is surer is better
+F1, SCORE, CHOICE = "val_f1", "val_score", "val_choice"  # displayed; early stopping; selection of the epoch
+TIE = 1e-4  # weight of the loss in the selection: of epochs with equal F1 the one with the lower loss is better
 
 
 class Stage(Objective):
@@ -30,14 +30,14 @@ class Stage(Objective):
 
     Args:
         network: the whole network; parameters that are not trained must be frozen already.
-        active: the modalities that this stage sees.
-        optimization: which parameters move, and how.
-        augment: random changes of the training rows; its configuration has the seed of what is drawn.
-        balance: of the losses.
-        late: whether the latest epoch is kept that is within a standard error of the best, in place of the best: where
-            parts learn apart, one's luck on validation rows must not choose for the others. (The rule of Breiman et
-            al., 1984, keeps the simplest model within that error.)
-        relearn: gives anew, before each epoch, what imputes absent modalities; None: they stay absent.
+        active: the active modalities of this phase.
+        optimization: which parameters are updated, and how.
+        augment: augmentation of the training rows; its configuration has the seed of what is drawn.
+        balance: the balance, which combines the losses.
+        late: whether to choose the latest epoch within a standard error of the best, in place of the best: where parts
+            are trained separately, one part's luck on validation rows must not choose for the others. (The rule of
+            Breiman et al., 1984, chooses the simplest model within that error.)
+        relearn: fits the imputers of absent modalities again before each epoch; None: they stay absent.
     """
 
     network: ClassifierNetwork
@@ -58,21 +58,21 @@ class Stage(Objective):
         self.balance = balance
         self.seed = augment.config.seed
         self.late = late
-        self.best = -math.inf  # score of all epochs
+        self.best = -math.inf  # the best score of all epochs
         self.subsets = subsets([m for m in network.modalities if m in active])
-        self.predicted: dict[str, list[int]] = {}  # numbers, since small tensors kept would scatter in memory
+        self.predicted: dict[str, list[int]] = {}  # numbers, since many small tensors would fragment the memory
         self.target: list[int] = []
         self.val_losses = RowMeans()
         self.relearn = relearn
         self.impute: Impute | None = None
 
     def begin_epoch(self, epoch: int) -> None:
-        """What imputes absent modalities learns from the embeddings as they are now."""
+        """Fits the imputers of absent modalities on the current embeddings."""
         if self.relearn:
             self.impute = self.relearn()
 
     def begin_step(self, epoch: int, step: int) -> None:
-        """What a step draws depends on seed, epoch and step alone: a resumed run repeats it, and no step another's."""
+        """Seeds the draws by seed, epoch and step alone: a resumed run repeats them, and no two steps have the same."""
         reseed(((self.seed * 1_000_003 + epoch) * 1_000_003 + step) % 2**32)
 
     def loss(self, batch: Batch) -> Tensor:
@@ -81,20 +81,20 @@ class Stage(Objective):
         return self.augment.loss(self.network, features, self.balance, self.impute)
 
     def after_backward(self) -> None:
-        """The balance may change the gradients."""
+        """Lets the balance change the gradients."""
         self.balance.after_backward(self.network)
 
     def state(self) -> dict[str, Any]:
-        """That of the balance, and the best score."""
+        """Returns the state of the balance, and the best score."""
         return {"balance": self.balance.state(), "best": self.best}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """The inverse of `state`."""
+        """Restores what `state` returned."""
         self.balance.restore(state["balance"])
         self.best = state["best"]
 
     def validate(self, batch: Batch) -> None:
-        """Collects what each subset of the modalities says."""
+        """Collects the predictions of each subset of the modalities."""
         present = self._present(batch)
         features = self.network.featurize(batch)._replace(present=present)
         outputs = self.network.fuse_subsets(features, self.subsets, self.impute)
@@ -107,7 +107,7 @@ class Stage(Objective):
         self.val_losses.add(losses(outputs[0], present, self._target(batch)), rows_with_loss(outputs[0], present))
 
     def end_epoch(self, epoch: int) -> dict[str, float]:
-        """Macro F1 of each subset over the rows that have all of it, the mean of these, and what chooses the epoch."""
+        """Computes macro F1 of each subset over the rows that have it, their mean, and the number of the selection."""
         target, classes, numbers = np.array(self.target), self.network.classes, {}
         for name, said in self.predicted.items():
             predicted = np.array(said)

@@ -1,1 +1,1 @@
-"""Decoded files as arrays, in memory or kept on disk."""
+"""Decoded files as arrays, in memory or cached on disk."""

@@ -1,4 +1,4 @@
-"""Where prepared data and fetched data sets are kept between runs, what takes the space, and how to free it."""
+"""The cache of preprocessed data and fetched data sets: where it is, what takes the space, and how to free it."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ if TYPE_CHECKING:
 
 ABOUT, MARK = "about.json", "sightsound"
 PLACES = ("prepared", "data", "fetched")
-SOURCES_FETCHED = ("mnist", "fsdd", "speech-commands")  # folders that earlier versions fetched to, without a mark
+SOURCES_FETCHED = ("mnist", "fsdd", "speech-commands")  # folders to which earlier versions fetched, without a mark
 
 
 def cache_folder() -> Path:
-    """The folder in SIGHTSOUND_CACHE, else the system's place for such things (on Linux ~/.cache/sightsound)."""
+    """Returns the folder in SIGHTSOUND_CACHE, else the system's cache folder (on Linux ~/.cache/sightsound)."""
     named = os.environ.get("SIGHTSOUND_CACHE")
     return Path(named) if named else user_cache_path("sightsound")
 
 
 def prepared_folder(table: Table, name: str) -> Path:
-    """Where the files below the table's folder are kept, read in the way called `name`."""
+    """Returns the cache folder of the files below the table's folder, for the reading called `name`."""
     known = f"{table.root.resolve()}|{name}"
     return cache_folder() / "prepared" / hashlib.sha256(known.encode()).hexdigest()[:16]
 
 
 def mark(folder: Path, about: Mapping[str, object]) -> None:
-    """Writes into a folder of the cache that it is ours, and what it is for people who look what takes the space."""
+    """Marks a folder of the cache as ours, and describes its content for people who look for disk space."""
     (folder / ABOUT).write_text(json.dumps({**about, MARK: "made by sightsound; may be removed"}, indent=1))
 
 
 @dataclass(frozen=True)
 class CachedData:
-    """Something of ours that takes space: its folder, what it is in words, and its bytes."""
+    """An entry of the cache: its folder, its description, and its bytes."""
 
     folder: Path
     what: str
@@ -49,7 +49,7 @@ class CachedData:
 
 
 def list_cached() -> tuple[list[CachedData], list[Path]]:
-    """Everything of ours in the cache, the largest first; and folders in its places that are not ours, and stay."""
+    """Lists the entries of the cache, the largest first; and folders in it that are not ours, and are not removed."""
     found, others = [], []
     for part in PLACES:
         place = cache_folder() / part
@@ -65,14 +65,14 @@ def list_cached() -> tuple[list[CachedData], list[Path]]:
 
 
 def _ours(folder: Path) -> str | None:
-    """What a folder holds, in words; None where nothing says that we made it."""
+    """Describes the content of a folder; None where it is not known to be ours."""
     try:
         about = json.loads((folder / ABOUT).read_text())
     except (OSError, ValueError):
         about = None
     if isinstance(about, dict) and isinstance(about.get("what"), str):
         marked = MARK in about
-        # caches of earlier versions have no mark, but what only we write
+        # caches of earlier versions have no mark, but files that only this package writes
         if marked or (folder / "index.bin").is_file() or (folder / "table.csv").is_file():
             return ", ".join(str(value) for name, value in about.items() if name != MARK)
     if folder.parent.name == "fetched" and folder.name in SOURCES_FETCHED and any(folder.glob("*.gz")):
@@ -85,7 +85,7 @@ def _size(path: Path) -> int:
 
 
 def remove(one: CachedData) -> None:
-    """Frees its space; what links lead to stays."""
+    """Removes an entry; targets of links are not removed."""
     shutil.rmtree(one.folder, ignore_errors=True)
     lock = one.folder.with_suffix(".lock")
     if lock.is_file() and not lock.is_symlink():

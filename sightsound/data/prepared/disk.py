@@ -1,8 +1,8 @@
-"""Arrays on disk that grow by rows, each known by a key: what was read once from a file need not be read again.
+"""The preprocessed cache: arrays on disk that grow by rows, each with a key, so that no file is decoded twice.
 
-A folder holds `rows.bin` (all rows one after the other, the first a blank) and `index.bin` (key, checksum and flags of
-each row). A row counts once its record stands in the index, so a killed writer loses its last chunk and nothing else,
-and a build that goes on is the same as one that begins. One writer at a time.
+A folder holds `rows.bin` (all rows in order, the first a blank) and `index.bin` (key, checksum and flags of each row).
+A row is valid once its record is in the index, so a killed writer loses its last chunk and nothing else, and a resumed
+build gives the same as an uninterrupted one. There is one writer at a time.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ from sightsound.errors import StoreError
 from sightsound.progress import notice
 
 RECORD = np.dtype([("key", "<u8"), ("checksum", "<u4"), ("flags", "u1")])
-FORMAT = "2"  # raised when the files are laid out differently; what an older version has left is made anew
-_reading = threading.Lock()  # of a place in an open file and what is read there
-CHECKED_ROWS = 10_000  # read again at each start and compared with the checksums, drawn evenly
+FORMAT = "2"  # raised when the layout of the files changes; caches of older versions are rebuilt
+_reading = threading.Lock()  # guards a seek in an open file and the read after it
+CHECKED_ROWS = 10_000  # rows that are compared with their checksums at each start, drawn evenly
 
 
 class DiskStore:
     """Rows of one shape and type in a folder.
 
     Args:
-        folder: made if need be.
-        shape: of a row.
-        dtype: of a row.
-        about: anything that JSON takes, kept beside the rows for people who look what takes the space.
+        folder: the folder, created if need be.
+        shape: shape of a row.
+        dtype: type of a row.
+        about: JSON values, written beside the rows for people who look for disk space.
 
     Raises:
         StoreError: the folder cannot be written.
@@ -54,7 +54,7 @@ class DiskStore:
         self.row_bytes = self.dtype.itemsize * int(np.prod(shape))
         self.rows_file, self.index_file = folder / "rows.bin", folder / "index.bin"
         if self.rows_file.exists() and len(self.keys()) and not os.access(folder, os.W_OK):
-            return  # on a disk that can only be read: what is there is used as it is
+            return  # on a read-only disk the existing rows are used unchanged
         with self.system_errors():
             folder.mkdir(parents=True, exist_ok=True)
             with self.write_lock():
@@ -69,7 +69,7 @@ class DiskStore:
 
     @contextmanager
     def write_lock(self) -> Iterator[None]:
-        """Only one process at a time comes in here; the others wait."""
+        """A context that only one process enters at a time; the others wait."""
         lock = FileLock(self.folder.with_suffix(".lock"))
         try:
             lock.acquire(timeout=1)
@@ -82,16 +82,16 @@ class DiskStore:
             lock.release()
 
     def records(self) -> NDArray[np.void]:
-        """(1 + n,) key, checksum and flags of each row."""
+        """Returns (1 + n,) key, checksum and flags of each row."""
         return np.fromfile(self.index_file, RECORD) if self.index_file.exists() else np.zeros(0, RECORD)
 
     def keys(self) -> NDArray[np.uint64]:
-        """(1 + n,) the key of each row; 0 is the blank's."""
+        """Returns (1 + n,) the key of each row; 0 is the blank's."""
         keys: NDArray[np.uint64] = self.records()["key"]
         return keys
 
     def find(self, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
-        """(n,) the row of each key, 0 where it is not there."""
+        """Returns (n,) the row of each key, 0 where it is missing."""
         known = self.keys()
         order = np.argsort(known, kind="stable")
         place = np.searchsorted(known, keys, sorter=order).clip(max=len(known) - 1)
@@ -111,7 +111,7 @@ class DiskStore:
             self.record(keys, [zlib.crc32(row) for row in rows], np.zeros(len(keys), np.uint8))
 
     def record(self, keys: NDArray[np.uint64], checksums: list[int], flags: NDArray[np.uint8]) -> None:
-        """Makes rows count that stand in `rows_file` after those that count; key 0: one that is not to be found."""
+        """Adds records of rows already written at the end of `rows_file`; key 0: a row that is never found."""
         records = np.zeros(len(keys), RECORD)
         records["key"] = keys
         records["checksum"] = checksums
@@ -121,12 +121,12 @@ class DiskStore:
 
     @contextmanager
     def system_errors(self) -> Iterator[None]:
-        """Turns what the system says about disk and permission into a StoreError."""
+        """Turns system errors of disk and permission into a StoreError."""
         with _said(self.folder):
             yield
 
     def has_damage(self) -> bool:
-        """Whether some of the rows, up to `CHECKED_ROWS` and drawn by chance, differ from what was written."""
+        """Returns whether any of a sample of rows, at most `CHECKED_ROWS`, differs from what was written."""
         records = self.records()
         count = min(len(records), CHECKED_ROWS)
         chosen = np.sort(np.random.default_rng().choice(len(records), count, replace=False))
@@ -134,12 +134,12 @@ class DiskStore:
             return any(zlib.crc32(self.row(file, i)) != records["checksum"][i] for i in chosen.tolist())
 
     def row(self, file: FileIO, position: int) -> bytes:
-        """The bytes of a row, from the open `rows_file`; fewer where the file ends."""
+        """Reads the bytes of a row from the open `rows_file`; fewer where the file ends."""
         file.seek(position * self.row_bytes)
         return file.read(self.row_bytes)
 
     def clear(self) -> None:
-        """Forgets all rows; the next opening begins anew."""
+        """Removes all rows; the next opening starts with an empty store."""
         for path in (self.index_file, self.rows_file):
             path.unlink(missing_ok=True)
 
@@ -166,13 +166,13 @@ def _said(folder: Path) -> Iterator[None]:
 
 
 class StoredRows:
-    """The rows of a `DiskStore`: indexing reads the rows asked for into a new tensor and nothing else.
+    """The rows of a `DiskStore`: indexing reads only the requested rows into a new tensor.
 
-    Read and not mapped into memory: the system maps far more around each row than the row, so that in time all of the
-    store would be resident.
+    Rows are read and not mapped into memory: the system maps far more around each row than the row, so that in time
+    all of the store would be resident.
 
     Args:
-        store: complete; rows added later are not seen.
+        store: a complete store; rows added later are not visible.
     """
 
     def __init__(self, store: DiskStore) -> None:
@@ -182,24 +182,24 @@ class StoredRows:
         self.file = store.rows_file.open("rb", buffering=0)
 
     def __reduce__(self) -> tuple[type[StoredRows], tuple[DiskStore]]:
-        """Another process opens the file for itself."""
+        """Makes another process open the file for itself."""
         return StoredRows, (self.store,)
 
     def __len__(self) -> int:
         return len(self.keys)
 
     def __getitem__(self, positions: Tensor) -> Tensor:
-        """(n,) -> (n, *shape). Raises StoreError if the file was cut off meanwhile."""
+        """(n,) -> (n, *shape). Raises StoreError if the file was truncated meanwhile."""
         return _read_rows(self.file, positions, self.store.shape, self.store.dtype)
 
 
 class TemporaryRows:
-    """Rows on disk for as long as someone holds them, in a file without a name that no process can leave behind.
+    """Rows on disk for as long as this object lives, in a file without a name that no process can leave behind.
 
     Args:
-        folder: on the disk to use; made if need be.
-        shape: of a row.
-        dtype: of a row.
+        folder: a folder on the disk to use; created if need be.
+        shape: shape of a row.
+        dtype: type of a row.
 
     Raises:
         StoreError: the folder cannot be written.
@@ -232,7 +232,7 @@ class TemporaryRows:
 
 
 def _read_rows(file: FileIO, positions: Tensor, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
-    """(n,) -> (n, *shape) from a file of rows, by one thread at a time."""
+    """Reads (n,) -> (n, *shape) from a file of rows, by one thread at a time."""
     rows = np.empty((len(positions), *shape), dtype)
     size = dtype.itemsize * math.prod(shape)
     content = rows.reshape(len(positions), math.prod(shape)).view(np.uint8)

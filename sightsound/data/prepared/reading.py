@@ -1,4 +1,4 @@
-"""How files become rows of arrays, in whatever process; worker processes import it, so it imports nothing heavy."""
+"""Reads files into rows of arrays, in any process; worker processes import this file, so it imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from sightsound.data.files import (
 from sightsound.data.remarks import collect, pack
 from sightsound.errors import FileError, NothingLeftError
 
-MISSING = ""  # the reason for a file of which nothing is left: as if it were not there
-START = "start_seconds"  # the column that tells the clips of a sound apart
-Item = tuple[Any, ...]  # a file as the table names it, and what else tells its rows apart
+MISSING = ""  # the reason for a file without any valid part, which counts as missing
+START = "start_seconds"  # the column that distinguishes the clips of a sound
+Item = tuple[Any, ...]  # a file as the table names it, and what else distinguishes its rows
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,12 @@ class Reading:
     """How the files of a modality become rows.
 
     Attributes:
-        read: (path or bytes, and by name what the other columns hold) -> array, all of one shape; raises FileError.
-        shape: of a row.
-        dtype: of a row; "int16" takes waveforms in [-1, 1].
-        name: of what `read` gives, in words and numbers, so that other settings are kept apart.
-        columns: of the table that `read` takes: the modality's own, `start_seconds` of sounds cut into clips, and where
-            damaged parts are repaired its mask's.
+        read: (path or bytes, and by name the values of the other columns) -> array, all of one shape; raises FileError.
+        shape: shape of a row.
+        dtype: type of a row; "int16" takes waveforms in [-1, 1].
+        name: a name for the result of `read`, in words and numbers, so that each setting has its own cache.
+        columns: the table's columns that `read` takes: the modality's own, `start_seconds` of sounds cut into clips,
+            and that of its mask where damaged parts are interpolated.
     """
 
     read: Callable[..., NDArray[Any]]
@@ -51,12 +51,12 @@ class Reading:
 
 
 class Chunk(NamedTuple):
-    """Some files as they were read.
+    """The rows of some files.
 
     Attributes:
-        rows: (n, ...) one for each, zeros for one that cannot be read.
-        flags: (n,) uint8, what is remarkable about each (`data.remarks`).
-        reasons: why some cannot be read, by their position; MISSING where nothing is left.
+        rows: (n, ...) a row for each file, zeros for one that cannot be read.
+        flags: (n,) uint8, the remarks on each (`data.remarks`).
+        reasons: why some cannot be read, by their position; MISSING where no valid part is left.
     """
 
     rows: NDArray[Any]
@@ -65,7 +65,7 @@ class Chunk(NamedTuple):
 
 
 def read_chunk(reading: Reading, items: list[Item]) -> Chunk:
-    """Reads some files, given by their paths or as bytes; a sound whose clips follow one another is opened once."""
+    """Reads some files, given as paths or bytes; a sound whose clips follow one another is opened once."""
     chunk = Chunk(np.zeros((len(items), *reading.shape), reading.dtype), np.zeros(len(items), np.uint8), {})
     scale = FULL_SCALE if reading.dtype == "int16" else 1
     i = 0
@@ -92,7 +92,7 @@ def read_chunk(reading: Reading, items: list[Item]) -> Chunk:
 class OpenSounds:
     """Sounds that stay open from one chunk of clips to the next, so that even one without an index is read in one pass.
 
-    A sound is with one reader at a time; another one that wants it opens it again.
+    A sound is used by one reader at a time; a second reader opens it again.
     """
 
     def __init__(self, most: int) -> None:
@@ -101,13 +101,13 @@ class OpenSounds:
         self.left: dict[tuple[str, int, int], Sound] = {}  # by path, size and time of writing; the oldest first
 
     def take(self, source: Source) -> Sound:
-        """Of a path or of bytes; to be handed back by `leave`. Raises FileError."""
+        """Returns the sound of a path or of bytes; to be returned by `leave`. Raises FileError."""
         with self.lock:
             found = self.left.pop(self._key(source), None)
         return found or open_sound(source).__enter__()
 
     def leave(self, source: Source, sound: Sound, goes_on: bool) -> None:
-        """Closes a sound, unless the next chunk may go on with it."""
+        """Closes a sound, unless the next chunk may continue it."""
         closed = [sound]
         if goes_on and not isinstance(source, bytes):
             with self.lock:
@@ -121,7 +121,7 @@ class OpenSounds:
             one.close()
 
     def close(self) -> None:
-        """All that nobody is reading."""
+        """Closes all sounds that are not in use."""
         with self.lock:
             closed = [self.left.pop(key) for key in [*self.left]]
         for one in closed:
@@ -131,7 +131,7 @@ class OpenSounds:
         try:
             status = os.stat("" if isinstance(source, bytes) else source)
         except (OSError, ValueError):
-            return "", 0, 0  # the reader says what is wrong with it
+            return "", 0, 0  # the reader raises the error
         return str(source), status.st_size, status.st_mtime_ns
 
 
@@ -139,12 +139,12 @@ OPEN = OpenSounds(most=4)
 
 
 def write_chunk(reading: Reading, items: list[Item], file: Path, row: int) -> tuple[list[int], Chunk]:
-    """Same as `read_chunk`, with the rows written in their place in a file.
+    """Does what `read_chunk` does and writes the rows to their places in a file.
 
     Args:
-        reading: how.
-        items: to read.
-        file: of rows, one after the other.
+        reading: how to read.
+        items: the files to read.
+        file: a file of consecutive rows.
         row: place of the first item's row.
 
     Returns:
@@ -161,10 +161,10 @@ def write_chunk(reading: Reading, items: list[Item], file: Path, row: int) -> tu
 
 
 def image_header(source: Source) -> NDArray[np.float64]:
-    """(height, width, whether there is colour, white) as `probe_image` gives them. Raises FileError."""
+    """Returns (height, width, whether there is colour, white) of `probe_image`. Raises FileError."""
     return np.array(probe_image(source), np.float64)
 
 
 def audio_header(source: Source) -> NDArray[np.float64]:
-    """(seconds,) from the header, where that can be trusted. Raises FileError."""
+    """Returns (seconds,), from the header where that can be trusted. Raises FileError."""
     return np.array([probe_audio(source)])

@@ -1,6 +1,6 @@
-"""Every distinct file of a table's column read once: good ones to rows of an array, bad ones to a list of reasons.
+"""Reads every distinct file of a table's column once: valid ones to rows of an array, others to a list of reasons.
 
-Rows are kept in memory, or on disk (`data.disk`), where the next run finds them again.
+Rows are held in memory, or cached on disk (`data.prepared.disk`) for the next run.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from sightsound.data.prepared.reading import MISSING, OPEN, Chunk, Item, Reading
 from sightsound.data.table import Rejected, Table
 from sightsound.progress import notice, progress_bar
 
-MEMORY_BYTES = 2**27  # of rows that are held in memory; more are put on disk
-CHUNK = 256  # files read before the result is handed on, so that memory stays flat
-WORTH_PROCESSES = 2000  # files; below this threads are done before worker processes have started
+MEMORY_BYTES = 2**27  # of rows that are held in memory; larger stores are on disk
+CHUNK = 256  # files per chunk, so that memory stays flat
+WORTH_PROCESSES = 2000  # files; below this threads finish before worker processes have started
 
 
 class Values(Protocol):
@@ -45,7 +45,7 @@ class Store(NamedTuple):
     Attributes:
         values: a blank, then a row for each distinct file; waveforms in 16 bits.
         entry: (rows,) the position in `values` for each row of the table; 0, the blank, where it has no file.
-        noted: (1 + n,) uint8, what is remarkable about each; None where the values are on disk, or nobody looked.
+        noted: (1 + n,) uint8, the remarks on each; None where the values are on disk, or no remarks were collected.
     """
 
     values: Values
@@ -53,7 +53,7 @@ class Store(NamedTuple):
     noted: NDArray[np.uint8] | None = None
 
     def checksums(self) -> NDArray[np.uint32]:
-        """(rows,) CRC-32 of what each row of the table holds; 0 where it has no file."""
+        """Returns (rows,) CRC-32 of the content of each row of the table; 0 where it has no file."""
         if isinstance(self.values, StoredRows | TemporaryRows):
             of_values = self.values.checksums
         else:
@@ -62,7 +62,7 @@ class Store(NamedTuple):
         return found
 
     def flags(self) -> NDArray[np.uint8]:
-        """(rows,) what is remarkable about the file of each row of the table (`data.remarks`)."""
+        """Returns (rows,) the remarks on the file of each row of the table (`data.remarks`)."""
         of_values = self.values.flags if isinstance(self.values, StoredRows | TemporaryRows) else self.noted
         if of_values is None:
             of_values = np.zeros(len(self.values), np.uint8)
@@ -70,7 +70,7 @@ class Store(NamedTuple):
         return found
 
     def read(self, entry: Tensor) -> Tensor:
-        """(b,) positions -> (b, ...) pixels, waveforms in [-1, 1], or whatever is kept."""
+        """(b,) positions -> (b, ...) pixels, waveforms in [-1, 1], or other stored values."""
         rows = self.values[entry]
         return rows.float() / FULL_SCALE if rows.dtype == torch.int16 else rows
 
@@ -80,14 +80,14 @@ def read_store(table: Table, reading: Reading, title: str, folder: Path | None =
 
     Args:
         table: the rows.
-        reading: how.
-        title: of the progress bar.
-        folder: where the rows are kept for the next run; None: in memory, or where they are many in a file of the
-            cache that goes with the store.
+        reading: how to read.
+        title: title of the progress bar.
+        folder: where the rows are cached for the next run; None: in memory, or, where they are many, in a file of the
+            cache that is deleted with the store.
 
     Returns:
         the store, and the table's rows whose file cannot be read; in the store these have no file, and neither have
-        those of whose file nothing is left.
+        those whose file has no valid part.
 
     Raises:
         StoreError: the folder cannot be written, or the disk is full.
@@ -112,7 +112,7 @@ def read_store(table: Table, reading: Reading, title: str, folder: Path | None =
 
 
 def distinct(table: Table, columns: list[str]) -> tuple[list[Item], NDArray[np.int64]]:
-    """Every file (or clip) of a column once, in order of appearance; and (rows,) which one a row has, -1 for none."""
+    """Lists every file (or clip) of a column once, in order; and (rows,) which one a row has, -1 for none."""
     there = (table.frame[columns[0]] != "").to_numpy()
     groups = table.frame.loc[there, columns].groupby(columns, sort=False)
     codes = np.full(len(there), -1)
@@ -150,7 +150,7 @@ def _chunks_read(table: Table, items: list[Item], reading: Reading, title: str) 
 
 
 def _found(items: list[Item], failures: dict[int, str]) -> NDArray[np.int64]:
-    """The position of each item's row after the blank; 0 for those that cannot be read."""
+    """Returns the position of each item's row after the blank; 0 for those that cannot be read."""
     found = np.arange(1, len(items) + 1)
     found[list(failures)] = 0
     return found
@@ -167,7 +167,7 @@ def _on_disk(
     found = store.find(keys)
     if not found.all():
         with store.system_errors(), store.write_lock():
-            missing = np.flatnonzero(store.find(keys) == 0)  # another run may just have read some
+            missing = np.flatnonzero(store.find(keys) == 0)  # another run may have read some meanwhile
             first = len(store.keys())
             calls = (
                 delayed(write_chunk)(reading, paths, store.rows_file, first + CHUNK * number)
@@ -184,7 +184,7 @@ def _on_disk(
 
 
 def _sound_store(folder: Path, shape: tuple[int, ...], dtype: str, about: dict[str, object]) -> DiskStore:
-    """The store in a folder; an empty one in its place if it was damaged."""
+    """Opens the store in a folder; replaces a damaged one by an empty one."""
     store = DiskStore(folder, shape, dtype, about)
     if store.has_damage():
         notice(f"The prepared data in {folder} are damaged; they are made anew.")
@@ -196,15 +196,15 @@ def _sound_store(folder: Path, shape: tuple[int, ...], dtype: str, about: dict[s
 def derive(
     store: Store, transform: Callable[[Tensor], Tensor], name: str, folder: Path, title: str, shape: tuple[int, ...]
 ) -> Store:
-    """A store of what `transform` makes of the rows of another one, kept on disk beside it.
+    """Applies `transform` to the rows of a store, and caches the result on disk.
 
     Args:
-        store: read from disk.
-        transform: (b, ...) as `Store.read` gives them -> (b, *shape) float; not trained.
-        name: of the transform with all its settings.
-        folder: where the rows are kept.
-        title: of the progress bar.
-        shape: of a row.
+        store: a store on disk.
+        transform: (b, ...) as `Store.read` returns them -> (b, *shape) float; not trained.
+        name: the name of the transform with all its settings.
+        folder: where the rows are cached.
+        title: title of the progress bar.
+        shape: shape of a row.
 
     Raises:
         StoreError: the folder cannot be written, or the disk is full.
@@ -226,9 +226,9 @@ def derive(
 
 
 def fingerprints(table: Table, items: list[Item]) -> NDArray[np.uint64]:
-    """64 bits of each file's absolute path, size and time of writing, and of what else tells its rows apart.
+    """Hashes to 64 bits each file's absolute path, size and time of writing, and what else distinguishes its rows.
 
-    Of bytes, of what they are. Never 0, which is the blank's.
+    Of bytes, the content is hashed. A fingerprint is never 0, which is the blank's.
     """
     known = np.empty(len(items), object)
     for i, (name, *more) in enumerate(items):
@@ -247,7 +247,7 @@ def fingerprints(table: Table, items: list[Item]) -> NDArray[np.uint64]:
 
 
 def _chunks(table: Table, items: list[Item], positions: NDArray[np.int64]) -> Iterator[list[Item]]:
-    """The items at these positions, with the paths or the bytes of their files, `CHUNK` at a time."""
+    """Yields the items at these positions, with the paths or the bytes of their files, `CHUNK` at a time."""
     for start in range(0, len(positions), CHUNK):
         chosen = [(table.source(items[i][0]), *items[i][1:]) for i in positions[start : start + CHUNK]]
         yield [(str(source) if isinstance(source, Path) else source, *more) for source, *more in chosen]
@@ -257,7 +257,7 @@ def _parallel(calls: Iterator[Any], files: int, title: str) -> Iterator[tuple[in
     """Runs calls that read `CHUNK` files each, in worker processes if that is worth their start; results in order.
 
     Yields:
-        number of files before, and what the call gave.
+        number of files before, and the result of the call.
     """
     if files >= WORTH_PROCESSES:
         workers = Parallel(os.cpu_count() or 1, return_as="generator", pre_dispatch="2*n_jobs", idle_worker_timeout=10)

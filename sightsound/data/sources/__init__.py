@@ -23,7 +23,7 @@ SOURCES: dict[str, DataSource] = {
 
 
 def source(name: str) -> DataSource:
-    """The data set called so; also `hub:OWNER/NAME`. Raises SourceError."""
+    """Returns the data set of a name, which may be `hub:OWNER/NAME`. Raises SourceError."""
     if name.startswith(hub.PREFIX):
         build = functools.partial(hub.build, name.removeprefix(hub.PREFIX))
         return DataSource(f"the Hugging Face data set {name.removeprefix(hub.PREFIX)}", "as it says", build)

@@ -1,9 +1,9 @@
-"""Audio-visual MNIST, rebuilt from parts that anyone can get: blurred digits and spoken digits in noise.
+"""Audio-visual MNIST, rebuilt from public parts: blurred digits and spoken digits in noise.
 
-After Vielzeuf et al. (CentralNet, 2018) and Perez-Rua et al. (MFAS, 2019), whose data are private; docs/results.md says
-what is known of them and how this differs. Every pair is rendered from its own number and the seed alone, in whatever
-order and process: sounds and labels cannot get out of step. All sums that decide a pixel are exact, so that the bytes
-are the same on every computer.
+It follows Vielzeuf et al. (CentralNet, 2018) and Perez-Rua et al. (MFAS, 2019), whose data are private; docs/results.md
+says what is known of them and how this differs. Every pair is rendered from its own number and the seed alone, in any
+order and process, so that sounds and labels always match. All sums that decide a pixel are exact, so that the bytes are
+the same on every computer.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ COMPONENTS = 5
 GRID = 2**14  # components are rounded to so many steps, so that everything after them is a sum of whole numbers
 RATE = 8000
 SAMPLES = 8000
-SNR_DB = (-10.0, -1.5)  # the word against all noise together; calibrated once, see docs/results.md
-VOICES = 3  # of another speaker, in the babble
+SNR_DB = (-10.0, -1.5)  # of the word to all noise together; calibrated once, see docs/results.md
+VOICES = 3  # recordings of another speaker in the babble
 WINDOW, HOP, FRAMES, BINS = 222, 70, 112, 112
 RANGE_DB = 80.0
 CHUNK = 250
@@ -85,7 +85,7 @@ def build(options: SourceOptions, folder: Path) -> None:
 
 
 def _arrays(folder: Path, part: str, rows: int) -> tuple[Any, Any]:
-    """New files for images (n, 784) and spectrograms (n, 112, 112), on disk and not in memory."""
+    """Creates files for images (n, 784) and spectrograms (n, 112, 112), on disk and not in memory."""
     image, audio = (folder / modality / f"{part}_data.npy" for modality in ("image", "audio"))
     return (
         np.lib.format.open_memmap(image, "w+", np.float32, (rows, 784)),
@@ -94,9 +94,9 @@ def _arrays(folder: Path, part: str, rows: int) -> tuple[Any, Any]:
 
 
 def pair(options: SourceOptions) -> pd.DataFrame:
-    """One row a pair: split, part (of MNIST), mnist_index, label, recording, group (speaker), audio (its path), babble.
+    """Draws the pairs: split, part (of MNIST), mnist_index, label, recording, group (speaker), audio (path), babble.
 
-    `babble` names the other speaker's recordings of the same split that are heard behind it.
+    `babble` names another speaker's recordings of the same split, which are mixed into the background.
     """
     sounds = fsdd.read(options)
     labels = {part: mnist.read(options.root, part)[1] for part in mnist.PARTS}
@@ -120,7 +120,7 @@ def pair(options: SourceOptions) -> pd.DataFrame:
                 raise SourceError(f"avmnist: fsdd has no {split} recording of the digit {digit}.")
             at = rng.choice(of_digit[digit])
             speaker = speakers[at]
-            elsewhere = others[speaker] if len(others[speaker]) else np.arange(len(pool))  # one speaker alone
+            elsewhere = others[speaker] if len(others[speaker]) else np.arange(len(pool))  # a single speaker
             babble = paths[rng.choice(elsewhere, VOICES)]
             rows.append((split, part, number, digit, Path(paths[at]).stem, speaker, paths[at], babble))
     columns = ["split", "part", "mnist_index", "label", "recording", "group", "audio", "babble"]
@@ -130,7 +130,7 @@ def pair(options: SourceOptions) -> pd.DataFrame:
 
 
 def _first(pairs: pd.DataFrame, count: int | None) -> pd.DataFrame:
-    """The first training pairs and all others; what is drawn for a pair does not depend on how many there are."""
+    """Selects the first training pairs and all others; the draws of a pair do not depend on their number."""
     if count is None:
         return pairs
     if not 0 < count <= TRAIN:
@@ -140,7 +140,7 @@ def _first(pairs: pd.DataFrame, count: int | None) -> pd.DataFrame:
 
 
 def blurred(options: SourceOptions) -> dict[str, NDArray[np.uint8]]:
-    """Per part of MNIST (n, 784): what the first principal components of the training images leave, around grey 128.
+    """Projects each part of MNIST (n, 784) on the first principal components of the training images, around grey 128.
 
     The components are those of the 55,000 training images; the mean is left out.
     """
@@ -162,7 +162,7 @@ def blurred(options: SourceOptions) -> dict[str, NDArray[np.uint8]]:
 
 
 def rendered(pairs: pd.DataFrame, seed: int, snr_db: tuple[float, float]) -> Iterator[tuple[int, NDArray[np.int16]]]:
-    """Position of the first of some pairs, and their sounds (n, 8000); in order, made by worker processes."""
+    """Yields the position of the first of some pairs, and their sounds (n, 8000); in order, by worker processes."""
     folder = str(Path(pairs["audio"].iloc[0]).parent)
     starts = range(0, len(pairs), CHUNK)
     records = pairs[["part", "mnist_index", "recording", "babble"]].to_dict("records")
@@ -188,7 +188,7 @@ def _render_chunk(
 
 
 def _render(row: dict[str, Any], word: Any, seed: int, snr_db: tuple[float, float]) -> NDArray[np.int16]:
-    """(8000,): a word at a random place, in noise of a random colour and another speaker's babble."""
+    """Renders (8000,): a word at a random place, in noise of a random colour and another speaker's babble."""
     rng = np.random.default_rng([seed, list(mnist.PARTS).index(row["part"]), row["mnist_index"]])
     said = word(row["recording"])
     place = rng.integers(0, SAMPLES - len(said) + 1)
@@ -210,7 +210,7 @@ def _render(row: dict[str, Any], word: Any, seed: int, snr_db: tuple[float, floa
 
 
 def _unit(wave: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The wave at a mean power of 1."""
+    """Scales the wave to a mean power of 1."""
     return wave / max(float(np.sqrt(np.mean(wave**2))), 1e-9)
 
 
@@ -224,7 +224,7 @@ def spectrograms(waves: NDArray[np.int16]) -> NDArray[np.uint8]:
 
 
 def _write_sums(folder: Path) -> None:
-    """`SHA256SUMS` of everything whose bytes do not depend on a library's version, as `sha256sum -c` reads it."""
+    """Writes `SHA256SUMS` of all files whose bytes do not depend on a library's version, as for `sha256sum -c`."""
     lines = []
     for file in sorted([*folder.glob("*.npy"), *folder.glob("*/*.npy"), folder / "pairs.csv", folder / "facts.json"]):
         with file.open("rb") as content:

@@ -1,4 +1,4 @@
-"""What every data set known by name is: a line about it, files to fetch, and a function that makes a table of it."""
+"""The base of data sets known by name: a description, files to fetch, and a function that builds a table."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-SHOWN = 5  # of what is in a folder where something else was looked for
+SHOWN = 5  # entries listed of a folder in which the files were not found
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,10 @@ class DataSource:
 
     Attributes:
         about: one line for the list.
-        licence: whose it is and what is allowed.
+        licence: the author and what is allowed.
         build: writes `table.csv` and whatever files it needs into a new folder; raises SourceError.
-        downloads: the files it is made of; empty where there is nothing to fetch.
-        parts: names of the sources it is made of.
+        downloads: the files it is built from; empty where there is nothing to fetch.
+        parts: names of the sources it is built from.
     """
 
     about: str
@@ -71,17 +71,17 @@ class DataSource:
 
 
 def find(root: str | None, fetched: Path, name: str, places: tuple[str, ...], file: str) -> Path:
-    """The folder that holds a source's files: the root, one of some places below it, or where they were fetched to.
+    """Finds the folder that holds a source's files: the root, one of some places below it, or the fetched one.
 
     Args:
-        root: what the user gave, or None.
-        fetched: where `fetch` puts this source.
-        name: of the source, for the message.
-        places: below the root, in order.
-        file: a name or pattern that tells that it is the right folder.
+        root: the folder that the user gave, or None.
+        fetched: where `fetch` saves this source.
+        name: the name of the source, for the message.
+        places: places below the root, in order.
+        file: a name or pattern that identifies the right folder.
 
     Raises:
-        SourceError: it is nowhere.
+        SourceError: it is not found.
     """
     for folder in [Path(root) / place for place in places] if root else [fetched / place for place in places]:
         if any(folder.glob(file)):
@@ -95,10 +95,10 @@ def find(root: str | None, fetched: Path, name: str, places: tuple[str, ...], fi
 
 
 def not_found(name: str, wanted: str, folders: Sequence[Path]) -> SourceError:
-    """Says what of a source was looked for, where, and what is there instead.
+    """Builds an error that says what was looked for, where, and what is there instead.
 
     Args:
-        name: of the source.
+        name: the name of the source.
         wanted: a name or pattern.
         folders: where it could have been.
     """
@@ -112,7 +112,7 @@ def not_found(name: str, wanted: str, folders: Sequence[Path]) -> SourceError:
 
 
 def _listed(folder: Path) -> str:
-    """The first things in a folder, in words."""
+    """Lists the first entries of a folder, in words."""
     names = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir())
     if not names:
         return "nothing in it"
@@ -120,7 +120,7 @@ def _listed(folder: Path) -> str:
 
 
 def write_wav(path: Path, samples: NDArray[Any], rate_hz: int) -> None:
-    """Samples (N,) or (N, channels) as 16 bits. libsndfile would wait for the disk after every file it opens itself."""
+    """Writes samples (N,) or (N, channels) as 16 bits. libsndfile waits for the disk after files it opens itself."""
     import soundfile
 
     content = io.BytesIO()
@@ -129,7 +129,7 @@ def write_wav(path: Path, samples: NDArray[Any], rate_hz: int) -> None:
 
 
 def write_png(path: Path, pixels: NDArray[Any]) -> None:
-    """Pixels (H, W) or (H, W, 3), uint8."""
+    """Writes pixels (H, W) or (H, W, 3), uint8."""
     from PIL import Image
 
     Image.fromarray(pixels).save(path)

@@ -1,8 +1,8 @@
-"""The embedded data set: real handwritten digits and spoken digits, paired by label, in noise; needs no network.
+"""The embedded data set: recorded handwritten digits and spoken digits, paired by label, in noise; no network needed.
 
 Images: scikit-learn's copy of the UCI digits (Alpaydin & Kaynak, 1998), drawn larger. Sounds: `spoken_digits.opus`.
-Written as PNG, WAV and a table.csv, so that it takes the same way as anyone's own files. No image and no speaker
-stands on both sides of a split, and the noise is such that neither modality is enough alone.
+They are written as PNG, WAV and a table.csv, so that they are read as a user's own files are. No image and no speaker
+is on both sides of a split, and the noise is such that neither modality is enough alone.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ SOUND_SECONDS = 0.7
 def write(folder: Path, seed: int = 0, noisy: bool = True) -> Path:
     """Writes images, sounds and `table.csv` (columns image, audio, label, split, group) into a folder.
 
-    What is there already from an earlier, complete call is kept.
+    Files of an earlier, complete call are not written again.
 
     Args:
-        folder: made if need be.
-        seed: of the pairing, the split and the noise.
-        noisy: False for ink at full contrast and words in silence, which one modality alone can tell.
+        folder: the folder, created if need be.
+        seed: the seed of the pairing, the split and the noise.
+        noisy: False for ink at full contrast and words in silence, for which one modality is enough.
 
     Returns:
         the path of the table.
@@ -61,14 +61,14 @@ def write(folder: Path, seed: int = 0, noisy: bool = True) -> Path:
             bar.update()
     partial = table.with_suffix(".partial")
     pd.DataFrame(rows)[["image", "audio", "label", "split", "group"]].to_csv(partial, index=False)
-    partial.replace(table)  # last and at once: a table stands for a complete folder
+    partial.replace(table)  # last and atomically: a table marks a complete folder
     return table
 
 
 def _pairs(
     digits: Any, seed: int, noisy: bool
 ) -> Iterator[tuple[NDArray[np.uint8], NDArray[Any], int, dict[str, object]]]:
-    """Pixels (28, 28) uint8, waveform (N,) float, its rate, and label, split and group (the speaker)."""
+    """Yields pixels (28, 28) uint8, waveform (N,) float, its rate, and label, split and group (the speaker)."""
     rng = np.random.default_rng(seed)
     sounds, rate = soundfile.read(HERE / "spoken_digits.opus", dtype="float32")
     words = pd.read_csv(HERE / "spoken_digits.csv")
@@ -102,7 +102,7 @@ def _image(small: NDArray[Any], rng: np.random.Generator, noisy: bool) -> NDArra
 
 
 def _sound(word: NDArray[Any], length: int, rng: np.random.Generator, noisy: bool) -> NDArray[Any]:
-    """A word at a random place, peak at 0.9; noisy: in white noise at a random signal-to-noise ratio."""
+    """Places a word at random, peak at 0.9; noisy: in white noise at a random signal-to-noise ratio."""
     wave = np.zeros(max(length, len(word)))
     start = rng.integers(0, len(wave) - len(word) + 1)
     wave[start : start + len(word)] = word

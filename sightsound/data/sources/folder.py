@@ -1,6 +1,6 @@
-"""A folder of classes as a table: `class/name.png` and `class/name.wav` share a row; either may be alone.
+"""Reads a folder of classes as a table: `class/name.png` and `class/name.wav` share a row; either may be missing.
 
-`train/`, `val/` and `test/` on top are splits. What is passed over is said.
+`train/`, `val/` and `test/` at the top are splits. Skipped files are reported.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ NAMED = 3  # kinds of files in a sentence
 
 
 def read(root: Path, labelled: bool = True) -> Cells:
-    """Columns image, audio (paths relative to `root`, "" where missing), label (the folder's name), and split.
+    """Reads columns image, audio (paths relative to `root`, "" where missing), label (the folder's name), and split.
 
     Args:
-        root: CLASS/name.png, or SPLIT/CLASS/name.png where all folders on top are named as splits.
+        root: the folder of CLASS/name.png, or SPLIT/CLASS/name.png where all top folders are named as splits.
         labelled: whether files must lie in the folder of their class. If not, all files count, however deep they lie,
             and the label is "" for those that lie in `root` itself.
 
     Raises:
-        TableError: no file of a known ending where it is looked for, or two files for one place.
+        TableError: there is no file of a known ending, or two files belong in one cell.
     """
     files = sorted(Path(folder, name).relative_to(root) for folder, _, names in os.walk(root) for name in names)
     files = [file for file in files if not any(part.startswith(".") for part in file.parts)]
@@ -53,17 +53,17 @@ def read(root: Path, labelled: bool = True) -> Cells:
                 f"{root / file}: {row[modality]} is the {modality} of the same row; rename one of the two."
             )
         row[modality] = str(file)
-    frame = pd.DataFrame(list(rows.values()), dtype=object)  # names may be no text
+    frame = pd.DataFrame(list(rows.values()), dtype=object)  # names may be undecodable
     return Cells(frame if split else frame.drop(columns="split"), _passed_over(files, used))
 
 
 def _are_classes(files: list[Path]) -> bool:
-    """Whether folders that are named as splits hold files themselves, as those of classes do."""
+    """Returns whether folders that are named as splits hold files themselves, as folders of classes do."""
     return any(len(file.parts) == 2 for file in files)
 
 
 def _passed_over(files: list[Path], used: list[Path]) -> list[str]:
-    """Sentences about the files that are in no row."""
+    """Returns sentences about the files that are in no row."""
     left = set(files) - set(used)
     endings = modality_of_endings()
     misplaced = sorted(file for file in left if file.suffix.lower() in endings)

@@ -11,7 +11,7 @@ from sightsound.data.sources.base import DataSource, Download, SourceOptions, fi
 from sightsound.errors import SourceError
 
 PLACES = (".", "recordings", "fsdd", "fsdd/recordings", "free-spoken-digit-dataset-1.0.9/recordings")
-TEST_RECORDINGS = 5  # of each speaker and digit: the official test set
+TEST_RECORDINGS = 5  # recordings of each speaker and digit: the official test set
 VALIDATION = 10  # every tenth of the others
 
 
@@ -22,7 +22,7 @@ def build(options: SourceOptions, folder: Path) -> None:
 
 
 def read(options: SourceOptions) -> pd.DataFrame:
-    """Columns audio (absolute path), label, split and group (the speaker), in the order of the names.
+    """Reads columns audio (absolute path), label, split and group (the speaker), in the order of the names.
 
     By recording: index 0 to 4 test, as is official; 9, 19, 29, 39 and 49 validate. By speaker: of those in alphabetical
     order the last one tests and the one before validates.

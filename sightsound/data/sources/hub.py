@@ -1,6 +1,6 @@
 """Hugging Face data sets as a table: `hub:OWNER/NAME`, or `hub:FOLDER` for one on disk. Needs the extra `hub`.
 
-Columns are found by their type. Files are kept as they are in the data set, so that ours is the only decoder.
+Columns are found by their type. Files are written undecoded, so that they are decoded as a user's own files are.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ def build(name: str, options: SourceOptions, folder: Path) -> None:
     """Writes the files of all splits and `table.csv`.
 
     Args:
-        name: after "hub:": OWNER/NAME, OWNER/NAME:CONFIGURATION or a folder.
-        options: nothing of it is needed.
-        folder: to write to.
+        name: the name after "hub:": OWNER/NAME, OWNER/NAME:CONFIGURATION or a folder.
+        options: not used.
+        folder: the folder to write to.
 
     Raises:
-        SourceError: not there, no image and no audio column, or no label.
+        SourceError: it does not exist, has no image and no audio column, or no label.
     """
     parts = _load(name)
     first = next(iter(parts.values()))
@@ -55,7 +55,7 @@ def build(name: str, options: SourceOptions, folder: Path) -> None:
 
 
 def _load(name: str) -> dict[str, Any]:
-    """Split -> rows, whose images and sounds are not decoded."""
+    """Loads split -> rows, whose images and sounds are not decoded."""
     try:
         import datasets
     except ImportError as error:
@@ -82,7 +82,7 @@ def _load(name: str) -> dict[str, Any]:
 
 
 def _columns(name: str, features: dict[str, Any]) -> dict[str, str]:
-    """image, audio and label -> the column that has it."""
+    """Finds the columns of image, audio and label."""
     kinds = {column: type(feature).__name__ for column, feature in features.items()}
     found = {}
     for modality, kind in (("image", "Image"), ("audio", "Audio"), ("label", "ClassLabel")):
@@ -104,7 +104,7 @@ def _columns(name: str, features: dict[str, Any]) -> dict[str, str]:
 
 
 def _written(content: dict[str, Any] | None, folder: Path, stem: str) -> str:
-    """Writes the bytes of an image or a sound; gives the file's name for the table, "" for none."""
+    """Writes the bytes of an image or a sound; returns the file's name for the table, "" for none."""
     if not content or not (content.get("bytes") or content.get("path")):
         return ""
     if not content.get("bytes"):

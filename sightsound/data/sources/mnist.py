@@ -36,14 +36,14 @@ def build(options: SourceOptions, folder: Path) -> None:
 
 
 def read(root: str | None, split: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Images (n, 28, 28) and labels (n,) of train or test, from the idx files, gzipped or not. Raises SourceError."""
+    """Reads images (n, 28, 28) and labels (n,) of train or test from idx files, gzipped or not. Raises SourceError."""
     prefix = PARTS[split]
     folder = find(root, cache_folder() / "fetched" / "mnist", "mnist", PLACES, f"{prefix}-images-idx3-ubyte*")
     return read_idx(folder, f"{prefix}-images-idx3-ubyte"), read_idx(folder, f"{prefix}-labels-idx1-ubyte")
 
 
 def read_idx(folder: Path, name: str) -> NDArray[np.uint8]:
-    """An array of bytes in the idx format, from NAME or NAME.gz. Raises SourceError."""
+    """Reads an array of bytes in the idx format, from NAME or NAME.gz. Raises SourceError."""
     path = next((p for p in (folder / f"{name}.gz", folder / name) if p.exists()), None)
     if path is None:
         raise not_found("mnist", f"{name} (or {name}.gz)", [folder])

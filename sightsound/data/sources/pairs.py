@@ -1,7 +1,7 @@
 """Handwritten and spoken digits paired by label: MNIST with FSDD or with Speech Commands.
 
-Each image gets a sound of its class (for `digit-sum` of any), drawn by the seed; no image and no recording stands in
-two splits. What was drawn is written down by number and name (`pairs.csv`), which says the same on every computer.
+Each image gets a sound of its class (for `digit-sum` of any), drawn by the seed; no image and no recording is in two
+splits. The draws are written by number and name to `pairs.csv`, which is the same on every computer.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sightsound.errors import SourceError
 from sightsound.progress import progress_bar
 
 PAIRS = 20_000
-VALIDATION = 10  # a tenth as many pairs of other images validate
+VALIDATION = 10  # one validation pair, of other images, for so many training pairs
 
 
 def build(sound: str, options: SourceOptions, folder: Path, summed: bool = False) -> None:
@@ -28,9 +28,9 @@ def build(sound: str, options: SourceOptions, folder: Path, summed: bool = False
 
     Args:
         sound: fsdd or speech-commands.
-        summed: the sound is of any digit, and the label is the sum of both digits modulo 10.
-        options: `pairs` for training; all test images are paired.
-        folder: to write to.
+        summed: whether the sound is of any digit, and the label is the sum of both digits modulo 10.
+        options: the options; `pairs` is the number for training; all test images are paired.
+        folder: the folder to write to.
 
     Raises:
         SourceError: files are missing, or there are fewer images than pairs asked for.
@@ -71,7 +71,7 @@ def build(sound: str, options: SourceOptions, folder: Path, summed: bool = False
 
 
 def _sounds(sound: str, options: SourceOptions) -> pd.DataFrame:
-    """Columns audio, label ("0" to "9"), split, group."""
+    """Reads columns audio, label ("0" to "9"), split, group."""
     if sound == "fsdd":
         return fsdd.read(options)
     frame = speech_commands.read(dataclasses.replace(options, words="digits"))

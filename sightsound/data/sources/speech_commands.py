@@ -20,10 +20,10 @@ def build(options: SourceOptions, folder: Path) -> None:
 
 
 def read(options: SourceOptions) -> pd.DataFrame:
-    """Columns audio (absolute path), label (the word), split and group (the speaker).
+    """Reads columns audio (absolute path), label (the word), split and group (the speaker).
 
     Raises:
-        SourceError: the folder or one of its lists is not there, or there are no recordings.
+        SourceError: the folder or one of its lists is missing, or there are no recordings.
     """
     fetched = cache_folder() / "fetched" / "speech-commands"
     root = find(options.root, fetched, "speech-commands", PLACES, LISTS["test"]).resolve()

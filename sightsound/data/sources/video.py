@@ -1,7 +1,7 @@
-"""Video files as a table: a picture and the sound of each, or of every few seconds of it. Needs the extra `video`.
+"""Video files as a table: an image and the sound of each, or of every few seconds of it. Needs the extra `video`.
 
 The folder holds `class/name.mp4` (or any other kind that FFmpeg reads). A video without sound gives rows without
-audio, one without pictures gives rows without image.
+audio, one without images gives rows without image.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from sightsound.errors import FileError, SourceError
 from sightsound.progress import progress_bar
 
 ENDINGS = {".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v", ".mpg", ".mpeg", ".ogv", ".3gp", ".flv"}
-SLIVER = 0.1  # of a stretch: a shorter rest at the end is left out; sound and pictures seldom end together
+SLIVER = 0.1  # of a segment: a shorter rest at the end is left out; sound and images seldom end together
 INSTALL = 'Reading videos needs an extra: pip install "sightsound[video]"'
 
 
 class Segment(NamedTuple):
-    """A stretch of a video: start and end in seconds, picture (H, W, 3) or None, samples (N, channels) or None."""
+    """A segment of a video: start and end in seconds, image (H, W, 3) or None, samples (N, channels) or None."""
 
     start: float
     end: float
@@ -39,7 +39,7 @@ def build(options: SourceOptions, folder: Path) -> None:
     """Writes `images/`, `sounds/` and `table.csv` (image, audio, label, group, time, end_second).
 
     Raises:
-        SourceError: no folder, no videos in it, or some cannot be read and `on_bad_file` says stop.
+        SourceError: there is no folder, no video in it, or some cannot be read and `on_bad_file` is stop.
     """
     if not options.root:
         raise SourceError("video: say where the videos are: --root FOLDER, which holds CLASS/NAME.mp4 and so on")
@@ -84,7 +84,7 @@ def build(options: SourceOptions, folder: Path) -> None:
 
 
 def parts(path: Path, every: float | None) -> Iterator[Segment]:
-    """The stretches of a video: one for the whole, or one for every so many seconds. Raises FileError."""
+    """Yields the segments of a video: one for the whole, or one for every `every` seconds. Raises FileError."""
     try:
         import av
     except ImportError as error:
@@ -108,7 +108,7 @@ def parts(path: Path, every: float | None) -> Iterator[Segment]:
 
 
 def _pictures(container: Any, every: float | None) -> Iterator[tuple[tuple[float, float], NDArray[np.uint8]]]:
-    """For each stretch the picture nearest to its middle, with its start and the end of what was seen."""
+    """Yields for each segment the image nearest to its middle, with its start and the end of its images."""
     if not container.streams.video:
         return
     stream = container.streams.video[0]
@@ -129,7 +129,7 @@ def _pictures(container: Any, every: float | None) -> Iterator[tuple[tuple[float
 
 
 def _sound(container: Any) -> tuple[NDArray[np.float32], int]:
-    """All samples (N, channels) and their rate; (0, 1) and 0 where there is no sound."""
+    """Returns all samples (N, channels) and their rate; (0, 1) and 0 where there is no sound."""
     if not container.streams.audio:
         return np.zeros((0, 1), np.float32), 0
     import av

@@ -1,8 +1,8 @@
-"""What a comparison is made of: strategies, or the balances that train one of them; and the ways to train each.
+"""The candidates of a comparison: strategies, or the balances that train one of them; and the ways to train each.
 
-Ways: "frozen" (the strategy alone, on encoders that were trained on single modalities), "finetuned" (then everything, a
-little), "joint" (the strategy on encoders that a stand-in has taught together, then everything) and "balanced"
-(everything at once, with a balance).
+Ways: "frozen" (the strategy alone, on encoders that were trained on single modalities), "finetuned" (then all parts,
+shortly), "joint" (the strategy on encoders that a stand-in has trained jointly, then all parts) and "balanced" (all
+parts at once, with a balance).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class CompareOptions:
 
 
 class Trial(NamedTuple):
-    """A candidate: strategy, way, how many rounds of finetuning it is in, and by which balance it is "balanced"."""
+    """A candidate: strategy, way of training, round of finetuning, and the balance of a "balanced" one."""
 
     strategy: str
     way: str
@@ -55,22 +55,22 @@ class Trial(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What is compared: the balance, where it is one; else the strategy."""
+        """Names what is compared: the balance if there is one, else the strategy."""
         return self.balance or self.strategy
 
     @property
     def folder(self) -> str:
-        """Its name on disk."""
+        """Names its folder on disk."""
         more = [str(self.round)] if self.round else [self.balance] if self.balance else []
         return "-".join([self.strategy, self.way, *more])
 
     def before(self) -> Trial:
-        """The trial that a finetuned one goes on from."""
+        """Returns the trial that a finetuned one continues."""
         return Trial(self.strategy, "finetuned", self.round - 1) if self.round > 1 else Trial(self.strategy, "frozen")
 
 
 def family(strategy: str) -> str:
-    """feature, decision or hierarchical; of a class from outside the package by what it overrides."""
+    """Returns feature, decision or hierarchical; for a class from outside the package, by what it overrides."""
     if strategy in STRATEGIES:
         return "decision" if strategy in DECISION else "hierarchical" if strategy in HIERARCHICAL else "feature"
     found = resolve("fusion strategy", strategy, STRATEGIES, Fusion)
@@ -78,14 +78,14 @@ def family(strategy: str) -> str:
 
 
 def choose_candidates(options: CompareOptions, config: Config) -> list[str]:
-    """The strategies of a comparison, or its balances.
+    """Returns the strategies of a comparison, or its balances.
 
     Args:
-        options: as given.
-        config: what all trainings have in common.
+        options: the options as given.
+        config: the configuration that all trainings share.
 
     Raises:
-        ConfigError: an unknown one, a balance that cannot train the strategy, or impossible numbers.
+        ConfigError: a name is unknown, a balance cannot train the strategy, or numbers are out of range.
     """
     if options.seeds < 1 or options.jobs < 1 or (options.budget is not None and options.budget <= 0):
         raise ConfigError("--seeds and --jobs are at least 1, --budget is above 0.")
@@ -103,7 +103,7 @@ def choose_candidates(options: CompareOptions, config: Config) -> list[str]:
 
 
 def _balances(given: str, options: CompareOptions, config: Config) -> list[str]:
-    """The balances; of "all" also those that cannot train the strategy, which the comparison then says."""
+    """Returns the balances; "all" includes those that cannot train the strategy, which the comparison reports."""
     if options.strategies != "all":
         raise ConfigError(
             "--strategies and --balance are both given, and a comparison is of one kind. Type --balance with --fusion "

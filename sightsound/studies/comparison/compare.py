@@ -1,11 +1,10 @@
-"""Every fusion strategy and both single modalities on one table, at one budget: what `sightsound compare` does.
+"""Compares every fusion strategy and both unimodal models on one table, at one budget, for `sightsound compare`.
 
-The modalities are trained once for each seed. Where they have only the class in common every strategy is then trained
-on their frozen encoders, and the most promising ones are finetuned in rounds, each with half as many (successive
-halving, Jamieson & Talwalkar, 2016). Where they have more in common, or one alone says nothing, encoders that were
-trained apart
-cannot decide: everything is trained jointly. Validation rows choose; test rows are read once, at the end. Balances are
-compared as strategies are: each trains the same strategy jointly, from the same first weights.
+The unimodal models are trained once for each seed. Where the modalities are independent given the class, every strategy
+is then trained on their frozen encoders, and the most promising ones are finetuned in rounds, each with half as many
+(successive halving, Jamieson & Talwalkar, 2016). Where they are dependent, or one modality is at chance, encoders that
+were trained separately are not enough: all parts are trained jointly. Validation rows select; test rows are read once,
+at the end. Balances are compared as strategies are: each trains the same strategy jointly, from the same first weights.
 """
 
 from __future__ import annotations
@@ -39,22 +38,20 @@ from sightsound.training.held_out import validation_rows
 from sightsound.training.prepare import Prepared
 from sightsound.types import Batch
 
-FIRST_ROUND = 4  # one in so many strategies is finetuned at first
+FIRST_ROUND = 4  # one in so many strategies is finetuned in the first round
 BALANCED = "Each balance trains {} jointly, from the same first weights and for at most as many epochs."
-UNIMODAL_TRIAL = Trial(
-    "vote", "frozen"
-)  # has nothing to train: its answers of one modality are those of the modalities
+UNIMODAL_TRIAL = Trial("vote", "frozen")  # has no parameters: its predictions with one modality are the unimodal ones
 
 
 class Compared(NamedTuple):
-    """One strategy's results, or one balance's.
+    """The results of one strategy, or of one balance.
 
     Attributes:
-        name, family: which, and that of the strategy.
+        name, family: its name, and the family of the strategy.
         trial: how the version that was best on validation rows was trained.
         score: macro F1 on validation rows, mean over the seeds.
-        val, test: per seed, what it says of the validation and of the test rows.
-        seconds: of its own training, mean over the seeds.
+        val, test: per seed, its predictions for the validation and the test rows.
+        seconds: the time of its own training, mean over the seeds.
     """
 
     name: str
@@ -70,18 +67,17 @@ class ComparisonStudy(NamedTuple):
     """A whole comparison.
 
     Attributes:
-        seeds: with all that was trained.
-        compared: by strategy, best on validation rows first.
-        unimodal: the same of both modalities before anything is fused, of which the answers of one alone are of
-            interest.
-        costs: of each strategy in use, and of each modality's network alone.
+        seeds: the seeds with all that was trained.
+        compared: the results by strategy, best on validation rows first.
+        unimodal: the results of both modalities without fusion, of which the unimodal predictions are used.
+        costs: the cost in use of each strategy and of each unimodal network.
         target: per split (n,), the classes of the validation and of the test rows.
         clusters: per split, which of these rows belong together.
-        unimodal_seconds: of training both modalities, mean over the seeds.
-        dependence: of the modalities given the class, or None where it cannot be told.
-        joint: whether everything was trained jointly, and why, or "".
+        unimodal_seconds: the time of training both modalities, mean over the seeds.
+        dependence: the dependence of the modalities given the class, or None where it cannot be measured.
+        joint: why all parts were trained jointly, or "" where they were not.
         left_out: strategies that the budget did not reach.
-        failed: strategy -> why its training, or a part of it, came to nothing.
+        failed: strategy -> why its training, or a part of it, failed.
     """
 
     seeds: list[Seed]
@@ -100,12 +96,12 @@ class ComparisonStudy(NamedTuple):
 def train_candidates(
     prepared: Prepared, options: CompareOptions, folder: Path, say: Callable[[str], object]
 ) -> ComparisonStudy:
-    """Trains and tests everything; what is complete in the folder is not trained again.
+    """Trains and tests all candidates; what is complete in the folder is not trained again.
 
     Args:
-        prepared: the table, for two modalities.
+        prepared: the table, with two modalities.
         options: which strategies or balances, how often.
-        folder: for all trainings.
+        folder: the folder of all trainings.
         say: called with each line for the user.
 
     Raises:
@@ -131,7 +127,7 @@ def train_candidates(
         field.run([Trial(options.fusion, "balanced", balance=name) for name in names])
     elif joint:
         field.run([Trial(name, "frozen" if family(name) == "decision" else "joint") for name in names])
-        if seeds[0].blind:  # encoders trained apart have nothing to be dependent; those of the best may have
+        if seeds[0].blind:  # the best strategy's encoders may show a dependence that separately trained ones do not
             best = max(field.scores, key=lambda trial: field.scores[trial], default=UNIMODAL_TRIAL)
             embedded = seeds[0].embedded_by(best) if best.way == "joint" else None
             dependence = _dependence(prepared, embedded) if embedded else None
@@ -142,7 +138,7 @@ def train_candidates(
 
 
 def _blind(seed: Seed, modality: str) -> bool:
-    """Whether a modality alone says nothing about the class."""
+    """Returns whether a modality alone is at chance."""
     answered = seed.result_of(UNIMODAL_TRIAL).val
     rows = answered.has[modality]
     target = targets(seed.prepared, "val", answered)[rows]
@@ -151,14 +147,14 @@ def _blind(seed: Seed, modality: str) -> bool:
 
 
 def _dependence(prepared: Prepared, embedded: Mapping[str, Rows]) -> Dependence | None:
-    """Of embeddings of the training and the validation rows."""
+    """Measures the dependence of embeddings of the training and the validation rows."""
     held = validation_rows(prepared)
-    clusters = held.clusters.at(held.number)  # of clips
+    clusters = held.clusters.at(held.number)  # the cluster of each clip
     return conditional_dependence(embedded["train"], embedded["val"], clusters, len(prepared.labels))
 
 
 def _reason(seeds: Sequence[Seed], dependence: Dependence | None) -> str:
-    """Why everything has to be trained jointly, or ""."""
+    """Returns why all parts must be trained jointly, or ""."""
     blind = [m for m in seeds[0].modalities if all(_blind(seed, m) for seed in seeds)]
     for seed in seeds:
         seed.blind = bool(blind)
@@ -182,7 +178,7 @@ class Field:
         self.failed: dict[str, str] = {}  # strategy -> why
 
     def run(self, trials: Sequence[Trial]) -> None:
-        """Trains each in every seed, as far as the budget goes; a trial counts when all its seeds are done."""
+        """Trains each in every seed, as far as the budget allows; a trial counts when all its seeds are done."""
         for trial in trials:
             if time.monotonic() > self.end and not all(seed.is_finished(trial) for seed in self.seeds):
                 self.say(f"{trial.name}: the budget is used up")
@@ -192,7 +188,7 @@ class Field:
                 if self.jobs > 1:
                     Parallel(self.jobs)(delayed(_try)(seed, trial, self.jobs) for seed in self.seeds)
                 self.scores[trial] = float(np.mean([self._score(seed, trial) for seed in self.seeds]))
-            except (TrainingError, ConfigError) as error:  # the others may do better
+            except (TrainingError, ConfigError) as error:  # the other candidates may succeed
                 self.failed[trial.name] = str(error)
                 self.say(f"{trial.name}: failed. {error}")
 
@@ -203,20 +199,20 @@ class Field:
         return macro_means(pairs, len(seed.prepared.labels))["macro_f1"]
 
     def best(self, name: str) -> Trial | None:
-        """The strategy's version that is best on validation rows; the one that cost least among equals."""
+        """Returns the strategy's version that is best on validation rows; among equals the cheapest."""
         own = [trial for trial in self.scores if trial.name == name]
         return max(own, key=lambda trial: self.scores[trial], default=None)
 
 
 def _try(seed: Seed, trial: Trial, jobs: int) -> None:
-    """In a process of its own: the result is on disk then."""
+    """Trains a trial in a process of its own; its result is then on disk."""
     tune_process()
     torch.set_num_threads(max((os.cpu_count() or 1) // jobs, 1))
     seed.result_of(trial)
 
 
 def _finetune(field: Field, names: list[str]) -> None:
-    """Successive halving, twice the epochs in each round; what gained nothing in one is not in the next."""
+    """Finetunes by successive halving, twice the epochs in each round; what gained nothing is dropped."""
     ranked = sorted(names, key=lambda name: -field.scores.get(Trial(name, "frozen"), -1.0))
     left = [name for name in ranked if Trial(name, "frozen") in field.scores][: max(len(names) // FIRST_ROUND, 1)]
     number = 1
@@ -229,7 +225,7 @@ def _finetune(field: Field, names: list[str]) -> None:
 
 
 def _tested(field: Field, names: list[str], dependence: Dependence | None, joint: str) -> ComparisonStudy:
-    """Reads the test rows."""
+    """Predicts and measures the test rows."""
     prepared = field.seeds[0].prepared
     ranked = sorted((t for n in names if (t := field.best(n))), key=lambda trial: -field.scores[trial])
     if not ranked and field.failed:
@@ -271,12 +267,12 @@ def _compared(field: Field, trial: Trial) -> Compared:
 
 
 def _own_seconds(seed: Seed, trial: Trial) -> float:
-    """Of the trial and of what it goes on from, without that of the modalities."""
+    """Returns the training time of the trial and of those it continues, without that of the modalities."""
     own = seed.seconds(trial.folder) + (seed.seconds(TOGETHER) if trial.way == "joint" else 0)
     return own + _own_seconds(seed, trial.before()) if trial.way == "finetuned" else own
 
 
 def _example(prepared: Prepared) -> Batch:
-    """A row of silence on black, as large as all rows are."""
+    """Builds a row of silence and black, of the size of all rows."""
     inputs = {m: modality(m).blank(getattr(prepared.config, m))[None] for m in prepared.config.modalities}
     return Batch(inputs, {m: torch.ones(1, dtype=torch.bool) for m in inputs})

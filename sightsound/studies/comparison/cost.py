@@ -1,4 +1,4 @@
-"""What a network costs in use: parameters, multiply-adds, milliseconds, megabytes."""
+"""Measures what a network costs in use: parameters, multiply-adds, milliseconds, megabytes."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ REPEATS = 7
 
 
 class Cost(NamedTuple):
-    """Of answering from decoded files, on the processor.
+    """The cost of predicting from decoded files, on the CPU.
 
     Attributes:
-        parameters: numbers that training sets.
+        parameters: the number of trainable parameters.
         multiply_adds: of one row; matrix products and convolutions (those of recurrent layers where torch counts them).
-        latency_ms: of one row, median of 7.
-        latency_256_ms: of 256 rows in one batch, median of 7.
-        memory_mb: parameters, and the most that a batch of 256 needs besides.
+        latency_ms: the time of one row, median of 7.
+        latency_256_ms: the time of 256 rows in one batch, median of 7.
+        memory_mb: the parameters and the peak memory of a batch of 256.
     """
 
     parameters: int
@@ -40,11 +40,11 @@ class Cost(NamedTuple):
 
 @torch.no_grad()
 def costs(networks: Mapping[str, ClassifierNetwork], example: Batch) -> dict[str, Cost]:
-    """Measures networks, in turns, so that what else the machine does slows all of them alike.
+    """Measures networks in turns, so that other load on the machine slows all of them alike.
 
     Args:
-        networks: whole, from decoded files on; they may differ in their modalities.
-        example: one row that has everything.
+        networks: whole networks, from decoded files on; they may differ in their modalities.
+        example: one complete row.
     """
     one = {name: _rows(network, example, 1) for name, network in networks.items()}
     many = {name: _rows(network, example, MANY) for name, network in networks.items()}
@@ -63,13 +63,13 @@ def costs(networks: Mapping[str, ClassifierNetwork], example: Batch) -> dict[str
 
 
 def _rows(network: ClassifierNetwork, example: Batch, count: int) -> Batch:
-    """The example so many times, with the network's modalities."""
+    """Repeats the example `count` times, with the network's modalities."""
     inputs = {m: example.inputs[m].repeat(count, *[1] * (example.inputs[m].dim() - 1)) for m in network.modalities}
     return Batch(inputs, {m: torch.ones(count, dtype=torch.bool) for m in inputs})
 
 
 def _multiply_adds(network: ClassifierNetwork, batch: Batch) -> int:
-    with torch.enable_grad(), FlopCounterMode(display=False) as counter:  # it fails without gradients
+    with torch.enable_grad(), FlopCounterMode(display=False) as counter:  # the counter fails without gradients
         network.eval()(batch)
     return int(counter.get_total_flops()) // 2
 
@@ -79,7 +79,7 @@ def _state_bytes(network: ClassifierNetwork) -> int:
 
 
 def _milliseconds(networks: Mapping[str, ClassifierNetwork], batches: Mapping[str, Batch]) -> dict[str, float]:
-    """Median time of an answer by name; the first round warms up."""
+    """Measures the median time of a prediction by name; the first round warms up."""
     times: dict[str, list[float]] = {name: [] for name in networks}
     for _ in range(REPEATS + 1):
         for name, network in networks.items():
@@ -90,7 +90,7 @@ def _milliseconds(networks: Mapping[str, ClassifierNetwork], batches: Mapping[st
 
 
 def _peak_bytes(network: ClassifierNetwork, batch: Batch) -> int:
-    """The most memory that tensors hold at one time while the network answers."""
+    """Measures the most memory that tensors hold at one time while the network predicts."""
     live = Live()
     with live:
         network(batch)
@@ -98,7 +98,7 @@ def _peak_bytes(network: ClassifierNetwork, batch: Batch) -> int:
 
 
 class Live(TorchDispatchMode):
-    """Watches the memory of every tensor that is made within, until it is freed."""
+    """Tracks the memory of every tensor that is made within this context, until it is freed."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -106,7 +106,7 @@ class Live(TorchDispatchMode):
         self.most: int = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Runs the operation, then adds up what lives."""
+        """Runs the operation, then sums the memory of live tensors."""
         result = func(*args, **(kwargs or {}))
         self.alive = {key: pair for key, pair in self.alive.items() if not pair[0].expired()}
         for made in tree_leaves(result):

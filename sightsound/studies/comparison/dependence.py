@@ -1,7 +1,7 @@
-"""Do the modalities have more in common than the class?
+"""Tests whether the modalities are dependent given the class.
 
-Where they do not, the product of what each modality says is the best answer there is, and no feature fusion can do
-better. Where they do (the class is what a picture and a sound say together), decision fusion may be blind.
+Where they are independent, the product of calibrated unimodal predictions is optimal, and no feature fusion can do
+better. Where they are dependent (the class is a property of image and sound together), decision fusion may fail.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ FEWEST_PAIRS = 50
 
 
 class Dependence(NamedTuple):
-    """How well real pairs can be told from pairs of the same class put together by chance.
+    """How well original pairs can be told from random pairs of the same class.
 
     Attributes:
         accuracy: on held-out pairs; 0.5 where the modalities are independent given the class.
         low, high: its 95 % interval.
-        pairs: held-out pairs.
+        pairs: the number of held-out pairs.
     """
 
     accuracy: float
@@ -36,24 +36,24 @@ class Dependence(NamedTuple):
 
     @property
     def found(self) -> bool:
-        """Whether there is any that matters."""
+        """Returns whether there is a dependence that matters."""
         return self.low > 0.51
 
 
 def conditional_dependence(
     train: Rows, held_out: Rows, clusters: Clusters, classes: int, seed: int = 0
 ) -> Dependence | None:
-    """A classifier two-sample test (Lopez-Paz & Oquab, 2017) with permutation within the class (Sen et al., 2017).
+    """Runs a classifier two-sample test (Lopez-Paz & Oquab, 2017), permuting within the class (Sen et al., 2017).
 
     Args:
-        train: rows of embeddings, to learn from.
-        held_out: others.
-        clusters: which of these belong together; a permuted pair belongs to the row that its first embedding is of.
+        train: rows of embeddings to train on.
+        held_out: other rows of embeddings, to test on.
+        clusters: which of these belong together; a permuted pair belongs to the row of its first embedding.
         classes: C.
-        seed: of weights and permutations.
+        seed: the seed of weights and permutations.
 
     Returns:
-        None where there are too few complete rows or clusters to tell, or not two modalities.
+        the dependence; None where there are too few complete rows or clusters, or not two modalities.
     """
     if len(train.stores) != 2 or clusters.few:
         return None
@@ -81,9 +81,9 @@ def conditional_dependence(
 
 
 def _pairs(rows: Rows, classes: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """Real pairs and pairs permuted within the class, with the class: (2 n, D + D + C), and which are real (2 n,).
+    """Builds original pairs and pairs permuted within the class: (2 n, D + D + C), and which are original (2 n,).
 
-    Also the places (n,) among the rows that the real ones are of.
+    The class is part of each pair. The third result is the places (n,) of the original pairs among the rows.
     """
     if rows.target is None:
         raise ValueError("dependence given the class needs classes")

@@ -1,4 +1,4 @@
-"""Trained encoders put to use many times: their embeddings of every row, computed once and held in memory."""
+"""Embeddings of every row by trained encoders, computed once and held in memory for many uses."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from sightsound.training.augment import Augment
 
 @torch.no_grad()
 def embed(network: ClassifierNetwork, rows: Rows, config: Config | None = None, views: int = 1, seed: int = 0) -> Rows:
-    """What the encoders make of rows of decoded files.
+    """Computes unimodal embeddings of rows of decoded files.
 
     Args:
-        network: whose encoders are asked, each without the other.
-        rows: n of them, with targets.
-        config: with it, each view is changed by chance as in training.
+        network: the network of the encoders.
+        rows: n rows, with targets.
+        config: where given, each view is augmented as in training.
         views: how often each row is embedded.
-        seed: of the chance changes.
+        seed: the seed of the augmentation.
 
     Returns:
         views * n rows, which hold embeddings (D,) in place of decoded files.

@@ -1,16 +1,16 @@
-"""What a comparison comes to, in words: which strategy to take, for what, and why.
+"""Recommends in words which strategy to take, for what, and why.
 
 The rule, whose every step reads validation rows only:
-1. The best strategy has the highest mean macro F1; tied with it is each whose difference in accuracy is not real
-   (`studies.significance`).
+1. The best strategy has the highest mean macro F1; tied with it is each whose difference in accuracy is not significant
+   (`studies.comparison.significance`).
 2. For accuracy: the best one; but `product`, if it is tied and the modalities are independent given the class, since no
-   strategy can then be better than the product of what calibrated modalities say.
-3. For speed: the tied one that answers 256 rows fastest.
-4. For a modality that may go missing: the tied one with the highest mean accuracy over the modalities alone.
+   strategy can then be better than the product of calibrated unimodal predictions.
+3. For speed: the tied one that predicts 256 rows fastest.
+4. For a modality that may be missing: the tied one with the highest mean unimodal accuracy.
 5. Where the best is no better than naming the most frequent class, nothing is recommended.
-6. Fusion is worth it where the most accurate strategy is ahead of the best modality alone by half a point or more, and
-   by more than being the best of so many explains. Where it is ahead by as much but that may be chance, that cannot be
-   told yet; else it is not worth it.
+6. Fusion is worth it where the most accurate strategy is ahead of the best unimodal model by half a point or more, and
+   significantly so after correction for the selection of the best of many. Where it is ahead by as much, but not
+   significantly, the question stays open; otherwise fusion is not worth it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from sightsound.studies.comparison.compare import ComparisonStudy
 from sightsound.studies.comparison.significance import Gain, best_of, compare_to
 from sightsound.studies.comparison.summary import ONLY, ComparisonRow, right_answers, right_unimodal, unimodal_accuracy
 
-WORTH = 0.005  # of accuracy
+WORTH = 0.005  # gain in accuracy from which fusion is worth it
 NOTHING = (
     "Nothing was learnt: no {} and no modality is better than naming the most frequent class. Are labels and files "
     "in step? More rows, more --epochs or a smaller --learning-rate may help."
@@ -33,14 +33,14 @@ NOTHING = (
 
 
 class Recommendation(NamedTuple):
-    """Names of strategies.
+    """The recommended strategies, by name.
 
     Attributes:
-        accuracy, speed, missing: the one to take for each.
-        tied: those that are as good as the best, with it.
-        worth: whether fusing is; None where there are too few rows to tell.
-        unimodal: the better single modality, such as "image only".
-        lines: all of it in words, with the numbers of the test rows.
+        accuracy, speed, missing: the strategy to take for each purpose.
+        tied: the strategies tied with the best, and the best itself.
+        worth: whether fusion is worth it; None where there are too few rows to decide.
+        unimodal: the better unimodal model, such as "image only".
+        lines: the recommendation in words, with the numbers of the test rows.
     """
 
     accuracy: str
@@ -53,7 +53,7 @@ class Recommendation(NamedTuple):
 
 
 def recommend(study: ComparisonStudy, rows: list[ComparisonRow]) -> Recommendation:
-    """Applies the rule, then says it with the numbers of `studies.table.rows`."""
+    """Applies the rule, then words the result with the numbers of `summary.rows`."""
     best = next(iter(study.compared))
     right, unimodal = right_answers(study, "val"), right_unimodal(study, "val")
     clusters = study.clusters["val"]
@@ -76,12 +76,12 @@ def recommend(study: ComparisonStudy, rows: list[ComparisonRow]) -> Recommendati
 
 
 def _at_chance(study: ComparisonStudy, right: NDArray[np.bool_]) -> bool:
-    """Whether answers (seeds, n) of the validation rows, in the first seed, are no better than chance."""
+    """Returns whether predictions of the validation rows, (seeds, n), are at chance in the first seed."""
     return at_chance(right[0], study.target["val"], study.clusters["val"])
 
 
 def _kind(study: ComparisonStudy) -> str:
-    """Of what is compared."""
+    """Names the kind of what is compared."""
     return "balance" if next(iter(study.compared.values())).trial.balance else "strategy"
 
 
@@ -91,7 +91,7 @@ def _alone(study: ComparisonStudy, name: str) -> float:
 
 
 def _doubt(study: ComparisonStudy, found: Recommendation, known: dict[str, ComparisonRow], gain: Gain) -> list[str]:
-    """What speaks against fusing at all, if anything does."""
+    """Returns sentences that speak against fusion, if any do."""
     if found.worth:
         return []
     if found.worth is None:

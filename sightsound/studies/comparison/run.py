@@ -1,4 +1,4 @@
-"""A comparison inside one run folder: begun or gone on with, recommended from, the winner saved as a bundle."""
+"""Runs a comparison inside one run folder: begins or resumes it, recommends, saves the winner as a bundle."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from sightsound.training.run import begin
 
 
 class Comparison(NamedTuple):
-    """A finished comparison: its numbers, what they recommend, and the winner.
+    """A finished comparison: its numbers, the recommendation, and the winner.
 
     Attributes:
-        study: all answers.
-        rows: a row for each strategy (or balance) and each modality alone.
+        study: all predictions.
+        rows: a row for each strategy (or balance) and each unimodal model.
         found: the recommendation.
         classifier: the one recommended for accuracy, of the seed that was best on validation rows.
     """
@@ -57,15 +57,15 @@ def run_comparison(
 
     Args:
         source: the table.
-        config: what all trainings have in common; its fusion, schedule and balance do not count.
+        config: the configuration that all trainings share; its fusion, schedule and balance are ignored.
         options: which strategies or balances, how often.
         run: a new folder; or, with `resume`, that of a comparison of the same table and configuration, which may now
             have other strategies, more seeds, or another budget.
-        resume: go on with what is there.
+        resume: whether to go on with what is in the folder.
         say: called with each line for the user.
 
     Raises:
-        TableError, ConfigError: what was given cannot be compared on.
+        TableError, ConfigError: the table or the configuration does not allow a comparison.
         RunError: the folder cannot be written, or is another run's.
     """
     names = choose_candidates(options, config)
@@ -73,7 +73,7 @@ def run_comparison(
         raise ConfigError("A comparison needs both modalities; with one there is nothing to fuse.")
     if imputing_policies(config):
         raise ConfigError("A comparison fills in nothing: --missing can be mask, drop, linear or gaussian.")
-    # strategies that exchange between the stages need what goes into the encoders, not what comes out
+    # strategies that exchange between the stages need the encoders' inputs, not their embeddings
     config = dataclasses.replace(config, fusion="mmtm", schedule="joint", balance="auxiliary")
     device_of(config.accelerator)
     table = read_table(source, config.columns)
@@ -92,7 +92,7 @@ def run_comparison(
 
 
 def _check(prepared: Prepared) -> None:
-    """Raises ConfigError, TableError for what cannot be compared on."""
+    """Raises ConfigError or TableError where the table does not allow a comparison."""
     if len(prepared.config.modalities) < 2:
         [there] = prepared.config.modalities
         columns = " and ".join(repr(getattr(prepared.config.columns, m)) for m in MODALITIES if m != there)
@@ -114,7 +114,7 @@ def _announced(prepared: Prepared, strategies: int, options: CompareOptions) -> 
 
 
 def _winner(prepared: Prepared, study: ComparisonStudy, name: str) -> Classifier:
-    """The strategy, of its best seed."""
+    """Builds the classifier of a strategy from its best seed."""
     one = study.compared[name]
     modalities = tuple(prepared.config.modalities)
     right = [(said.probabilities[modalities].argmax(1) == study.target["val"]).mean() for said in one.val]

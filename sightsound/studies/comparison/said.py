@@ -1,4 +1,4 @@
-"""What was said of the validation rows by one training of a comparison, and the file that keeps it."""
+"""The validation predictions of one training of a comparison, and the file that stores them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sightsound.training.held_out import CrossFitted
 
 
 def replace_cross_fitted(answered: Answered, crossed: CrossFitted) -> Answered:
-    """With what is said of complete rows by what was fitted on others: by it a strategy is chosen."""
+    """Replaces the predictions for complete rows by cross-fitted ones, by which a strategy is selected."""
     every = max(answered.probabilities, key=len)
     probabilities = answered.probabilities[every].copy()
     probabilities[np.searchsorted(answered.row, crossed.row)] = crossed.probabilities
@@ -20,7 +20,7 @@ def replace_cross_fitted(answered: Answered, crossed: CrossFitted) -> Answered:
 
 
 def write_answers(path: Path, answered: Answered) -> None:
-    """Beside its place, then there at once."""
+    """Writes predictions beside their place, then renames the file."""
     arrays: dict[str, Any] = {"row": answered.row}
     arrays |= {f"p {'+'.join(subset)}": values for subset, values in answered.probabilities.items()}
     arrays |= {f"has {m}": values for m, values in answered.has.items()}
@@ -30,7 +30,7 @@ def write_answers(path: Path, answered: Answered) -> None:
 
 
 def read_answers(path: Path) -> Answered:
-    """The inverse of `write`."""
+    """Reads what `write_answers` wrote."""
     with np.load(path) as arrays:
         return Answered(
             arrays["row"],

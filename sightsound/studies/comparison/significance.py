@@ -1,8 +1,8 @@
-"""Which differences between classifiers, asked about the same rows, are real.
+"""Tests which differences between classifiers on the same rows are significant.
 
-Two tests that see different things: a sign-flip test on the rows, and a bootstrap over rows and seeds; both treat rows
-that belong together as one, and both are corrected for the number of comparisons. A difference that both call real is
-real, everything else is a tie.
+Two tests complement each other: a sign-flip test on the rows, and a bootstrap over rows and seeds; both treat rows
+that belong together as one, and both are corrected for the number of comparisons. A difference is significant where
+both tests find it so, and a tie otherwise.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from sightsound.data.clusters import FEWEST_CLUSTERS, Clusters
 
 RESAMPLES = 2000
 LEVEL = 0.05
-FLIPPED = 12  # groups or files, from which on flipping their signs finds a difference in spite of the correction
+FLIPPED = 12  # groups or files, from which on a sign-flip test can be significant in spite of the correction
 
 Right = dict[str, NDArray[np.bool_]]  # by name (seeds, n): whether each answer is right, of the same n rows
 
 
 class Difference(NamedTuple):
-    """Accuracy of a classifier less that of the reference.
+    """The accuracy of a classifier minus that of the reference.
 
     Attributes:
-        mean: over seeds and rows.
+        mean: the mean over seeds and rows.
         low, high: 95 % bootstrap interval over seeds and clusters of rows.
         mcnemar_p, bootstrap_p: after Holm's correction.
     """
@@ -39,21 +39,21 @@ class Difference(NamedTuple):
 
     @property
     def significant(self) -> bool:
-        """Whether both tests say so."""
+        """Returns whether both tests find the difference significant."""
         return self.mcnemar_p < LEVEL and self.bootstrap_p < LEVEL
 
 
 def compare_to(
     reference: str, right: Right, clusters: Clusters | None = None, seed: int = 0, resamples: int = RESAMPLES
 ) -> dict[str, Difference]:
-    """Every classifier against one of them.
+    """Compares every classifier to one of them.
 
     Args:
         reference: a key of `right`.
-        right: the answers.
-        clusters: of the rows; None: each stands alone.
-        seed: of the bootstrap.
-        resamples: of the bootstrap.
+        right: whether each prediction is right.
+        clusters: the clusters of the rows; None: each row is a cluster of its own.
+        seed: the seed of the bootstrap.
+        resamples: the number of bootstrap resamples.
     """
     others = [name for name in right if name != reference]
     differences = {name: right[name].astype(float) - right[reference] for name in others}
@@ -75,13 +75,13 @@ def compare_to(
 
 
 class Gain(NamedTuple):
-    """Accuracy of the best of several classifiers less that of the reference, chosen on the rows that tell it.
+    """The accuracy of the best of several classifiers minus that of the reference, selected on the same rows.
 
     Attributes:
-        name: which is the best.
-        mean: over seeds and rows.
-        low, high: 95 % interval that holds for the gains of all of them at once.
-        p: of the best against the reference (`clustered_p`), which is not too sure where clusters are few.
+        name: the name of the best.
+        mean: the mean over seeds and rows.
+        low, high: 95 % interval that holds for the gains of all of them simultaneously.
+        p: p-value of the best against the reference (`clustered_p`), which is valid where clusters are few.
     """
 
     name: str
@@ -92,17 +92,17 @@ class Gain(NamedTuple):
 
     @property
     def significant(self) -> bool:
-        """Whether it is ahead by more than being the best of so many explains."""
+        """Returns whether the gain is significant after correction for the selection of the best."""
         return self.low > 0 and self.p < LEVEL
 
 
 def best_of(
     reference: str, right: Right, clusters: Clusters | None = None, seed: int = 0, resamples: int = RESAMPLES
 ) -> Gain:
-    """The most accurate of several classifiers against one, corrected for its being chosen on the same rows.
+    """Compares the most accurate of several classifiers to one, corrected for its selection on the same rows.
 
-    Its interval is as wide as the largest error of any of the gains is in the resamples, as in the bootstrap reality
-    check (White, Econometrica 2000), here on both sides. Arguments as in `compare_to`.
+    The width of its interval is the largest error of any of the gains in the resamples, as in the bootstrap reality
+    check (White, Econometrica 2000), here two-sided. The arguments are those of `compare_to`.
     """
     differences = {name: right[name].astype(float) - right[reference] for name in right if name != reference}
     means = {name: float(values.mean()) for name, values in differences.items()}
@@ -117,7 +117,7 @@ def best_of(
 def resample_means(
     values: dict[str, NDArray[Any]], clusters: Clusters | None = None, seed: int = 0, resamples: int = RESAMPLES
 ) -> dict[str, NDArray[np.float64]]:
-    """Means (resamples,) of each (seeds, n) under the same draws of seeds and clusters (Efron & Tibshirani, 1993)."""
+    """Resamples the mean of each (seeds, n) by the same draws of seeds and clusters (Efron & Tibshirani, 1993)."""
     if not values:
         return {}
     seeds, rows = next(iter(values.values())).shape
@@ -132,12 +132,12 @@ def resample_means(
 
 
 def clustered_p(one: NDArray[np.bool_], other: NDArray[np.bool_], clusters: Clusters | None = None) -> float:
-    """Two-sided p-value that two classifiers (n,) are equally often right.
+    """Computes the two-sided p-value of the hypothesis that two classifiers (n,) are equally often right.
 
-    If they are, which of them is ahead in a cluster is a matter of chance: the difference is held against all ways to
-    flip the clusters' signs. Where each row stands alone it is McNemar's exact test (1947). Few groups or files have
-    too few signs for any difference to be significant; there it is Student's t over the clusters' sums. With more than
-    one set of clusters the least sure of them counts.
+    Under it, which of them is ahead in a cluster is random: the difference is compared with those under all sign flips
+    of the clusters. Where each row is its own cluster this is McNemar's exact test (1947). Few groups or files have too
+    few signs for any difference to be significant; there it is Student's t over the clusters' sums. With more than one
+    set of clusters the largest p-value counts.
     """
     ahead = one.astype(int) - other
     clusters = clusters or Clusters.of_rows(len(one))
@@ -149,7 +149,7 @@ def clustered_p(one: NDArray[np.bool_], other: NDArray[np.bool_], clusters: Clus
 
 
 def _student(sums: NDArray[np.int64]) -> float:
-    """The p-value of Student's t that the mean of (k,) numbers is zero; if all are equal, that of flipping signs."""
+    """Computes the p-value of Student's t for a zero mean of (k,) numbers; by sign flips if all are equal."""
     from scipy.special import stdtr  # here, since importing it takes a tenth of a second
 
     error = float(sums.std(ddof=1)) / math.sqrt(len(sums))
@@ -159,11 +159,11 @@ def _student(sums: NDArray[np.int64]) -> float:
 
 
 def _flipped(sums: NDArray[np.int64]) -> float:
-    """The share of all sign flips of (k,) numbers that bring their sum as far from zero as it is."""
+    """Computes the share of all sign flips of (k,) numbers whose sum is at least as far from zero as theirs."""
     from scipy.stats import binom  # here, since importing it takes half a second
 
     sizes, counts = np.unique(np.abs(sums[sums != 0]), return_counts=True)
-    chances = np.ones(1)  # of each sum, from the lowest in steps of one
+    chances = np.ones(1)  # the probability of each sum, from the lowest in steps of one
     for size, count in zip(sizes, counts, strict=True):
         of_size = np.zeros(2 * size * count + 1)
         of_size[:: 2 * size] = binom.pmf(np.arange(count + 1), count, 0.5)
@@ -179,7 +179,7 @@ def _mostly(right: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def holm(values: dict[str, float]) -> dict[str, float]:
-    """Step-down correction of p-values (Holm, 1979)."""
+    """Corrects p-values by Holm's step-down method (1979)."""
     corrected: dict[str, float] = {}
     largest = 0.0
     for rank, (name, p) in enumerate(sorted(values.items(), key=lambda item: item[1])):

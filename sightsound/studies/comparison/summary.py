@@ -1,4 +1,4 @@
-"""The numbers of a comparison: a row for each strategy and each modality, with intervals over seeds and rows."""
+"""The numbers of a comparison: a row for each strategy and each unimodal model, with intervals over seeds and rows."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ F1_RESAMPLES = 300
 
 
 class ComparisonRow(NamedTuple):
-    """What a strategy, or a modality alone, came to; accuracies are of test rows and means over the seeds.
+    """The results of a strategy or a unimodal model; accuracies are of test rows and means over the seeds.
 
     Attributes:
-        name: of the strategy, or "image only".
+        name: the name of the strategy, or "image only".
         family: feature, decision, hierarchical or unimodal.
         training: frozen, finetuned or joint.
-        val_macro_f1: which chose.
-        accuracy, accuracy_low, accuracy_high: with what each row has; 95 % interval. Of a modality alone, a row without
-            it counts as wrong.
-        macro_f1, macro_f1_low, macro_f1_high: the same.
-        calibration_error: expected, over 15 bins.
-        unimodal: per modality, accuracy on the rows that have it, when it is shown alone.
-        train_seconds: of the strategy's own training, without that of the modalities it builds on (joint: everything).
-        parameters, multiply_adds, latency_ms, latency_256_ms, memory_mb: in use.
+        val_macro_f1: macro F1 on validation rows, by which the version was selected.
+        accuracy, accuracy_low, accuracy_high: with each row's present modalities; 95 % interval. For a unimodal model,
+            a row without its modality counts as wrong.
+        macro_f1, macro_f1_low, macro_f1_high: macro F1 over the same rows, and its 95 % interval.
+        calibration_error: the expected calibration error, over 15 bins.
+        unimodal: per modality, the accuracy of its unimodal predictions on the rows that have it.
+        train_seconds: the strategy's own training, without that of the encoders it builds on (joint: all parts).
+        parameters, multiply_adds, latency_ms, latency_256_ms, memory_mb: the cost in use, see `Cost`.
     """
 
     name: str
@@ -54,7 +54,7 @@ class ComparisonRow(NamedTuple):
 
 
 def rows(study: ComparisonStudy, classes: int) -> list[ComparisonRow]:
-    """One for each strategy, best on validation first, then one for each modality."""
+    """Returns a row for each strategy, best on validation first, then one for each unimodal model."""
     modalities = _modalities(study)
     right = {**right_answers(study, "test"), **right_unimodal(study, "test")}
     few, drawn = study.clusters["test"].few, resample_means(right, study.clusters["test"])
@@ -91,7 +91,7 @@ ONLY = " only"
 
 
 def right_answers(study: ComparisonStudy, split: str) -> dict[str, NDArray[np.bool_]]:
-    """By strategy (seeds, n): whether each answer is right."""
+    """Returns by strategy (seeds, n) whether each prediction is right."""
     modalities, target = _modalities(study), study.target[split]
     return {
         name: np.stack([one.probabilities[modalities].argmax(1) == target for one in _said(compared, split)])
@@ -100,7 +100,7 @@ def right_answers(study: ComparisonStudy, split: str) -> dict[str, NDArray[np.bo
 
 
 def right_unimodal(study: ComparisonStudy, split: str) -> dict[str, NDArray[np.bool_]]:
-    """By "image only" and so on (seeds, n): whether each answer is right; none is where the modality is absent."""
+    """Returns by "image only" and so on (seeds, n) whether each prediction is right; False where it is absent."""
     target = study.target[split]
     return {
         f"{m}{ONLY}": np.stack(
@@ -111,19 +111,19 @@ def right_unimodal(study: ComparisonStudy, split: str) -> dict[str, NDArray[np.b
 
 
 def differences(study: ComparisonStudy, reference: str) -> dict[str, Difference]:
-    """Every strategy's and every modality's test accuracy less that of one strategy, and which differences are real."""
+    """Compares the test accuracy of every strategy and unimodal model to that of one strategy."""
     right = {**right_answers(study, "test"), **right_unimodal(study, "test")}
     return compare_to(reference, right, study.clusters["test"])
 
 
 def unimodal_accuracy(said: list[Answered], modality: str, target: NDArray[np.int64]) -> float:
-    """With the other modalities absent, over the rows that have this one; mean over the seeds."""
+    """Computes the unimodal accuracy over the rows that have the modality; mean over the seeds."""
     each = [(one.probabilities[(modality,)].argmax(1) == target)[one.has[modality]].mean() for one in said]
     return float(np.mean(each))
 
 
 def agreement(study: ComparisonStudy) -> dict[str, float]:
-    """Of the complete test rows, the share where all modalities alone are right, only one of them, or none."""
+    """Computes the shares of complete test rows where all, only one, or none of the unimodal predictions are right."""
     modalities, target = _modalities(study), study.target["test"]
     counts: dict[str, float] = dict.fromkeys(["all right", *(f"only {m} right" for m in modalities), "none right"], 0.0)
     for one in study.unimodal.test:
@@ -138,7 +138,7 @@ def agreement(study: ComparisonStudy) -> dict[str, float]:
 
 
 def class_gains(study: ComparisonStudy, strategy: str, labels: list[str]) -> dict[str, float]:
-    """By class: the strategy's recall less that of the modality that is better at this class."""
+    """Computes by class the strategy's recall minus that of the unimodal model that is better at this class."""
     target = study.target["test"]
     fused = right_answers(study, "test")[strategy]
     unimodal = right_unimodal(study, "test")
@@ -159,7 +159,7 @@ def _modalities(study: ComparisonStudy) -> tuple[str, ...]:
 
 
 def _macro_f1(said: list[NDArray[np.floating]], study: ComparisonStudy, classes: int) -> tuple[float, float, float]:
-    """Mean over the seeds, and its 95 % bootstrap interval over seeds and clusters of rows."""
+    """Computes the mean over the seeds, and its 95 % bootstrap interval over seeds and clusters of rows."""
     pairs = [study.target["test"] * classes + probabilities.argmax(1) for probabilities in said]
     rng = np.random.default_rng(0)
 

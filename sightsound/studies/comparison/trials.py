@@ -32,16 +32,16 @@ from sightsound.training.prepare import Prepared
 from sightsound.training.schedule import FINETUNE_RATE, Phase, check_balance, phases
 
 UNIMODAL, TOGETHER = "unimodal", "together"
-VIEWS = 3  # at least so many chance changes of each training row, of which the strategies see the embeddings
+VIEWS = 3  # at least so many augmented views of each training row, whose embeddings the strategies are trained on
 EMBEDDED_EPOCHS, EMBEDDED_BATCH = 6, 512
-STEPS_AN_EPOCH = 50  # at least, on embeddings: more views and smaller batches where rows are few
+STEPS_AN_EPOCH = 50  # at least so many, on embeddings: more views and smaller batches where rows are few
 FEWEST_STEPS = EMBEDDED_EPOCHS * STEPS_AN_EPOCH  # of any strategy on trained encoders
 EXCHANGING_SHARE = 0.2  # of the epochs, for strategies whose encoders have to run
 FINETUNED_SHARE = 0.1  # of the epochs, in the first round
 
 
 class Tried(NamedTuple):
-    """What came of a trial: validation answers, and the seconds that its own training took."""
+    """The result of a trial: validation predictions, and the seconds of its own training."""
 
     val: Answered
     seconds: float
@@ -52,8 +52,8 @@ class Seed:
 
     Args:
         prepared: the table, shared by all seeds.
-        seed: of weights and order.
-        folder: for everything that is trained.
+        seed: the seed of weights and order.
+        folder: the folder of all trainings.
     """
 
     def __init__(self, prepared: Prepared, seed: int, folder: Path) -> None:
@@ -62,10 +62,10 @@ class Seed:
         self.folder = folder
         self.config = dataclasses.replace(prepared.config, seed=seed, modality_dropout=0.0)
         self.modalities = self.config.modalities
-        self.blind = False  # whether a modality alone says nothing: its head's loss would only undo what encoders learn
+        self.blind = False  # whether a modality alone is at chance: its head's loss would only harm joint training
 
     def fresh(self, strategy: str) -> ClassifierNetwork:
-        """A network with new weights, but for what comes from the data or a checkpoint."""
+        """Builds a network with fresh weights, except those from the data or a checkpoint."""
         network = build_network(dataclasses.replace(self.config, fusion=strategy), len(self.prepared.labels))
         known = self.prepared.network.state_dict()
         given = tuple(f"encoders.{m}." for m in self.modalities if getattr(self.config, m).pretrained)
@@ -75,7 +75,7 @@ class Seed:
 
     @cached_property
     def unimodal(self) -> ClassifierNetwork:
-        """Both encoders and heads, each trained on its modality alone; in one go, since neither touches the other."""
+        """Trains both encoders and heads, each on its modality alone; in one go, since they share nothing."""
         network = self.fresh("vote")
         begin = time.perf_counter()
         each = Phase(UNIMODAL, self.modalities, ("encoders.", "heads."))
@@ -86,7 +86,7 @@ class Seed:
 
     @cached_property
     def together(self) -> ClassifierNetwork:
-        """Both encoders and heads, taught together by a stand-in that is the same for all strategies."""
+        """Trains both encoders and heads jointly with a stand-in that is the same for all strategies."""
         network = self.fresh("vote")
         begin = time.perf_counter()
         cached = on_cached(network, self.prepared.cached)
@@ -101,7 +101,7 @@ class Seed:
         )
 
     def config_of(self, trial: Trial) -> Config:
-        """What trains such a network without a comparison around it."""
+        """Returns the configuration that trains such a network without a comparison."""
         config = self._jointly if trial.way == "joint" else self.config
         config = dataclasses.replace(config, fusion=trial.strategy, schedule=SCHEDULES[trial.way])
         return dataclasses.replace(config, balance=cast(Any, trial.balance)) if trial.balance else config
@@ -111,7 +111,7 @@ class Seed:
 
     @cached_property
     def embeddings(self) -> dict[str, Rows]:
-        """Embeddings of the training rows, changed by chance, and of the others as they are; test not included."""
+        """Computes embeddings of augmented training rows and of unchanged validation rows, not of test rows."""
         rows = self.prepared.rows
         views = max(VIEWS, math.ceil(STEPS_AN_EPOCH * self.config.batch_size / len(rows["train"])))
         with self._placed(on_cached(self.unimodal, self.prepared.cached)) as network:
@@ -120,21 +120,21 @@ class Seed:
 
     @cached_property
     def embedded_test(self) -> Rows:
-        """Embeddings of the test rows."""
+        """Computes embeddings of the test rows."""
         with self._placed(on_cached(self.unimodal, self.prepared.cached)) as network:
             return embed(network, self.prepared.rows["test"])
 
     def embedded_by(self, trial: Trial) -> dict[str, Rows]:
-        """What the encoders of a finished joint training make of the training and the validation rows."""
+        """Computes embeddings of training and validation rows by the encoders of a finished joint training."""
         network = self.network(trial)
         cached, rows = self._on_cached(network, trial)
         with self._placed(cached):
             return {split: embed(cached, rows[split]) for split in ("train", "val")}
 
     def result_of(self, trial: Trial) -> Tried:
-        """The result of a trial; trained now if it was not before."""
+        """Returns the result of a trial; trains it first if need be."""
         if not self.is_finished(trial):
-            if not trial.balance:  # what all share is not this one's time
+            if not trial.balance:  # training shared by all is not part of its time
                 _ = self.together if trial.way == "joint" else self.embeddings
             begin = time.perf_counter()
             network = self._trained(trial)
@@ -144,26 +144,26 @@ class Seed:
         return Tried(read_answers(self._result(trial)), self.seconds(trial.folder))
 
     def is_finished(self, trial: Trial) -> bool:
-        """Whether its result is on disk."""
+        """Returns whether its result is on disk."""
         return self._result(trial).exists()
 
     def test(self, trial: Trial) -> Answered:
-        """What a finished trial says of the test rows."""
+        """Predicts the test rows by a finished trial."""
         return self.answers_of(self.calibrated_network(trial), trial, "test")
 
     def network(self, trial: Trial) -> ClassifierNetwork:
-        """The whole network of a finished trial, from decoded files on."""
+        """Restores the whole network of a finished trial, from decoded files on."""
         network = self._begun(trial)
         wiring = self.folder / trial.folder / JOINS
         if wiring.exists() and network.fusion.searched:
             network.fusion.rewire(wiring.read_text())
         checkpoint = self.folder / trial.folder / "checkpoints" / f"{self._part(trial).name}.safetensors"
-        if checkpoint.exists():  # not there for a strategy without parameters of its own
+        if checkpoint.exists():  # missing for a strategy without parameters
             network.load_state_dict(load_file(checkpoint), strict=False)
         return network.eval()
 
     def calibrated_network(self, trial: Trial) -> ClassifierNetwork:
-        """The same, with probabilities that mean what they say."""
+        """Restores the network of a finished trial and calibrates it."""
         network = self.network(trial)
         self._fit_held_out(network, trial)
         return network
@@ -174,7 +174,7 @@ class Seed:
             return fit_held_out(cached, validation_rows(self.prepared, rows["val"]), self.config.guard == "on")
 
     def seconds(self, name: str) -> float:
-        """What the training in a folder took."""
+        """Returns the training time of a folder."""
         known: dict[str, float] = json.loads((self.folder / name / "seconds.json").read_text())
         return known["seconds"]
 
@@ -208,7 +208,7 @@ class Seed:
         return network
 
     def _epochs(self, trial: Trial) -> int:
-        """Of training on decoded files: a share of the configured ones; in each round of finetuning twice as many."""
+        """Returns the epochs on decoded files: a share of the configured ones, doubled in each round of finetuning."""
         whole: int = self.config.epochs or 1
         if trial.way == "finetuned":
             return max(round(FINETUNED_SHARE * whole), 1) << (trial.round - 1)
@@ -216,7 +216,7 @@ class Seed:
         return max(round(EXCHANGING_SHARE * whole), min(enough, whole), 1)
 
     def _begun(self, trial: Trial) -> ClassifierNetwork:
-        """The network as the trial's training begins."""
+        """Builds the network with which the trial's training begins."""
         network = self.fresh(trial.strategy)
         if trial.way == "finetuned":
             return self.network(trial.before())
@@ -237,13 +237,13 @@ class Seed:
         return trial.way == "frozen" and not network.exchanges
 
     def _on_cached(self, network: ClassifierNetwork, trial: Trial) -> tuple[ClassifierNetwork, dict[str, Rows]]:
-        """The network as it takes what is cached for the trial, and the rows of that."""
+        """Returns the network of cached inputs for the trial, and the rows that hold them."""
         if self._on_embeddings(network, trial):
             return on_cached(network, dict.fromkeys(self.modalities, "embedding")), self.embeddings
         return on_cached(network, self.prepared.cached), self.prepared.rows
 
     def answers_of(self, network: ClassifierNetwork, trial: Trial, split: str) -> Answered:
-        """What a network that is a trial's says of the rows of a split."""
+        """Predicts the rows of a split by a trial's network."""
         numbers = self.prepared.table.part(split).frame["row"].to_numpy()
         cached, rows = self._on_cached(network, trial)
         embedded_test = split == "test" and self._on_embeddings(network, trial)
@@ -252,7 +252,7 @@ class Seed:
 
     @contextmanager
     def _placed(self, network: ClassifierNetwork) -> Iterator[ClassifierNetwork]:
-        """Within, the network is where trainings run."""
+        """A context in which the network is on the device of trainings."""
         try:
             yield network.to(device_of(self.config.accelerator))
         finally:
@@ -262,7 +262,7 @@ class Seed:
         return self.folder / trial.folder / "val.npz"
 
     def _seconds(self, name: str, seconds: float) -> None:
-        """Written once, when a training has ended; of one that was stopped it is the time since it went on."""
+        """Writes the seconds once, when a training has ended; of a resumed one, the time since it was resumed."""
         path = self.folder / name / "seconds.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
@@ -270,7 +270,7 @@ class Seed:
 
 
 def targets(prepared: Prepared, split: str, answered: Answered) -> NDArray[np.int64]:
-    """(n,) class indices of the answered rows of a split."""
+    """Returns (n,) class indices of the predicted rows of a split."""
     by_row = prepared.table.part(split).frame.drop_duplicates("row").set_index("row")["label"]
     result: NDArray[np.int64] = np.searchsorted(prepared.labels, by_row.loc[answered.row.tolist()].to_numpy(dtype=str))
     return result

@@ -1,1 +1,1 @@
-"""What missing and damaged files cost."""
+"""Measures what missing and damaged files cost."""

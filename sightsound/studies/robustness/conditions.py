@@ -1,4 +1,4 @@
-"""Rows of a table with something taken away, damaged or exchanged: one condition of a robustness study at a time."""
+"""Removes, damages or exchanges files of a table's rows: one condition of a robustness study at a time."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from sightsound.types import INTERPOLATIONS
 
 CLEAN, CONTRADICTION = "clean", "contradiction"
 EITHER = "either"
-WORTH_PROCESSES = 400  # files to interpolate; fewer are done before worker processes have started
+WORTH_PROCESSES = 400  # files to interpolate; fewer finish before worker processes have started
 
 
 class Condition(NamedTuple):
-    """What is wrong.
+    """A condition under which the classifier is measured.
 
     Attributes:
         kind: clean, missing, missing by class, contradiction, dead pixels, lost frames, or the name of a corruption.
-        modality: of what; "either" where a row loses one of the modalities, drawn by chance.
-        level: share of the rows, of the pixels, of the frames; or severity.
-        policy: what is done about it; "" where there is no choice.
+        modality: the affected modality; "either" where a row loses a random one of the modalities.
+        level: the share of the rows, pixels or frames; or the severity.
+        policy: the missing-data policy; "" where there is no choice.
     """
 
     kind: str
@@ -39,7 +39,7 @@ class Condition(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    """Rows of a table in memory: what the files hold, (n,) classes, (n,) numbers in the table, and their clusters."""
+    """Rows of a table in memory: decoded files, (n,) classes, (n,) numbers in the table, and their clusters."""
 
     rows: Rows
     target: NDArray[np.int64]
@@ -54,14 +54,14 @@ def with_missing(
     target: NDArray[np.int64],
     rng: np.random.Generator,
 ) -> NDArray[Any]:
-    """(n, C): rows that lost a modality are answered without it.
+    """Returns predictions (n, C), in which rows that lost a modality are predicted without it.
 
     Args:
-        clean: what is said of all rows as they are.
-        without: for each modality (n, C), what is said of all rows that lost it.
-        condition: which rows lose what.
+        clean: the predictions for all rows unchanged.
+        without: for each modality (n, C), the predictions for all rows without it.
+        condition: which rows lose which modality.
         target: (n,) classes.
-        rng: draws the rows.
+        rng: the random generator that draws the rows.
     """
     order = rng.permutation(len(target))
     if condition.kind == "missing by class":  # the first classes lose it first
@@ -79,22 +79,22 @@ def with_missing(
 
 
 def without_modality(decoded: Decoded, modality: str) -> Rows:
-    """The rows without one of their modalities."""
+    """Removes one modality from the rows."""
     store = decoded.rows.stores[modality]
     stores = {**decoded.rows.stores, modality: Store(store.values, torch.zeros_like(store.entry))}
     return Rows(stores, decoded.rows.target, decoded.rows.rows)
 
 
 def lose_parts(decoded: Decoded, condition: Condition, options: Any, rng: np.random.Generator) -> Rows:
-    """The rows with a share of each one's parts lost: pixels of an image, frames of a sound in bursts of 50 ms.
+    """Damages a share of each row: pixels of an image, frames of a sound in bursts of 50 ms.
 
-    What is lost is zero (policy ignore), or interpolated by one who knows what is lost (linear, gaussian).
+    The damaged parts are zero (policy ignore), or interpolated with their positions known (linear, gaussian).
 
     Args:
         decoded: the rows.
-        condition: of which modality which share is lost.
-        options: of the modality.
-        rng: draws the parts.
+        condition: the modality, and the share to damage.
+        options: the options of the modality.
+        rng: the random generator that draws the parts.
     """
     how, store = modality(condition.modality), decoded.rows.stores[condition.modality]
     changed = store.values[torch.arange(len(store.values))].numpy().copy()
@@ -113,12 +113,12 @@ def lose_parts(decoded: Decoded, condition: Condition, options: Any, rng: np.ran
 
 
 def _interpolated(name: str, row: NDArray[Any], lost: NDArray[np.bool_], method: str, options: Any) -> NDArray[Any]:
-    """A decoded row whose lost parts are interpolated; as it is where all of it is lost."""
+    """Interpolates the lost parts of a decoded row; returns it unchanged where all of it is lost."""
     return row if lost.all() else modality(name).interpolate(row, lost, method, options)
 
 
 def mismatch(decoded: Decoded, modality: str, rng: np.random.Generator) -> Rows:
-    """Each row with the file of a row of another class."""
+    """Gives each row the file of a row of another class."""
     rows, target = decoded.rows, decoded.target
     partner = np.empty(len(target), np.int64)
     for c in np.unique(target):
@@ -131,7 +131,7 @@ def mismatch(decoded: Decoded, modality: str, rng: np.random.Generator) -> Rows:
 
 
 def corrupt(decoded: Decoded, condition: Condition, options: Any, rng: np.random.Generator) -> Rows:
-    """The rows with every file of a modality changed; arguments as of `lose_parts`."""
+    """Corrupts every file of a modality; the arguments are those of `lose_parts`."""
     how, store = modality(condition.modality), decoded.rows.stores[condition.modality]
     changed = store.values[torch.arange(len(store.values))].numpy().copy()
     changed[1:] = how.corrupt(condition.kind, changed[1:], int(condition.level), options, rng)

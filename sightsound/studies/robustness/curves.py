@@ -1,4 +1,4 @@
-"""What goes wrong more and more, as curves, and two numbers that sum each one up."""
+"""Accuracy as a curve over the level of a condition, and two numbers that summarise each curve."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from sightsound.studies.robustness.measure import Measurement
 
 
 class RobustnessCurve(NamedTuple):
-    """One thing going wrong, more and more.
+    """The accuracy under one kind of condition at rising levels.
 
-    Relative and effective robustness as in MultiBench (Liang et al., 2021), as means over the levels.
+    Relative and effective robustness are those of MultiBench (Liang et al., 2021), as means over the levels.
 
     Attributes:
-        kind, modality, policy: which.
-        levels, accuracy, unimodal: from clean on; `unimodal` is None where no modality was asked alone.
+        kind, modality, policy: those of the condition.
+        levels, accuracy, unimodal: from clean on; `unimodal` is None where no unimodal prediction was measured.
         relative: mean accuracy over the levels, the area under the curve.
-        effective: how much less is lost than late fusion of the same modalities loses: the area between both curves,
-            that of late fusion moved to begin at the same accuracy.
+        effective: how much less accuracy is lost than by late fusion of the same modalities: the area between both
+            curves, that of late fusion shifted to begin at the same accuracy.
     """
 
     kind: str
@@ -36,11 +36,11 @@ class RobustnessCurve(NamedTuple):
 
 
 def curves(found: Sequence[Measurement], clean_unimodal: Mapping[str, float]) -> list[RobustnessCurve]:
-    """Of everything but clean and contradiction, in the order measured.
+    """Builds the curves of all conditions but clean and contradiction, in the order measured.
 
     Args:
-        found: every condition.
-        clean_unimodal: the accuracy of each modality alone, as the rows are.
+        found: the measurements of every condition.
+        clean_unimodal: the unimodal accuracy of each modality on unchanged rows.
     """
     frame = pd.DataFrame([{**one.condition._asdict(), **one._asdict()} for one in found])
     [(start, late_start)] = frame.loc[frame["kind"] == CLEAN, ["accuracy", "late"]].to_numpy()
@@ -62,5 +62,5 @@ def curves(found: Sequence[Measurement], clean_unimodal: Mapping[str, float]) ->
 
 
 def _mean(values: Sequence[float], levels: Sequence[float]) -> float:
-    """Over the levels: the area under the curve, over its width."""
+    """Computes the mean over the levels: the area under the curve divided by its width."""
     return float(np.trapezoid(values, levels) / levels[-1])

@@ -1,4 +1,4 @@
-"""One condition of a robustness study, measured; and the file in which what was measured is kept."""
+"""Measures one condition of a robustness study, and stores the measurement in a file."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ from sightsound.studies.robustness.conditions import (
     without_modality,
 )
 
-DRAWS = 10  # of the rows that lose a modality
+DRAWS = 10  # how often the rows that lose a modality are drawn
 
 
 class Measurement(NamedTuple):
-    """A condition and what came of it.
+    """A condition and its metrics.
 
     Attributes:
-        condition: what is wrong.
-        accuracy, macro_f1: with all that is there, over all rows; where rows lose a modality, mean over ten draws of
-        them.
-        late: accuracy of late fusion, the mean of what each modality that is there says alone.
-        unimodal: accuracy of the changed modality alone; None where that is not asked.
+        condition: the condition.
+        accuracy, macro_f1: with all present modalities, over all rows; where rows lose a modality, the mean over ten
+            draws of these rows.
+        late: accuracy of late fusion, the mean of the unimodal predictions of present modalities.
+        unimodal: unimodal accuracy of the changed modality; None where it is not measured.
         disagreement: mean disagreement of the modalities over the rows that have both; None where no row has.
         low, high: the 95 % interval of the accuracy over the clusters of rows; None where these are too few.
-        gain, gain_low, gain_high: the accuracy less that under the policy ignore, of the same damage to the same rows,
-        and its 95 % interval; None where there is no such policy, or too few clusters.
+        gain, gain_low, gain_high: the accuracy minus that under the policy ignore, for the same damage to the same
+            rows, and its 95 % interval; None where there is no such policy, or too few clusters.
     """
 
     condition: Condition
@@ -66,8 +66,11 @@ def measure_condition(
     condition: Condition,
     seed: int,
 ) -> tuple[Measurement, NDArray[np.float64]]:
-    """One condition, and how often each row (n,) is answered rightly; `clean` and `without` as in `with_missing`."""
-    # every level draws the same, so that more is more of the same
+    """Measures one condition, and how often each row (n,) is predicted correctly.
+
+    `clean` and `without` are those of `with_missing`.
+    """
+    # every level draws the same, so that a higher level extends a lower one
     drawn = [seed, *condition.kind.encode(), *condition.modality.encode()]
     if condition.kind.startswith("missing"):
         return _mean_of_draws(clean, without, condition, decoded.target, drawn)
@@ -91,13 +94,13 @@ def measure_condition(
 def with_intervals(
     one: Measurement, right: NDArray[np.float64], ignored: NDArray[np.float64] | None, clusters: Clusters
 ) -> Measurement:
-    """The same with intervals over the clusters of the rows.
+    """Adds intervals over the clusters of the rows to a measurement.
 
     Args:
-        one: what was measured.
-        right: (n,) how often each row is answered rightly.
-        ignored: (n,) the same under the policy ignore; None: there is nothing to compare with.
-        clusters: of the rows.
+        one: the measurement.
+        right: (n,) how often each row is predicted correctly.
+        ignored: (n,) how often under the policy ignore; None: there is no comparison.
+        clusters: the clusters of the rows.
     """
     if clusters.few:
         return one if ignored is None else one._replace(gain=float((right - ignored).mean()))
@@ -117,7 +120,7 @@ def _mean_of_draws(
     target: NDArray[np.int64],
     drawn: list[int],
 ) -> tuple[Measurement, NDArray[np.float64]]:
-    """Rows that lose a modality, drawn ten times."""
+    """Measures a condition in which rows lose a modality, over ten draws of the rows."""
     late = clean._replace(probabilities={tuple(clean.has): late_fusion(clean, clean.has)})
     late_without = {m: late_fusion(clean, set(clean.has) - {m}) for m in clean.has}
     found, right = [], np.zeros(len(target))
@@ -131,13 +134,13 @@ def _mean_of_draws(
 
 
 def late_fusion(said: Answered, modalities: Iterable[str]) -> NDArray[Any]:
-    """(n, C): the mean of what each of these modalities says alone."""
+    """Returns (n, C), the mean of the unimodal predictions of these modalities."""
     mean: NDArray[Any] = np.mean([said.probabilities[(m,)] for m in modalities], axis=0)
     return mean
 
 
 def after_losing(classifier: Classifier, decoded: Decoded, clean: Answered, policy: str) -> dict[str, NDArray[Any]]:
-    """For each modality (n, C), what is said of all rows that lost it, under a policy."""
+    """Predicts, for each modality (n, C), all rows without it under a policy."""
     network = classifier.network
     every = tuple(network.modalities)
     if policy == "ignore":
@@ -148,26 +151,26 @@ def after_losing(classifier: Classifier, decoded: Decoded, clean: Answered, poli
 
 
 def _right(probabilities: NDArray[Any], target: NDArray[np.int64]) -> tuple[float, float]:
-    """Accuracy and macro F1."""
+    """Computes accuracy and macro F1."""
     classes = probabilities.shape[1]
     means = macro_means(target * classes + probabilities.argmax(1), classes)
     return means["accuracy"], means["macro_f1"]
 
 
 def _mean_disagreement(said: Answered) -> float | None:
-    """Mean over the rows."""
+    """Averages the disagreement over the rows; None with one modality."""
     if len(said.has) < 2:
         return None
     return float(disagreement(np.stack([said.probabilities[(m,)] for m in said.has])).mean())
 
 
 def to_line(one: Measurement) -> str:
-    """As it stands in the file."""
+    """Formats a measurement as a line of the file."""
     return json.dumps(one) + "\n"
 
 
 def read(file: Path) -> Iterator[Measurement]:
-    """What was measured before; a last line that was cut off does not count."""
+    """Reads earlier measurements; a truncated last line is ignored."""
     if not file.exists():
         return
     for text in file.read_text(encoding="utf-8").splitlines(keepends=True):

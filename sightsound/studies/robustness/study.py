@@ -1,7 +1,7 @@
-"""What a classifier is still worth when files are missing, damaged, or contradict each other: `sightsound robustness`.
+"""Measures a classifier when files are missing, damaged, or contradict each other: `sightsound robustness`.
 
-The files of a table are decoded once; every condition then changes what was decoded, and the network answers with both
-modalities and with the one that was changed alone. Each condition is written down as soon as it is measured.
+The files of a table are decoded once; every condition then changes the decoded rows, and the network predicts with both
+modalities and with the changed one alone. Each condition is written to disk as soon as it is measured.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class RobustnessOptions:
 
 
 class RobustnessStudy(NamedTuple):
-    """A finished study: everything measured, clean first, and the curves; `rows` were asked."""
+    """A finished study: all measurements, clean first, and the curves; `rows` is the number of measured rows."""
 
     measured: list[Measurement]
     curves: list[RobustnessCurve]
@@ -75,20 +75,20 @@ def run_robustness(
 ) -> RobustnessStudy:
     """Measures a classifier on the complete test rows of a table (all rows if it has no test split).
 
-    Of a sound longer than a clip the first clip counts.
+    Only the first clip of a longer sound is used.
 
     Args:
-        classifier: to measure, on the device where it is.
-        table: with labels.
+        classifier: the classifier to measure, on its present device.
+        table: a table with labels.
         options: how many rows, and the seed.
         run: a new folder; or, with `resume`, that of a study of the same classifier, table and options.
-        resume: go on with what is there.
+        resume: whether to go on with what is in the folder.
         say: called with each line for the user.
-        skip_bad_files: go on without rows that cannot be used.
+        skip_bad_files: whether to go on without rows that cannot be used.
 
     Raises:
-        TableError: no complete row; or a row cannot be used and `skip_bad_files` is False.
-        ConfigError: impossible options.
+        TableError: there is no complete row; or a row cannot be used and `skip_bad_files` is False.
+        ConfigError: options are out of range.
         RunError: the folder cannot be written, or is another study's.
     """
     if options.rows < 1:
@@ -108,7 +108,7 @@ def run_robustness(
 
 
 def _asked(classifier: Classifier, options: RobustnessOptions) -> dict[str, Any]:
-    """What makes two studies of one table the same: the options, and what the classifier is made of."""
+    """Returns what identifies a study of a table: the options, and the classifier's configuration and weights."""
     made_of = hashlib.sha256(json.dumps([plain(classifier.config), classifier.classes_.tolist()]).encode())
     for part in (classifier.network, *classifier.imputers.values()):
         for name, values in part.state_dict().items():
@@ -118,7 +118,7 @@ def _asked(classifier: Classifier, options: RobustnessOptions) -> dict[str, Any]
 
 
 def decoded_rows(classifier: Classifier, table: Table, options: RobustnessOptions) -> tuple[Decoded, list[Rejected]]:
-    """Complete rows in memory, and those whose files cannot be read."""
+    """Decodes complete rows into memory; also returns those whose files cannot be read."""
     modalities = list(classifier.config.modalities)
     frame = table.frame[(table.frame[modalities] != "").all(axis=1)]
     if not len(frame):
@@ -137,7 +137,7 @@ def decoded_rows(classifier: Classifier, table: Table, options: RobustnessOption
 
 
 def conditions(modalities: tuple[str, ...], imputers: Iterable[str]) -> list[Condition]:
-    """All of them, for a classifier that knows these modalities, and has learnt to fill one in by these policies."""
+    """Returns all conditions for a classifier of these modalities with imputers of these policies."""
     found = [Condition(CLEAN)]
     if len(modalities) > 1:
         for kind in ("missing", "missing by class"):
@@ -156,15 +156,15 @@ def conditions(modalities: tuple[str, ...], imputers: Iterable[str]) -> list[Con
 def measure_all(
     classifier: Classifier, decoded: Decoded, clean: Answered, folder: Path, say: Callable[[str], object], seed: int
 ) -> list[Measurement]:
-    """Measures what the folder does not have yet.
+    """Measures the conditions that the folder does not hold yet.
 
     Args:
-        classifier: in question.
+        classifier: the classifier to measure.
         decoded: complete rows.
-        clean: what is said of them as they are.
-        folder: for `conditions.jsonl`; what stands there is not measured again.
+        clean: the predictions for these rows unchanged.
+        folder: the folder of `conditions.jsonl`; conditions in this file are not measured again.
         say: called with each line for the user.
-        seed: of everything that is drawn.
+        seed: the seed of all random draws.
     """
     file = folder / MEASURED
     known = {one.condition: one for one in read(file)}
@@ -177,7 +177,7 @@ def measure_all(
     if known:
         say(f"{len(known)} of {len(wanted)} conditions are measured already.")
     with progress_bar("robustness", len(left), "condition") as bar, file.open("w", encoding="utf-8") as out:
-        out.writelines(map(to_line, known.values()))  # without a line that was cut off
+        out.writelines(map(to_line, known.values()))  # without a truncated line
         for condition in left:
             known[condition] = measured(condition)
             out.write(to_line(known[condition]))
@@ -187,7 +187,7 @@ def measure_all(
 
 
 class _Measure:
-    """Measures one condition after another; what several of them need is computed once."""
+    """Measures one condition after another; computes once what several of them need."""
 
     def __init__(self, classifier: Classifier, decoded: Decoded, clean: Answered, seed: int) -> None:
         self.classifier, self.decoded, self.clean, self.seed = classifier, decoded, clean, seed

@@ -1,4 +1,4 @@
-"""What keeps one modality from starving the other while they are trained together: one small class for each way."""
+"""Balances, which keep one modality from dominating joint training: one small class for each method."""
 
 from sightsound.training.balances.agm import Agm
 from sightsound.training.balances.base import Auxiliary, Detached, FusedOnly

@@ -1,4 +1,4 @@
-"""AGM: the encoder whose modality contributes more than it used to learns slower, the other faster."""
+"""AGM: slows the encoder whose modality contributes more than it used to, and speeds up the other."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class Agm(FusedOnly):
     exp(s of the other - s), the gradients of its encoder are multiplied by exp(ALPHA * (t - r)), where t is the same
     ratio of the means of s over all steps before, and 1 in the first step.
 
-    Deviations from the paper: f(own) is the answer of the modality's head, as this network answers a row that lacks
-    the other, and not the fused network's with zeros for the other. The factor is applied to the encoder's gradient
-    and not to that of its part of the logits; for strategies that add up what they make of each embedding this is the
-    same but for the strategy's own weights, which are not modulated. s is taken over the rows that have both
-    modalities; a batch without any is left as it is. t - r is at most 10. The authors' code also clips the gradients,
-    which is left out. ALPHA is tuned for each data set there, and fixed here.
+    Deviations from the paper: f(own) is the unimodal prediction of the modality's head, as this network answers a row
+    that lacks the other, and not the fused network's with zeros for the other. The factor is applied to the encoder's
+    gradient and not to that of its part of the logits; for strategies that sum a function of each embedding this is the
+    same except for the strategy's own weights, which are not modulated. s is taken over the rows that have both
+    modalities; a batch without any is not modulated. t - r is at most 10. The authors' code also clips the gradients,
+    which is omitted. The paper tunes ALPHA for each data set; here it is fixed.
     """
 
     ALPHA = 0.3
@@ -36,9 +36,9 @@ class Agm(FusedOnly):
 
     def __init__(self, network: ClassifierNetwork) -> None:
         super().__init__(network)
-        self.sums: dict[str, float] = {}  # of this step: cross-entropies of the modalities' parts
-        self.rows = 0.0  # and of how many rows
-        self.means: dict[str, float] = {}  # of s over the steps so far
+        self.sums: dict[str, float] = {}  # sums of this step: cross-entropies of the modalities' parts
+        self.rows = 0.0  # the number of rows in these sums
+        self.means: dict[str, float] = {}  # means of s over the steps so far
         self.steps = 0
 
     def loss(self, output: Output, batch: FeatureBatch, target: Tensor, weight: Tensor | float = 1.0) -> Tensor:
@@ -67,7 +67,7 @@ class Agm(FusedOnly):
         self.means = {m: before[m] + (now[m] - before[m]) / self.steps for m in now}
 
     def state(self) -> dict[str, object]:
-        """The means of the steps so far."""
+        """Returns the means over the steps so far."""
         return {**super().state(), "means": self.means, "steps": self.steps}
 
 
@@ -78,6 +78,6 @@ def attribute(fused: Tensor, logits: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _ratio(losses: dict[str, float], modality: str) -> float:
-    """How far a modality is ahead: above 1 where its cross-entropy is the lower one."""
+    """Measures how far a modality is ahead: above 1 where its cross-entropy is the lower one."""
     other = sum(loss for m, loss in losses.items() if m != modality)
     return math.exp(min(other - losses[modality], math.log(1e6)))

@@ -1,6 +1,7 @@
-"""What every balance is, and the three that only say which losses reach the encoders.
+"""The base class of balances, and the three that only decide which losses reach the encoders.
 
-A balance makes one loss of the fused answer's and each head's, and may look on after each backward pass and epoch.
+A balance combines the losses of the fused answer and of each head into one, and is called after each backward pass and
+each epoch.
 """
 
 from __future__ import annotations
@@ -16,17 +17,17 @@ from sightsound.types import FeatureBatch, Output
 
 
 class Auxiliary:
-    """Every loss counts the same: the fused answer's teaches the encoders too, and each head's keeps its own awake.
+    """Weights all losses equally: the fused loss trains the encoders too, and each head's loss keeps its own trained.
 
-    Peng et al. (2022) name the problem that this answers.
+    Peng et al. (2022) name the problem that this addresses.
 
     Args:
-        network: as it is when the stage begins.
+        network: the network at the start of the phase.
     """
 
-    needs_unimodal_training = False  # whether each modality is trained alone before
+    needs_unimodal_training = False  # whether each modality is trained unimodally before
     flow = EVERY_LOSS  # which losses reach the encoders
-    two_modalities = False  # whether it is defined for two modalities alone
+    two_modalities = False  # whether it is defined for exactly two modalities only
     shares_head = False  # whether all modalities have one head, from the first step on
 
     def __init__(self, network: ClassifierNetwork) -> None:
@@ -39,37 +40,37 @@ class Auxiliary:
         return torch.stack([self.weights[name] * loss for name, loss in each.items()]).sum()
 
     def after_losses(self, each: dict[str, Tensor], rows: dict[str, Tensor], weight: Tensor | float) -> None:
-        """The losses of a batch by name, scalars, as `RowMeans.add` takes them."""
+        """Gets the losses of a batch by name, scalars, as `RowMeans.add` takes them."""
 
     def after_backward(self, network: ClassifierNetwork) -> None:
-        """Gradients are there."""
+        """Is called once the gradients are computed, and may change them."""
 
     def after_epoch(self, val: Mapping[str, float]) -> None:
-        """An epoch is over; the validation rows' mean losses by name."""
+        """Is called at the end of an epoch with the validation rows' mean losses by name."""
 
     def state(self) -> dict[str, object]:
-        """What a resumed training must know."""
+        """Returns what a resumed training needs."""
         return {"weights": self.weights}
 
     def restore(self, state: dict[str, object]) -> None:
-        """The inverse of `state`."""
+        """Restores what `state` returned."""
         self.__dict__.update(state)
 
 
 class Detached(Auxiliary):
-    """The default: each encoder learns from its own head alone, the strategy from the fused answer, at the same time.
+    """The default: its own head's loss alone trains each encoder, the fused loss the strategy, at the same time.
 
-    So each modality is trained as if the other were not there, and is as good when it is alone. Keeping the modalities'
-    losses out of each other's encoders is the answer of Fan et al. (detached multimodal learning, 2024).
+    So each modality is trained as if the other were absent, and its unimodal predictions are as good. Fan et al.
+    (detached multimodal learning, 2024) likewise keep the modalities' losses out of each other's encoders.
     """
 
     flow = GradientFlow(fused=False)
 
 
 class FusedOnly(Auxiliary):
-    """Nothing is balanced: the fused answer's loss alone trains the encoders, as most of the literature does.
+    """No balance: the fused loss alone trains the encoders, as in most of the literature.
 
-    The heads learn to read what the encoders happen to give.
+    The heads are trained on detached embeddings.
     """
 
     flow = GradientFlow(unimodal=False)

@@ -1,4 +1,4 @@
-"""Gradient blending: a loss counts as much as its modality still generalises."""
+"""Gradient blending: weights a loss by how well its modality still generalises."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sightsound.training.balances.base import Auxiliary
 
 
 class GradientBlend(Auxiliary):
-    """Losses weighted by what their last epoch won on validation rows over what it overfitted, squared.
+    """Weights losses by the last epoch's gain on validation rows over the square of its overfitting.
 
     Online gradient blending (Wang, Tran & Feiszli, CVPR 2020), with an epoch as its super-epoch.
 
@@ -27,7 +27,7 @@ class GradientBlend(Auxiliary):
         self.before: dict[str, dict[str, float]] | None = None
 
     def after_losses(self, each: dict[str, Tensor], rows: dict[str, Tensor], weight: Tensor | float) -> None:
-        """Remembers them."""
+        """Adds them to the epoch's means."""
         self.train.add(each, rows, weight)
 
     def after_epoch(self, val: Mapping[str, float]) -> None:
@@ -39,10 +39,10 @@ class GradientBlend(Auxiliary):
             overfit = {name: max(gap[name] - self.before["gap"][name], 1e-2) for name in val}
             ratio = {name: gain[name] / overfit[name] ** 2 for name in val}
             total = sum(ratio.values())
-            # half of it is even, so that a loss that stood still for an epoch is not forgotten
+            # half of the weights is even, so that a loss without gain in one epoch keeps some weight
             self.weights = {name: 0.5 + 0.5 * len(ratio) * value / total for name, value in ratio.items()}
         self.before, self.train = {"val": dict(val), "gap": gap}, RowMeans()
 
     def state(self) -> dict[str, object]:
-        """Weights and the last losses."""
+        """Returns the weights and the last losses."""
         return {"weights": self.weights, "before": self.before}

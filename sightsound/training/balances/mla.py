@@ -1,4 +1,4 @@
-"""MLA: the modalities are trained by turns, with one head, whose steps spare what the other modality needs."""
+"""MLA: trains the modalities in turns with one shared head, whose steps avoid directions the other modality uses."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class Mla(Detached):
 
     Deviations from the paper: a batch trains one modality and the next batch the other, where the authors' code takes
     a step for each on every batch, so that each encoder sees half of the batches. The projection is made of the steps
-    before alone; the code takes the current batch in first, divides elementwise by a matrix in place of the number
+    before alone; the code includes the current batch first, divides elementwise by a matrix in place of the number
     h' P h, makes ALPHA smaller in the course of an epoch, and divides P by its norm after each step. The fusion by
-    entropy at test time is left out: which strategy answers is what `--fusion` says, and it is trained on the fused
-    answer at the same time, without reaching the encoders; `confidence` is nearest to the paper's. The optimizer is
-    AdamW and not SGD with momentum: it scales each number of the projected gradient by itself, so that a step is not
-    quite orthogonal to what it is to spare.
+    entropy at test time is omitted: `--fusion` selects the strategy, which is trained on the fused loss at the same
+    time, without reaching the encoders; `confidence` is nearest to the paper's. The optimizer is AdamW and not SGD with
+    momentum: it scales each element of the projected gradient separately, so that a step is not exactly orthogonal to
+    the protected directions.
     """
 
     shares_head = True
@@ -47,11 +47,11 @@ class Mla(Detached):
         self.modalities = list(network.modalities)
         self.turn = 0
         self.projection = torch.eye(next(iter(sizes.values())))
-        self.mean: Tensor | None = None  # (D,) of this step's batch
+        self.mean: Tensor | None = None  # (D,) the mean embedding of this step's batch
 
     @property
     def active(self) -> str:
-        """The modality whose turn it is."""
+        """Names the modality whose turn it is."""
         return self.modalities[self.turn % len(self.modalities)]
 
     def loss(self, output: Output, batch: FeatureBatch, target: Tensor, weight: Tensor | float = 1.0) -> Tensor:
@@ -63,9 +63,9 @@ class Mla(Detached):
         return each[FUSED] + each[self.active]
 
     def after_backward(self, network: ClassifierNetwork) -> None:
-        """Projects the head's gradient, lets all heads take the same step, and the other encoders none.
+        """Projects the head's gradient, gives all heads the same step, and the other encoders none.
 
-        Zeros would not do for these: momentum and weight decay move what has them for a gradient.
+        Their gradients are None and not zeros, with which momentum and weight decay would still move them.
         """
         active, mean = cast(nn.Linear, network.heads[self.active]), self.mean
         if active.weight.grad is not None and mean is not None:
@@ -83,11 +83,11 @@ class Mla(Detached):
         self.turn, self.mean = self.turn + 1, None
 
     def state(self) -> dict[str, object]:
-        """Whose turn it is, and the projection."""
+        """Returns whose turn it is, and the projection."""
         return {**super().state(), "turn": self.turn, "projection": self.projection}
 
 
 def without_direction(projection: Tensor, direction: Tensor, alpha: float) -> Tensor:
-    """P (D, D), symmetric, with less of a direction (D,): a step of recursive least squares."""
+    """Removes part of a direction (D,) from symmetric P (D, D): a step of recursive least squares."""
     moved = projection @ direction
     return projection - torch.outer(moved, moved) / (alpha + direction @ moved)

@@ -1,4 +1,4 @@
-"""MMPareto: each encoder follows a direction that lowers the fused loss and its own head's loss alike."""
+"""MMPareto: each encoder follows a direction that lowers both the fused loss and its own head's loss."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from sightsound.network.classifier import ClassifierNetwork
 from sightsound.network.losses import FUSED
 from sightsound.training.balances.base import Auxiliary
 
-SMALLEST = 1e-30  # length that a vector is taken to have at least
+SMALLEST = 1e-30  # lower bound of a vector's length, against division by zero
 GAMMA = 1.5  # how much every encoder's gradient is enlarged
 
 
 class MMPareto(Auxiliary):
     """Multimodal Pareto integration of gradients (Wei & Hu, ICML 2024).
 
-    All losses count the same. Where the gradients of the fused loss and of the head's loss on an encoder point the
-    same way (their dot product is not negative) their sum is taken; where they conflict, twice the shortest vector
-    between them, made as long as their sum if it is shorter. Either is multiplied by `GAMMA`.
+    All losses have the same weight. Where the gradients of the fused loss and of the head's loss on an encoder agree
+    (their dot product is not negative) their sum is taken; where they conflict, twice the shortest vector between
+    them, made as long as their sum if it is shorter. Either is multiplied by `GAMMA`.
 
-    Deviations from the paper: the optimizer is AdamW and not SGD with momentum; it scales each number of a gradient by
-    itself, which turns the direction somewhat, and divides a factor that stays the same, such as `GAMMA`, out again.
-    The length is taken over the whole encoder; the authors' code takes it of each weight tensor. Where the strategy
-    passes no gradient on (decision fusion) there is no conflict, and what is left is the head's own gradient.
+    Deviations from the paper: the optimizer is AdamW and not SGD with momentum; it scales each element of a gradient
+    separately, which turns the direction somewhat, and cancels a constant factor such as `GAMMA`. The length is taken
+    over the whole encoder; the authors' code takes it of each weight tensor. Where the strategy passes no gradient on
+    (decision fusion) there is no conflict, and the head's own gradient is taken.
     """
 
     def __init__(self, network: ClassifierNetwork) -> None:
         super().__init__(network)
         self.encoders = network.encoders
-        self.fused: dict[str, Tensor] = {}  # of this step: the fused loss's gradient on each encoder, flat
-        self.scale = 1.0  # of the gradients in this step, as mixed precision sets it
+        self.fused: dict[str, Tensor] = {}  # the fused loss's gradient on each encoder in this step, flat
+        self.scale = 1.0  # the factor by which mixed precision scales this step's gradients
 
     def after_losses(self, each: dict[str, Tensor], rows: dict[str, Tensor], weight: Tensor | float) -> None:
         """Computes the gradients of the fused loss alone."""
@@ -79,6 +79,6 @@ def _trained(encoder: nn.Module) -> list[nn.Parameter]:
 
 
 def _flat(parameters: list[nn.Parameter], gradients: Iterable[Tensor | None]) -> Tensor:
-    """One vector of all gradients; zeros where there is none."""
+    """Joins all gradients to one vector; zeros where there is none."""
     given = zip(parameters, gradients, strict=True)
     return torch.cat([(torch.zeros_like(p) if g is None else g).reshape(-1) for p, g in given])

@@ -1,4 +1,4 @@
-"""OGM-GE: the encoder that is ahead learns slower, and every encoder's gradient gets noise."""
+"""OGM-GE: slows the encoder that is ahead, and adds noise to every encoder's gradient."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class OgmGe(FusedOnly):
 
     Where a modality gives the true classes more probability than the other, by a ratio above 1, the gradients of its
     encoder are multiplied by 1 - tanh(ALPHA * ratio). Then those of every encoder, ahead or not, get Gaussian noise
-    of mean 0 and of the deviation that they had before.
+    of mean 0 and of the standard deviation that they had before.
 
     Deviations from the paper: a modality's probabilities are those of its own head, which reads its embeddings without
     training the encoder, where the paper splits the linear layer of the fused answer. The ratio is taken over the rows
-    that have both modalities; a batch without any is left as it is. Of three modalities or more, each is compared with
+    that have both modalities; a batch without any is not modulated. Of three modalities or more, each is compared with
     the mean of the others. The covariance of the noise is the variance of each weight tensor's gradient, as in the
     authors' code, which takes it of convolutions alone; biases and norms get neither.
     """
@@ -30,7 +30,7 @@ class OgmGe(FusedOnly):
 
     def __init__(self, network: ClassifierNetwork) -> None:
         super().__init__(network)
-        self.certainty: dict[str, float] = {}  # of this step: sums of the true classes' probabilities
+        self.certainty: dict[str, float] = {}  # sums of the true classes' probabilities in this step
 
     def loss(self, output: Output, batch: FeatureBatch, target: Tensor, weight: Tensor | float = 1.0) -> Tensor:
         """As every balance; remembers how certain each head is."""

@@ -17,7 +17,7 @@ from sightsound.types import FeatureBatch, Output
 
 
 class UnimodalTeacher(Auxiliary):
-    """Each encoder is kept close to one that was trained alone (UMT, Du et al., ICML 2023).
+    """Keeps each encoder close to one that was trained on its modality alone (UMT, Du et al., ICML 2023).
 
     The mean squared distance of the embeddings is added to the loss.
 
