@@ -1,4 +1,4 @@
-"""The classifier as people hold it: files or a table in, predictions or metrics out; saved to and loaded from a bundle.
+"""The public classifier: files or a table in, predictions or metrics out; saved to and loaded from a bundle.
 
 Training and use read files through the same functions, so what was tested is what is shipped.
 """
@@ -50,17 +50,17 @@ Columns = ColumnsConfig | Mapping[str, str] | None  # all names, or some by role
 
 
 class Classifier:
-    """A trained network with everything it needs to answer about files.
+    """A trained network with everything it needs to predict from files.
 
     Args:
-        network: with its trained weights.
-        config: with all sizes filled in.
+        network: the trained network.
+        config: the configuration with all sizes set.
         labels: C class names.
-        metrics: what it reached, in the shape of `metrics.json`; may be empty.
-        imputers: for each policy that fills in a missing modality, what does so; may be empty.
+        metrics: its metrics, in the structure of `metrics.json`; may be empty.
+        imputers: the imputers of each policy that imputes a missing modality; may be empty.
 
     Attributes:
-        classes_: (C,) class names, in the order of everything that has a number for each class.
+        classes_: (C,) class names, in the order of all per-class values.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Classifier:
         return labels
 
     def to(self, device: str | torch.device) -> Classifier:
-        """Moves the classifier, such as to "cuda": it answers there from now on. What it returns is not affected."""
+        """Moves the classifier to a device, such as "cuda", where it then predicts. Its results are the same."""
         self.network.to(device)
         for imputers in self.imputers.values():
             imputers.to(device)
@@ -97,7 +97,7 @@ class Classifier:
         return "<br>".join(map(escape, description(self.config, self._labels, self.metrics)))
 
     def under(self, missing: Missing) -> Classifier:
-        """The same classifier with other policies for what is missing or damaged; None: as it is.
+        """Returns the classifier with other missing-data policies; None: unchanged.
 
         Raises:
             ConfigError: an unknown policy.
@@ -122,13 +122,13 @@ class Classifier:
             audio: path, bytes or open file; or a pair of samples (N,), (N, channels) or (channels, N), float in -1 to 1
                 or int16, int32 or uint8, and their rate in Hz. Either may be a dictionary of Hugging Face.
             abstain_below: no label is given where the largest probability is below this.
-            missing: the policy for what is missing or damaged, or one for each modality; default: the classifier's.
+            missing: the missing-data policy, or one for each modality; default: the classifier's.
             others: files of other modalities that are registered, by name.
 
         Raises:
             FileError: a file cannot be read.
-            ConfigError: nothing was given, a modality that the classifier does not know, or an unknown policy; or a
-                modality was not given that the policy `drop` asks for.
+            ConfigError: nothing was given, or a modality that the classifier lacks, or an unknown policy; or a modality
+                that the policy `drop` requires was not given.
         """
         if missing is not None:
             return self.under(missing).predict(image, audio, abstain_below, **others)
@@ -163,7 +163,7 @@ class Classifier:
 
         Args:
             table: the rows; or a folder of files, of which those of one name are a row.
-            columns: what the table calls its columns, or some of them by role.
+            columns: the names of the table's columns, or of some of them by role.
             abstain_below: no label is given where the largest probability is below this.
             missing: as in `predict`.
 
@@ -179,13 +179,13 @@ class Classifier:
     def predict_proba(
         self, table: TableLike, columns: Columns = None, missing: Missing = None, skip_bad_files: bool = False
     ) -> NDArray[np.float64]:
-        """(rows, C) probabilities of each row of a table, in its order; of the classes in the order of `classes_`.
+        """Returns (rows, C) probabilities of a table's rows, in its order; of the classes in the order of `classes_`.
 
         Args:
             table: as in `predict_table`.
             columns: as in `predict_table`.
             missing: as in `predict`.
-            skip_bad_files: a row of which nothing can be used is NaN; one with one bad file is answered from the other.
+            skip_bad_files: a row without a usable file is NaN; one with one bad file is predicted from the other.
 
         Raises:
             TableError: a row or a file cannot be used and `skip_bad_files` is False; it lists all of them.
@@ -196,12 +196,12 @@ class Classifier:
         return probability_rows(self._answers(rows), rows.name, self._labels, skip_bad_files)
 
     def _answers(self, rows: Table, abstain_below: float = 0.0) -> dict[int, Prediction | Rejected]:
-        """By row number, in the order of the table."""
+        """Returns predictions by row number, in the order of the table."""
         results = {row: one for part in self.predict_parts(rows, abstain_below) for row, one in part.items()}
         return {row: results[row] for row in rows.frame["row"]}
 
     def rows_to_predict(self, table: TableLike, columns: Columns = None) -> Table:
-        """A table as it is read for predicting; says what was noticed in it, and which modality it lacks."""
+        """Reads a table for predicting; reports warnings about it, and which modality it lacks."""
         return rows_to_predict(table, self.columns(columns), self.config)
 
     def predict_parts(
@@ -210,12 +210,12 @@ class Classifier:
         """Classifies a table in parts of some thousand rows, so that memory stays flat.
 
         Args:
-            rows: as `rows_to_predict` gives them.
+            rows: what `rows_to_predict` returns.
             abstain_below: no label is given where the largest probability is below this.
-            skip: so many parts are left out at the beginning, which are known already.
+            skip: the number of parts to skip at the beginning.
 
         Yields:
-            answers by row number; a row that cannot be used gives the reason.
+            predictions by row number; a row that cannot be used gives the reason.
         """
         check_share(abstain_below)
         impute = imputation(self.config, self.imputers)
@@ -231,9 +231,9 @@ class Classifier:
                 }
 
     def embed(self, table: TableLike, columns: Columns = None) -> dict[str, Array]:
-        """Per modality (rows, D) unimodal embeddings of each row of a table, in its order; arguments as above.
+        """Computes per modality (rows, D) unimodal embeddings of a table's rows, in its order; arguments as above.
 
-        NaN where a file is missing or cannot be read; which these are, `predict_table` says.
+        They are NaN where a file is missing or cannot be read; `predict_table` reports which.
         """
         rows = self.rows_to_predict(table, columns)
         parts = [embedded_rows(self.network, self.config, part) for part in chunks(rows)]
@@ -247,17 +247,17 @@ class Classifier:
         abstain_below: float = 0.0,
         missing: Missing = None,
     ) -> dict[str, Any]:
-        """Accuracy, macro and per-class numbers and confusion, for each subset of the modalities.
+        """Measures accuracy, macro and per-class metrics and confusion, for each subset of the modalities.
 
-        If the table has a split column with test rows, only these count. With `abstain_below`, "abstaining" says for
-        each subset how many rows are answered when less sure answers are withheld, and how many of these are right.
-        `missing` as in `predict`; what it fills in counts in "as given", the numbers of all rows with what they have.
+        If the table has a split column with test rows, only these count. With `abstain_below`, "abstaining" holds for
+        each subset the share of rows for which the classifier does not abstain, and the accuracy over these. `missing`
+        is that of `predict`; imputation affects "as given", the metrics of all rows with their present modalities.
 
         Returns:
-            the shape of `metrics.json`.
+            the structure of `metrics.json`.
 
         Raises:
-            TableError: no usable rows; or a row cannot be used and `skip_bad_files` is False.
+            TableError: there are no usable rows; or a row cannot be used and `skip_bad_files` is False.
         """
         if missing is not None:
             return self.under(missing).evaluate(table, columns, skip_bad_files, abstain_below)
@@ -268,30 +268,30 @@ class Classifier:
         return {"split": split} | measured
 
     def labelled_rows(self, table: TableLike, columns: Columns = None) -> tuple[Table, str, list[Rejected]]:
-        """The rows to measure on, their split ("test" or "all"), and the rows without a known label or any modality."""
+        """Returns the rows to measure on, their split ("test" or "all"), and rows without a known label or any file."""
         return rows_to_measure(table, self.columns(columns), self.config, self._labels, self.metrics.get("table"))
 
     def columns(self, given: Columns) -> ColumnsConfig:
-        """What a table calls its columns: as the training's did, but for those that are given."""
+        """Returns a table's column names: those of the training, except for the given ones."""
         return columns_like(self.config.columns, given)
 
     def save(self, folder: str | Path) -> None:
-        """Writes a bundle. Raises BundleError if that cannot be done."""
+        """Writes a bundle. Raises BundleError if that fails."""
         weights = dict(self.network.state_dict())
         imputers = {policy: dict(of.state_dict()) for policy, of in self.imputers.items()}
         write_bundle(Path(folder), Bundle(weights, self.config, self._labels, self.metrics, imputers))
 
 
 def load(folder: str | Path, *, trust: bool = False) -> Classifier:
-    """The classifier in a bundle.
+    """Loads the classifier of a bundle.
 
     Args:
-        folder: of the bundle.
-        trust: whether modules may be imported that it names, for encoders, strategies or policies of somebody's own.
+        folder: the folder of the bundle.
+        trust: whether modules that it names may be imported, for the user's own encoders, strategies or policies.
             Importing runs their code. Without it, nothing runs that is not part of sightsound, or imported already.
 
     Raises:
-        BundleError: not a bundle, damaged, or of a newer format; or it needs to be trusted.
+        BundleError: it is not a bundle, damaged, or of a newer format; or it must be trusted.
     """
     bundle = read_bundle(Path(folder), trust)
     with bundle_errors(Path(folder)):

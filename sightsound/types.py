@@ -43,7 +43,7 @@ class Batch(NamedTuple):
     target: Tensor | None = None
 
     def to(self, device: device) -> Batch:
-        """The same on a device."""
+        """Moves the batch to a device."""
         inputs, present = ({m: x.to(device) for m, x in of.items()} for of in (self.inputs, self.present))
         return Batch(inputs, present, None if self.target is None else self.target.to(device))
 
@@ -62,12 +62,12 @@ class FeatureBatch(NamedTuple):
 
 
 class Imputed(NamedTuple):
-    """What stands in for one modality.
+    """The imputed embeddings of one modality.
 
     Attributes:
-        values: K possible embeddings (B, K, D), one for most policies; of no meaning where `rows` is False.
-        rows: (B,) bool: it was absent there, and is filled in now.
-        uncertainty: (B,) from 0 (as good as there) to 1 (nothing is known but the mean); NaN where not said.
+        values: K sampled embeddings (B, K, D), one for most policies; undefined where `rows` is False.
+        rows: (B,) bool, True where the modality was absent and is imputed.
+        uncertainty: (B,) from 0 (as good as present) to 1 (nothing is known but the mean); NaN where not estimated.
     """
 
     values: Tensor
@@ -76,14 +76,14 @@ class Imputed(NamedTuple):
 
 
 class Output(NamedTuple):
-    """What the network says of a batch.
+    """The network's output for a batch.
 
     Attributes:
-        logits: (B, C), the fused answer.
+        logits: fused logits (B, C).
         unimodal_logits: per modality (B, C), those of its own head; zeros where it is absent.
-        weights: per modality (B,), how much the strategy listened to each one; None where it has no such notion.
-        embeddings: per modality (B, D), made without the other one; zeros where it is absent.
-        imputed: per modality, what stood in for it where it was absent; nothing without a policy that fills in.
+        weights: per modality (B,), the weight that the strategy gave it; None where the strategy has no weights.
+        embeddings: per modality unimodal embeddings (B, D); zeros where it is absent.
+        imputed: per modality, what was imputed where it was absent; empty without an imputing policy.
     """
 
     logits: Tensor
@@ -94,13 +94,13 @@ class Output(NamedTuple):
 
 
 class Imputation(NamedTuple):
-    """What was filled in of one modality of a row.
+    """How one modality of a row was imputed or interpolated.
 
     Attributes:
-        policy: by which.
-        share: of its pixels or samples; 1 where the whole was missing.
-        uncertainty: of what was filled in, from 0 (as good as there) to 1 (nothing is known but the mean); None where
-            the policy has no such notion.
+        policy: the missing-data policy that was applied.
+        share: the share of its pixels or samples; 1 where the whole modality was missing.
+        uncertainty: from 0 (as good as present) to 1 (nothing is known but the mean); None where the policy does not
+            estimate it.
     """
 
     policy: str
@@ -109,7 +109,7 @@ class Imputation(NamedTuple):
 
 
 class Clip(NamedTuple):
-    """The answer to one clip of a long sound: from where to where in seconds, its class, its probabilities."""
+    """The prediction for one clip of a long sound: its start and end in seconds, class and probabilities."""
 
     start_seconds: float
     end_seconds: float
@@ -118,23 +118,23 @@ class Clip(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """The answer to one row; of a sound cut into clips the mean over these.
+    """The prediction for one row; of a sound cut into clips the mean over these.
 
     Attributes:
-        label: the most probable class; "" where the answer was to be withheld because it is not sure enough.
+        label: the most probable class; "" where the classifier abstained.
         probabilities: class name -> probability; they sum to 1.
-        per_modality: for each modality that was there, its own probabilities, made without the other one.
-        weights: modality -> weight that the fusion strategy gave it; None where it has no such notion.
-        present: the modalities that were there.
+        per_modality: the unimodal probabilities of each present modality.
+        weights: modality -> weight that the fusion strategy gave it; None where the strategy has no weights.
+        present: the modalities that were present.
         source: modality -> the file (or "array" or "bytes") that was read.
-        disagreement: how much the modalities disagree, from 0 (they say the same) to 1 (each is sure of another class):
+        disagreement: how much the modalities disagree, from 0 (equal predictions) to 1 (each is sure of another class):
             the Jensen-Shannon divergence of `per_modality` in bits; None where there is one modality.
-        ood_score: for each modality that was there, the share of validation rows that look less unusual, by the energy
-            of its own scores: at 1 nothing like it has been seen, and the answer means little.
-        notes: modality -> what is remarkable about its file, where something is.
-        errors: modality -> why its file could not be used, where the answer is made from the others.
-        imputed: modality -> what was filled in of it, by a policy for what is missing or damaged.
-        clips: the answers to the clips of the sound, where it was cut into clips.
+        ood_score: for each present modality, the share of validation rows that look less unusual, by the energy of its
+            unimodal logits: at 1 all validation rows look less unusual, and the prediction is unreliable.
+        notes: modality -> remarks on its file, if there are any.
+        errors: modality -> why its file could not be used, where the prediction is made from the others.
+        imputed: modality -> how it was imputed or interpolated, by a missing-data policy.
+        clips: the predictions for the clips of the sound, where it was cut into clips.
     """
 
     label: str

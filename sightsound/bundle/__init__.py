@@ -1,4 +1,4 @@
-"""What a classifier's bundle holds: weights, configuration, labels, metrics and a model card, without pickle."""
+"""A classifier's bundle: weights, configuration, labels, metrics and a model card, without pickle."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from sightsound.registry import import_plugins
 
 FORMAT = 4
 WEIGHTS, IMPUTER_WEIGHTS, LABELS, METRICS = "model.safetensors", "missing.safetensors", "labels.json", "metrics.json"
-SHOWN = ("accuracy", "macro_f1", "macro_recall", "calibration_error")  # of each subset, wherever metrics are shown
+SHOWN = ("accuracy", "macro_f1", "macro_recall", "calibration_error")  # metrics of each subset that are shown
 
 
 class Bundle(NamedTuple):
-    """What a bundle holds: weights by name, the filled-in configuration, class names, metrics as in `metrics.json`.
+    """The content of a bundle: weights by name, the resolved configuration, class names, metrics as in `metrics.json`.
 
-    And, for each policy that fills in a missing modality, the weights of what does so.
+    It also holds the weights of the imputers of each policy.
     """
 
     weights: dict[str, Tensor]
@@ -46,7 +46,7 @@ def write_bundle(folder: Path, bundle: Bundle) -> None:
 
 
 def read_bundle(folder: Path, trust: bool = False) -> Bundle:
-    """Reads a classifier's bundle; with `trust`, modules of somebody's own may be imported. Raises BundleError."""
+    """Reads a classifier's bundle; with `trust`, the user's own modules may be imported. Raises BundleError."""
     saved = Saved(folder, CLASSIFIER, FORMAT, [WEIGHTS, IMPUTER_WEIGHTS, CONFIG, LABELS, METRICS])
     with bundle_errors(folder):
         labels, metrics = saved.json(LABELS), saved.json(METRICS)
@@ -85,7 +85,7 @@ def _check(labels: Any, metrics: Any) -> None:
 
 
 def describe_guard(guard: dict[str, dict[str, float]] | None) -> list[str]:
-    """Sentences about the guard of a classifier: for each subset it acts on, what its answers are mixed of."""
+    """Describes the guard of a classifier: for each subset on which it acts, the predictions that it mixes."""
     found = []
     for subset, shares in (guard or {}).items():
         parts = ", ".join(f"{share:.2f} {'of the fusion' if m == 'fused' else m}" for m, share in shares.items())
@@ -114,7 +114,7 @@ def _by_policy(weights: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
 
 
 def model_card(bundle: Bundle) -> str:
-    """Markdown: what the classifier is, its numbers for each subset of the modalities, its limits."""
+    """Describes in Markdown the classifier, its metrics for each subset of the modalities, and its limits."""
     config, metrics = bundle.config, bundle.metrics
     lines = [
         "# A sightsound classifier",

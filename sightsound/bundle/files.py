@@ -1,7 +1,7 @@
 """The files of a bundle: written beside their place and renamed, so that a reader finds the old or the new, never half.
 
-Several processes may save to one name, and read it meanwhile; a killed one leaves nothing that disturbs. What is read
-is checked by SHA-256: the bytes that were checked are those that are used.
+Several processes may save to one name, and read it meanwhile; the remains of a killed one do no harm. Files are checked
+by SHA-256: the bytes that were checked are those that are used.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ PATIENCE_SECONDS = 2.0  # how long a reader waits for a bundle that is being rep
 
 
 def save_tensors(values: Mapping[str, Tensor], path: Path) -> None:
-    """Writes a safetensors file beside its place and renames it; who may read it is up to the umask."""
+    """Writes a safetensors file beside its place and renames it; the umask decides who may read it."""
     partial = path.with_name(f"{path.name}.partial")
-    # bytes and not `save_file`, which makes files that nobody else may read
+    # bytes and not `save_file`, whose files no other user may read
     partial.write_bytes(save({key: tensor.contiguous().cpu() for key, tensor in values.items()}))
     partial.replace(path)
 
 
 def write_files(folder: Path, tensors: dict[str, dict[str, Tensor]], texts: dict[str, Any], card: str) -> None:
-    """Writes a bundle; an older bundle at the same place is replaced at once. Of several savers the last one stays.
+    """Writes a bundle; an older bundle at the same place is replaced atomically. Of several savers the last one wins.
 
     Args:
-        folder: new, or a bundle.
-        tensors: name of a file -> what it holds.
-        texts: name of a file -> what it holds, as JSON.
+        folder: a new folder, or a bundle.
+        tensors: name of a file -> its tensors.
+        texts: name of a file -> its content, as JSON.
         card: the text of README.md.
 
     Raises:
@@ -78,11 +78,11 @@ def _refuse_others(folder: Path) -> None:
 
 
 def _put_in_place(partial: Path, folder: Path, mine: str) -> None:
-    """Renames, past whatever other savers put there meanwhile."""
+    """Renames into place, even if other savers write there meanwhile."""
     number = 0
     while True:
         try:
-            partial.rename(folder)  # the system refuses where a folder with something in it is there
+            partial.rename(folder)  # the system refuses where a non-empty folder exists
             return
         except OSError:
             if not folder.exists() and not _beside(folder, "old"):
@@ -94,12 +94,12 @@ def _put_in_place(partial: Path, folder: Path, mine: str) -> None:
 
 
 def _aside(folder: Path, word: str, whose: str) -> Path:
-    """A hidden place beside a bundle that says whose it is: process, a name drawn by chance, machine."""
+    """Names a hidden folder beside a bundle after its owner: process, a random name, machine."""
     return folder.with_name(f".{folder.name}.{word}-{whose}@{socket.gethostname()}")
 
 
 def _beside(folder: Path, word: str, whose: str = "") -> list[Path]:
-    """What savers have beside a bundle: `partial` ones not yet in place, `old` ones not yet deleted."""
+    """Lists savers' folders beside a bundle: `partial` ones not yet in place, `old` ones not yet deleted."""
     try:
         return [p for p in folder.parent.iterdir() if p.name.startswith(f".{folder.name}.{word}-{whose}")]
     except OSError:
@@ -107,7 +107,7 @@ def _beside(folder: Path, word: str, whose: str = "") -> list[Path]:
 
 
 def _left_by_the_dead(folder: Path) -> Iterator[Path]:
-    """What killed processes of this machine left; what belongs to one that lives, or to another machine, stays."""
+    """Yields folders of killed processes of this machine, not those of live ones or of other machines."""
     for path in [*_beside(folder, "partial"), *_beside(folder, "old")]:
         owner = re.fullmatch(r"(?:partial|old)-(\d+)(?:-[\w-]+@(.+))?", path.name[len(folder.name) + 2 :])
         if owner and owner[2] in (None, socket.gethostname()) and not alive(int(owner[1])):
@@ -115,26 +115,26 @@ def _left_by_the_dead(folder: Path) -> Iterator[Path]:
 
 
 def alive(process: int) -> bool:
-    """Whether a process of this machine is running."""
+    """Returns whether a process of this machine is running."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except (PermissionError, OverflowError):  # somebody else's; or no number of a process at all
+    except (PermissionError, OverflowError):  # another user's; or not a process number
         return True
     return True
 
 
 @contextmanager
 def bundle_errors(folder: Path) -> Iterator[None]:
-    """Within, whatever is wrong with the content of a bundle is a BundleError."""
+    """A context that turns any error in the content of a bundle into a BundleError."""
     try:
         yield
     except BundleError:
         raise
     except TrustError as error:
         raise BundleError(f"{folder}: {error}") from error
-    except Exception as error:  # anyone may have written the files: whatever they lead to is said as their fault
+    except Exception as error:  # the files are untrusted: any error is reported as theirs
         raise BundleError(f"{folder}: damaged ({error or type(error).__name__}). Copy the bundle again.") from error
 
 
@@ -142,13 +142,13 @@ class Saved:
     """A bundle's files as they were at one moment, checked.
 
     Args:
-        folder: of the bundle.
-        kind: CLASSIFIER or TRANSLATOR, which is wanted.
+        folder: the folder of the bundle.
+        kind: the expected kind, CLASSIFIER or TRANSLATOR.
         newest: the format that this version writes and reads.
-        names: the files that it consists of.
+        names: the files of the bundle.
 
     Raises:
-        BundleError: not a bundle, one of the other kind, damaged, or of a newer format than this version knows.
+        BundleError: it is not a bundle, is of the other kind, damaged, or of a newer format.
     """
 
     def __init__(self, folder: Path, kind: str, newest: int, names: list[str]) -> None:
@@ -169,11 +169,11 @@ class Saved:
                 )
 
     def json(self, name: str) -> Any:
-        """What a file holds."""
+        """Returns the content of a JSON file."""
         return json.loads(self.contents[name].decode("utf-8"))
 
     def tensors(self, name: str) -> dict[str, Tensor]:
-        """What a file holds; once, since the bytes are then let go."""
+        """Returns the tensors of a file; only once, since the bytes are then released."""
         return load(self.contents.pop(name))
 
 
@@ -207,7 +207,7 @@ def _check_kind(folder: Path, saved: Any, kind: str, newest: int) -> None:
 
 
 def _contents(folder: Path, names: list[str]) -> dict[str, bytes]:
-    """The content of files that were in one folder at one moment. Raises OSError if some are not there."""
+    """Reads files that were in one folder at one moment. Raises OSError if any is missing."""
     until = time.monotonic() + PATIENCE_SECONDS
     while True:
         place = _place(folder) or folder
@@ -215,7 +215,7 @@ def _contents(folder: Path, names: list[str]) -> dict[str, bytes]:
         try:
             with ExitStack() as stack:
                 files = {name: stack.enter_context((place / name).open("rb")) for name in names}
-                if _identity(place) == before:  # else it was replaced while the files were opened
+                if _identity(place) == before:  # otherwise it was replaced while the files were opened
                     return {name: file.read() for name, file in files.items()}
         except FileNotFoundError:
             if _identity(place) == before or time.monotonic() > until:
@@ -223,11 +223,11 @@ def _contents(folder: Path, names: list[str]) -> dict[str, bytes]:
 
 
 def _place(folder: Path) -> Path | None:
-    """Where the bundle is: in its folder; or, if it stays away since its saver was killed, set aside; None: nowhere."""
+    """Finds the bundle: in its folder; or set aside, if its saver was killed; None: nowhere."""
     until = time.monotonic() + PATIENCE_SECONDS
     while not (folder / CONFIG).is_file():
         if not _beside(folder, "partial") and not _beside(folder, "old"):
-            return folder if (folder / CONFIG).is_file() else None  # it may have come back while we looked beside it
+            return folder if (folder / CONFIG).is_file() else None  # it may have been restored meanwhile
         if time.monotonic() > until:
             kept = [path for path in _beside(folder, "old") if (path / CONFIG).is_file()]
             return max(kept, key=lambda path: path.stat().st_mtime, default=None)
@@ -244,5 +244,5 @@ def _identity(folder: Path) -> tuple[int, int] | None:
 
 
 def _sums(contents: Mapping[str, bytes]) -> str:
-    """Lines as `sha256sum` writes them, of everything but the card, which people may edit."""
+    """Writes lines as `sha256sum` does, of all files but the card, which people may edit."""
     return "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in contents.items())

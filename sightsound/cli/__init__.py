@@ -45,7 +45,7 @@ registers a modality, say.
 
 
 def main() -> None:
-    """Runs the verb that was typed; exits with 0, 1 for what the user can mend, 2 for a wrong call, 130 for Ctrl-C."""
+    """Runs the typed verb; exits with 0, 1 for errors the user can correct, 2 for a wrong call, 130 for Ctrl-C."""
     gc.set_threshold(100_000, 20, 100)  # importing torch makes so many objects that collecting costs 40 %
     sys.path.append("")  # the current folder, for the user's own classes; last, so that it hides nothing
     with redirect_stdout(Visible(sys.stdout)), redirect_stderr(Visible(sys.stderr)):
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def _run(arguments: Sequence[str]) -> int:
-    """Does what was typed; the exit code."""
+    """Runs the verb; returns the exit code."""
     from sightsound import progress
     from sightsound.errors import SightsoundError
 
@@ -71,7 +71,7 @@ def _run(arguments: Sequence[str]) -> int:
         print("\nStopped. What was begun goes on with the same command and --resume.", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of our output left, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # otherwise Python complains at exit
         return 1
     except OSError as error:
         if error.errno != errno.ENOSPC or verbose:
@@ -82,7 +82,7 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def _verb(arguments: Sequence[str]) -> int:
-    """Does what was typed, less what all verbs share; the exit code of a call that brought no error."""
+    """Runs the verb without the shared error handling; returns the exit code of a call without an error."""
     from sightsound.errors import did_you_mean
 
     if not arguments or arguments[0] in ("-h", "--help") or arguments == ["help"]:
@@ -102,7 +102,7 @@ def _verb(arguments: Sequence[str]) -> int:
 
 
 def _with_plugins(verb: str, arguments: Sequence[str]) -> list[str]:
-    """Imports what --plugins names, before the options are known; the arguments that are left for the verb."""
+    """Imports what --plugins names, before the options are known; returns the remaining arguments."""
     left, plugins = [], list[str]()
     rest = iter(arguments)
     for argument in rest:

@@ -1,4 +1,4 @@
-"""What the verbs share: a parser that takes hyphens, and tables as text."""
+"""Shared by the verbs: a parser that accepts hyphens, and tables as text."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Parser(ArgumentParser):
     """Takes --batch-size and --batch_size alike, and shows the former.
 
     Args:
-        verb: what the user typed after `sightsound`.
-        positionals: how to call it, for the usage line.
-        description: what it does, and examples.
+        verb: the word after `sightsound`.
+        positionals: the positional arguments, for the usage line.
+        description: the description, and examples.
     """
 
     def __init__(self, verb: str, positionals: str, description: str) -> None:
@@ -44,13 +44,13 @@ class Parser(ArgumentParser):
         )
 
     def format_help(self, formatter: Any = None) -> str:
-        """The help text with hyphens in the names of options."""
+        """Formats the help text with hyphens in the names of options."""
         return re.sub(r"--[\w.]+", lambda match: match[0].replace("_", "-"), super().format_help(formatter)).replace(
             "\b", ""
         )
 
     def parse(self, arguments: Sequence[str]) -> Namespace:
-        """The parsed arguments; a wrong call ends the process with a usage message."""
+        """Parses arguments; a wrong call ends the process with a usage message."""
         settings = [action for action in self._actions if isinstance(action.default, bool) and action.nargs is None]
         flags = {name for action in settings for name in action.option_strings}
         typed = _rewritten([_underscored(argument) for argument in arguments], flags)
@@ -79,23 +79,23 @@ def trust_argument(parser: Parser) -> None:
 
 
 def missing_of(given: Namespace) -> dict[str, str] | None:
-    """The policies that were typed; None if none were."""
+    """Returns the policies that were typed; None if none were."""
     typed = {m: policy for m, policy in given.missing.as_dict().items() if policy is not None}
     return typed or None
 
 
 def source_arguments(parser: Parser) -> None:
-    """Adds what says how a data set known by name is made; its seed is that of the classifier's training."""
+    """Adds the options of a data set known by name; its seed is that of the classifier's training."""
     parser.add_class_arguments(SourceOptions, nested_key=None, skip=SHARED)
 
 
 def source_of(given: Namespace) -> SourceOptions:
-    """What was typed of it."""
+    """Returns the options of a data set that were typed."""
     return SourceOptions(**{f.name: given[f.name] for f in fields(SourceOptions) if f.name not in SHARED})
 
 
 def columns_of(given: Namespace) -> dict[str, str]:
-    """The column names that were typed, by role; all others are those that the classifier was trained with."""
+    """Returns the column names that were typed, by role; all others are those of the classifier's training."""
     typed = {name.removeprefix("columns.") for name in given.typed if name.startswith("columns.")}
     return {role: name for role, name in given.columns.as_dict().items() if role in typed}
 
@@ -104,12 +104,12 @@ BUNDLE_MARK = "SHA256SUMS"  # in each bundle, of which no file may be replaced
 
 
 def output_path(out: str, inputs: Iterable[str | Path], endings: Iterable[str] | None) -> Path:
-    """Where to write a file.
+    """Checks where to write a file.
 
     Args:
-        out: as typed.
-        inputs: files and folders that are read, and so must not be written over.
-        endings: that are known; None: any.
+        out: the path as typed.
+        inputs: files and folders that are read, and so must not be overwritten.
+        endings: the accepted endings; None: any.
 
     Raises:
         ConfigError: it cannot be written to, is one of the inputs, or has another ending.
@@ -135,23 +135,23 @@ def output_path(out: str, inputs: Iterable[str | Path], endings: Iterable[str] |
     return path
 
 
-SHARED = {"seed", "on_bad_file"}  # options of a data set by name that are those of what is done with it
+SHARED = {"seed", "on_bad_file"}  # options that a data set by name shares with the training
 
 
 class Given(NamedTuple):
-    """What was typed for a run: where (table, source, out, resume), and all other options."""
+    """The arguments of a run: where (table, source, out, resume), and all other options."""
 
     where: dict[str, Any]
     options: dict[str, Any]
 
 
 def run_options(parser: Parser, arguments: Sequence[str], without: frozenset[str] = frozenset()) -> Given:
-    """Adds what every verb that trains in a run folder takes, and parses.
+    """Adds the options of every verb that trains in a run folder, and parses.
 
     Args:
-        parser: with the verb's own options.
-        arguments: as typed.
-        without: fields of `Config` that the verb does not take.
+        parser: a parser with the verb's own options.
+        arguments: the arguments as typed.
+        without: fields of `Config` that the verb does not accept.
     """
     parser.add_argument("table", help="CSV, TSV, Parquet or JSON Lines file, a folder of classes, or a name")
     parser.add_argument("--out", help="run folder; default: a new one under runs/")
@@ -177,7 +177,7 @@ def _underscored(argument: str) -> str:
 
 
 def _rewritten(arguments: Sequence[str], flags: Set[str]) -> list[str]:
-    """--missing POLICY as the policy of each modality, --modalities image,audio as a list, a flag alone as true."""
+    """Rewrites --missing POLICY for each modality, --modalities image,audio as a list, a flag alone as true."""
     found, left = [], list(arguments)
     while left:
         argument = left.pop(0)
@@ -199,7 +199,7 @@ EXPECTED = {"int": "a whole number", "float": "a number", "bool": "true or false
 
 
 def in_words(message: str, options: Sequence[str]) -> str:
-    """The parser's message as a person would say it; one of a kind that is not known stays as it is."""
+    """Rewords the parser's message for people; an unknown message is unchanged."""
     unknown = re.match(r"(?:unrecognized arguments: --|Option ')([\w.-]+)", message)
     if unknown:
         name, names = unknown[1].replace("_", "-"), {option.lstrip("-"): option for option in options}
@@ -215,7 +215,7 @@ def in_words(message: str, options: Sequence[str]) -> str:
 
 
 def text_table(rows: Sequence[Sequence[Any]]) -> str:
-    """Rows as aligned columns, the first row being the head; the first column to the left, numbers to the right."""
+    """Aligns rows in columns, the first row being the head; the first column to the left, numbers to the right."""
     cells = [[str(cell) for cell in row] for row in rows]
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
     lines = [
@@ -228,7 +228,7 @@ def text_table(rows: Sequence[Sequence[Any]]) -> str:
 
 
 def metrics_table(metrics: dict[str, Any]) -> str:
-    """The numbers of each subset of the modalities."""
+    """Tabulates the metrics of each subset of the modalities."""
     from sightsound.data.clusters import resampled_over
 
     head = ["modalities", "rows", "accuracy", "95 % interval", "macro F1", "macro recall", "calibration error"]

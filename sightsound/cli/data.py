@@ -23,7 +23,7 @@ ACTIONS = ("list", "fetch", "build", "show", "clean")
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Parses and does it."""
+    """Parses and runs the action."""
     parser = Parser("data", "list|fetch|build|show|clean [NAME]", EXAMPLE)
     parser.add_argument("action", choices=ACTIONS, help="what to do")
     parser.add_argument("name", nargs="?", help="a data set; of clean: what to remove, as it is listed, or all")
@@ -82,7 +82,7 @@ def show(name: str, options: SourceOptions) -> None:
 
 
 def clean(name: str | None) -> None:
-    """Without a name, prints what takes the space; with one, or `all`, removes it."""
+    """Without a name, prints what uses disk space; with one, or `all`, removes it."""
     from sightsound.data.prepared.cache import cache_folder, list_cached, remove
 
     found, others = list_cached()

@@ -1,4 +1,4 @@
-"""`sightsound demo`: the whole way on embedded data, in about a minute."""
+"""`sightsound demo`: from table to report on embedded data, in about a minute."""
 
 from collections.abc import Sequence
 from pathlib import Path

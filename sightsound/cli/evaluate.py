@@ -1,4 +1,4 @@
-"""`sightsound evaluate BUNDLE TABLE`: numbers for each subset of the modalities."""
+"""`sightsound evaluate BUNDLE TABLE`: metrics for each subset of the modalities."""
 
 import json
 from collections.abc import Sequence
@@ -59,7 +59,7 @@ def run(arguments: Sequence[str]) -> None:
 
 
 def train_anew(given: Namespace) -> None:
-    """One training for each group or size."""
+    """Trains once for each group or size."""
     from sightsound.api import learning_curve, leave_one_group_out
     from sightsound.report.generalization import means
     from sightsound.studies.generalization import table_of
@@ -98,7 +98,7 @@ def train_anew(given: Namespace) -> None:
 
 
 def measure(given: Namespace) -> None:
-    """The numbers of the classifier as it is."""
+    """Measures the classifier without training."""
     from sightsound.classifier import load
     from sightsound.data.datasets import table_for, with_seed
     from sightsound.errors import RunError

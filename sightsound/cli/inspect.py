@@ -25,7 +25,7 @@ Of a bundle: what it knows, how it is built and what it reached.
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Parses, looks and prints."""
+    """Parses, inspects and prints."""
     parser = Parser("inspect", "TABLE_OR_BUNDLE", EXAMPLE)
     parser.add_argument("what", help="a table, a folder of classes, the name of a data set, or a bundle")
     parser.add_class_arguments(columns_type(), "columns")
@@ -44,7 +44,7 @@ def run(arguments: Sequence[str]) -> None:
 
 
 def inspect_bundle(folder: str, trust: bool) -> None:
-    """Prints classes, build and numbers of a bundle."""
+    """Prints classes, build and metrics of a bundle."""
     from sightsound.classifier import load
 
     classifier = load(folder, trust=trust)
@@ -60,7 +60,7 @@ def inspect_bundle(folder: str, trust: bool) -> None:
 
 
 def inspect_table(source: str | Path | pd.DataFrame, columns: ColumnsConfig) -> None:
-    """Prints counts, sizes, bad rows, and what a training would say of a table."""
+    """Prints counts, sizes, bad rows, and a training's warnings about a table."""
     import pandas as pd
 
     from sightsound.config import Config
@@ -101,7 +101,7 @@ def inspect_table(source: str | Path | pd.DataFrame, columns: ColumnsConfig) -> 
     asked = Config(modalities=tuple(m for m in present if len(infos[m])) or tuple(MODALITIES))
     config, notes = fill_in(asked, infos), list(table.notes)
     if len(table.frame):
-        rows, undecodable = prepare_rows(table, config, None, keep=True)  # kept, so that a training starts at once
+        rows, undecodable = prepare_rows(table, config, None, keep=True)  # cached, so that a training starts at once
         rejected += undecodable
         read = table.with_frame(table.frame.iloc[rows.rows.numpy()])
         try:

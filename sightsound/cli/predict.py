@@ -82,12 +82,12 @@ def run(arguments: Sequence[str]) -> None:
 
 
 def files_given(given: Namespace) -> dict[str, str]:
-    """The single files that were typed, by modality."""
+    """Returns the single files that were typed, by modality."""
     return {m: given[m] for m in MODALITIES if given[m] is not None}
 
 
 def where(parser: Parser, given: Namespace) -> tuple[Path | None, str]:
-    """The file to write to, if there is one, and the format."""
+    """Returns the file to write to, if there is one, and the format."""
     from sightsound.cli.prediction_file import FORMS
 
     if not given.out:
@@ -100,7 +100,7 @@ def where(parser: Parser, given: Namespace) -> tuple[Path | None, str]:
 
 
 def one(classifier: Classifier, given: Namespace, form: str, out: Path | None) -> None:
-    """An image, a sound, or a pair."""
+    """Predicts an image, a sound, or a pair."""
     import pandas as pd
 
     from sightsound.cli.prediction_file import json_lines, write_beside
@@ -126,7 +126,7 @@ def one(classifier: Classifier, given: Namespace, form: str, out: Path | None) -
 
 
 def table(classifier: Classifier, given: Namespace, form: str, out: Path | None) -> None:
-    """Every row of a table; says at the end which have no answer."""
+    """Predicts every row of a table; reports at the end which have no prediction."""
     from sightsound.bundle.files import SUMS
     from sightsound.cli.prediction_file import predict_to_file, write_beside
     from sightsound.data.datasets import table_for, with_seed
@@ -156,7 +156,7 @@ def table(classifier: Classifier, given: Namespace, form: str, out: Path | None)
 
 
 def to_screen(classifier: Classifier, rows: Table, form: str, abstain_below: float) -> list[Rejected]:
-    """Prints the answers as they come; as text when all are there, since columns are as wide as their widest cell."""
+    """Prints predictions as they come; text only at the end, since columns are as wide as their widest cell."""
     import pandas as pd
 
     from sightsound.cli.prediction_file import json_lines, rejected_rows
@@ -181,14 +181,14 @@ def to_screen(classifier: Classifier, rows: Table, form: str, abstain_below: flo
 
 
 def files_of(rows: Table) -> list[Path]:
-    """Every file that a table names."""
+    """Lists every file that a table names."""
     columns = [m for m in MODALITIES if not modality(m).in_cells]
     names = [name for m in (*columns, *mask_columns().values()) for name in rows.frame[m].unique() if name]
     return [path for name in names if isinstance(path := rows.source(name), Path)]
 
 
 def readable(frame: pd.DataFrame) -> str:
-    """The columns that a person wants to see."""
+    """Formats the columns of interest to people."""
     columns = [c for c in frame if not str(c).startswith("p_") and (frame[c].notna() & (frame[c] != "")).any()]
     shown = frame[columns].astype(object).where(frame[columns].notna(), "")
     rows = [[f"{x:.3f}" if isinstance(x, float) else x for x in row] for row in shown.itertuples(index=False)]

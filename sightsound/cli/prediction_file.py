@@ -1,6 +1,6 @@
-"""A table's answers written to a file, part by part: memory stays flat, and what was stopped goes on.
+"""Writes a table's predictions to a file, part by part: memory stays flat, and a stopped call can be resumed.
 
-Parts lie in OUT.parts/ until all are there; then they are joined to OUT, which so is whole or not there.
+Parts are in OUT.parts/ until all are complete; then they are joined to OUT, which is never incomplete.
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ def predict_to_file(
     resume: bool = False,
     about: Mapping[str, Any] | None = None,
 ) -> list[Rejected]:
-    """Writes the answers to all rows of a table.
+    """Writes the predictions for all rows of a table.
 
     Args:
-        classifier: with the policies that are to be used.
-        rows: as `Classifier.rows_to_predict` gives them.
+        classifier: the classifier with its missing-data policies.
+        rows: what `Classifier.rows_to_predict` returns.
         out: the file.
-        form: csv, parquet or json (a line for each answer).
+        form: csv, parquet or json (a line for each prediction).
         abstain_below: no label is given where the largest probability is below this.
-        resume: go on with the parts that a stopped call left.
-        about: what else must be the same in a call that goes on.
+        resume: whether to go on with the parts of a stopped call.
+        about: what else must be equal in a resumed call.
 
     Returns:
-        the rows without an answer, and the files that could not be used.
+        the rows without a prediction, and the files that could not be used.
 
     Raises:
         RunError: the file cannot be written, or the parts there are those of another call.
@@ -76,7 +76,7 @@ def predict_to_file(
 
 
 def _begin(parts: Path, request: Mapping[str, Any], resume: bool) -> list[Path]:
-    """The parts that are done already; without any of another call where there is nothing to go on with."""
+    """Returns the complete parts; removes those of another call where nothing is resumed."""
     known = _request(parts / REQUEST)
     if resume and known not in (None, request):
         raise RunError(
@@ -84,7 +84,7 @@ def _begin(parts: Path, request: Mapping[str, Any], resume: bool) -> list[Path]:
         )
     if known and not resume:
         notice(f"{parts} is left of a call that was stopped. It is begun anew; --resume would have gone on.")
-        for left in sorted(parts.glob("[0-9]*"), reverse=True):  # so that what stays, if this is stopped, has no gap
+        for left in sorted(parts.glob("[0-9]*"), reverse=True):  # so that the rest has no gap if this is stopped
             left.unlink()
     ask(parts, dict(request))
     done = sorted(parts.glob("*.done"))
@@ -94,7 +94,7 @@ def _begin(parts: Path, request: Mapping[str, Any], resume: bool) -> list[Path]:
 
 
 def _request(mark: Path) -> Any:
-    """Whose the parts are; None where nothing was begun."""
+    """Reads the request of the existing parts; None where nothing was begun."""
     try:
         return json.loads(mark.read_text()) if mark.exists() else None
     except ValueError:
@@ -102,7 +102,7 @@ def _request(mark: Path) -> Any:
 
 
 def _known(part: Path) -> list[Rejected]:
-    """What could not be used in a part that is answered. Raises RunError if it was changed since."""
+    """Reads what could not be used in a complete part. Raises RunError if it was changed since."""
     try:
         return [Rejected(**one) for one in json.loads(_reasons(part).read_text())]
     except (OSError, ValueError, TypeError) as error:
@@ -116,7 +116,7 @@ def _reasons(part: Path) -> Path:
 
 
 def rejected_rows(answers: Answers) -> Iterable[Rejected]:
-    """The rows without an answer, and the files that could not be used in one that has."""
+    """Yields the rows without a prediction, and the unusable files of rows with one."""
     for row, one in answers.items():
         if isinstance(one, Rejected):
             yield one
@@ -126,7 +126,7 @@ def rejected_rows(answers: Answers) -> Iterable[Rejected]:
 
 
 def _write(classifier: Classifier, rows: Table, answers: Answers, part: Path, form: str) -> list[Rejected]:
-    """Writes a part, and last the file that says so; what could not be used."""
+    """Writes a part, and last its mark; returns what could not be used."""
     bad = list(rejected_rows(answers))
     if form == "json":
         part.with_suffix(".json").write_text(
@@ -147,7 +147,7 @@ def _write(classifier: Classifier, rows: Table, answers: Answers, part: Path, fo
 
 @contextmanager
 def write_beside(out: Path) -> Iterator[Path]:
-    """A place beside a file to write to, which at the end becomes the file. Raises RunError: that cannot be done."""
+    """A context with a path beside a file, which is renamed to it at the end. Raises RunError if that fails."""
     partial = out.with_name(f".{out.name}.partial")
     try:
         yield partial
@@ -159,7 +159,7 @@ def write_beside(out: Path) -> Iterator[Path]:
 
 
 def _join(done: list[Path], out: Path, form: str) -> None:
-    """All parts in one file."""
+    """Joins all parts to one file."""
     with write_beside(out) as partial:
         _joined([mark.with_suffix(f".{form}") for mark in done], partial, form)
 
@@ -181,7 +181,7 @@ def _joined(files: list[Path], partial: Path, form: str) -> None:
 
 
 def json_lines(answers: Answers, given: pd.DataFrame | None = None) -> str:
-    """A line of JSON for each answer, with its structure and, under `given`, the table's own columns."""
+    """Formats a line of JSON for each prediction, with, under `given`, the table's own columns."""
     lines = []
     for row, one in answers.items():
         theirs = {} if given is None else {"given": {str(k): _plain(v) for k, v in given.loc[row].items()}}
@@ -190,7 +190,7 @@ def json_lines(answers: Answers, given: pd.DataFrame | None = None) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A cell of the user's table as JSON has it."""
+    """Converts a cell of the user's table to JSON."""
     if is_empty(value):
         return None
     value = value.item() if isinstance(value, np.generic) else value
@@ -198,7 +198,7 @@ def _plain(value: Any) -> Any:
 
 
 def record(result: Prediction | Rejected) -> dict[str, Any]:
-    """One answer with its structure."""
+    """Converts one prediction to a nested dictionary."""
     if isinstance(result, Rejected):
         return {"error": result.reason, "file": result.file}
     imputed = {m: one._asdict() for m, one in result.imputed.items()}

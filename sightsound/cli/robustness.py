@@ -1,4 +1,4 @@
-"""`sightsound robustness BUNDLE TABLE`: what is left when files are missing, damaged, or contradict each other."""
+"""`sightsound robustness BUNDLE TABLE`: accuracy when files are missing, damaged, or contradict each other."""
 
 from collections.abc import Sequence
 

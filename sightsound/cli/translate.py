@@ -68,7 +68,7 @@ minutes, and has its translations of test files judged by a classifier of real o
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Does the action."""
+    """Runs the action."""
     if not arguments or arguments[0] in ("-h", "--help"):
         print(EXAMPLE, end="")
         sys.exit(0 if arguments else 2)
@@ -79,7 +79,7 @@ def run(arguments: Sequence[str]) -> None:
 
 
 def demo(arguments: Sequence[str]) -> None:
-    """The whole way on embedded data; what is finished is not done again."""
+    """Trains and translates on embedded data; finished steps are not repeated."""
     from sightsound.translation.config import TranslatorConfig
 
     parser = Parser("translate demo", "", DEMO)

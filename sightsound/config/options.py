@@ -1,6 +1,6 @@
 """All options of a training, each declared once: Python arguments, YAML, command line and saved copy are made from it.
 
-Fields that are None are filled in from the data when training starts; the copy saved with the run has them all.
+Fields that are None are set from the data when training starts; the copy saved with the run has them all.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class AudioConfig:
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """Chance changes to the training rows, so that the model does not learn them by heart; drawn anew each time."""
+    """Augmentation of the training rows, against overfitting; drawn again in each epoch."""
 
     image_shift: float = 0.07
     """Most that an image is moved, as a share of its sides."""
@@ -172,7 +172,7 @@ class Config:
     columns: ColumnsConfig = field(default_factory=ColumnsConfig)
     """Names of the table's columns."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
-    """Chance changes to the training rows."""
+    """Augmentation of the training rows."""
     missing: MissingConfig = field(default_factory=MissingConfig)
     """What is done about a modality that is missing or damaged; --missing POLICY stands for both."""
     on_bad_file: Literal["stop", "skip"] = "stop"

@@ -15,7 +15,7 @@ from sightsound.types import INTERPOLATIONS
 
 
 def clip_seconds(config: Any) -> float:
-    """Length of every clip of sound, of a configuration that has it filled in. Raises ConfigError if not."""
+    """Returns the length of every clip of sound. Raises ConfigError if it is not set."""
     seconds: float | None = config.audio.clip_seconds
     if seconds is None:
         raise ConfigError("audio.clip_seconds is not filled in yet.")
@@ -28,7 +28,7 @@ def missing_config(given: str | MissingConfig) -> MissingConfig:
 
 
 def imputing_policies(config: Config) -> dict[str, str]:
-    """Modality -> the policy that fills in the whole of it, where that is one of this kind."""
+    """Returns modality -> its policy, where that imputes the whole modality."""
     chosen = {m: str(getattr(config.missing, m)) for m in config.modalities}
     return {m: p for m, p in chosen.items() if p not in ("drop", "ignore", *INTERPOLATIONS)} if len(chosen) > 1 else {}
 
@@ -58,7 +58,7 @@ def from_sections(kind: type[Any], values: dict[str, Any]) -> Any:
             check_names(section, value, f"{name}.")
             filled[name] = _typed(section, value, f"{name}.")
         elif value is not None and type(value) is not section and issubclass(section, type(value)):
-            filled[name] = section(**dataclasses.asdict(value))  # from before a modality was registered
+            filled[name] = section(**dataclasses.asdict(value))  # made before a modality was registered
     return _typed(kind, filled, "")
 
 

@@ -8,9 +8,9 @@ from sightsound.errors import ConfigError
 
 
 class WithChange(nn.Module):
-    """The frames, and beside them what differs from the mean of their bin: steady noise is gone there.
+    """Adds a second channel, the difference from the mean of each bin, which removes steady noise.
 
-    (B, T, F) -> (B, 2, T, F). The second is cepstral mean normalisation (Atal, 1974); a steady tone is in the first.
+    (B, T, F) -> (B, 2, T, F). The second is cepstral mean normalisation (Atal, 1974); the first keeps steady tones.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -19,9 +19,9 @@ class WithChange(nn.Module):
 
 
 class ConvNet(Encoder):
-    """The default: a wide convolution with stride 4, two residual stages, the largest value over time and frequency.
+    """The default: a wide convolution with stride 4, two residual stages, the maximum over time and frequency.
 
-    The largest and not the mean, so that a short sound in a long noise counts.
+    The pool is the maximum and not the mean, so that a short sound in long noise counts.
     """
 
     def __init__(self, shape: tuple[int, ...]) -> None:
@@ -64,7 +64,7 @@ class Recurrence(nn.Module):
 
 
 class LastStates(nn.Module):
-    """What each direction of an LSTM has at its end: (B, 2 * cells, T) -> (B, 2 * cells)."""
+    """Returns the last state of each direction of an LSTM: (B, 2 * cells, T) -> (B, 2 * cells)."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 2 * cells, T) -> (B, 2 * cells)."""

@@ -1,6 +1,6 @@
-"""What every encoder is: K stages from features to a map, and a pool from the last map to an embedding.
+"""The base class of encoders: K stages from features to a map, and a pool from the last map to an embedding.
 
-There is no BatchNorm here: a batch of one and absent rows must not change anyone's result.
+There is no BatchNorm here: results must not depend on batch size or absent rows.
 """
 
 from torch import Tensor, nn
@@ -9,16 +9,16 @@ STAGES = 3  # K: the same for all, so that hierarchical strategies can pair any 
 
 
 class Encoder(nn.Module):
-    """Base class. A subclass is built from the shape of its features alone and fills in all four attributes.
+    """Base class. A subclass is built from the shape of its features alone and sets all four attributes.
 
     Attributes:
-        stages: K modules; stage k gives a map (B, stage_channels[k], *anything), the axes after it in no fixed number.
+        stages: K modules; stage k returns a map (B, stage_channels[k], *anything), with any number of further axes.
         stage_channels: channels of each stage's map.
         pool: last map -> (B, D).
         embedding_size: D.
     """
 
-    takes_features = True  # and not embeddings in their place
+    takes_features = True  # False: it takes embeddings in their place
 
     stages: nn.ModuleList
     stage_channels: list[int]
@@ -33,17 +33,17 @@ class Encoder(nn.Module):
         return embedding
 
     def rate_of(self, parameter: str, layer_decay: float) -> float:
-        """The learning rate of one of its parameters, by name, as a multiple of that of the training.
+        """Returns the learning rate of a parameter, by name, as a multiple of the configured one.
 
         Args:
-            parameter: its name.
-            layer_decay: of a pretrained encoder, each layer's rate as a multiple of the next one's.
+            parameter: the name of the parameter.
+            layer_decay: in a pretrained encoder, each layer's rate as a multiple of the next one's.
         """
         return 1.0
 
 
 class Embedded(Encoder):
-    """Takes embeddings in place of features and gives them on: (B, D) -> (B, D)."""
+    """Passes embeddings through, in place of features: (B, D) -> (B, D)."""
 
     takes_features = False
 

@@ -1,4 +1,4 @@
-"""The parts that a Hugging Face model is divided into: layers as stages, and what stands before and after them."""
+"""The parts of a divided Hugging Face model: layers as stages, and what comes before and after them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ LAYER_LISTS = ("layers", "layer", "stages", "blocks")
 
 
 class Layers(nn.Module):
-    """Some of the layers: a map (B, channels, ...) -> the same kind.
+    """Some of the layers: a map (B, channels, ...) -> a map of the same kind.
 
     Args:
-        layers: called one after the other.
+        layers: the layers, called in order.
         extras: what the checkpoint passes to a layer besides its input: arguments and keywords.
     """
 
@@ -72,7 +72,7 @@ class MeanPool(nn.Module):
         self.norm = norm
 
     def apply_norm(self, x: Tensor) -> Tensor:
-        """(B, channels, ...) -> as `last_hidden_state` has it."""
+        """(B, channels, ...) -> the layout of `last_hidden_state`, normalised."""
         x = tokens_second(x)
         return x if self.norm is None else self.norm(x)
 
@@ -83,19 +83,19 @@ class MeanPool(nn.Module):
 
 
 class Reached(Exception):  # noqa: N818 it is no error
-    """The input of the first layer: how `Entrance` gives it to us from the middle of someone else's forward."""
+    """Carries the first layer's input, which `Entrance` raises from the middle of the model's forward."""
 
 
 class Entrance(nn.Module):
-    """Stands where the layers stood."""
+    """A module in place of the layers, which raises its input."""
 
     def forward(self, x: Tensor, *arguments: Any, **keywords: Any) -> Tensor:
-        """Never returns."""
+        """Raises `Reached`; never returns."""
         raise Reached(x, arguments, keywords)
 
 
 def enter(model: nn.Module, x: Tensor) -> tuple[Tensor, tuple[Any, ...], dict[str, Any]]:
-    """What the first layer would be called with."""
+    """Returns the arguments of the first layer's call."""
     try:
         model(x)
     except Reached as reached:
@@ -105,17 +105,17 @@ def enter(model: nn.Module, x: Tensor) -> tuple[Tensor, tuple[Any, ...], dict[st
 
 
 def tokens_second(x: Tensor) -> Tensor:
-    """Swaps tokens and channels of a sequence; a map of pixels has its channels where they belong."""
+    """Swaps tokens and channels of a sequence; a map of pixels has its channels second already."""
     return x.transpose(1, 2) if x.dim() == 3 else x
 
 
 def same(ours: Tensor, theirs: Tensor) -> bool:
-    """Whether the parts gave what the whole gave, up to rounding."""
+    """Returns whether the divided model gives the same as the whole, up to rounding."""
     return ours.shape == theirs.shape and bool(torch.allclose(ours, theirs, rtol=1e-3, atol=1e-4))
 
 
 def layer_list(model: nn.Module) -> str | None:
-    """The path of the list of layers: the one with the most parameters among those so named."""
+    """Returns the path of the list of layers: the one with the most parameters among known names."""
     sizes = {
         path: sum(p.numel() for p in module.parameters())
         for path, module in model.named_modules()

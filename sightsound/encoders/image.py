@@ -7,7 +7,7 @@ from sightsound.errors import ConfigError
 
 
 class ResNet(Encoder):
-    """The default: three residual stages, then a 4 x 4 grid of averages so that the place of a stroke still counts."""
+    """The default: three residual stages, then a 4 x 4 grid of averages, which keeps the position of strokes."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class Cnn(Encoder):
         self.stages = nn.ModuleList(
             [
                 nn.Conv2d(channels, 32, 3),
-                nn.Sequential(nn.MaxPool2d(2), nn.ReLU()),  # the same as ReLU first, on a quarter of the numbers
+                nn.Sequential(nn.MaxPool2d(2), nn.ReLU()),  # the same as ReLU first, on a quarter of the values
                 nn.Sequential(nn.Flatten(), nn.Linear(flat, 128), nn.ReLU()),
             ]
         )

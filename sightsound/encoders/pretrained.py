@@ -1,7 +1,7 @@
 """Hugging Face checkpoints as encoders: features -> three maps -> (B, D), the hidden layers divided among the stages.
 
-A checkpoint is taken apart once, when it is built: what comes before the layers and the first third of them is stage 0,
-then a third each, and what comes after is the pool. If the parts don't give what the whole gives, the whole is stage 0.
+A checkpoint is divided once, when it is built: what comes before the layers and the first third of them is stage 0,
+then a third each, and what comes after is the pool. If the parts do not reproduce the whole, the whole is stage 0.
 Needs the extra `pretrained`.
 """
 
@@ -29,7 +29,7 @@ FETCHING = (
     "use_pretrained_backbone",
 )
 MOST_LAYERS = 1000
-PRETRAINED_RATE = 0.02  # of the learning rate, for the last layer: what it knows is to stay
+PRETRAINED_RATE = 0.02  # of the learning rate, for the last layer, to preserve pretrained weights
 INSTALL = 'Pretrained encoders need an extra: pip install "sightsound[pretrained]"'
 
 
@@ -50,11 +50,11 @@ class Checkpoints(NamedTuple):
 
 
 def describe(name: str, kind: Checkpoints) -> dict[str, Any]:
-    """What it takes to build a checkpoint again without its weights: its configuration and its preprocessing.
+    """Returns what rebuilds a checkpoint without its weights: its configuration and its preprocessing.
 
     Args:
-        name: of the checkpoint after "hf:", or a folder.
-        kind: which models will do.
+        name: the name of the checkpoint after "hf:", or a folder.
+        kind: which models are accepted.
 
     Raises:
         ConfigError: transformers is not installed, there is no such checkpoint, or it is of another modality.
@@ -81,7 +81,7 @@ def describe_encoder(encoder: str, kind: Checkpoints) -> dict[str, Any] | None:
 
 
 def load(name: str, description: dict[str, Any], kind: Checkpoints, shape: tuple[int, ...]) -> Pretrained:
-    """The encoder with the checkpoint's weights. Raises ConfigError."""
+    """Builds the encoder with the checkpoint's weights. Raises ConfigError."""
     try:
         model = _transformers().AutoModel.from_pretrained(
             name, config=_config(description["model"]), trust_remote_code=False
@@ -92,13 +92,13 @@ def load(name: str, description: dict[str, Any], kind: Checkpoints, shape: tuple
 
 
 def build(description: dict[str, Any], kind: Checkpoints, shape: tuple[int, ...]) -> Pretrained:
-    """The encoder with random weights."""
+    """Builds the encoder with random weights."""
     model = _transformers().AutoModel.from_config(_config(description["model"]), trust_remote_code=False)
     return Pretrained(_unwrapped(model, kind), shape)
 
 
 def check_size(description: dict[str, Any], kind: Checkpoints, most: int) -> None:
-    """Raises ConfigError for the description of a model of more than `most` numbers, without allocating it."""
+    """Raises ConfigError for the description of a model of more than `most` parameters, without allocating it."""
     layers = [v for k, v in description["model"].items() if "layers" in k and isinstance(v, int)]
     if max(layers, default=0) > MOST_LAYERS:
         raise ConfigError(f"{kind.modality}.pretrained describes {max(layers):,} layers")
@@ -112,8 +112,8 @@ class Pretrained(Encoder):
     """A Hugging Face model in stages.
 
     Args:
-        model: that takes one tensor and gives `last_hidden_state`.
-        shape: of the features, without the batch.
+        model: a model that takes one tensor and returns `last_hidden_state`.
+        shape: shape of the features, without the batch.
 
     Raises:
         ConfigError: the model does not take features of this shape.
@@ -140,7 +140,7 @@ class Pretrained(Encoder):
         self.embedding_size = self.stage_channels[-1]
 
     def _divide(self, model: nn.Module, trial: Tensor, whole: Tensor) -> bool:
-        """Fills in stages and pool, if the parts together give the same as the whole."""
+        """Sets stages and pool, if the parts together give the same as the whole."""
         path = layer_list(model)
         if path is None:
             return False
@@ -173,7 +173,7 @@ class Pretrained(Encoder):
         return True
 
     def train(self, mode: bool = True) -> Pretrained:
-        """Batch norms keep their statistics: a batch of one and absent rows must not change anyone's result."""
+        """Freezes the statistics of batch norms: results must not depend on batch size or absent rows."""
         super().train(mode)
         for module in self.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
@@ -181,11 +181,11 @@ class Pretrained(Encoder):
         return self
 
     def rate_of(self, parameter: str, layer_decay: float) -> float:
-        """Small, and smaller for earlier layers: layer-wise decay as in Clark et al. (ELECTRA, 2020)."""
+        """Returns a small rate, smaller for earlier layers: layer-wise decay as in Clark et al. (ELECTRA, 2020)."""
         return float(PRETRAINED_RATE * layer_decay ** self.depth(parameter))
 
     def depth(self, parameter: str) -> int:
-        """How many layers lie between a parameter and the end."""
+        """Returns how many layers lie between a parameter and the end."""
         parts = parameter.split(".")
         if parts[0] == "pool" or not self.layers:
             return 0
@@ -195,13 +195,13 @@ class Pretrained(Encoder):
 
 
 def _unwrapped(model: Any, kind: Checkpoints) -> nn.Module:
-    """The part of a model that hears or sees, without heads and random masking."""
+    """Returns the encoding part of a model, without heads and random masking."""
     core: Any = getattr(model, kind.core, model)
     if getattr(core.config, "is_encoder_decoder", False):
         core = core.get_encoder()
     if isinstance(getattr(core, "pooler", None), nn.Module) and list(core.pooler.parameters()):
         core.pooler = None  # the embedding is the mean over all places
-    for name, value in (("apply_spec_augment", False), ("layerdrop", 0.0)):  # we have our own
+    for name, value in (("apply_spec_augment", False), ("layerdrop", 0.0)):  # replaced by our own augmentation
         if hasattr(core.config, name):
             setattr(core.config, name, value)
     result: nn.Module = core
@@ -209,7 +209,7 @@ def _unwrapped(model: Any, kind: Checkpoints) -> nn.Module:
 
 
 def _config(values: dict[str, Any]) -> Any:
-    """Of a description, without what makes transformers fetch code or weights from elsewhere."""
+    """Builds the configuration of a description, without entries that make transformers fetch code or weights."""
     values = {name: value for name, value in values.items() if name not in FETCHING}
     return _transformers().AutoConfig.for_model(values.pop("model_type"), **values)
 

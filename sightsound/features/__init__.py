@@ -1,1 +1,1 @@
-"""What the encoders see: standardised pixels and log-mel frames, as modules inside the network."""
+"""The encoders' inputs: standardised pixels and log-mel frames, as modules inside the network."""

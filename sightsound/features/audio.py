@@ -14,7 +14,7 @@ class LogMel(nn.Module):
     The sound is padded so that N samples give exactly N / hop frames, each centred on its hop.
 
     Args:
-        sample_rate_hz: of the waveform.
+        sample_rate_hz: sample rate of the waveform.
         clip_seconds: length of the waveform.
         window_ms: length of a Hann window.
         hop_ms: step between frames.
@@ -37,7 +37,7 @@ class LogMel(nn.Module):
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(T, F) of the result."""
+        """Returns (T, F) of the result."""
         return self.frames, self.mel.shape[1]
 
     def pad(self, wave: Tensor) -> Tensor:
@@ -56,17 +56,17 @@ class LogMel(nn.Module):
 
 
 def hop_samples(sample_rate_hz: int, hop_ms: float) -> int:
-    """The step between frames, in samples."""
+    """Returns the step between frames, in samples."""
     return max(round(sample_rate_hz * hop_ms / 1000), 1)
 
 
 def frames(sample_rate_hz: int, clip_seconds: float, hop_ms: float) -> int:
-    """T of a clip, known before anything is allocated for it."""
+    """Returns T of a clip, known before anything is allocated for it."""
     return max(round(round(sample_rate_hz * clip_seconds) / hop_samples(sample_rate_hz, hop_ms)), 1)
 
 
 def mel_matrix(sample_rate_hz: int, window: int, bins: int) -> Tensor:
-    """(window // 2 + 1, bins): triangular filters on the mel scale, each of area 1 (Slaney, Auditory Toolbox, 1998)."""
+    """Builds (window // 2 + 1, bins): triangular mel filters, each of area 1 (Slaney, Auditory Toolbox, 1998)."""
     edges = mel_to_hz(torch.linspace(0, hz_to_mel(sample_rate_hz / 2), bins + 2, dtype=torch.float64))
     frequencies = torch.arange(window // 2 + 1, dtype=torch.float64)[:, None] * sample_rate_hz / window
     low, centre, high = edges[:-2], edges[1:-1], edges[2:]
@@ -80,10 +80,10 @@ _LOG_STEP = math.log(6.4) / 27  # ... above it, this step in log frequency
 
 
 def hz_to_mel(hz: float) -> float:
-    """Slaney's scale."""
+    """Converts Hz to mel on Slaney's scale."""
     return hz / _LINEAR_HZ if hz < 1000 else 15 + math.log(hz / 1000) / _LOG_STEP
 
 
 def mel_to_hz(mel: Tensor) -> Tensor:
-    """The inverse of `hz_to_mel`."""
+    """Converts mel to Hz, the inverse of `hz_to_mel`."""
     return torch.where(mel < 15, mel * _LINEAR_HZ, 1000 * torch.exp((mel - 15) * _LOG_STEP))

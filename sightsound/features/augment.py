@@ -1,6 +1,6 @@
-"""Chance changes to training rows: pixels (B, channels, H, W), waveforms (B, N), log-mel frames (B, T, F); same out.
+"""Augmentation of pixels (B, channels, H, W), waveforms (B, N) and log-mel frames (B, T, F), which keep their shapes.
 
-Each row draws its own; every class is the identity where its numbers are 0. Only training calls these.
+Each row has its own draws; every class is the identity where its parameters are 0. Only training calls these.
 """
 
 import math
@@ -15,12 +15,12 @@ ERASED = (0.02, 0.2)  # share of an image's area that is erased
 
 
 class AugmentImage(nn.Module):
-    """Moves, turns, mirrors and erases; what comes in from outside the image repeats its edge.
+    """Moves, turns, mirrors and erases; places from outside the image repeat its edge.
 
     Args:
-        shift: most that an image is moved, as a share of its sides.
-        rotate_degrees: most that it is turned.
-        erase: share of the images of which a rectangle becomes their mean (Zhong et al., Random Erasing, 2020).
+        shift: largest shift, as a share of the image's sides.
+        rotate_degrees: largest angle of rotation.
+        erase: share of the images in which a rectangle is set to the mean (Zhong et al., Random Erasing, 2020).
         flip: whether half of the images are mirrored.
     """
 
@@ -37,7 +37,7 @@ class AugmentImage(nn.Module):
         return self._erased(pixels) if self.erase else pixels
 
     def _affine(self, pixels: Tensor) -> Tensor:
-        """(B, 2, 3): where in the image each place of the result comes from."""
+        """Draws (B, 2, 3), the maps from places of the result to places of the image."""
         rows, (height, width) = len(pixels), pixels.shape[2:]
         angle = _uniform(rows, pixels) * self.radians
         mirror = 1 - 2 * (torch.rand(rows, device=pixels.device) < 0.5).float() * self.flip
@@ -58,13 +58,13 @@ class AugmentImage(nn.Module):
 
 
 class AugmentWaveform(nn.Module):
-    """Faster or slower, louder or softer, earlier or later, noisier.
+    """Changes speed, loudness and position of a sound, and adds noise.
 
     Args:
-        speed: most that a sound is played faster or slower, as a share, and so higher or deeper (Ko et al., Audio
-            augmentation for speech recognition, 2015): other voices.
-        gain_db: most that a sound is made louder or softer; never beyond full scale.
-        shift_samples: most that it is moved; silence comes in.
+        speed: largest change of the speed, as a share, and so of the pitch, as of other voices (Ko et al., Audio
+            augmentation for speech recognition, 2015).
+        gain_db: largest change of the loudness; never beyond full scale.
+        shift_samples: largest shift; the gap is silent.
         noise: share of the sounds that get white noise, 10 to 40 dB below the sound.
     """
 
@@ -93,12 +93,12 @@ class AugmentWaveform(nn.Module):
 
 
 class FilterFrames(nn.Module):
-    """Other microphones and rooms: each row is louder in some mel bins and softer in others.
+    """Simulates other microphones and rooms: each row is louder in some mel bins and softer in others.
 
-    After FilterAugment (Nam et al., 2022).
+    It follows FilterAugment (Nam et al., 2022).
 
     Args:
-        decibels: most that a bin is made louder or softer; drawn at 5 bins and a straight line between these.
+        decibels: largest change of a bin; drawn at 5 bins and interpolated linearly between these.
     """
 
     def __init__(self, decibels: float) -> None:
@@ -114,10 +114,10 @@ class FilterFrames(nn.Module):
 
 
 class MaskFrames(nn.Module):
-    """Blanks out a stretch of frames and a band of mel bins of each row (SpecAugment, Park et al., 2019).
+    """Masks a run of frames and a band of mel bins of each row (SpecAugment, Park et al., 2019).
 
     Args:
-        share: most of the frames, and of the bins, that are blanked out.
+        share: largest share of the frames, and of the bins, that is masked.
     """
 
     def __init__(self, share: float) -> None:
@@ -125,7 +125,7 @@ class MaskFrames(nn.Module):
         self.share = share
 
     def forward(self, frames: Tensor) -> Tensor:
-        """(B, T, F) -> (B, T, F); what is blanked out takes the row's mean."""
+        """(B, T, F) -> (B, T, F); masked values become the row's mean."""
         if not self.share:
             return frames
         rows, length, bins = frames.shape
@@ -142,19 +142,19 @@ def mix(features: Tensor, order: Tensor, share: Tensor) -> Tensor:
 
 
 def _uniform(rows: int, like: Tensor) -> Tensor:
-    """(rows,) from -1 to 1."""
+    """Draws (rows,) from -1 to 1."""
     return 2 * torch.rand(rows, device=like.device) - 1
 
 
 def _within(start: Tensor, size: Tensor, length: int) -> Tensor:
-    """(B, length) bool: the places in a stretch that is `size` (B, 1) of the length, placed by `start` (B, 1)."""
+    """Returns (B, length) bool, True in a run of `size` (B, 1), a share of the length, placed by `start` (B, 1)."""
     places = (torch.arange(length, device=start.device) + 0.5) / length
     begin = start * (1 - size).clamp_min(0)
     return (places >= begin) & (places < begin + size)
 
 
 def _played(wave: Tensor, speed: Tensor) -> Tensor:
-    """(B, N) at other speeds (B,), between samples linearly; a faster one is followed by silence."""
+    """Plays (B, N) at other speeds (B,), linear between samples; a faster one is followed by silence."""
     samples = wave.shape[1]
     place = torch.arange(samples, device=wave.device) * speed[:, None]
     before = place.long().clamp_max(samples - 2)
@@ -163,5 +163,5 @@ def _played(wave: Tensor, speed: Tensor) -> Tensor:
 
 
 def _moved(wave: Tensor, by: int) -> Tensor:
-    """(N,) later by so many samples (earlier if negative), with silence in the gap."""
+    """Shifts (N,) later by so many samples (earlier if negative), with silence in the gap."""
     return functional.pad(wave, (by, -by))  # a negative pad cuts

@@ -16,7 +16,7 @@ class Standardize(nn.Module):
     """Subtracts the mean of the training data and divides by its standard deviation; both are saved with the weights.
 
     Args:
-        channels: length of the channel axis (axis 1), or 0 for one number for everything.
+        channels: length of the channel axis (axis 1), or 0 for one mean and deviation of all values.
         places: number of axes after it.
     """
 
@@ -43,5 +43,5 @@ class Standardize(nn.Module):
         self.std.copy_(torch.tensor(std).reshape(self.std.shape))
 
     def forward(self, values: Tensor) -> Tensor:
-        """(B, channels, ...) any type -> same shape, float, mean 0 and deviation 1 over the training data."""
+        """(B, channels, ...) any type -> same shape, float, standardised over the training data."""
         return (values.to(self.mean.dtype) - self.mean) / self.std

@@ -1,4 +1,4 @@
-"""A checkpoint's own preprocessing of sounds: (B, N) waveforms -> what its network takes. Needs `pretrained`."""
+"""A checkpoint's own preprocessing of sounds: (B, N) waveforms -> its network's input. Needs `pretrained`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ class CheckpointFeatures(nn.Module):
     """Hugging Face's feature extractor of a checkpoint, as a module without parameters.
 
     Args:
-        description: of the extractor, as it describes itself.
-        sample_rate_hz: of the waveforms.
+        description: the extractor's own description.
+        sample_rate_hz: sample rate of the waveforms.
         samples: N.
     """
 
@@ -40,7 +40,7 @@ class CheckpointFeatures(nn.Module):
 
 
 def image_statistics(description: dict[str, Any]) -> tuple[list[float], list[float]]:
-    """Mean and deviation of each channel, in grey levels of 255, that a checkpoint's images are standardised by."""
+    """Returns the mean and standard deviation of each channel of a checkpoint's images, in grey levels of 255."""
     scale = 1 / description.get("rescale_factor", 1 / 255) if description.get("do_rescale", True) else 1.0
     if not description.get("do_normalize", True):
         return [0.0] * 3, [scale] * 3
@@ -49,7 +49,7 @@ def image_statistics(description: dict[str, Any]) -> tuple[list[float], list[flo
 
 
 def image_side(description: dict[str, Any]) -> tuple[int, int]:
-    """(height, width) in pixels that a checkpoint takes."""
+    """Returns (height, width) of a checkpoint's images, in pixels."""
     size = description.get("crop_size") if description.get("do_center_crop") else None
     size = size or description.get("size") or {"height": 224, "width": 224}
     if isinstance(size, int):

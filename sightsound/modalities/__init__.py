@@ -1,1 +1,1 @@
-"""The modalities there are: image and audio; and what one of your own must be (`modalities.base.Modality`)."""
+"""The modalities image and audio, and the base class of your own ones (`modalities.base.Modality`)."""

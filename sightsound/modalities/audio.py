@@ -1,4 +1,4 @@
-"""Sounds: decoded waveforms (N,) in [-1, 1] -> log-mel features (T, F), or what a checkpoint wants."""
+"""Sounds: decoded waveforms (N,) in [-1, 1] -> log-mel features (T, F), or a checkpoint's own features."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from sightsound.modalities.corruptions import AUDIO, Setting, corrupt_audio
 from sightsound.modalities.media import Shown, frames_uri, wav_uri
 
 LONGEST_CLIP = 10.0  # seconds, unless the user asks for more
-FRAME_SECONDS, BURST = 0.01, 5  # of sound that is lost together in a robustness study: 50 ms
+FRAME_SECONDS, BURST = 0.01, 5  # frames that are lost together in a robustness study: 50 ms
 
 
 class AudioModality(Modality):
@@ -73,7 +73,7 @@ class AudioModality(Modality):
         return read_audio
 
     def read_options(self, options: AudioConfig) -> dict[str, Any]:
-        """The rate, the length, and which part of a longer sound is kept."""
+        """Returns the rate, the length, and which part of a longer sound is used."""
         crop = "start" if options.step_seconds else options.crop
         return {"sample_rate_hz": options.sample_rate_hz, "clip_seconds": seconds_of(options), "crop": crop}
 
@@ -83,15 +83,15 @@ class AudioModality(Modality):
         return audio_header
 
     def given(self, value: Any) -> Any:
-        """Also pairs of samples and rate; see `data.values.given_audio`."""
+        """Accepts pairs of samples and rate too; see `data.values.given_audio`."""
         return given_audio(value)
 
     def open(self, given: Any) -> AbstractContextManager[Sound]:
-        """The sound, open for several clips. Raises FileError."""
+        """Opens the sound for several clips. Raises FileError."""
         return open_sound(given)
 
     def complete(self, options: AudioConfig, headers: Array) -> AudioConfig:
-        """Clips that hold 95 % of the sounds, at most 10 s."""
+        """Sets clips that are long enough for 95 % of the sounds, at most 10 s."""
         if options.clip_seconds is not None:
             return options
         usual = math.ceil(10 * float(np.percentile(headers, 95))) / 10
@@ -104,7 +104,7 @@ class AudioModality(Modality):
         return dataclasses.replace(options, sample_rate_hz=known["processor"]["sampling_rate"], pretrained=known)
 
     def cuts(self, asked: AudioConfig, options: AudioConfig, headers: Array) -> list[str]:
-        """Sounds that are longer than a clip."""
+        """Reports sounds that are longer than a clip."""
         longer = headers[:, 0] > (options.clip_seconds or math.inf) + 0.05
         if not longer.any() or asked.clip_seconds or asked.step_seconds:
             return []
@@ -121,15 +121,15 @@ class AudioModality(Modality):
         return torch.zeros(round(seconds_of(options) * options.sample_rate_hz))
 
     def step_seconds(self, options: AudioConfig) -> float | None:
-        """How far apart the clips of a long sound begin."""
+        """Returns how far apart the clips of a long sound begin."""
         return options.step_seconds
 
     def clip_seconds(self, options: AudioConfig) -> float:
-        """How long a clip is."""
+        """Returns the length of a clip."""
         return seconds_of(options)
 
     def clip_starts(self, opened: Sound, options: AudioConfig) -> list[float]:
-        """Of an open sound, whose end is looked at."""
+        """Returns the starts of an open sound's clips, after checking the sound's end."""
         if not options.step_seconds:
             return [0.0]
         opened.look_at_end()
@@ -161,28 +161,28 @@ class AudioModality(Modality):
         return Augmentation(wave if given.audio else None, frames)
 
     def caches_features(self, config: Config) -> bool:
-        """Where waveforms are not augmented."""
+        """Returns whether features are cached, which they are where waveforms are not augmented."""
         return not config.augment.audio
 
     def corrupt(self, name: str, rows: Array, severity: int, options: AudioConfig, rng: Rng) -> Array:
-        """See `modalities.corruptions`; of rows in 16 bits."""
+        """Corrupts rows in 16 bits; see `modalities.corruptions`."""
         waves = rows.astype(np.float32) / FULL_SCALE
         setting = Setting(options.sample_rate_hz, rng, waves)
         made = np.stack([corrupt_audio(name, wave, severity, setting) for wave in waves])
         return np.clip(np.rint(made * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype(rows.dtype)
 
     def lose(self, row: Array, share: float, options: AudioConfig, rng: Rng) -> Array:
-        """(N,), in bursts of 50 ms."""
+        """Draws the lost samples (N,), in bursts of 50 ms."""
         return bursts(len(row), round(FRAME_SECONDS * options.sample_rate_hz), share, rng)
 
     def interpolate(self, row: Array, lost: Array, method: str, options: AudioConfig) -> Array:
-        """See `missing.signals.interpolate_audio`; of a row in 16 bits."""
+        """Interpolates a row in 16 bits; see `missing.signals.interpolate_audio`."""
         wave = interpolate_audio(row.astype(np.float32) / FULL_SCALE, options.sample_rate_hz, lost, method)
         whole: Array = np.clip(np.rint(wave.values * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1)
         return whole
 
     def show(self, source: Any, config: Config) -> Shown:
-        """The sound that the network gets, playable, and its log-mel frames: time to the right. Raises FileError."""
+        """Shows the network's input as a playable sound, and its log-mel frames over time. Raises FileError."""
         wave = reader(config, self.name)(source)
         work = len(source) if isinstance(source, bytes) else Path(source).stat().st_size
         sound = wav_uri(wave, config.audio.sample_rate_hz)
@@ -196,19 +196,19 @@ class AudioModality(Modality):
 
 
 def seconds_of(options: AudioConfig) -> float:
-    """Length of every clip, where it is filled in. Raises ConfigError if not."""
+    """Returns the length of every clip. Raises ConfigError if it is not set."""
     if options.clip_seconds is None:
         raise ConfigError("audio.clip_seconds is not filled in yet.")
     return options.clip_seconds
 
 
 def log_mel(options: AudioConfig) -> LogMel:
-    """The spectrogram of options with all sizes filled in."""
+    """Builds the spectrogram of options with all sizes set."""
     return LogMel(options.sample_rate_hz, seconds_of(options), options.window_ms, options.hop_ms, options.mel_bins)
 
 
 def bursts(samples: int, frame: int, share: float, rng: Rng) -> Array:
-    """(samples,) what is lost: a share of the frames, `BURST` frames in a row where they do not meet."""
+    """Draws (samples,) which are lost: a share of the frames, in bursts of `BURST` frames, which may join."""
     count = -(-samples // frame)
     lost: Array = np.zeros(count, bool)
     while lost.sum() < round(share * count):

@@ -1,11 +1,11 @@
-"""What the package must know of a modality, in one object; `MODALITIES` has them by name.
+"""The base class of modalities: all that the package must know of one; `MODALITIES` has them by name.
 
 A modality of your own is one class derived from `Modality` in a module of yours, which registers it:
 
     MODALITIES["sensor"] = Sensor()
 
 `sightsound train ... --plugins MODULE --modalities image,sensor` imports the module first. All methods take `options`,
-the modality's own section of the configuration, with sizes filled in unless they say otherwise.
+the modality's own section of the configuration, with sizes set unless they say otherwise.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
     Rng = np.random.Generator
-else:  # the names of all modalities are needed where nothing heavy is to be imported
+else:  # the names of all modalities are needed where nothing heavy may be imported
     Array = Rng = Any
 
 
@@ -34,12 +34,12 @@ Reader = Callable[..., Array]
 
 
 class Interpolation(NamedTuple):
-    """What interpolates damaged parts while a file is decoded. All three take what a `Reader` does, and `repair`.
+    """Functions that interpolate damaged parts while a file is decoded. All take a `Reader`'s arguments, and `repair`.
 
     Attributes:
         read: decodes and interpolates.
-        mend: the same, with the share that was interpolated and its uncertainty (`data.interpolated.Mended`).
-        damage: (2,) the share and the uncertainty alone.
+        mend: also returns the share that was interpolated and its uncertainty (`data.interpolated.Mended`).
+        damage: returns only (2,) the share and the uncertainty.
     """
 
     read: Reader
@@ -52,8 +52,8 @@ class Features(NamedTuple):
 
     Attributes:
         module: decoded (B, ...) -> features (B, *shape), without parameters.
-        channels: length of the feature axis 1 whose statistics are taken channel by channel; 0: one for everything.
-        shape: of the features of one row.
+        channels: length of axis 1 of the features, over which statistics are taken by channel; 0: one for all values.
+        shape: shape of the features of one row.
     """
 
     module: nn.Module
@@ -65,8 +65,8 @@ class Augmentation(NamedTuple):
     """Random changes of the training rows; None where nothing is changed.
 
     Attributes:
-        decoded: (B, ...) decoded -> the same.
-        features: (B, *shape) -> the same.
+        decoded: (B, ...) decoded -> the same shape.
+        features: (B, *shape) -> the same shape.
     """
 
     decoded: Callable[[Tensor], Tensor] | None = None
@@ -74,26 +74,26 @@ class Augmentation(NamedTuple):
 
 
 class Modality:
-    """Base class. What has no default must be there; the rest is what a modality may have besides.
+    """Base class. Attributes and methods without a default are required; all others are optional.
 
     Attributes:
-        name: as it stands in tables, options and results: "image".
-        noun, plural: what one file of it is called, with its article, and many: "an image", "images".
+        name: the name in tables, options and results: "image".
+        noun, plural: words for one file of it, with its article, and for many: "an image", "images".
         options: the dataclass of its section of the configuration. It has `encoder` (a name in `encoders`, or a dotted
             path), `frozen`, `layer_decay` and `pretrained`, as `config.ImageConfig` has them.
         encoders: the registered encoders by name.
         headers: names of the numbers that `header` reads.
         sizes: those of them that are sizes, which `inspect` shows.
-        dtype: of decoded rows in the preprocessed cache; "int16" takes floats in [-1, 1].
+        dtype: type of decoded rows in the preprocessed cache; "int16" takes floats in [-1, 1].
         cuts_clips: whether long files can be cut into clips; `headers` then has "seconds".
         in_cells: whether a table's cells hold the content itself, and not the path of a file.
-        endings: of the files that are found by their names, as `.png`.
-        synonyms: what people call its column besides its name.
-        interpolation: of damaged parts; None: the policies linear and gaussian have no effect within a file.
+        endings: endings of its files, such as `.png`.
+        synonyms: other common names of its column.
+        interpolation: interpolates damaged parts; None: the policies linear and gaussian have no effect within a file.
         augmented: what `augmentation` may change: "decoded" files, "features", or both.
-        corruptions: names of what `corrupt` can do, for robustness studies.
-        lost_part: what a robustness study calls the parts that `lose` takes away ("dead pixels"); "": there are none.
-        remarks: by the value of a `data.remarks.Remark`, what is said of several files and of one that have it.
+        corruptions: names of the corruptions that `corrupt` applies, for robustness studies.
+        lost_part: a robustness study's word for the parts that `lose` removes ("dead pixels"); "": there are none.
+        remarks: by the value of a `data.remarks.Remark`, the words for several files and for one that have it.
         checkpoints: the Hugging Face models that can be its encoder (`encoders.pretrained.Checkpoints`); None: none.
     """
 
@@ -128,31 +128,31 @@ class Modality:
         raise NotImplementedError
 
     def read_options(self, options: Any) -> dict[str, Any]:
-        """What `read` takes besides the file."""
+        """Returns the arguments of `read` besides the file."""
         raise NotImplementedError
 
     @property
     def header(self) -> Callable[[Any], Array]:
-        """(file) -> the numbers that `headers` names, without decoding; a function that worker processes can import."""
+        """Reads (file) -> the numbers that `headers` names, without decoding; worker processes can import it."""
         raise NotImplementedError
 
     def given(self, value: Any) -> Any:
-        """What someone may give in place of a file (a path, bytes, an array, ...) -> what `read` takes.
+        """Converts a path, bytes, an array or another accepted value to what `read` takes.
 
         Raises:
-            FileError: it is nothing of the kind.
+            FileError: the value is not accepted.
         """
         return value
 
     def open(self, given: Any) -> AbstractContextManager[Any]:
-        """`given` for as long as several clips are read of it."""
+        """Opens `given` to read several clips of it."""
         return contextlib.nullcontext(given)
 
     def complete(self, options: Any, headers: Array) -> Any:
-        """Fills in the sizes that nobody asked for.
+        """Sets the sizes that the user left open.
 
         Args:
-            options: as the user gave them.
+            options: the options as the user gave them.
             headers: (files, len(self.headers)) of typical files.
         """
         return options
@@ -168,61 +168,61 @@ class Modality:
         return options
 
     def cuts(self, asked: Any, options: Any, headers: Array) -> list[str]:
-        """What the sizes that nobody asked for leave out of the files, in sentences; `asked` is what the user gave."""
+        """Returns sentences about what automatic sizes cut off the files; `asked` is what the user gave."""
         return []
 
     def blank(self, options: Any) -> Tensor:
-        """A decoded row of zeros, which stands in for an absent file."""
+        """Returns a decoded row of zeros, used in place of an absent file."""
         raise NotImplementedError
 
     # clips
 
     def step_seconds(self, options: Any) -> float | None:
-        """How far apart the clips begin that long files are cut into; None: they are not cut."""
+        """Returns how far apart the clips of long files begin; None: they are not cut."""
         return None
 
     def clip_seconds(self, options: Any) -> float:
-        """How long a clip is."""
+        """Returns the length of a clip."""
         raise NotImplementedError
 
     def clip_starts(self, opened: Any, options: Any) -> list[float]:
-        """Where the clips of an opened file begin, in seconds."""
+        """Returns where the clips of an opened file begin, in seconds."""
         return [0.0]
 
     # network and training
 
     def features(self, options: Any) -> Features:
-        """What makes features of decoded files."""
+        """Returns the module that computes features of decoded files."""
         raise NotImplementedError
 
     def feature_shape(self, options: Any) -> tuple[int, ...]:
-        """The shape of one row's features, known before anything of that size is allocated."""
+        """Returns the shape of one row's features, known before anything of that size is allocated."""
         return self.features(options).shape
 
     def fixed_statistics(self, pretrained: dict[str, Any]) -> tuple[list[float], list[float]] | None:
-        """Mean and deviation of each channel that a checkpoint wants; None: its features are as it wants them."""
+        """Returns a checkpoint's mean and standard deviation of each channel; None: its features need no scaling."""
         return None
 
     def augmentation(self, config: Any) -> Augmentation:
-        """What changes the training rows, as the whole configuration says."""
+        """Returns the augmentation of the training rows by the whole configuration."""
         return Augmentation()
 
     def caches_features(self, config: Any) -> bool:
-        """Whether features are the same in every epoch, and dear enough to be cached."""
+        """Returns whether features are the same in every epoch, and costly enough to be cached."""
         return False
 
     # robustness studies, on decoded rows (n, ...) in the type of the cache
 
     def corrupt(self, name: str, rows: Array, severity: int, options: Any, rng: Rng) -> Array:
-        """All rows with one of the `corruptions`, in a severity from 1 to 5."""
+        """Applies one of the `corruptions` to all rows, at a severity from 1 to 5."""
         raise NotImplementedError
 
     def lose(self, row: Array, share: float, options: Any, rng: Rng) -> Array:
-        """Which parts of a row a share is lost of: bool, over the row's first axes."""
+        """Draws which parts of a row, a share of all, are lost: bool, over the row's first axes."""
         raise NotImplementedError
 
     def interpolate(self, row: Array, lost: Array, method: str, options: Any) -> Array:
-        """A row whose lost parts, and not all, are interpolated by linear or gaussian."""
+        """Interpolates the lost parts of a row, which are not all of it, by linear or gaussian."""
         raise NotImplementedError
 
     # people
@@ -231,8 +231,8 @@ class Modality:
         """One file as a report shows it (`modalities.media.Shown`); None: there is nothing to show but its name.
 
         Args:
-            source: as `data.files` takes it.
-            config: the whole configuration, with sizes filled in.
+            source: a file as `data.files` takes it.
+            config: the whole configuration, with sizes set.
 
         Raises:
             FileError: it cannot be read.
@@ -240,7 +240,7 @@ class Modality:
         return None
 
     def describe(self, options: Any) -> str:
-        """A line about how files are read: "64 x 48 pixels, 3 channel(s)"."""
+        """Describes how files are read: "64 x 48 pixels, 3 channel(s)"."""
         return f"encoder {options.encoder}"
 
 
@@ -252,7 +252,7 @@ MODALITIES: dict[str, str | Modality] = {
 
 
 def modality(name: str) -> Modality:
-    """The registered modality of a name. Raises KeyError."""
+    """Returns the registered modality of a name. Raises KeyError."""
     known = MODALITIES[name]
     if isinstance(known, str):
         known = MODALITIES[name] = cast(Modality, importlib.import_module(known).MODALITY)
@@ -260,5 +260,5 @@ def modality(name: str) -> Modality:
 
 
 def every_modality() -> list[Modality]:
-    """All registered modalities, in their order."""
+    """Returns all registered modalities, in their order."""
     return [modality(name) for name in MODALITIES]

@@ -1,4 +1,4 @@
-"""What goes wrong with pictures and sounds, in five severities, after Hendrycks & Dietterich (ICLR 2019).
+"""Corruptions of images and sounds in five severities, after Hendrycks & Dietterich (ICLR 2019).
 
 Decoded in, decoded out: images (H, W, channels) uint8, waveforms (N,) float32 in [-1, 1]. Severity 0 changes nothing.
 """
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-import scipy  # whose parts are imported when they are asked for
+import scipy  # imports its parts on first use
 import soxr
 from numpy.typing import NDArray
 from PIL import Image
@@ -25,7 +25,7 @@ TALKERS = 4  # in babble
 
 
 class Setting(NamedTuple):
-    """What a corruption of a sound may use: the sample rate, draws, and other sounds (n, N) of the same table."""
+    """The inputs of a sound's corruption: the sample rate, a random generator, other sounds (n, N) of the table."""
 
     sample_rate_hz: int
     rng: Rng
@@ -48,29 +48,29 @@ def corrupt_audio(name: str, wave: Wave, severity: int, setting: Setting) -> Wav
 
 
 def noise(x: Wave, level: int, rng: Rng) -> Wave:
-    """Normal noise on every number."""
+    """Adds normal noise to every value."""
     return x + rng.normal(0, (0.08, 0.15, 0.25, 0.4, 0.6)[level], x.shape).astype(np.float32)
 
 
 def blur(x: Wave, level: int, rng: Rng) -> Wave:
-    """A Gaussian as wide as a share of the shorter side."""
+    """Blurs by a Gaussian as wide as a share of the shorter side."""
     sigma = (0.02, 0.03, 0.045, 0.065, 0.09)[level] * min(x.shape[:2])
     return scipy.ndimage.gaussian_filter(x, (sigma, sigma, 0)).astype(np.float32)
 
 
 def brightness(x: Wave, level: int, rng: Rng) -> Wave:
-    """Brighter or darker."""
+    """Makes the image brighter or darker."""
     return x + _sign(rng) * (0.1, 0.2, 0.3, 0.45, 0.6)[level]
 
 
 def contrast(x: Wave, level: int, rng: Rng) -> Wave:
-    """Nearer to the mean."""
+    """Moves all values towards the mean."""
     changed: Wave = x.mean() + (x - x.mean()) * (0.6, 0.4, 0.25, 0.15, 0.08)[level]
     return changed
 
 
 def occlusion(x: Wave, level: int, rng: Rng) -> Wave:
-    """A square of the mean colour somewhere."""
+    """Covers a random square with the mean colour."""
     height, width = x.shape[:2]
     side = max(round((0.3, 0.4, 0.5, 0.6, 0.7)[level] * min(height, width)), 1)
     top, left = rng.integers(0, height - side + 1), rng.integers(0, width - side + 1)
@@ -80,7 +80,7 @@ def occlusion(x: Wave, level: int, rng: Rng) -> Wave:
 
 
 def jpeg(x: Wave, level: int, rng: Rng) -> Wave:
-    """Stored as JPEG in low quality."""
+    """Compresses as JPEG at low quality."""
     file = io.BytesIO()
     pixels = (255 * x).round().astype(np.uint8)
     Image.fromarray(pixels.squeeze()).save(file, "JPEG", quality=(25, 15, 10, 6, 2)[level])
@@ -88,13 +88,13 @@ def jpeg(x: Wave, level: int, rng: Rng) -> Wave:
 
 
 def rotation(x: Wave, level: int, rng: Rng) -> Wave:
-    """Turned to the left or to the right."""
+    """Rotates to the left or to the right."""
     degrees = _sign(rng) * (12, 20, 30, 45, 60)[level]
     return scipy.ndimage.rotate(x, degrees, reshape=False, order=1, mode="nearest").astype(np.float32)
 
 
 def low_resolution(x: Wave, level: int, rng: Rng) -> Wave:
-    """Made small and large again."""
+    """Reduces the image and enlarges it again."""
     height, width = x.shape[:2]
     share = (0.5, 0.35, 0.27, 0.2, 0.14)[level]
     size = max(round(share * width), 1), max(round(share * height), 1)
@@ -107,7 +107,7 @@ SNR_DB = (15, 9, 3, -3, -9)
 
 
 def coloured(exponent: float) -> Callable[[Wave, int, Setting], Wave]:
-    """Noise whose power goes with frequency to some exponent: 0 white, -1 pink, -2 brown, 1 blue."""
+    """Returns a function that adds noise with power ~ frequency ** exponent: 0 white, -1 pink, -2 brown, 1 blue."""
 
     def add(wave: Wave, level: int, setting: Setting) -> Wave:
         spectrum = np.fft.rfft(setting.rng.normal(size=len(wave)))
@@ -118,13 +118,13 @@ def coloured(exponent: float) -> Callable[[Wave, int, Setting], Wave]:
 
 
 def babble(wave: Wave, level: int, setting: Setting) -> Wave:
-    """Other sounds of the table at the same time."""
+    """Mixes in other sounds of the table."""
     chosen = setting.others[setting.rng.integers(0, len(setting.others), TALKERS)]
     return _mixed(wave, chosen.sum(0), SNR_DB[level])
 
 
 def reverberation(wave: Wave, level: int, setting: Setting) -> Wave:
-    """A room: noise that dies away, by 60 dB in so many seconds, beside the direct sound."""
+    """Adds the reverberation of a room: noise that decays by 60 dB in so many seconds, beside the direct sound."""
     seconds = (0.2, 0.4, 0.8, 1.5, 3.0)[level]
     time = np.arange(min(round(seconds * setting.sample_rate_hz), len(wave))) / setting.sample_rate_hz
     echoes = setting.rng.normal(size=len(time)) * np.exp(-6.9 * time / seconds)
@@ -133,13 +133,13 @@ def reverberation(wave: Wave, level: int, setting: Setting) -> Wave:
 
 
 def clipping(wave: Wave, level: int, setting: Setting) -> Wave:
-    """Cut off above a share of the peak, then as loud as before."""
+    """Clips at a share of the peak, then restores the loudness."""
     bound = (0.5, 0.3, 0.15, 0.07, 0.03)[level] * np.abs(wave).max()
     return _as_loud(np.clip(wave, -bound, bound), wave)
 
 
 def telephone(wave: Wave, level: int, setting: Setting) -> Wave:
-    """Only the band from 300 Hz to a bound is left."""
+    """Passes only the band from 300 Hz to a bound."""
     high = (3400, 2400, 1700, 1200, 800)[level]
     nyquist = setting.sample_rate_hz / 2
     band = scipy.signal.butter(

@@ -32,7 +32,7 @@ LEAST_SIDE = 8
 
 
 class ImageModality(Modality):
-    """Pictures of any size and depth, brought to one size and to 8 bits."""
+    """Images of any size and depth, resized to one size and converted to 8 bits."""
 
     name, noun, plural = "image", "an image", "images"
     options = ImageConfig
@@ -66,7 +66,7 @@ class ImageModality(Modality):
         return read_image
 
     def read_options(self, options: ImageConfig) -> dict[str, Any]:
-        """The size, and the value of white where the table's images share one."""
+        """Returns the size, and the value of white where the table's images share one."""
         height, width, channels = shape_of(options)
         white = {} if options.white is None else {"white": options.white}
         return {"height": height, "width": width, "channels": channels, **white}
@@ -77,11 +77,11 @@ class ImageModality(Modality):
         return image_header
 
     def given(self, value: Any) -> Any:
-        """Also Pillow images, arrays and tensors; see `data.values.given_image`."""
+        """Accepts Pillow images, arrays and tensors too; see `data.values.given_image`."""
         return given_image(value)
 
     def complete(self, options: ImageConfig, headers: Array) -> ImageConfig:
-        """The median size, at most 64 pixels a side; colour where any image has it; the largest white."""
+        """Sets the median size, at most 64 pixels a side; colour where any image has it; the largest white."""
         heights, widths, colour, whites = headers.T
         shrink = min(1.0, LARGEST_SIDE / max(np.median(heights), np.median(widths)))
         return dataclasses.replace(
@@ -100,7 +100,7 @@ class ImageModality(Modality):
         return dataclasses.replace(options, height=height, width=width, channels=3, pretrained=known)
 
     def cuts(self, asked: ImageConfig, options: ImageConfig, headers: Array) -> list[str]:
-        """Images that are reduced, and a white that was taken from the largest."""
+        """Reports images that are reduced, and a white that was taken from the largest."""
         found = []
         if len(headers) and not (asked.height or asked.width or options.pretrained):
             height, width = np.median(headers[:, :2], axis=0)
@@ -132,11 +132,11 @@ class ImageModality(Modality):
         return channels, height, width
 
     def fixed_statistics(self, pretrained: dict[str, Any]) -> tuple[list[float], list[float]] | None:
-        """Those of the checkpoint's preprocessing."""
+        """Returns the statistics of the checkpoint's preprocessing."""
         return image_statistics(pretrained["processor"])
 
     def augmentation(self, config: Config) -> Augmentation:
-        """Moved, turned, erased, mirrored."""
+        """Returns the augmentation of pixels: moved, turned, erased, mirrored."""
         given = config.augment
         if not given.image:
             return Augmentation()
@@ -144,20 +144,20 @@ class ImageModality(Modality):
         return Augmentation(features=change)
 
     def corrupt(self, name: str, rows: Array, severity: int, options: Any, rng: Rng) -> Array:
-        """See `modalities.corruptions`."""
+        """Corrupts rows; see `modalities.corruptions`."""
         return np.stack([corrupt_image(name, pixels, severity, rng) for pixels in rows])
 
     def lose(self, row: Array, share: float, options: Any, rng: Rng) -> Array:
-        """(H, W), single pixels."""
+        """Draws the lost pixels (H, W) singly."""
         lost: Array = rng.random(row.shape[:2]) < share
         return lost
 
     def interpolate(self, row: Array, lost: Array, method: str, options: Any) -> Array:
-        """See `missing.signals.interpolate_image`."""
+        """Interpolates a row; see `missing.signals.interpolate_image`."""
         return interpolate_image(row, lost, method).values
 
     def show(self, source: Any, config: Config) -> Shown:
-        """The image as the file has it, at most 256 pixels long. Raises FileError."""
+        """Shows the file's image, at most 256 pixels long. Raises FileError."""
         height, width, _, _ = probe_image(source)
         return Shown(thumbnail(source), work=height * width)
 
@@ -167,7 +167,7 @@ class ImageModality(Modality):
 
 
 def shape_of(options: ImageConfig) -> tuple[int, int, int]:
-    """(height, width, channels) where they are filled in. Raises ConfigError if not."""
+    """Returns (height, width, channels). Raises ConfigError if they are not set."""
     if options.height is None or options.width is None or options.channels is None:
         raise ConfigError("image.height, image.width and image.channels are not filled in yet.")
     return options.height, options.width, options.channels

@@ -15,7 +15,7 @@ from PIL import Image
 from sightsound.data.files import Source, probe_image, read_image
 from sightsound.features.audio import LogMel
 
-LONGEST_SIDE = 256  # pixels of an image as it is shown
+LONGEST_SIDE = 256  # pixels of a shown image
 
 
 class Shown(NamedTuple):
@@ -35,12 +35,12 @@ class Shown(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Bytes that it takes in a page."""
+        """Returns the bytes that it takes in a page."""
         return len(self.picture) + len(self.sound)
 
 
 def thumbnail(source: Source) -> str:
-    """An image as the file has it, at most 256 pixels long; PNG, of a large photograph JPEG. Raises FileError."""
+    """Encodes a file's image, at most 256 pixels long; PNG, of a large photograph JPEG. Raises FileError."""
     height, width, colour, _ = probe_image(source)
     shrink = min(1.0, LONGEST_SIDE / max(height, width))
     size = max(round(height * shrink), 1), max(round(width * shrink), 1)
@@ -49,28 +49,28 @@ def thumbnail(source: Source) -> str:
 
 
 def frames_uri(wave: NDArray[Any], how: LogMel) -> str:
-    """The log-mel frames of a waveform (N,), time to the right and frequency upwards; PNG."""
+    """Encodes the log-mel frames of a waveform (N,), time to the right and frequency upwards, as PNG."""
     frames = how(torch.from_numpy(wave)[None])[0].numpy()
     low, high = np.percentile(frames, [5, 99.5])
     return png_uri((255 * (frames.T[::-1] - low) / max(high - low, 1e-6)).clip(0, 255).astype(np.uint8))
 
 
 def wav_uri(wave: NDArray[Any], rate_hz: int) -> str:
-    """A waveform (N,); WAV."""
+    """Encodes a waveform (N,) as WAV."""
     file = io.BytesIO()
     soundfile.write(file, wave, rate_hz, format="WAV", subtype="PCM_16")
     return _uri("audio/wav", file)
 
 
 def png_uri(pixels: NDArray[Any]) -> str:
-    """Pixels (H, W) or (H, W, 3) uint8; PNG."""
+    """Encodes pixels (H, W) or (H, W, 3) uint8 as PNG."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG", compress_level=3)
     return _uri("image/png", file)
 
 
 def jpeg_uri(pixels: NDArray[Any]) -> str:
-    """Pixels (H, W) or (H, W, 3) uint8, changed a little; JPEG."""
+    """Encodes pixels (H, W) or (H, W, 3) uint8 as JPEG, with small losses."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "JPEG", quality=85)
     return _uri("image/jpeg", file)

@@ -1,4 +1,4 @@
-"""What a run came to, as one HTML file that needs no network; `plot` draws the same charts with matplotlib."""
+"""Reports of results as one HTML file that needs no network; `plot` draws the same charts with matplotlib."""
 
 from importlib import import_module
 from typing import Any

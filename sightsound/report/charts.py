@@ -1,4 +1,4 @@
-"""What a chart shows, before anybody draws it: numbers with names and colours.
+"""The content of charts, independent of drawing: numbers with names and colours.
 
 `figures` makes charts of results; `charts.js` draws them in a page, `plot` with matplotlib. Both get the same numbers.
 """
@@ -16,15 +16,15 @@ from sightsound.data.text import visible
 
 
 class Series(NamedTuple):
-    """Points of one thing.
+    """The points of one series.
 
     Attributes:
-        name: in the legend; "" leaves it out.
-        colour: of `colours.PALETTE`.
-        x, y: of the points; in `Dots` y is the place of the row. NaN where there is none.
+        name: the name in the legend; "" leaves it out.
+        colour: a name of `colours.PALETTE`.
+        x, y: coordinates of the points; in `Dots` y is the place of the row. NaN where there is none.
         low, high: the 95 % interval of the value of each point.
-        rows: of the table that each point stands for; larger dots are more.
-        dotted: as a dotted line.
+        rows: the number of table rows of each point; larger dots have more.
+        dotted: whether the line is dotted.
     """
 
     name: str
@@ -45,8 +45,8 @@ class Lines(NamedTuple):
         x_label, y_label: of the axes.
         series: in the order of the legend.
         x_log: whether the x axis is logarithmic.
-        y_range: of the y axis; None: that of the values.
-        diagonal: what a line where both are equal is called; "": there is none.
+        y_range: range of the y axis; None: that of the values.
+        diagonal: the name of the line y = x; "": there is none.
     """
 
     title: str
@@ -130,7 +130,7 @@ Chart = Lines | Dots | Bars | Matrix | Points | Shares
 
 
 def plain(value: Any) -> Any:
-    """Named tuples as dictionaries, numbers that are none as None, and control characters written out, for JSON."""
+    """Converts for JSON: named tuples to dictionaries, NaN to None, control characters to escapes."""
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
         return {name: plain(part) for name, part in value._asdict().items() if part is not None}
     if isinstance(value, list | tuple):
@@ -141,7 +141,7 @@ def plain(value: Any) -> Any:
 
 
 def embedded(value: Any) -> Markup:
-    """JSON that can stand in a `<script>` of a page, whatever the names in it are: no `<`, `>` or `&` is left."""
+    """Writes JSON that is safe in a `<script>` of a page with any names: no `<`, `>` or `&` is left."""
     text = json.dumps(plain(value), separators=(",", ":"), allow_nan=False)
     for sign in "<>&":
         text = text.replace(sign, f"\\u{ord(sign):04x}")
@@ -149,7 +149,7 @@ def embedded(value: Any) -> Markup:
 
 
 def described(chart: Chart) -> str:
-    """A chart in a sentence, for those who do not see it."""
+    """Describes a chart in a sentence, for screen readers."""
     if isinstance(chart, Matrix):
         right = sum(count for i, j, count in chart.cells if i == j)
         rows = sum(count for _, _, count in chart.cells)

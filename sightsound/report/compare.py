@@ -1,4 +1,4 @@
-"""Writes what a comparison came to: `compare.html`, one file, with `compare.csv` and `compare.json` beside it."""
+"""Writes the report of a comparison: `compare.html`, one file, with `compare.csv` and `compare.json` beside it."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def write_comparison(
     """Writes the three files.
 
     Args:
-        study: whose numbers they are.
-        rows: of `studies.comparison.summary.rows`.
+        study: the finished comparison.
+        rows: the rows of `studies.comparison.summary.rows`.
         found: the recommendation.
         labels: class names.
-        options: of the comparison.
+        options: the options of the comparison.
         run: its folder.
-        name: what the user called the table, such as a data set by its name; default: the table's.
+        name: the user's name of the table, such as that of a data set; default: the table's.
 
     Returns:
         the path of `compare.html`.

@@ -1,4 +1,4 @@
-"""The error browser of a report: the test rows that were answered wrongly, with what each modality predicts.
+"""The error browser of a report: the wrongly predicted test rows, with their unimodal predictions.
 
 `predictions.csv` and the table in, rows to look at and listen to out; bounded in rows and in bytes.
 """
@@ -54,9 +54,9 @@ class Answer(NamedTuple):
         row: its number in the table.
         label, predicted: true class and fused prediction.
         probability: of the prediction.
-        said: by each modality that was there.
-        files: of each modality that was there.
-        faults: what the row can be filtered by.
+        said: the unimodal prediction of each present modality.
+        files: the files of each present modality.
+        faults: the kinds of fault by which the row can be filtered.
     """
 
     row: int
@@ -72,10 +72,10 @@ class Errors(NamedTuple):
     """What the browser shows.
 
     Attributes:
-        wrong: how many rows were answered wrongly.
-        shown: of these with images and sounds, the most probable first.
-        listed: of these as text.
-        right: some rows that were answered rightly.
+        wrong: the number of wrongly predicted rows.
+        shown: those with images and sounds, the most probable first.
+        listed: those as text.
+        right: some correctly predicted rows.
     """
 
     wrong: int

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sightsound.studies.comparison.summary import ComparisonRow
     from sightsound.studies.robustness.curves import RobustnessCurve
 
-FEWEST_IN_BIN = 10  # rows, from which the share that is right says something
+FEWEST_IN_BIN = 10  # rows, below which the share that is right is too uncertain
 WIDE = 20  # times from the least to the most, from where a logarithmic axis shows costs better
 
 
@@ -183,7 +183,7 @@ def _robustness(
 
 
 def what_of(kind: str, modality: str) -> str:
-    """What goes wrong with what, such as "audio: telephone"."""
+    """Names a condition and its modality, such as "audio: telephone"."""
     return f"{'one or the other' if modality == 'either' else modality}: {kind}"
 
 

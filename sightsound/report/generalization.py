@@ -1,4 +1,4 @@
-"""Writes how far a classifier carries: `generalization.html`, one file, with `generalization.csv` beside it."""
+"""Writes the report of a generalization study: `generalization.html`, one file, with `generalization.csv` beside it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Writes one self-contained page from the template of the same name in this folder; all of them extend `base.html`.
 
-Style, scripts and data are in the page, so that it needs no network; whatever users chose as names is escaped.
+Style, scripts and data are in the page, so that it needs no network; all names chosen by users are escaped.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def _environment() -> Environment:
 
 
 def _shown(value: object) -> object:
-    """Text as it can be seen and written: control characters, and what is no letter, are written out."""
+    """Makes text visible and writable: control characters and undecodable bytes are written out."""
     if type(value) is str and not (value.isascii() and value.isprintable()):
         return visible(value).encode("utf-8", "backslashreplace").decode()
     return value
@@ -79,5 +79,5 @@ def when(file: Path) -> str:
 
 
 def version() -> str:
-    """Who writes the page."""
+    """Names the program and version that writes the page."""
     return f"sightsound {__version__}"

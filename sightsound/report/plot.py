@@ -110,7 +110,7 @@ def missing(results: Comparison, axes: Axes | None = None) -> Axes:
 
 
 def gains(results: Comparison, axes: Axes | None = None) -> Axes:
-    """What the recommended strategy of a comparison wins over the better modality, class by class."""
+    """The gain in recall of a comparison's recommended strategy over the better modality, class by class."""
     from sightsound.studies.comparison.summary import class_gains
 
     best = results.found.accuracy

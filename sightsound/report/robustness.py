@@ -1,4 +1,4 @@
-"""Writes what a robustness study came to: `robustness.html`, one file, with `robustness.csv` beside it."""
+"""Writes the report of a robustness study: `robustness.html`, one file, with `robustness.csv` beside it."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def split(
 
 
 def conclusion(study: RobustnessStudy) -> list[str]:
-    """What hurts most, and which policy helps, in sentences; with 95 % intervals where they were measured."""
+    """States what lowers accuracy most, and which policy helps; with 95 % intervals where they were measured."""
     missing, parts, damaged = split(study.curves)
     known = {one.condition: one for one in study.measured}
     [clean] = [one for one in study.measured if one.condition.kind == CLEAN]
@@ -84,7 +84,7 @@ def conclusion(study: RobustnessStudy) -> list[str]:
 
 
 def lost_parts() -> list[str]:
-    """What the parts are called that a study takes away, of each modality that has some."""
+    """Returns the names of the parts that a study removes, of each modality that has some."""
     return [one.lost_part for one in every_modality() if one.lost_part]
 
 

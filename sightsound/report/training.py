@@ -92,7 +92,7 @@ def _about(classifier: Classifier, table: str, counts: pd.DataFrame, run: Path) 
 
 
 def headline(metrics: dict[str, Any]) -> str:
-    """What the classifier reaches, in a sentence or two."""
+    """States the classifier's metrics in a sentence or two."""
     parts = []
     for name, numbers in metrics["subsets"].items():
         low, high = numbers["accuracy_ci"]

@@ -1,1 +1,1 @@
-"""From one modality to the other: the translator, how it is trained, and how it is evaluated."""
+"""Cross-modal generation: the translator, its training, and its evaluation."""

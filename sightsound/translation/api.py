@@ -45,10 +45,10 @@ def train_translator(
         config: all options.
 
     Returns:
-        the translator; OUT/bundle has it.
+        the translator, which is also saved in OUT/bundle.
 
     Raises:
-        SightsoundError: something that you can mend; the message says how.
+        SightsoundError: the input cannot be used; the message says how to correct it.
     """
     run = folder_for(table, out)
     translator = run_translator_training(table_for(table, source), config or TranslatorConfig(), run, resume, say)
@@ -67,15 +67,15 @@ def translate(
     out: str | Path | None = None,
     trust: bool = False,
 ) -> list[list[Translation]]:
-    """Sounds for images, or images for sounds.
+    """Translates images to sounds, or sounds to images.
 
     Args:
-        image: one path (or the bytes of a file), or several; these
-        audio: or these are translated.
+        image: images to translate: one path (or the bytes of a file), or several.
+        audio: sounds to translate, in the same form; give either images or sounds.
         bundle: folder of the translator; needed for all modes but sonify.
-        n: translations of each.
-        mode: generate (made), retrieve (found among the training files) or sonify (a picture played as a spectrogram).
-        seed: of what is made.
+        n: number of translations of each file.
+        mode: generate, retrieve (from the training files) or sonify (an image played as a spectrogram).
+        seed: seed of what is generated.
         out: new folder for WAV or PNG files, `translations.csv` and `gallery.html`; default: nothing is written.
         trust: as of `load_translator`.
 
@@ -83,7 +83,7 @@ def translate(
         for each file its translations; of a sound longer than a clip, n for each window.
 
     Raises:
-        SightsoundError: something that you can mend; the message says how.
+        SightsoundError: the input cannot be used; the message says how to correct it.
     """
     if (image is None) == (audio is None):
         raise ConfigError("Give images or sounds, one of them: what is to be translated.")
@@ -120,24 +120,25 @@ def evaluate_translator(
     trust: bool = False,
     say: Say = say,
 ) -> TranslatorEvaluation:
-    """Measures a translator on a table with labels: a classifier of real data says what it makes of translations.
+    """Measures a translator on a table with labels: an evaluator, trained on recorded data, classifies translations.
 
     Args:
         bundle: folder of the translator.
-        table: with labels; its test rows are translated, its training rows are what the results are compared with.
+        table: a table with labels; its test rows are translated, and the results compared with its training rows.
         source: as of `train`.
         out: as of `train`.
         say: as of `train`.
-        judge: bundle of a classifier trained on real data; default: one is trained on the table, in OUT/judge.
+        judge: bundle of the evaluator, a classifier trained on recorded data; default: one is trained on the table, in
+            OUT/judge.
         options: how many rows and translations.
-        columns: what the table calls its columns.
-        trust: as of `load_translator`; of the judge too.
+        columns: the names of the table's columns.
+        trust: as of `load_translator`; applies to the evaluator too.
 
     Returns:
-        numbers and samples; OUT/evaluation.json and OUT/gallery.html have them.
+        metrics and samples, which are also in OUT/evaluation.json and OUT/gallery.html.
 
     Raises:
-        SightsoundError: something that you can mend; the message says how.
+        SightsoundError: the input cannot be used; the message says how to correct it.
     """
     translator, known = load_translator(bundle, trust=trust), table_for(table, source)
     run = folder_for(table, out)

@@ -1,4 +1,4 @@
-"""Options of a translator, each declared once; the sections that it shares with a classifier are the classifier's."""
+"""Options of a translator, each declared once; the sections shared with a classifier are the classifier's."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal
 from sightsound.config import AudioConfig, AugmentConfig, ColumnsConfig, Config, ImageConfig, from_sections
 from sightsound.errors import ConfigError
 
-MODALITIES = ("image", "audio")  # a translator goes from one to the other
+MODALITIES = ("image", "audio")  # a translator maps one to the other
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class TranslatorConfig:
     columns: ColumnsConfig = field(default_factory=ColumnsConfig)
     """Names of the table's columns; the label is not read."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
-    """Chance changes to the training rows while meanings are learnt."""
+    """Augmentation of the training rows while the shared embedding space is trained."""
     on_bad_file: Literal["stop", "skip"] = "stop"
     """stop: say which files are bad and end; skip: leave their rows out."""
     meaning_size: int = 64
@@ -33,13 +33,13 @@ class TranslatorConfig:
     audio_latent: int = 96
     """Numbers that a sound is put together from."""
     meaning_steps: int | None = None
-    """Steps to learn meanings; default: 1,000, or 10 passes over the pairs if that is more."""
+    """Steps to train the shared embedding space; default: 1,000, or 10 passes over the pairs if that is more."""
     decoder_steps: int = 2000
-    """Steps of 64 files to learn to put images together, and as many for sounds."""
+    """Steps of 64 files to train the autoencoder of images, and as many for that of sounds."""
     flow_steps: int = 6000
-    """Steps of 256 pairs to learn which latents belong to a meaning."""
+    """Steps of 256 pairs to train the flow, which generates latents given shared embeddings."""
     batch_size: int = 256
-    """Pairs per step while meanings are learnt: each is told from all others of its step."""
+    """Pairs per step while the shared embedding space is trained: each is contrasted with all others of its step."""
     learning_rate: float = 2e-3
     """Peak of every schedule: short warm-up, then a cosine down to zero."""
     vocoder: str = "griffin-lim"
@@ -65,16 +65,16 @@ class TranslatorConfig:
                 raise ConfigError(f"{name}.encoder is {section.encoder!r}; a translator learns encoders of its own.")
 
     def reading_config(self) -> Config:
-        """The options of a classifier that reads and encodes files in the same way."""
+        """Returns the options of a classifier that reads and encodes files in the same way."""
         shared = ("image", "audio", "columns", "augment", "on_bad_file", "seed", "precision", "accelerator")
         return Config(**{name: getattr(self, name) for name in shared})
 
     def with_sizes(self, config: Config) -> TranslatorConfig:
-        """The same with what `reading()` says once it has been filled in from the data."""
+        """Returns the options with the sizes of a resolved `reading_config()`."""
         return dataclasses.replace(self, image=config.image, audio=config.audio, precision=config.precision)
 
 
 def translator_from_dict(values: dict[str, Any]) -> TranslatorConfig:
-    """The inverse of `dataclasses.asdict`. Raises ConfigError for an unknown option."""
+    """Builds options from `dataclasses.asdict`. Raises ConfigError for an unknown option."""
     made: TranslatorConfig = from_sections(TranslatorConfig, values)
     return made

@@ -1,6 +1,6 @@
-"""How good is a translator? Measured by a classifier that never heard of it, on files as they are written to disk.
+"""Measures a translator by an independent classifier, the evaluator, on files as they are written to disk.
 
-Test rows -> (translator) -> PNG and WAV -> (judge) -> the class and the embedding of each -> numbers.
+Test rows -> (translator) -> PNG and WAV -> (evaluator, `judge`) -> the class and the embedding of each -> metrics.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from sightsound.translation.retrieval import Translation, image_from_sonified, n
 from sightsound.translation.translator import Translator
 
 RECALLS = (1, 5, 10)
-MOST_TRAINING_FILES = 20_000  # that are looked through for copies
-KEPT = 12  # translations of each direction that are shown, and as many that went wrong
+MOST_TRAINING_FILES = 20_000  # largest number that is searched for copies
+KEPT = 12  # translations of each direction that are shown, and as many wrong ones
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,9 @@ class TranslatorEvaluation(NamedTuple):
     """A finished evaluation.
 
     Attributes:
-        numbers: as in `evaluation.json`.
-        samples: for each direction, translations to look at.
-        failures: for each direction, translations that the judge takes for another class, with that class.
+        numbers: the metrics, as in `evaluation.json`.
+        samples: for each direction, translations to show.
+        failures: for each direction, translations that the evaluator assigns to another class, with that class.
     """
 
     numbers: dict[str, Any]
@@ -61,7 +61,7 @@ class TranslatorEvaluation(NamedTuple):
 
 
 class Classified(NamedTuple):
-    """What the judge makes of n files of one modality: classes (n,), embeddings (n, D)."""
+    """The evaluator's classes (n,) and embeddings (n, D) of n files of one modality."""
 
     classes: NDArray[np.int64]
     embeddings: Tensor
@@ -70,18 +70,18 @@ class Classified(NamedTuple):
 def run_translator_evaluation(
     translator: Translator, judge: Classifier, table: Table, options: TranslationOptions, say: Callable[[str], object]
 ) -> TranslatorEvaluation:
-    """Translates test rows both ways and has the results judged.
+    """Translates test rows in both directions and classifies the results.
 
     Args:
-        translator: in question.
-        judge: trained on real data only.
-        table: with labels and a split; test rows are translated, training rows are what is compared with.
-        options: how many.
+        translator: the translator to measure.
+        judge: the evaluator, trained on recorded data only.
+        table: a table with labels and a split; test rows are translated and compared with training rows.
+        options: how many rows and translations.
         say: called with each line for the user.
 
     Raises:
-        TableError: no complete test row, or labels that the judge does not know.
-        ConfigError: impossible options.
+        TableError: there is no complete test row, or the evaluator lacks a label.
+        ConfigError: options are out of range.
     """
     if options.rows < 1 or options.n < 2:
         raise ConfigError("--rows is at least 1 and -n at least 2: how different translations are is measured too.")
@@ -101,7 +101,7 @@ def run_translator_evaluation(
 
 
 class _Direction:
-    """One way: `source` is shown, `wanted` is made."""
+    """One direction: `wanted` is generated from `source`."""
 
     def __init__(
         self,
@@ -119,7 +119,7 @@ class _Direction:
         self.train = train.drop_duplicates(self.wanted)
 
     def measure(self) -> tuple[dict[str, Any], list[list[Translation]], list[tuple[Translation, str, str]]]:
-        """Numbers, translations to show, and those that went wrong."""
+        """Returns the metrics, translations to show, and wrong ones."""
         with tempfile.TemporaryDirectory() as folder:
             made, files = self._translate(Path(folder))
             judged = classify_files(self.judge, self.wanted, files)
@@ -151,14 +151,14 @@ class _Direction:
         return numbers, made[:KEPT], failed
 
     def _translate(self, folder: Path) -> tuple[list[list[Translation]], list[str]]:
-        """The translations of each row, and the files that all of them are written to, in order."""
+        """Returns the translations of each row, and the files to which all of them are written, in order."""
         translate = self.translator.image_to_audio if self.source == "image" else self.translator.audio_to_image
         found = translate(self._files(self.frame, self.source), self.options.n, "generate", self.options.seed)
-        made = [of_one[: self.options.n] for of_one in found]  # of a long sound its first window
+        made = [of_one[: self.options.n] for of_one in found]  # only the first window of a long sound
         return made, [str(write(one, folder / str(i))) for i, one in enumerate(itertools.chain(*made))]
 
     def _back(self, files: list[str]) -> NDArray[np.int64]:
-        """The classes of what the first translations are translated back to."""
+        """Returns the classes of the first translations, translated back."""
         back = self.translator.audio_to_image if self.source == "image" else self.translator.image_to_audio
         with tempfile.TemporaryDirectory() as folder:
             returned = [
@@ -168,7 +168,7 @@ class _Direction:
             return classify_files(self.judge, self.source, returned).classes
 
     def _played_back(self) -> NDArray[np.int64]:
-        """The classes of pictures that were played and drawn again: the baseline."""
+        """Returns the classes of images that were sonified and drawn again: the baseline."""
         if self.source != "image":
             return np.zeros(0, np.int64)
         with tempfile.TemporaryDirectory() as folder:
@@ -180,12 +180,12 @@ class _Direction:
             return classify_files(self.judge, "image", files).classes
 
     def _distinct(self, features: Tensor) -> tuple[Tensor, NDArray[np.int64]]:
-        """Of the real rows, each file once, and its class."""
+        """Returns the features of each distinct recorded file, and its class."""
         first = ~self.frame.duplicated(self.wanted).to_numpy()
         return features[torch.from_numpy(first)], self.target[first]
 
     def _groups(self, features: Tensor, train_features: Tensor) -> dict[str, int] | None:
-        """How many of the training files' groups (speakers) are among those that translations are most like."""
+        """Counts the training files' groups (speakers) among the nearest neighbours of translations."""
         groups = self.train["group"].to_numpy()[:MOST_TRAINING_FILES]
         if (groups == "").any():
             return None
@@ -197,7 +197,7 @@ class _Direction:
 
 
 def classify_files(judge: Classifier, modality: str, files: Sequence[str]) -> Classified:
-    """What a classifier makes of files, shown this modality alone."""
+    """Classifies files of one modality alone."""
     rows, rejected = prepare_rows(_table_of(files, modality), judge.config, None)
     if rejected:
         raise TableError(summary("the files to judge", rejected))
@@ -211,7 +211,7 @@ def classify_files(judge: Classifier, modality: str, files: Sequence[str]) -> Cl
 
 
 def retrieval(translator: Translator, table: Table, frame: pd.DataFrame) -> dict[str, Any]:
-    """How far down the nearest of the other modality stands the first one of the same class, among these rows."""
+    """Measures the rank of the first row of the same class among the nearest of the other modality."""
     labels = frame["label"].to_numpy()
     meanings = {}
     for m in MODALITIES:
@@ -230,14 +230,14 @@ def retrieval(translator: Translator, table: Table, frame: pd.DataFrame) -> dict
 
 
 def _table_of(files: Sequence[str], modality: str) -> Table:
-    """A table of one column of files."""
+    """Builds a table of one column of files."""
     columns = dict.fromkeys(("image", "audio", "label", "split", "group", "time", "image_mask", "audio_mask"), "")
     frame = pd.DataFrame({**columns, modality: list(files)}, index=range(1, len(files) + 1))
     return Table("files", Path(), frame.assign(row=frame.index))
 
 
 def _features(translator: Translator, modality: str, files: Sequence[str]) -> Tensor:
-    """Standardised features of files, as flat vectors (n, numbers)."""
+    """Computes standardised features of files, as flat vectors (n, numbers)."""
     network = translator.network
     rows, _ = prepare_rows(_table_of(files, modality), translator.reading, None)
     with torch.inference_mode():
@@ -249,7 +249,7 @@ def _features(translator: Translator, modality: str, files: Sequence[str]) -> Te
 
 
 def _complete(table: Table, split: str, judge: Classifier) -> pd.DataFrame:
-    """The rows of a split that have both modalities, with a class that the judge knows."""
+    """Returns the rows of a split that have both modalities and a class of the evaluator."""
     frame = table.part(split).frame
     frame = frame[(frame[list(MODALITIES)] != "").all(axis=1)]
     if not len(frame):

@@ -1,4 +1,4 @@
-"""Writes translations as files, and a page where every input stands beside its translations, playable."""
+"""Writes translations as files, and a page with every input beside its playable translations."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Line(NamedTuple):
 
 
 class Section(NamedTuple):
-    """A part of the page: heading, a sentence about it, and lines."""
+    """A section of the page: heading, a sentence about it, and lines."""
 
     title: str
     about: str
@@ -70,9 +70,9 @@ def write_translations(translations: list[list[Translation]], given: list[Source
     """Writes a WAV or PNG for each translation, `translations.csv`, and `gallery.html`; the path of the latter.
 
     Args:
-        translations: of each file.
+        translations: the translations of each file.
         given: the files.
-        folder: new and empty.
+        folder: a new, empty folder.
     """
     rows, lines = [], []
     for number, (source, of_one) in enumerate(zip(given, translations, strict=True)):
@@ -109,7 +109,7 @@ def _title(translations: list[list[Translation]], given: list[Source]) -> str:
 
 
 def write_evaluation(done: TranslatorEvaluation, run: Path) -> Path:
-    """Writes `evaluation.json`, and a page with the numbers, samples, and what went wrong; the path of the page."""
+    """Writes `evaluation.json`, and a page with metrics, samples, and failures; returns the path of the page."""
     (run / "evaluation.json").write_text(json.dumps(done.numbers, indent=1) + "\n", encoding="utf-8")
     sections = []
     for direction, samples in done.samples.items():
@@ -135,7 +135,7 @@ def write_evaluation(done: TranslatorEvaluation, run: Path) -> Path:
 
 
 def numbers_table(numbers: dict[str, Any]) -> list[list[str]]:
-    """The numbers of both directions as text, the first row being the head."""
+    """Formats the metrics of both directions as text, the first row being the head."""
     directions = [f"{m} to {other(m)}" for m in MODALITIES]
     rows = [["", *directions]]
     for name, title in TITLES.items():
@@ -157,14 +157,14 @@ def _text(value: Any) -> str:
 
 
 def show(translation: Translation, title: str) -> Shown:
-    """A translation; how well it goes with what was given stands beside its name."""
+    """Shows a translation, with its similarity to the input beside its name."""
     if translation.similarity is not None:
         title = f"{title} ({translation.similarity:.2f})"
     return _shown(translation.content, translation.sample_rate_hz, title)
 
 
 def shown_file(source: Source, modality: str) -> Shown:
-    """A file that was given."""
+    """Shows a given file."""
     name = Path(source).name if isinstance(source, str | Path) else "bytes"
     if modality == "audio":
         return _shown(read_audio(source, SONIFIED_RATE_HZ, probe_audio(source), "start"), SONIFIED_RATE_HZ, name)
@@ -179,7 +179,7 @@ def _shown(content: NDArray[Any], rate_hz: int | None, title: str) -> Shown:
 
 
 def _free(folder: Path, stem: str, translation: Translation) -> Path:
-    """Where a translation goes: two inputs of the same name do not overwrite each other."""
+    """Returns a free path for a translation: two inputs of the same name do not overwrite each other."""
     ending, number, name = (".png" if translation.sample_rate_hz is None else ".wav"), 1, stem
     while (folder / f"{name}{ending}").exists():
         number += 1

@@ -1,7 +1,7 @@
 """The translator network: a shared embedding space and a conditional generator over it.
 
-Three parts, learnt one after the other. Meanings: an encoder for each modality, into one space where pairs are close
-(contrastive). Autoencoders: features <-> latents. A flow: from noise to latents, under the meaning of what is given.
+Three parts are trained in order. Shared embeddings (`meaning`): an encoder for each modality, into one space where
+pairs are close (contrastive). Autoencoders: features <-> latents. A flow: noise to latents, given shared embeddings.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from sightsound.translation.decoders import AUTOENCODERS, Autoencoder
 from sightsound.translation.decoders.flow import LatentFlow
 from sightsound.types import Batch, FeatureBatch
 
-LARGEST_SCALE = 100.0  # of similarities, as in CLIP
-FREE = 0.2  # share of the pairs of which nothing is given, so that the flow also knows both modalities at once
+LARGEST_SCALE = 100.0  # largest factor of similarities, as in CLIP
+FREE = 0.2  # share of the pairs of which nothing is given, to train the unconditional flow of both modalities too
 STEPS, GUIDANCE = 16, 1.5
 
 
 class TranslatorNetwork(nn.Module):
-    """All parts.
+    """The network of all parts of a translator.
 
     Args:
-        network: of a classifier, whose features and encoders are taken over; with fresh weights and statistics.
-        shapes: per modality, of its features.
-        latent_sizes: per modality.
-        meaning_size: E.
+        network: a classifier's network with fresh weights and statistics, whose features and encoders are reused.
+        shapes: the shape of each modality's features.
+        latent_sizes: L of each modality.
+        meaning_size: E, the size of shared embeddings.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class TranslatorNetwork(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the network is."""
+        """Returns the device of the network."""
         return self.scale.device
 
     def featurize(self, batch: Batch) -> FeatureBatch:
@@ -69,30 +69,30 @@ class TranslatorNetwork(nn.Module):
         return FeatureBatch(inputs, batch.present, batch.target)
 
     def meaning(self, modality: str, features: Tensor) -> Tensor:
-        """(B, *shape) -> (B, E) of length 1; the product of two says how well they go together."""
+        """(B, *shape) -> shared embeddings (B, E) of length 1; the product of two is their similarity."""
         embedding = self.encoders[modality](self.standardize[modality](features)).float()
         return normalize(self.meanings[modality](self.embedding_scale[modality](embedding)))
 
     def meaning_loss(self, features: Mapping[str, Tensor]) -> Tensor:
-        """Each is to find its partner among all of the batch, in both directions (InfoNCE; Radford et al., 2021)."""
+        """Computes the contrastive loss over the batch, in both directions (InfoNCE; Radford et al., 2021)."""
         one, other = (self.meaning(m, features[m]) for m in self.modalities)
         similarity = self.scale.exp().clamp_max(LARGEST_SCALE) * one @ other.T
         partner = torch.arange(len(one), device=one.device)
         return (cross_entropy(similarity, partner) + cross_entropy(similarity.T, partner)) / 2
 
     def decoder_loss(self, modality: str, features: Tensor) -> Tensor:
-        """Of features (B, *shape) put together again; a scalar."""
+        """Computes the reconstruction error of features (B, *shape); a scalar."""
         return self.decoder(modality).loss(self.standardize[modality](features))
 
     def latent(self, modality: str, features: Tensor) -> Tensor:
-        """(B, *shape) -> (B, L), mean 0 and deviation 1 once `latent_scale` is set."""
+        """(B, *shape) -> (B, L), standardised once `latent_scale` is set."""
         scaled: Tensor = self.latent_scale[modality](
             self.decoder(modality).encode(self.standardize[modality](features))
         )
         return scaled
 
     def flow_loss(self, latents: Mapping[str, Tensor], meanings: Mapping[str, Tensor]) -> Tensor:
-        """Of latents (B, L) and meanings (B, E) of pairs; what is given is drawn by chance. A scalar."""
+        """Computes the flow's loss of latents (B, L) given random subsets of shared embeddings (B, E); a scalar."""
         some = next(iter(latents.values()))
         drawn = torch.rand(len(some), device=some.device)
         share = (1 - FREE) / len(self.modalities)
@@ -103,14 +103,14 @@ class TranslatorNetwork(nn.Module):
     def generate(
         self, meanings: Mapping[str, Tensor], wanted: str, noise: Tensor, steps: int = STEPS, guidance: float = GUIDANCE
     ) -> Tensor:
-        """What a modality could be like.
+        """Generates features of a modality.
 
         Args:
-            meanings: (B, E) of the modalities that are given.
+            meanings: shared embeddings (B, E) of the given modalities.
             wanted: the modality to generate.
-            noise: (B, sum of all L) standard normal; each is another possibility.
-            steps: of the way from noise.
-            guidance: how typical it is to be; 1 as learnt.
+            noise: (B, sum of all L) standard normal; each gives another sample.
+            steps: number of steps from noise.
+            guidance: the weight of the condition; 1 as trained.
 
         Returns:
             features (B, *shape).
@@ -126,33 +126,33 @@ class TranslatorNetwork(nn.Module):
 
     @property
     def noise_size(self) -> int:
-        """Numbers of noise that one generation begins with."""
+        """Returns the size of the noise of one sample."""
         return sum(self.flow.sizes.values())
 
     def decoder(self, modality: str) -> Autoencoder:
-        """Of a modality."""
+        """Returns the autoencoder of a modality."""
         return cast(Autoencoder, self.decoders[modality])
 
     def _scaled(self, meanings: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Meanings as numbers of deviation about 1, as networks like them."""
+        """Scales shared embeddings to a standard deviation of about 1."""
         return {m: z * self.meaning_size**0.5 for m, z in meanings.items()}
 
 
 def build_translator(
     config: TranslatorConfig, network: ClassifierNetwork | None = None, trust: bool = True
 ) -> TranslatorNetwork:
-    """The network that a configuration with all sizes filled in describes, with fresh weights.
+    """Builds the network that a fully resolved configuration describes, with fresh weights.
 
     Args:
-        config: with all sizes filled in.
-        network: of a classifier of the same configuration, whose statistics and encoders are taken over.
+        config: the configuration with all sizes set.
+        network: a classifier's network of the same configuration, whose statistics and encoders are reused.
         trust: as of `build_network`.
 
     Raises:
         ConfigError: sizes that do not suit the encoders; TrustError.
     """
     reading = config.reading_config()
-    network = network or build_network(reading, 2, trust)  # its heads are not taken over
+    network = network or build_network(reading, 2, trust)  # its heads are not used
     shapes = {m: modality(m).feature_shape(getattr(reading, m)) for m in MODALITIES}
     sizes = {"image": config.image_latent, "audio": config.audio_latent}
     with torch.random.fork_rng(devices=[]):
@@ -169,7 +169,7 @@ def check_translator(config: TranslatorConfig, weights: Mapping[str, Tensor], tr
     if config.image.pretrained or config.audio.pretrained:
         raise ConfigError("a translator has no pretrained encoders")
     if not all(getattr(config, m).encoder in ENCODERS[m] for m in ENCODERS):
-        return  # somebody's own, which has to be trusted to be built at all
+        return  # the user's own class, which must be trusted to be built at all
     with torch.device("meta"):  # shapes without numbers
         network = build_translator(config, trust=trust)
     if {name: x.shape for name, x in network.state_dict().items()} != {name: x.shape for name, x in weights.items()}:

@@ -1,4 +1,4 @@
-"""One part of a translator's training; what is complete is loaded."""
+"""One phase of a translator's training; a complete phase is loaded."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from sightsound.translation.network import TranslatorNetwork
 from sightsound.types import Batch
 
 WARM_UP, WEIGHT_DECAY = 0.05, 0.01
-EPOCH_STEPS = 100  # at least; fewer rows are gone through several times
+EPOCH_STEPS = 100  # at least so many steps; fewer rows are repeated
 
 
 class TrainingPhase(NamedTuple):
-    """What is learnt.
+    """A phase: what is trained, on which rows, by which loss.
 
     Attributes:
-        name: of its checkpoints and logs.
-        trained: parameters that move.
-        loss: of a batch, a scalar.
-        rows: to learn from.
+        name: the name of its checkpoints and logs.
+        trained: the parameters that are trained.
+        loss: the loss of a batch, a scalar.
+        rows: the training rows.
         batch_size: rows of a step.
-        steps: at least so many; the last pass over the rows is finished.
+        steps: the least number of steps; the last pass over the rows is completed.
     """
 
     name: str
@@ -45,7 +45,7 @@ class TrainingPhase(NamedTuple):
 
 
 def fit_phase(network: TranslatorNetwork, lesson: TrainingPhase, config: TranslatorConfig, run: Path) -> None:
-    """Trains in place, with a fixed number of steps; what is complete in the run folder is loaded."""
+    """Trains in place, with a fixed number of steps; a phase that is complete in the run folder is loaded."""
     done = run / "checkpoints" / f"{lesson.name}.safetensors"
     if not done.exists():
         # a checkpoint after every epoch is worth its time only if that is some steps long
@@ -64,13 +64,13 @@ def fit_phase(network: TranslatorNetwork, lesson: TrainingPhase, config: Transla
 
 
 class Task(Objective):
-    """A lesson as the loop sees it.
+    """A phase as an objective of the training loop.
 
     Args:
-        network: the whole, whose parts are trained.
-        lesson: which.
-        steps: in all, for the schedule.
-        config: with the peak of the learning rate, and the seed of what is drawn.
+        network: the whole network, of which parts are trained.
+        lesson: the phase.
+        steps: the total number of steps, for the schedule.
+        config: the configuration, with the peak learning rate and the seed.
     """
 
     def __init__(self, network: TranslatorNetwork, lesson: TrainingPhase, steps: int, config: TranslatorConfig) -> None:
@@ -79,7 +79,7 @@ class Task(Objective):
         self.lesson, self.config = lesson, config
 
     def begin_step(self, epoch: int, step: int) -> None:
-        """What an epoch draws depends on seed and epoch alone, so that a resumed run repeats it."""
+        """Seeds each epoch's draws by seed and epoch alone, so that a resumed run repeats them."""
         if step == 0:
             torch.manual_seed(self.config.seed * 1_000_003 + epoch)
 

@@ -1,4 +1,4 @@
-"""What a translation is; and the parts of translating that need no training: a picture played, the nearest found."""
+"""The result of a translation; and translation without training: sonification and nearest neighbours."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from sightsound.translation.config import MODALITIES
 from sightsound.translation.decoders.sonify import COLUMN_SECONDS, picture, sonify
 
 MODES = ("generate", "retrieve", "sonify")
-EXACT_ROWS = 100_000  # beyond, an index is asked, which may miss a near one
+EXACT_ROWS = 100_000  # beyond, an approximate index is used
 BATCH = 128
-SONIFIED_ROWS, MOST_COLUMNS = 64, 256  # of a picture that is played
+SONIFIED_ROWS, MOST_COLUMNS = 64, 256  # of a sonified image
 SONIFIED_RATE_HZ = 16_000
 
 
 class Translation(NamedTuple):
-    """One answer.
+    """One translation.
 
     Attributes:
         source: the file, or "array" or "bytes".
-        start_seconds: where in a sound the translated window starts; 0 of an image.
-        modality: of the answer.
+        start_seconds: where in a sound the translated window starts; 0 for an image.
+        modality: the modality of the translation.
         mode: generate, retrieve or sonify.
         content: pixels (H, W) or (H, W, 3) uint8, or a waveform (N,).
-        sample_rate_hz: of a waveform; None of pixels.
-        similarity: from -1 to 1, how well both go together by what they mean; None where nothing was learnt.
-        file: the one that was found; "" if it was made.
+        sample_rate_hz: sample rate of a waveform; None for pixels.
+        similarity: from -1 to 1, the similarity of both shared embeddings; None without a trained translator.
+        file: the retrieved file; "" if it was generated.
     """
 
     source: str
@@ -48,17 +48,17 @@ class Translation(NamedTuple):
 
 
 def other(modality: str) -> str:
-    """The one that is not this one."""
+    """Returns the other modality."""
     return MODALITIES[1 - MODALITIES.index(modality)]
 
 
 def several(given: Any) -> list[Any]:
-    """One file or array, or a sequence of them, as a list."""
+    """Returns one file or array, or a sequence of them, as a list."""
     return [given] if isinstance(given, str | Path | bytes | np.ndarray) else list(given)
 
 
 def check(n: int, mode: str) -> None:
-    """Raises ConfigError for what cannot be asked for."""
+    """Raises ConfigError for an invalid number or mode."""
     if mode not in MODES:
         raise ConfigError(f"mode is {mode!r}. {did_you_mean(mode, MODES)}")
     if n < 1:
@@ -66,7 +66,7 @@ def check(n: int, mode: str) -> None:
 
 
 def sonify_image(image: Source | NDArray[Any]) -> list[Translation]:
-    """The sound of an image under `sonify`, 64 rows high: the tones that `image_from_sonified` expects."""
+    """Translates an image by `sonify`, 64 rows high: the tones that `image_from_sonified` expects."""
     if isinstance(image, np.ndarray):
         height, width = image.shape[:2]
     else:
@@ -78,16 +78,16 @@ def sonify_image(image: Source | NDArray[Any]) -> list[Translation]:
 
 
 def image_from_sonified(sound: Source) -> list[Translation]:
-    """The one picture of a sound under `sonify`; a column for every 50 ms."""
+    """Draws the image of a sonified sound, with a column for every 50 ms."""
     seconds = max(probe_audio(sound), COLUMN_SECONDS)
     wave = read_audio(sound, SONIFIED_RATE_HZ, seconds, "start")
     return [Translation(name_of(sound), 0.0, "image", "sonify", picture(wave, SONIFIED_RATE_HZ, SONIFIED_ROWS), None)]
 
 
 def nearest(bank: Tensor, wanted: Tensor, n: int) -> tuple[Tensor, Tensor]:
-    """Of meanings (rows, E) the n that are closest to each of (B, E), the closest first.
+    """Finds among shared embeddings (rows, E) the n closest to each of (B, E), the closest first.
 
-    Exact up to 100,000 rows; beyond, a graph is searched (HNSW, Malkov & Yashunin, 2018): the extra `search`.
+    It is exact up to 100,000 rows; beyond, a graph is searched (HNSW, Malkov & Yashunin, 2018): the extra `search`.
 
     Returns:
         positions (B, n) and similarities (B, n); fewer where there are fewer rows.
@@ -110,7 +110,7 @@ def nearest(bank: Tensor, wanted: Tensor, n: int) -> tuple[Tensor, Tensor]:
 
 
 def write(translation: Translation, place: Path) -> Path:
-    """Writes a translation as WAV or PNG; the path with its ending."""
+    """Writes a translation as WAV or PNG; returns the path with its ending."""
     if translation.sample_rate_hz is None:
         path = place.with_name(f"{place.name}.png")
         write_png(path, translation.content)

@@ -1,6 +1,6 @@
-"""Trains a translator: meanings, then an autoencoder for each modality, then the flow; resumable.
+"""Trains a translator: shared embeddings, then an autoencoder for each modality, then the flow; resumable.
 
-Pairs teach everything; labels are not read.
+All parts are trained on pairs; labels are not read.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ from sightsound.types import Batch
 FEWEST_PAIRS = 50
 MEANING_STEPS, FEWEST_PASSES = 1000, 10  # by default, whichever is more
 DECODER_BATCH, FLOW_BATCH, EMBEDDING_BATCH = 64, 256, 256
-VIEWED, MOST_VIEWS = 20_000, 64  # latents of each modality at least: fewer files are seen in more views
+VIEWED, MOST_VIEWS = 20_000, 64  # least number of latents of each modality: fewer files are augmented to more views
 
 
 class Pairs(NamedTuple):
-    """What a translator learns from.
+    """The training data of a translator.
 
     Attributes:
         table: the pairs, each with its split.
-        config: with everything filled in.
+        config: the resolved configuration.
         rows: the training pairs.
         warnings: sentences for the user.
     """
@@ -67,13 +67,13 @@ def run_translator_training(
 
     Args:
         source: the table; rows that lack a modality are left out, labels are not read.
-        config: what the user asked for.
+        config: the configuration as the user gave it.
         run: a new folder; or, with `resume`, that of a run of the same table and configuration.
-        resume: go on where that run stopped. A finished one is loaded.
+        resume: whether to go on where that run stopped. A finished one is loaded.
         say: called with each line for the user.
 
     Raises:
-        TableError, ConfigError: what was given cannot be trained on.
+        TableError, ConfigError: the table or the configuration cannot be trained on.
         RunError: the folder cannot be written, or is another run's.
     """
     device_of(config.accelerator)
@@ -81,7 +81,7 @@ def run_translator_training(
     request = request_of(table, config)
     with open_run(run, request, resume):
         if (run / BUNDLE).exists():
-            import_own(config.reading_config())  # whoever asks for the same run has named them, and so trusts them
+            import_own(config.reading_config())  # the user of the same run has named these, and so trusts them
             resolve("vocoder", config.vocoder, VOCODERS, Vocoder)
             return load_translator(run / BUNDLE)
         with tuned_process(), write_errors(run):
@@ -95,7 +95,7 @@ def run_translator_training(
 def _trained(pairs: Pairs, run: Path, say: Callable[[str], object]) -> Translator:
     """Trains and saves."""
     begun = fresh_network(pairs.config.reading_config(), 2, pairs.rows)
-    begun.fit_embedding_scale(some_features(begun, pairs.rows))  # else all meanings are one to begin with
+    begun.fit_embedding_scale(some_features(begun, pairs.rows))  # otherwise all embeddings are initially equal
     network = build_translator(pairs.config, begun)
     size = sum(p.numel() for p in network.parameters())
     say(f"{len(pairs.rows):,} pairs to learn from; {size:,} parameters, in {pairs.config.precision}.")
@@ -132,7 +132,7 @@ def _enough(name: str, pairs: int) -> None:
 
 
 def learn(network: TranslatorNetwork, pairs: Pairs, run: Path) -> RetrievalIndex:
-    """Trains all parts in place; one that is complete in the run folder is loaded. What the training files mean."""
+    """Trains all parts in place, or loads complete ones; returns the retrieval index of the training files."""
     config, rows = pairs.config, pairs.rows
     augment = Augment(config.reading_config())
     steps = config.meaning_steps or max(MEANING_STEPS, FEWEST_PASSES * -(-len(rows) // config.batch_size))
@@ -174,7 +174,7 @@ def learn(network: TranslatorNetwork, pairs: Pairs, run: Path) -> RetrievalIndex
 
 
 def files_of(rows: Rows, modality: str) -> Rows:
-    """Each distinct file of a modality once, as a row of its own."""
+    """Returns each distinct file of a modality once, as a row of its own."""
     store = rows.stores[modality]
     entry = torch.unique(store.entry[rows.rows])
     return Rows({modality: Store(store.values, entry)}, None, torch.arange(len(entry)))
@@ -182,9 +182,9 @@ def files_of(rows: Rows, modality: str) -> Rows:
 
 @torch.no_grad()
 def views(network: TranslatorNetwork, files: Rows, modality: str, config: TranslatorConfig) -> tuple[Tensor, Tensor]:
-    """Latents (files, V, L), not scaled, and meanings (files, V, E) of each file as it is and in V - 1 variations.
+    """Computes unscaled latents (files, V, L) and shared embeddings (files, V, E) of each file and V - 1 variations.
 
-    There are as many as make up `VIEWED` in all: what is generated is not to learn a few files by heart.
+    V is such that there are `VIEWED` views in all, against overfitting of the flow to a few files.
     """
     network.eval()
     count = min(math.ceil(VIEWED / len(files)), MOST_VIEWS)
@@ -206,7 +206,7 @@ def views(network: TranslatorNetwork, files: Rows, modality: str, config: Transl
 
 
 def viewed_pairs(rows: Rows, known: dict[str, tuple[Tensor, Tensor]]) -> Rows:
-    """Every pair in every combination of views that takes the views in turn: latents and meanings side by side."""
+    """Returns every pair in combinations of views, taken in turn: latents and shared embeddings side by side."""
     count = max(latents.shape[1] for latents, _ in known.values())
     stores = {}
     for m, (latents, meanings) in known.items():
@@ -219,7 +219,7 @@ def viewed_pairs(rows: Rows, known: dict[str, tuple[Tensor, Tensor]]) -> Rows:
 
 
 def bank_of(pairs: Pairs, meanings: dict[str, Tensor]) -> RetrievalIndex:
-    """What the training files mean, with their names."""
+    """Builds the retrieval index: shared embeddings of the training files, with their names."""
     frame = pairs.table.frame[pairs.table.frame["split"] == "train"]
     files = {}
     for m in meanings:
@@ -230,7 +230,7 @@ def bank_of(pairs: Pairs, meanings: dict[str, Tensor]) -> RetrievalIndex:
 
 
 def _varied(given: Tensor, modality: str, config: TranslatorConfig) -> Tensor:
-    """Decoded files a little different, as they could have been recorded too; without noise. Images stay."""
+    """Varies decoded sounds a little, as other recordings could differ; without noise. Images are unchanged."""
     if modality == "image":
         return given
     chance = config.augment

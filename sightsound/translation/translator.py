@@ -1,4 +1,4 @@
-"""The translator as people hold it: images in, sounds out, and the other way; saved to and loaded from a bundle."""
+"""The public translator: images in, sounds out, and the reverse; saved to and loaded from a bundle."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ from sightsound.translation.retrieval import (
 
 FORMAT = 1
 MEANINGS, FILES = "meanings.safetensors", "files.json"
-CANDIDATES = 2  # so many are generated for each one asked for; those that mean most the same are kept
+CANDIDATES = 2  # generated for each requested translation; the most similar to the input are returned
 BATCH = 128
 
 
 class RetrievalIndex(NamedTuple):
-    """What can be found: per modality the paths of n files, and what they mean (n, E)."""
+    """The retrieval index: per modality the paths of n files, and their shared embeddings (n, E)."""
 
     files: dict[str, list[str]]
     meanings: dict[str, Tensor]
@@ -52,9 +52,9 @@ class Translator:
     """A trained network with everything it needs to translate files.
 
     Args:
-        network: with its trained weights.
-        config: with all sizes filled in.
-        bank: the training files.
+        network: the trained network.
+        config: the configuration with all sizes set.
+        bank: the retrieval index of the training files.
         trust: whether a module may be imported for the vocoder.
     """
 
@@ -70,7 +70,7 @@ class Translator:
         self.vocoder: Vocoder = vocoder(log_mel(self.reading.audio))
 
     def to(self, device: str | torch.device) -> Translator:
-        """Moves the translator, such as to "cuda": it translates there from now on."""
+        """Moves the translator to a device, such as "cuda"."""
         self.network.to(device)
         return self
 
@@ -81,24 +81,24 @@ class Translator:
         mode: str = "generate",
         seed: int = 0,
     ) -> list[list[Translation]]:
-        """Sounds for each image.
+        """Translates each image to sounds.
 
         Args:
             images: paths, bytes of files, or (H, W[, channels]) uint8; one or several.
-            n: sounds for each.
-            mode: generate (made), retrieve (found among the training files) or sonify (the picture played).
-            seed: of what is made.
+            n: number of sounds for each.
+            mode: generate, retrieve (from the training files) or sonify (play the image as a spectrogram).
+            seed: seed of what is generated.
 
         Raises:
             FileError: a file cannot be read.
-            ConfigError: n below 1, or an unknown mode.
+            ConfigError: n is below 1, or the mode is unknown.
         """
         return self._translated("image", several(images), n, mode, seed)
 
     def audio_to_image(
         self, sounds: Source | Sequence[Source], n: int = 1, mode: str = "generate", seed: int = 0
     ) -> list[list[Translation]]:
-        """Images for each sound, n for each window of one that is longer than `clip_seconds`; as `image_to_audio`."""
+        """Translates each sound to images, n for each window of a long one; otherwise as `image_to_audio`."""
         return self._translated("audio", several(sounds), n, mode, seed)
 
     def _translated(self, modality: str, given: list[Any], n: int, mode: str, seed: int) -> list[list[Translation]]:
@@ -120,7 +120,7 @@ class Translator:
 
     @torch.inference_mode()
     def meanings(self, modality: str, decoded: Tensor) -> Tensor:
-        """Decoded files (B, ...) -> (B, E) of length 1."""
+        """Decoded files (B, ...) -> shared embeddings (B, E) of length 1."""
         network = self.network
         parts = [
             network.meaning(modality, network.features[modality](x.to(network.device))) for x in decoded.split(BATCH)
@@ -129,10 +129,10 @@ class Translator:
 
     @torch.inference_mode()
     def generate(self, modality: str, meanings: Tensor, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        """What could belong to meanings (B, E) of a modality: the other's features (B, n, *shape), similarity (B, n).
+        """Generates from shared embeddings (B, E) the other modality's features (B, n, *shape), similarity (B, n).
 
-        More are made than are asked for; kept are those whose own meaning is closest to what is given (as DALL-E does
-        with CLIP, Ramesh et al., 2021).
+        More samples are generated than requested; those whose own shared embedding is closest to the input are returned
+        (as DALL-E does with CLIP, Ramesh et al., 2021).
         """
         wanted, rows = other(modality), len(meanings)
         given = meanings.repeat_interleave(CANDIDATES * n, 0).to(self.network.device)
@@ -192,7 +192,7 @@ class Translator:
         return found
 
     def save(self, folder: str | Path) -> None:
-        """Writes a bundle. Raises BundleError if that cannot be done."""
+        """Writes a bundle. Raises BundleError if that fails."""
         config = {"format": FORMAT, "kind": TRANSLATOR, "config": dataclasses.asdict(self.config)}
         halves = {m: x.half() for m, x in self.bank.meanings.items()}
         tensors = {WEIGHTS: dict(self.network.state_dict()), MEANINGS: halves}
@@ -213,14 +213,14 @@ class Translator:
 
 
 def load_translator(folder: str | Path, *, trust: bool = False) -> Translator:
-    """The translator in a bundle.
+    """Loads the translator of a bundle.
 
     Args:
-        folder: of the bundle.
+        folder: the folder of the bundle.
         trust: as of `load`.
 
     Raises:
-        BundleError: not a bundle, a classifier's, damaged, or of a newer format; or it needs to be trusted.
+        BundleError: it is not a bundle, a classifier's, damaged, or of a newer format; or it must be trusted.
     """
     folder = Path(folder)
     saved = Saved(folder, TRANSLATOR, FORMAT, [WEIGHTS, MEANINGS, CONFIG, FILES])
@@ -238,7 +238,7 @@ def load_translator(folder: str | Path, *, trust: bool = False) -> Translator:
 
 
 def _bank(files: Any, meanings: dict[str, Tensor], config: TranslatorConfig) -> RetrievalIndex:
-    """Raises ConfigError for what cannot be one."""
+    """Builds the retrieval index. Raises ConfigError for invalid content."""
     for m in MODALITIES:
         names = files.get(m) if isinstance(files, dict) else None
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
@@ -253,7 +253,7 @@ def _stepping(config: Config, step_seconds: float | None) -> Config:
 
 
 def _card(config: TranslatorConfig, bank: RetrievalIndex) -> str:
-    """Markdown: what the translator is, and its limits."""
+    """Describes the translator and its limits in Markdown."""
     counts: Mapping[str, int] = {m: len(files) for m, files in bank.files.items()}
     return "\n".join(
         [

@@ -1,4 +1,4 @@
-"""What turns embeddings back into images and sounds; none knows where an embedding came from."""
+"""Decoders of latents to images and sounds, independent of where the latents come from."""
 
 from collections.abc import Callable
 

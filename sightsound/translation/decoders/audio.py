@@ -6,10 +6,10 @@ from sightsound.translation.decoders.base import Autoencoder
 
 
 class AudioAutoencoder(Autoencoder):
-    """Of spectrograms, which are pictures of one channel.
+    """An autoencoder of spectrograms, as images of one channel.
 
     Args:
-        shape: (T, F) of the features.
+        shape: shape (T, F) of the features.
         latent_size: L.
     """
 

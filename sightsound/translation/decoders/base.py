@@ -1,7 +1,7 @@
 """Deterministic autoencoders: a map of features -> a short vector -> the map again.
 
 They are regularised as in Ghosh et al. (From Variational to Deterministic Autoencoders, ICLR 2020): vectors of one
-length, and noise on them while training, so that vectors near a known one mean something as well.
+length, with noise while training, so that vectors near a known one decode to plausible maps too.
 """
 
 import math
@@ -10,18 +10,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-NOISE = 0.1  # deviation of what is added to each number of a latent while training; the numbers have 1
+NOISE = 0.1  # standard deviation of the noise on latents in training; that of the latents is 1
 WIDTHS = (16, 32, 64)  # channels after each halving
 FACTOR = 2 ** len(WIDTHS)
 
 
 class Autoencoder(nn.Module):
-    """Maps (B, channels, H, W), mean 0 and deviation 1 <-> latents (B, latent_size).
+    """Encodes standardised maps (B, channels, H, W) <-> latents (B, latent_size).
 
     Args:
-        channels: of a map.
-        height: of a map.
-        width: of a map.
+        channels: channels of a map.
+        height: height of a map.
+        width: width of a map.
         latent_size: L.
     """
 
@@ -50,7 +50,7 @@ class Autoencoder(nn.Module):
         return maps[:, :, : self.height, : self.width]
 
     def loss(self, maps: Tensor) -> Tensor:
-        """Mean square error of (B, channels, H, W) put together again from disturbed latents; a scalar."""
+        """Computes the mean square error of (B, channels, H, W) decoded from noisy latents; a scalar."""
         latent = self.encode(maps)
         return (self.decode(latent + NOISE * torch.randn_like(latent)) - maps).square().mean()
 

@@ -1,7 +1,7 @@
-"""A conditional generative model of the latents of all modalities together: from noise to what could belong together.
+"""A conditional generative model of the latents of all modalities jointly: from noise to latents that match.
 
-Any subset is given, by what it means, and the rest is generated, as in masked multi-modal latent diffusion (Bounoua et
-al., Entropy 2024); the way from noise is straight (flow matching, Lipman et al., ICLR 2023).
+Any subset is given, by its shared embeddings, and the rest is generated, as in masked multi-modal latent diffusion
+(Bounoua et al., Entropy 2024); paths from noise are straight (flow matching, Lipman et al., ICLR 2023).
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ HIDDEN, BLOCKS, TIME_NUMBERS = 512, 4, 32
 
 
 class LatentFlow(nn.Module):
-    """Where a latent on its way from noise has to go next.
+    """Computes the velocity of latents on their paths from noise.
 
     Args:
-        sizes: numbers in each modality's latent.
-        meaning_size: E, numbers in what is given of a modality.
+        sizes: the size of each modality's latent.
+        meaning_size: E, the size of the shared embedding of a given modality.
     """
 
     def __init__(self, sizes: Mapping[str, int], meaning_size: int) -> None:
@@ -42,9 +42,9 @@ class LatentFlow(nn.Module):
         """Velocities, per modality (B, L).
 
         Args:
-            noisy: per modality (B, L), on the way from noise; not read where the modality is given.
+            noisy: per modality (B, L), on the path from noise; not read where the modality is given.
             time: (B,) from 0 (noise) to 1.
-            meaning: per modality (B, E), not read where it is not given.
+            meaning: per modality shared embeddings (B, E), not read where not given.
             given: per modality (B,) bool.
         """
         hidden = [torch.where(given[m][:, None], 0, noisy[m]) for m in self.sizes]
@@ -58,12 +58,12 @@ class LatentFlow(nn.Module):
         return dict(zip(self.sizes, velocities, strict=True))
 
     def loss(self, latents: Mapping[str, Tensor], meaning: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> Tensor:
-        """How far off the velocities are, at times and noises drawn by chance; a scalar.
+        """Computes the error of the velocities at random times and noises; a scalar.
 
         Args:
-            latents: per modality (B, L), mean 0 and deviation 1.
-            meaning: per modality (B, E).
-            given: per modality (B,) bool; what is not given is learnt to be generated.
+            latents: per modality standardised latents (B, L).
+            meaning: per modality shared embeddings (B, E).
+            given: per modality (B,) bool; the loss is that of the modalities not given.
         """
         some = next(iter(latents.values()))
         time = torch.sigmoid(
@@ -84,14 +84,14 @@ class LatentFlow(nn.Module):
         steps: int,
         guidance: float,
     ) -> dict[str, Tensor]:
-        """Follows the velocities from noise to latents, per modality (B, L); of no meaning where given.
+        """Integrates the velocities from noise to latents, per modality (B, L); undefined where given.
 
         Args:
             noise: per modality (B, L), standard normal.
-            meaning: per modality (B, E).
+            meaning: per modality shared embeddings (B, E).
             given: per modality (B,) bool.
-            steps: Euler's.
-            guidance: how much what is given counts; 1 as learnt, more is more typical and less diverse (classifier-free
+            steps: number of Euler steps.
+            guidance: the weight of the condition; 1 as trained, more is more typical and less diverse (classifier-free
                 guidance, Ho & Salimans, 2022).
         """
         found = dict(noise)
@@ -104,14 +104,14 @@ class LatentFlow(nn.Module):
             if guidance != 1:
                 free = self(found, time, meaning, nothing)
                 # a modality that is given is generated beside the others here, since the pass without anything given
-                # reads its latent too; the other pass has learnt no velocity for it
+                # reads its latent too; the other pass was trained without a velocity for it
                 way = {m: torch.where(given[m][:, None], free[m], free[m] + guidance * (way[m] - free[m])) for m in way}
             found = {m: found[m] + way[m] / steps for m in found}
         return found
 
 
 class _Block(nn.Module):
-    """Adds to (B, HIDDEN) what it makes of it under a condition (B, HIDDEN); as in DiT (Peebles & Xie, ICCV 2023)."""
+    """A residual block on (B, HIDDEN) under a condition (B, HIDDEN), as in DiT (Peebles & Xie, ICCV 2023)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -126,7 +126,7 @@ class _Block(nn.Module):
 
 
 def _waves(time: Tensor) -> Tensor:
-    """(B,) -> (B, TIME_NUMBERS): sines and cosines of the time."""
+    """Encodes (B,) -> (B, TIME_NUMBERS) as sines and cosines of the time."""
     frequencies = torch.exp(torch.linspace(0, math.log(100), TIME_NUMBERS // 2, device=time.device))
     angles = time[:, None] * frequencies
     return torch.cat([angles.sin(), angles.cos()], 1)

@@ -4,10 +4,10 @@ from sightsound.translation.decoders.base import Autoencoder
 
 
 class ImageAutoencoder(Autoencoder):
-    """Of pictures.
+    """An autoencoder of images.
 
     Args:
-        shape: (channels, H, W) of the features.
+        shape: shape (channels, H, W) of the features.
         latent_size: L.
     """
 

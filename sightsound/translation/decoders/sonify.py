@@ -1,7 +1,7 @@
-"""A picture played as a spectrogram, and a sound drawn as one: columns are time, rows are tones spaced as mel bands.
+"""Plays an image as a spectrogram, and draws a sound as one: columns are time, rows are tones spaced as mel bands.
 
-Nothing is learnt, and a picture survives the way there and back (after Meijer, An Experimental System for Auditory
-Image Representations, 1992). It is the baseline of learnt translation.
+Nothing is trained, and an image is preserved by the round trip (after Meijer, An Experimental System for Auditory Image
+Representations, 1992). It is the baseline of trained translation.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from sightsound.features.audio import hz_to_mel, mel_to_hz
 
 COLUMN_SECONDS = 0.05
 LOWEST_HZ, HIGHEST_SHARE = 100.0, 0.475  # of the sample rate
-RANGE_DB = 48.0  # from white to the darkest grey that is heard; black is silent
+RANGE_DB = 48.0  # from white to the darkest audible grey; black is silent
 
 
 def sonify(pixels: NDArray[np.uint8], sample_rate_hz: int) -> NDArray[np.float32]:
-    """(H, W) -> (N,): every row a tone, the top one the highest, as loud as the picture is bright."""
+    """(H, W) -> (N,): every row is a tone, the top one the highest, as loud as the image is bright."""
     height, width = pixels.shape
     level = torch.from_numpy(pixels.astype(np.float64)) / 255
     loud = torch.where(level > 0, 10 ** ((level - 1) * RANGE_DB / 20), 0.0)
@@ -36,7 +36,7 @@ def sonify(pixels: NDArray[np.uint8], sample_rate_hz: int) -> NDArray[np.float32
 
 
 def picture(wave: NDArray[np.float32], sample_rate_hz: int, height: int, width: int | None = None) -> NDArray[np.uint8]:
-    """(N,) -> (H, W): how loud each tone is in each stretch of time; W as long as the sound unless it is given."""
+    """(N,) -> (H, W): the loudness of each tone over time; W is the length of the sound unless it is given."""
     hop = round(COLUMN_SECONDS * sample_rate_hz)
     width = width or max(len(wave) // hop, 1)
     sound = torch.from_numpy(wave.astype(np.float64))
@@ -52,11 +52,11 @@ def picture(wave: NDArray[np.float32], sample_rate_hz: int, height: int, width: 
 
 
 def tones(height: int, sample_rate_hz: int) -> Tensor:
-    """(H,) in Hz, the highest first."""
+    """Returns the tones (H,) in Hz, the highest first."""
     high, low = hz_to_mel(HIGHEST_SHARE * sample_rate_hz), hz_to_mel(LOWEST_HZ)
     return mel_to_hz(torch.linspace(high, low, height, dtype=torch.float64))
 
 
 def _scale(height: int) -> float:
-    """Of a tone of a white pixel: all of them together hardly ever leave full scale."""
+    """Returns the amplitude of a white pixel's tone, with which the sum of all rarely exceeds full scale."""
     return 1 / (4 * math.sqrt(height))

@@ -1,4 +1,4 @@
-"""Log-mel frames as sound again: (B, T, F) natural log of mel power -> waveforms (B, N)."""
+"""Vocoders: (B, T, F) natural log of mel power -> waveforms (B, N)."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from torch.nn import functional
 
 from sightsound.features.audio import FLOOR, LogMel
 
-MEL_STEPS = 60  # towards a spectrum that has these mel bands
-PHASE_STEPS = 32  # towards phases that fit it
+MEL_STEPS = 60  # iterations to a spectrum with these mel bands
+PHASE_STEPS = 32  # iterations to consistent phases
 MOMENTUM = 0.99
-SILENT = FLOOR * 1.5  # mel power up to here is the floor of the logarithm, where nothing was
+SILENT = FLOOR * 1.5  # mel power up to here is silence, at the floor of the logarithm
 
 
 class Vocoder(nn.Module):
-    """Base class. A subclass is built from the spectrogram that it undoes.
+    """Base class. A subclass is built from the spectrogram that it inverts.
 
     Args:
-        log_mel: what made the frames.
+        log_mel: the module that computed the frames.
     """
 
     def __init__(self, log_mel: LogMel) -> None:
@@ -31,9 +31,9 @@ class Vocoder(nn.Module):
 
 
 class GriffinLim(Vocoder):
-    """No training: the spectrum by non-negative least squares, phases that fit it by an iteration.
+    """Inverts log-mel frames without training: the spectrum by non-negative least squares, then its phases.
 
-    Multiplicative updates (Lee & Seung, NIPS 2000), then fast Griffin-Lim (Perraudin et al., WASPAA 2013).
+    It uses multiplicative updates (Lee & Seung, NIPS 2000), then fast Griffin-Lim (Perraudin et al., WASPAA 2013).
     """
 
     @torch.no_grad()
