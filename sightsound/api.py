@@ -1,6 +1,6 @@
-"""Python's calls, which the command line makes too: `train`, `compare` and studies, each with its report.
+"""The functions for Python, which the command line calls too: `train`, `compare` and studies, each with its report.
 
-Each takes a table (or the name of a data set) and a run folder, works in that, and returns what it found.
+Each takes a table (or the name of a data set) and a run folder, writes into that folder, and returns the results.
 """
 
 from __future__ import annotations
@@ -43,18 +43,18 @@ def train(
 
     Args:
         table: CSV, TSV, Parquet or JSON Lines file, folder of classes, DataFrame, or the name of a data set.
-        source: of a data set by name: where its files are, and how it is made.
+        source: for a data set by name: where its files are, and how it is built.
         out: run folder for the bundle, the report and the logs; default: a new one, runs/NAME_OF_TABLE.
-        resume: go on with what is in `out`.
+        resume: whether to go on with the run in `out`.
         config: all options at once.
-        say: called with each line about what happens.
+        say: called with each line of progress.
         **options: any field of `Config` by name, such as fusion="average", epochs=5 or image={"height": 64}.
 
     Returns:
-        the classifier; `classifier.metrics` has its numbers, OUT/report.html shows them.
+        the classifier; `classifier.metrics` has its metrics, OUT/report.html shows them.
 
     Raises:
-        SightsoundError: something that you can mend; the message says how.
+        SightsoundError: an error that you can correct; the message says how.
     """
     run, filled = folder_for(table, out), with_options(config, options)
     known = table_for(table, source)
@@ -80,7 +80,7 @@ def compare(
     say: Say = say,
     **training: Any,
 ) -> Comparison:
-    """Trains every fusion strategy, or one by every balance, and both single modalities on a table; recommends one.
+    """Trains every fusion strategy, or one with every balance, and each modality alone; recommends one.
 
     Args:
         table: as of `train`.
@@ -89,19 +89,19 @@ def compare(
         resume: as of `train`.
         config: as of `train`.
         say: as of `train`.
-        options: which strategies, how many seeds, how long, how many at the same time.
-        strategies: their names; or "all". This and the next four in place of those in `options`.
+        options: the strategies, the number of seeds, the time budget and the number of parallel trainings.
+        strategies: their names; or "all". This and the next four take the place of those in `options`.
         balance: names, or "all", of balances to compare in place of strategies.
-        seeds: how often everything is trained.
-        budget: minutes after which nothing new is begun.
-        fusion: the strategy that each balance trains; default: concat.
+        seeds: the number of trainings of each candidate, with a seed each.
+        budget: minutes after which no new training begins.
+        fusion: the strategy that is trained with each balance; default: concat.
         **training: any field of `Config` by name, but fusion, schedule and balance.
 
     Returns:
-        numbers, recommendation and the winner; OUT/compare.html shows them.
+        metrics, recommendation and the recommended classifier; OUT/compare.html shows them.
 
     Raises:
-        SightsoundError: something that you can mend; the message says how.
+        SightsoundError: an error that you can correct; the message says how.
     """
     named: dict[str, Any] = {"strategies": strategies, "balance": balance, "fusion": fusion}
     named = {n: v if v is None or isinstance(v, str) else ",".join(v) for n, v in named.items()}
@@ -128,24 +128,24 @@ def robustness(
     trust: bool = False,
     say: Say = say,
 ) -> RobustnessStudy:
-    """Measures what a classifier is still worth when files are missing, damaged or contradict each other.
+    """Measures the accuracy of a classifier when files are missing, damaged or contradict each other.
 
     Args:
-        classifier: it answers on the device where it is; or the folder of its bundle.
-        table: as of `train`, with labels; its test rows count, or all rows if it has no test split.
-        options: how many rows, and the seed.
-        source: of a data set by name; its seed is that of the classifier's training, so that the splits are the same.
+        classifier: a classifier, used on its device; or the folder of its bundle.
+        table: as of `train`, with labels; its test rows are used, or all rows if it has no test split.
+        options: the number of rows, and the seed.
+        source: for a data set by name; its seed is that of the classifier's training, so that the splits are equal.
         out: as of `train`.
         resume: as of `train`.
         say: as of `train`.
-        skip_bad_files: go on without rows that cannot be used.
+        skip_bad_files: whether to go on without rows that cannot be used.
         trust: as of `load`.
 
     Returns:
-        all numbers and curves; OUT/robustness.html shows them.
+        all metrics and curves; OUT/robustness.html shows them.
 
     Raises:
-        SightsoundError: something that you can mend; the message says how.
+        SightsoundError: an error that you can correct; the message says how.
     """
     run, known = folder_for(table, out), _loaded(classifier, trust)
     rows = table_for(table, with_seed(source, known.config.seed))
@@ -167,12 +167,12 @@ def leave_one_group_out(
     trust: bool = False,
     say: Say = say,
 ) -> list[Fold]:
-    """Trains anew without each group (speaker, site) in turn and tests on it: how far a classifier carries to new ones.
+    """Trains without each group (speaker, site) in turn and tests on it: generalisation to new groups.
 
     Args:
-        classifier: whose configuration is trained with; or the folder of its bundle.
+        classifier: a classifier whose configuration is used; or the folder of its bundle.
         table: as of `train`, with labels and groups.
-        columns: what the table calls its columns; default: as the classifier's did.
+        columns: the names of the table's columns; default: those of the classifier's table.
         missing: the policy for what is missing or damaged, or one for each modality; default: the classifier's.
         source: as of `robustness`.
         out: as of `robustness`.
@@ -185,7 +185,7 @@ def leave_one_group_out(
         one fold for each group; OUT/generalization.html shows them.
 
     Raises:
-        SightsoundError: something that you can mend; the message says how.
+        SightsoundError: an error that you can correct; the message says how.
     """
     run, known = folder_for(table, out), _loaded(classifier, trust).under(missing)
     rows = table_for(table, with_seed(source, known.config.seed))
@@ -207,13 +207,13 @@ def learning_curve(
     trust: bool = False,
     say: Say = say,
 ) -> list[Fold]:
-    """Trains anew on more and more of the training rows: whether more data would help.
+    """Trains on increasing shares of the training rows: whether more data would help.
 
     Args:
         classifier: as of `leave_one_group_out`.
         columns: as of `leave_one_group_out`.
         missing: as of `leave_one_group_out`.
-        table: as of `train`, with labels; its test rows, given or drawn, are those of each test.
+        table: as of `train`, with labels; its test rows, given or drawn, are the same for all shares.
         source: as of `robustness`.
         out: as of `robustness`.
         resume: as of `robustness`.
@@ -225,7 +225,7 @@ def learning_curve(
         one fold for each share of the training rows; OUT/generalization.html shows them.
 
     Raises:
-        SightsoundError: something that you can mend; the message says how.
+        SightsoundError: an error that you can correct; the message says how.
     """
     run, known = folder_for(table, out), _loaded(classifier, trust).under(missing)
     rows = table_for(table, with_seed(source, known.config.seed))
@@ -239,5 +239,5 @@ def _loaded(classifier: Classifier | str | Path, trust: bool) -> Classifier:
 
 
 def _called(table: TableLike) -> str:
-    """What a report calls a table."""
+    """Returns the name of a table in reports."""
     return str(table) if isinstance(table, str | Path) else "a DataFrame"

@@ -1,4 +1,4 @@
-"""Every error a user can cause, and the hint that goes with a misspelt name.
+"""Defines every error a user can cause, and the hint for a misspelt name.
 
 A message says what was given, what was expected and what to do next. The command line prints it without a traceback.
 """
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 
 class SightsoundError(Exception):
-    """Base of all errors that the user can mend."""
+    """The base of all errors that the user can correct."""
 
 
 class ConfigError(SightsoundError):
@@ -20,7 +20,7 @@ class TableError(SightsoundError):
 
 
 class InputError(SightsoundError, ValueError):
-    """A scikit-learn estimator was given what it cannot take; a ValueError too, as is expected there."""
+    """A scikit-learn estimator was given invalid input; also a ValueError, as its conventions require."""
 
 
 class FileError(SightsoundError):
@@ -38,7 +38,7 @@ class FileError(SightsoundError):
 
 
 class NothingLeftError(FileError):
-    """A file of which not one pixel or sample can be used: it is missing, not damaged."""
+    """A file has no usable pixel or sample, so that it counts as missing, not as damaged."""
 
 
 class SourceError(SightsoundError):
@@ -46,7 +46,7 @@ class SourceError(SightsoundError):
 
 
 class StoreError(SightsoundError):
-    """The prepared data cannot be kept: no space or no permission."""
+    """The prepared data cannot be stored: no space or no permission."""
 
 
 class BundleError(SightsoundError):
@@ -54,7 +54,7 @@ class BundleError(SightsoundError):
 
 
 class TrustError(ConfigError):
-    """A bundle needs code that is not ours; loading it runs none unless it is trusted."""
+    """A bundle needs third-party code, which runs only if the user trusts the bundle."""
 
 
 class RunError(SightsoundError):
@@ -62,11 +62,11 @@ class RunError(SightsoundError):
 
 
 class TrainingError(SightsoundError):
-    """A training came to nothing: its loss is no number any more, or beyond all measure."""
+    """Training diverged: its loss is not finite or far too large."""
 
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
-    """A sentence that lists the choices, with the nearest one first if there is one."""
+    """Lists the choices in a sentence, after the one most similar to `name`, if any."""
     known = sorted(choices)
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f"Did you mean {near[0]!r}? " if near else ""

@@ -1,4 +1,4 @@
-"""What the machine allows: devices, bfloat16 where it is computed in hardware, and a process that trains faster."""
+"""Chooses device and precision for the machine, and tunes a process for training."""
 
 import ctypes
 import sys
@@ -12,14 +12,14 @@ import torch
 from sightsound.errors import ConfigError
 
 PRECISIONS: dict[str, torch.dtype | None] = {"32-true": None, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
-SMALL = 1e-40  # below what float32 holds in full
+SMALL = 1e-40  # a denormal number in float32
 MMAP_THRESHOLD, TRIM_THRESHOLD, TOP_PAD = -3, -1, -2  # constants of glibc's malloc.h
 
 
 def reseed(seed: int) -> None:
-    """Seeds what draws, in each step: `torch.manual_seed` where there is a device beside the processor.
+    """Seeds the random numbers of a step: `torch.manual_seed` where there is a device beside the processor.
 
-    Without one it would take a millisecond to write down, for devices that may come, where it was called from.
+    Without a device it would spend a millisecond on recording its caller for devices that are initialised later.
     """
     if torch.accelerator.is_available():
         torch.manual_seed(seed)
@@ -28,9 +28,9 @@ def reseed(seed: int) -> None:
 
 
 def resolve_precision(precision: str, accelerator: str) -> str:
-    """What "auto" means here: bf16-mixed where the chosen processor is quicker in bfloat16, else 32-true.
+    """Resolves "auto" to bf16-mixed where the chosen device is faster in bfloat16, else to 32-true.
 
-    Intel's without AMX have instructions for bfloat16 that are slower than those for float32; AMD's are quicker.
+    On Intel processors without AMX bfloat16 is slower than float32; on those of AMD it is faster.
 
     """
     if precision != "auto":
@@ -45,10 +45,10 @@ def resolve_precision(precision: str, accelerator: str) -> str:
 
 
 def device_of(accelerator: str) -> torch.device:
-    """The device that an accelerator's name stands for; "auto" is the quickest that is there.
+    """Resolves the name of an accelerator to a device; "auto" is the fastest one available.
 
     Raises:
-        ConfigError: it is not in this machine.
+        ConfigError: this machine does not have it.
     """
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     wanted = {"auto": ["cuda", "mps", "cpu"], "gpu": ["cuda", "mps"]}.get(accelerator, [accelerator])
@@ -59,7 +59,7 @@ def device_of(accelerator: str) -> torch.device:
 
 
 def tune_process() -> None:
-    """Makes training on the CPU faster; to be called before anything is computed, in each process that trains.
+    """Makes training on the CPU faster; call it before any computation, in each process that trains.
 
     Numbers below 1e-38 become zero. The optimizer's moments of weights that no longer move shrink to such, and the
     processor takes many times longer for each: a step of AdamW over 800,000 weights 3.9 ms instead of 0.5 ms. Only
@@ -80,9 +80,9 @@ def tune_process() -> None:
 
 @contextmanager
 def tuned_process() -> Iterator[None]:
-    """Within, the process is tuned; whoever goes on in it finds it as it was.
+    """Tunes the process within the block, and restores it afterwards.
 
-    Restored are small numbers, torch's random numbers and the filters of warnings.
+    It restores the handling of denormal numbers, torch's random state and the filters of warnings.
     """
     flushed = not (torch.full((1,), SMALL) * 1).item()
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):

@@ -1,4 +1,4 @@
-"""One look for every progress bar: shown after two seconds, quiet where nobody watches a terminal."""
+"""Progress bars of one style, shown after two seconds and as lines where standard error is no terminal."""
 
 import sys
 import time
@@ -9,15 +9,15 @@ from typing import Any
 
 from tqdm import tqdm
 
-Say = Callable[[str], object]  # what each line for the user is given to
-SECONDS_A_LINE = 60  # where no terminal is
+Say = Callable[[str], object]  # called with each line for the user
+SECONDS_A_LINE = 60  # between lines, without a terminal
 quiet = False  # the command line's --quiet
 _hidden: ContextVar[bool] = ContextVar("hidden", default=False)
 
 
 @contextmanager
 def hidden() -> Iterator[None]:
-    """Within, no bar and no notice is shown, in this thread alone."""
+    """Hides all bars and notices of this thread within the block."""
     token = _hidden.set(True)
     try:
         yield
@@ -26,7 +26,7 @@ def hidden() -> Iterator[None]:
 
 
 class Lines(tqdm):  # type: ignore[type-arg]
-    """A bar for files and pipes: a line a minute, and one at the end of a bar that stays."""
+    """A progress bar for files and pipes: one line a minute, and one at the end of a bar that is kept."""
 
     def __init__(self, **options: Any) -> None:
         self._printed = time.monotonic()
@@ -34,17 +34,17 @@ class Lines(tqdm):  # type: ignore[type-arg]
         super().__init__(**options)
 
     def display(self, msg: str | None = None, pos: int | None = None) -> None:
-        """Prints the bar as a line, if it is time to."""
+        """Prints the bar as a line if a minute has passed or the bar ends."""
         now = time.monotonic()
         if msg != "" and (self._closing or now - self._printed > SECONDS_A_LINE):
             self._printed = now
             self.fp.write(f"{self}\n")
 
     def clear(self, nolock: bool = False) -> None:
-        """Lines stay where they are when something else is written."""
+        """Does nothing: lines stay when something else is written."""
 
     def close(self) -> None:
-        """Prints how far it came."""
+        """Prints the last state of a bar that is kept."""
         if self.disable:
             return
         if self.leave and self.n:
@@ -54,14 +54,14 @@ class Lines(tqdm):  # type: ignore[type-arg]
 
 
 def progress_bar(title: str, total: int, unit: str = "file", done: int = 0, keep: bool = False) -> "tqdm[Any]":
-    """A bar on standard error with the time left; use it in a `with`, or close it.
+    """Creates a progress bar on standard error with the time left; use it in a `with`, or close it.
 
     Args:
-        title: what is being done.
+        title: the task, as shown in front of the bar.
         total: number of units.
-        unit: of what.
-        done: how many are done already.
-        keep: whether the bar stays on the screen at the end; such a one is shown at once.
+        unit: the name of a unit.
+        done: the number of units that are done already.
+        keep: whether the bar stays on the screen at the end; such a bar is shown at once.
     """
     terminal = sys.stderr.isatty()
     bar: tqdm[Any] = (tqdm if terminal else Lines)(
@@ -79,12 +79,12 @@ def progress_bar(title: str, total: int, unit: str = "file", done: int = 0, keep
 
 
 def notice(text: str) -> None:
-    """A line on standard error that does not tear a progress bar; not with --quiet."""
+    """Writes a line to standard error without breaking a progress bar; nothing with --quiet."""
     if not quiet and not _hidden.get():
         tqdm.write(text, file=sys.stderr)
 
 
 def say(text: object) -> None:
-    """A line on standard output about what happens; not with --quiet."""
+    """Writes a line to standard output; nothing with --quiet."""
     if not quiet:
         sys.stdout.write(f"{text}\n")

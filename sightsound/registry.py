@@ -1,4 +1,4 @@
-"""From a name in the configuration to a class: a registered short name, or the dotted path of the user's own class."""
+"""Resolves a name in the configuration to a class: a registered name, or the dotted path of a third-party class."""
 
 import importlib
 import sys
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def resolve(kind: str, name: str, choices: Mapping[str, type[T]], base: type[T], trust: bool = True) -> type[T]:
-    """The class called `name`.
+    """Returns the class called `name`.
 
     Args:
         kind: what is looked up, for the message ("fusion strategy").
@@ -32,7 +32,7 @@ def resolve(kind: str, name: str, choices: Mapping[str, type[T]], base: type[T],
         raise ConfigError(f"There is no {kind} {name!r}. {did_you_mean(name, choices)} Or give package.module.Class.")
     if not trust and module_name not in sys.modules:
         raise TrustError(
-            f"The {kind} is {name!r}, a class of somebody's own: to use it, the module {module_name} has to be "
+            f"The {kind} is {name!r}, a third-party class: to use it, the module {module_name} has to be "
             "imported, which runs its code. If you trust it, say so: load(..., trust=True), or --trust; or import the "
             "module yourself before."
         )
@@ -47,10 +47,10 @@ def resolve(kind: str, name: str, choices: Mapping[str, type[T]], base: type[T],
 
 
 def import_plugins(names: Iterable[str], trust: bool = True) -> None:
-    """Imports modules of somebody's own, which register what they bring.
+    """Imports third-party modules, which register their own modalities, encoders or strategies.
 
     Args:
-        names: of the modules.
+        names: the names of the modules.
         trust: whether they may be imported, which runs their code; those that the process has imported already may.
 
     Raises:
@@ -59,14 +59,14 @@ def import_plugins(names: Iterable[str], trust: bool = True) -> None:
     for name in names:
         if not trust and name not in sys.modules:
             raise TrustError(
-                f"It needs the plugin {name!r}, a module of somebody's own, which has to be imported and so runs its "
+                f"It needs the plugin {name!r}, a third-party module, which has to be imported and so runs its "
                 "code. If you trust it, say so: load(..., trust=True), or --trust; or import the module before."
             )
         _imported("plugin", name, name, {})
 
 
 def _imported(kind: str, name: str, module: str, choices: Mapping[str, type[T]]) -> object:
-    """The module; whatever its own code raises is said as that."""
+    """Imports a module; an exception of its own code becomes a ConfigError that says so."""
     if module in sys.modules:
         return sys.modules[module]
     try:
@@ -76,7 +76,7 @@ def _imported(kind: str, name: str, module: str, choices: Mapping[str, type[T]])
             f"The {kind} {name!r} cannot be imported: {error}. It has to be installed, in the current folder, or on "
             f"PYTHONPATH. {did_you_mean(name, choices)}"
         ) from error
-    except Exception as error:  # the user's code: it may raise anything, and the reason is theirs to read
+    except Exception as error:  # third-party code may raise anything; its reason is passed on
         raise ConfigError(
             f"The {kind} {name!r} cannot be imported: the module {module} fails with {type(error).__name__}: {error}"
             f"{_where(error)}. Mend the module."
@@ -84,7 +84,7 @@ def _imported(kind: str, name: str, module: str, choices: Mapping[str, type[T]])
 
 
 def _where(error: Exception) -> str:
-    """The file and line that raised, innermost."""
+    """Names the file and line that raised, the innermost of the traceback."""
     if isinstance(error, SyntaxError):  # names its file and line itself
         return ""
     trace = error.__traceback__

@@ -1,4 +1,4 @@
-"""The folder of a run: whose it is, who is at work in it, what it was asked for, and whether it can be gone on with."""
+"""The run folder: which run it belongs to, which process holds its lock, and whether it can be resumed."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from sightsound.errors import RunError
 
 BUNDLE = "bundle"
 REQUEST = "request.json"
-LOCK = ".lock"  # held by the process at work; the system lets go of it when that ends, however it does
-ENOUGH_BYTES = 200_000_000  # free space below which a run is not begun
+LOCK = ".lock"  # held by the process at work; the system releases it when that process ends in any way
+ENOUGH_BYTES = 200_000_000  # free space below which no run begins
 
 
 @contextmanager
 def open_run(run: Path, request: dict[str, Any], resume: bool) -> Iterator[None]:
-    """Makes the run folder, or checks that it is the one to go on with; within, no other process may do so.
+    """Creates the run folder, or checks that it is the one to resume, and locks it within the block.
 
     Args:
-        run: a new folder; or, with `resume`, that of a run with the same request.
-        request: what `request_of` gives.
-        resume: go on with what is there.
+        run: a new folder; or, with `resume`, the folder of a run with the same request.
+        request: as `request_of` returns it.
+        resume: whether to go on with the run in it.
 
     Raises:
-        RunError: it cannot be written, is another run's or another process is at work in it.
+        RunError: it cannot be written, belongs to another run, or is locked by another process.
     """
     if not (run / LOCK).exists():
         _check(run, request, resume)  # before a lock is written into a folder that is not ours
@@ -57,7 +57,7 @@ def open_run(run: Path, request: dict[str, Any], resume: bool) -> Iterator[None]
 
 @contextmanager
 def alone_in(run: Path) -> Iterator[None]:
-    """Within, no other process is at work in a folder. Raises RunError if one is, or if it cannot be written."""
+    """Locks a folder within the block. Raises RunError if another process holds it, or if it cannot be written."""
     lock = FileLock(run / LOCK)
     try:
         lock.acquire(timeout=0)
@@ -76,7 +76,7 @@ def alone_in(run: Path) -> Iterator[None]:
 
 
 def _holder(run: Path) -> str:
-    """Who holds the lock, in words."""
+    """Says in words which process holds the lock."""
     try:
         known = json.loads((run / LOCK).read_text(encoding="utf-8"))
         return f"process {known['process']} on {known['machine']}, since {known['since']},"
@@ -86,57 +86,57 @@ def _holder(run: Path) -> str:
 
 @contextmanager
 def write_errors(run: Path) -> Iterator[None]:
-    """Turns what the system says about disk and permission into a RunError."""
+    """Turns errors of disk and permission within the block into a RunError."""
     try:
         yield
-    except BrokenPipeError:  # whoever read our output has left: nothing is wrong with the folder
+    except BrokenPipeError:  # the reader of the output has left: nothing is wrong with the folder
         raise
     except (OSError, SafetensorError) as error:
         raise RunError(f"{run}: cannot be written: {error}. Mend that, then go on with --resume.") from error
 
 
 def claim(run: Path, config: Any, request: dict[str, Any]) -> None:
-    """Writes `config.yaml` (of a dataclass) and `request.json`; from here on the folder is this run's."""
+    """Writes `config.yaml` (of a dataclass) and `request.json`; from now on the folder belongs to this run."""
     (run / "config.yaml").write_text(yaml.safe_dump(plain(config), sort_keys=False), encoding="utf-8")
     ask(run, request)
 
 
 def ask(run: Path, request: dict[str, Any]) -> None:
-    """Writes `request.json`, whole or not at all."""
+    """Writes `request.json` atomically."""
     partial = run / f"{REQUEST}.partial"
     partial.write_text(json.dumps(request, indent=1), encoding="utf-8")
     partial.replace(run / REQUEST)
 
 
 def plain(config: Any) -> dict[str, Any]:
-    """A dataclass of options as dicts, lists and scalars."""
+    """Converts a dataclass of options to dicts, lists and scalars."""
     values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
     return values
 
 
 def request_of(table: Table, config: Any) -> dict[str, Any]:
-    """What makes two calls the same run: the table's content and a dataclass of options."""
+    """Describes a run by the table's content and a dataclass of options; two calls with equal requests are one run."""
     return {"table": table.name, "content": table.digest(), "config": plain(config)}
 
 
 def content_of(rows: Rows) -> dict[str, str]:
-    """Modality -> SHA-256 over what was read from its files, the same for files that were copied or only touched."""
+    """Returns modality -> SHA-256 over the content of its files, which copying or touching them does not change."""
     return {m: hashlib.sha256(store.checksums().tobytes()).hexdigest() for m, store in rows.stores.items()}
 
 
 def with_files(run: Path, request: dict[str, Any], files: dict[str, str]) -> dict[str, Any]:
-    """The request together with what the files hold.
+    """Adds the digests of the files to the request.
 
     Args:
-        run: the folder, which may be one to go on with.
-        request: what `request_of` gives.
-        files: what `content_of` gives.
+        run: the folder, which may be one to resume.
+        request: as `request_of` returns it.
+        files: as `content_of` returns it.
 
     Raises:
-        RunError: the run was begun with files of other content.
+        RunError: the run began with files of other content.
     """
     if (run / REQUEST).exists():
-        before = _known(run).get("files", files)  # not noted by earlier versions
+        before = _known(run).get("files", files)  # earlier versions did not store it
         changed = [m for m in files if before.get(m) != files[m]]
         if changed:
             raise RunError(
@@ -147,7 +147,7 @@ def with_files(run: Path, request: dict[str, Any], files: dict[str, str]) -> dic
 
 
 def _known(run: Path) -> dict[str, Any]:
-    """The request of the run in a folder. Raises RunError if it is damaged."""
+    """Reads the request of the run in a folder. Raises RunError if it is damaged."""
     try:
         known = json.loads((run / REQUEST).read_text(encoding="utf-8"))
         if not isinstance(known, dict) or not isinstance(known.get("config"), dict) or "content" not in known:
@@ -163,7 +163,7 @@ def _known(run: Path) -> dict[str, Any]:
 
 
 def _check(run: Path, request: dict[str, Any], resume: bool) -> None:
-    """Raises RunError for a folder that is another run's, or something else."""
+    """Raises RunError for a folder of another run, or with other content."""
     if resume and (run / REQUEST).exists():
         before = _known(run)
         names = {**before["config"], **request["config"]}
@@ -180,7 +180,7 @@ def _check(run: Path, request: dict[str, Any], resume: bool) -> None:
 
 
 def is_free(run: Path) -> bool:
-    """Whether a folder is not there, or holds no more than a run leaves that stopped before its training began."""
+    """Returns whether a folder does not exist, or holds only the files of a run that stopped before its training."""
     return not run.exists() or (run.is_dir() and all(_is_left_over(path) for path in run.iterdir()))
 
 
@@ -189,7 +189,7 @@ def _is_left_over(path: Path) -> bool:
 
 
 def folder_for(table: str | Path | pd.DataFrame, out: str | Path | None) -> Path:
-    """`out` if it is given; else runs/NAME, or the first of runs/NAME-2, runs/NAME-3, ... that is free."""
+    """Returns `out` if given; else runs/NAME, or the first of runs/NAME-2, runs/NAME-3, ... that does not exist."""
     if out:
         return Path(out)
     name = "dataframe" if not isinstance(table, str | Path) else Path(table).stem.replace(":", "_") or "run"

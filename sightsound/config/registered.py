@@ -1,4 +1,4 @@
-"""The classes of options as they are where modalities of somebody's own are registered: a section more for each."""
+"""The classes of options with a section for each registered third-party modality."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sightsound.modalities.base import MODALITIES, modality
 
 
 def config_type() -> type[Config]:
-    """`Config`; with a section, a column and a policy more for each registered modality of somebody's own."""
+    """Returns `Config`, with a section, a column and a policy for each registered third-party modality."""
     own = tuple(name for name in MODALITIES if name not in BUILT_IN)
     return _with_own(own) if own else Config
 

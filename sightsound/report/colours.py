@@ -36,7 +36,7 @@ NAMED = {
     "train loss": "grey",
     "val loss": "pink",
 }
-OTHERS = ("sky", "pink", "gold", "purple", "grey")  # of modalities and policies of somebody's own
+OTHERS = ("sky", "pink", "gold", "purple", "grey")  # of third-party modalities and policies
 
 
 def colour_of(name: str) -> str:

@@ -1,4 +1,4 @@
-"""`sightsound.plot` draws what the pages draw, on axes of one's own, and brings matplotlib only when it is used."""
+"""`sightsound.plot` draws what the pages draw, on given axes, and brings matplotlib only when it is used."""
 
 import subprocess
 import sys
