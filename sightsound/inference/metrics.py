@@ -1,4 +1,4 @@
-"""Metrics of predicted probabilities (n, C) and true classes (n,), with 95 % cluster bootstrap intervals."""
+"""Metrics of predicted probabilities (n, C) and true classes (n,), with 95 % intervals over clusters of rows."""
 
 from __future__ import annotations
 
@@ -172,10 +172,12 @@ def _bootstrap(
 ) -> dict[str, tuple[float, float]]:
     """Computes percentile intervals of `macro_means` over resampled clusters (Efron & Tibshirani, 1993).
 
-    Too few clusters do not generalise to others: the interval is then the whole range.
+    Where all rows are right, or all wrong, resamples do not differ, and all means have the interval of the accuracy by
+    `share_interval`. Too few clusters do not generalise to others: the interval is then the whole range.
     """
-    if clusters.few:
-        return dict.fromkeys(macro_means(pairs, classes), (0.0, 1.0))
+    right = pairs // classes == pairs % classes
+    if clusters.few or right.min() == right.max():
+        return dict.fromkeys(macro_means(pairs, classes), share_interval(right, clusters))
     rng = np.random.default_rng(seed)
     at_once = max(LARGEST_CONFUSIONS // classes**2, 1)
     parts = []

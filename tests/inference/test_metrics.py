@@ -62,6 +62,18 @@ def test_one_perfect_row() -> None:
     assert numbers["accuracy_ci"] == (0, 1)  # it says nothing of others
 
 
+@pytest.mark.parametrize("right", [True, False])
+def test_rows_that_are_all_right_or_all_wrong_are_no_proof_for_others(right: bool) -> None:
+    """A bootstrap of them has no spread; the exact interval of 20 rows, and of the 10 pairs that they are, has one."""
+    target = np.arange(20) % 2
+    probabilities = np.eye(2)[target if right else 1 - target]
+    for clusters, independent in ((None, 20), (Clusters("group", (np.arange(20) // 2,)), 10)):
+        exact = binomtest(independent * right, independent).proportion_ci()
+        numbers = measure(probabilities, target, ["a", "b"], clusters)
+        for name in ("accuracy", "macro_f1", "macro_precision", "macro_recall"):
+            assert numbers[f"{name}_ci"] == pytest.approx((exact.low, exact.high))
+
+
 def test_the_same_seed_repeats(said: tuple[np.ndarray, np.ndarray]) -> None:
     assert measure(*said, LABELS) == measure(*said, LABELS)
     assert measure(*said, LABELS)["accuracy_ci"] != measure(*said, LABELS, seed=1)["accuracy_ci"]
