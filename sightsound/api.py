@@ -16,6 +16,7 @@ from sightsound.config.given import with_options
 from sightsound.data.datasets import TableLike, table_for, with_seed
 from sightsound.data.sources import SourceOptions
 from sightsound.data.table import read_table
+from sightsound.errors import ConfigError
 from sightsound.progress import Say, say
 from sightsound.report.compare import write_comparison
 from sightsound.report.generalization import write_generalization
@@ -107,6 +108,11 @@ def compare(
     named = {n: v if v is None or isinstance(v, str) else ",".join(v) for n, v in named.items()}
     named |= {"seeds": seeds, "budget": budget}
     given = {name: value for name, value in named.items() if value is not None}
+    if fusion is not None and "balance" not in given and (options is None or options.balance is None):
+        raise ConfigError(
+            f"fusion={fusion!r} is the strategy that each balance trains, and no balance is given. Give balance='all', "
+            f"or strategies={fusion!r}."
+        )
     chosen, filled = dataclasses.replace(options or CompareOptions(), **given), with_options(config, training)
     run = folder_for(table, out)
     done = run_comparison(table_for(table, source), filled, chosen, run, resume, say)

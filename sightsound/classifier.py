@@ -25,6 +25,7 @@ from sightsound.data.decode import chunks, given_rows, over_time
 from sightsound.data.files import name_of
 from sightsound.data.table import Rejected, Table
 from sightsound.errors import ConfigError, NothingLeftError
+from sightsound.hardware import check_device
 from sightsound.inference.answer_table import description, flat_frame, probability_rows
 from sightsound.inference.measured_table import measure_table
 from sightsound.inference.prediction import (
@@ -83,7 +84,12 @@ class Classifier:
         return labels
 
     def to(self, device: str | torch.device) -> Classifier:
-        """Moves the classifier to a device, such as "cuda", where it then predicts. Its results are the same."""
+        """Moves the classifier to a device, such as "cuda", where it then predicts. Its results are the same.
+
+        Raises:
+            ConfigError: this machine has no such device; the classifier stays where it is.
+        """
+        check_device(device)
         self.network.to(device)
         for imputers in self.imputers.values():
             imputers.to(device)
@@ -169,7 +175,9 @@ class Classifier:
 
         Returns:
             the table's own columns, then `predicted`, `probability` and the rest of `answer_table.flat_columns`. A row
-            that cannot be used has the reason in `error`, one of which a part cannot be used in MODALITY_error.
+            that cannot be used has the reason in `error`, one of which a part cannot be used in MODALITY_error. The
+            rows are numbered from 0, in the order of the table, whatever the index of a given DataFrame was; labels
+            are texts, as in `classes_`.
         """
         if missing is not None:
             return self.under(missing).predict_table(table, columns, abstain_below)

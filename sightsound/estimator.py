@@ -8,7 +8,8 @@ from __future__ import annotations
 import dataclasses
 import numbers
 import tempfile
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Self
@@ -182,6 +183,7 @@ class SightsoundEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if not _named(frame, names.split) and not config.group_split:
             frame[names.split] = "train"
         self.notes_: list[str] = []
+        _warn_of_missing(frame, [getattr(names, m) for m in config.modalities], "the classifier is trained without it")
         with self._quiet():
             self.classifier_ = self._trained(frame, config)
         self.classes_ = classes
@@ -208,8 +210,10 @@ class SightsoundEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             TableError: a row or a file cannot be used, whatever `on_bad_file` says; the message lists all of them.
         """
         check_is_fitted(self, "classifier_")
+        frame = _frame(X)
+        _warn_of_missing(frame, self.feature_names_in_, "all rows are predicted without it")
         with self._quiet():
-            found = self.classifier_.predict_proba(_frame(X))
+            found = self.classifier_.predict_proba(frame)
         every = np.zeros((len(found), len(self.classes_)))
         every[:, self._places] = found  # a class whose rows were all left out is in `classes_` alone
         return every
@@ -278,6 +282,13 @@ def _frame(given: Any) -> pd.DataFrame:
             'sparse matrix. A step of a Pipeline gives one on with .set_output(transform="pandas").'
         )
     return given.reset_index(drop=True)
+
+
+def _warn_of_missing(frame: pd.DataFrame, columns: Iterable[str], consequence: str) -> None:
+    """Warns of each column of files that X does not have, since its name may only be misspelt."""
+    for column in columns:
+        if not _named(frame, column):
+            warnings.warn(f"X has no column {column!r}: {consequence}.", stacklevel=3)
 
 
 def _named(frame: pd.DataFrame, name: str) -> list[Any]:

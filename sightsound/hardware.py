@@ -58,6 +58,15 @@ def device_of(accelerator: str) -> torch.device:
     raise ConfigError(f"--accelerator {accelerator}: this machine, or its installation of PyTorch, has none.")
 
 
+def check_device(device: str | torch.device) -> None:
+    """Raises ConfigError for a device on which nothing can be computed here."""
+    try:
+        torch.zeros(1, device=device).tolist()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ConfigError(f"The device {str(device)!r} cannot be used on this machine: {reason}") from error
+
+
 def tune_process() -> None:
     """Makes training on the CPU faster; call it before any computation, in each process that trains.
 

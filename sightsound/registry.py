@@ -54,8 +54,10 @@ def import_plugins(names: Iterable[str], trust: bool = True) -> None:
         trust: whether they may be imported, which runs their code; those that the process has imported already may.
 
     Raises:
-        ConfigError: there is no such module, or it fails; TrustError.
+        ConfigError: these are no names of modules, there is no such module, or it fails; TrustError.
     """
+    if isinstance(names, str) or not isinstance(names, Iterable) or not all(isinstance(name, str) for name in names):
+        raise ConfigError(f"plugins are {names!r}. It takes a list of modules' names, such as ['my.module'].")
     for name in names:
         if not trust and name not in sys.modules:
             raise TrustError(
@@ -76,14 +78,14 @@ def _imported(kind: str, name: str, module: str, choices: Mapping[str, type[T]])
             f"The {kind} {name!r} cannot be imported: {error}. It has to be installed, in the current folder, or on "
             f"PYTHONPATH. {did_you_mean(name, choices)}"
         ) from error
-    except Exception as error:  # third-party code may raise anything; its reason is passed on
+    except (Exception, SystemExit) as error:  # third-party code may raise anything; its reason is passed on
         raise ConfigError(
             f"The {kind} {name!r} cannot be imported: the module {module} fails with {type(error).__name__}: {error}"
             f"{_where(error)}. Mend the module."
         ) from error
 
 
-def _where(error: Exception) -> str:
+def _where(error: BaseException) -> str:
     """Names the file and line that raised, the innermost of the traceback."""
     if isinstance(error, SyntaxError):  # names its file and line itself
         return ""

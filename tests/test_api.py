@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import sightsound as ss
+from sightsound.errors import ConfigError
 from sightsound.studies.robustness.study import conditions
 
 
@@ -27,3 +28,10 @@ def test_robustness_of_a_classifier_is_that_of_its_bundle(
         ss.robustness(classifier, table, **asked, resume=True)
     with pytest.raises(ss.SightsoundError, match="other settings \\(classifier differ"):
         ss.robustness(ss.load(run / "bundle").under("drop"), table, **asked, resume=True)
+
+
+@pytest.mark.parametrize("fusion", ["concat", "vote"])
+def test_a_strategy_for_balances_without_a_balance_is_refused(fusion: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=f"strategies='{fusion}'"):
+        ss.compare("digits", fusion=fusion, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()

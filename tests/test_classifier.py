@@ -180,3 +180,13 @@ def test_probabilities_of_rows_that_cannot_be_used(
     assert np.isnan(found).all(axis=1).tolist() == [False, True, False, False]
     alone = classifier.predict(audio=frame.loc[2, "audio"]).probabilities
     np.testing.assert_allclose(found[2], [alone[label] for label in classifier.classes_], atol=1e-5)
+
+
+@pytest.mark.parametrize("device", ["nonsense", "meta", *([] if torch.cuda.is_available() else ["cuda"])])
+def test_a_device_that_is_not_there_changes_nothing(trained: tuple[Path, Path], device: str) -> None:
+    table, run = trained
+    classifier = ss.load(run / "bundle")
+    before = classifier.predict(image=table.parent / "low-1.png")
+    with pytest.raises(ConfigError, match=f"'{device}' cannot be used"):
+        classifier.to(device)
+    assert classifier.predict(image=table.parent / "low-1.png") == before

@@ -189,3 +189,11 @@ def test_what_cannot_be_predicted(fitted: ss.SightsoundEstimator, table: pd.Data
         fitted.predict(broken)
     with pytest.raises(InputError, match="X is a list"):
         fitted.predict([["a.png", "b.wav"]])
+
+
+def test_a_column_that_is_not_there_is_warned_of(fitted: ss.SightsoundEstimator, table: pd.DataFrame) -> None:
+    with pytest.warns(UserWarning, match="no column 'image': all rows are predicted without it"):
+        fitted.predict(table.rename(columns={"image": "photo"}))
+    files = table[["audio"]]
+    with pytest.warns(UserWarning, match="no column 'image': the classifier is trained without it"):
+        ss.SightsoundEstimator(epochs=1, batch_size=16).fit(files, table["label"])

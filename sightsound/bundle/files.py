@@ -135,7 +135,9 @@ def bundle_errors(folder: Path) -> Iterator[None]:
     except TrustError as error:
         raise BundleError(f"{folder}: {error}") from error
     except Exception as error:  # the files are untrusted: any error is reported as theirs
-        raise BundleError(f"{folder}: damaged ({error or type(error).__name__}). Copy the bundle again.") from error
+        raise BundleError(
+            f"{folder}: damaged ({str(error) or type(error).__name__}). Copy the bundle again."
+        ) from error
 
 
 class Saved:
@@ -186,7 +188,7 @@ def _no_bundle(folder: Path, kind: str) -> str:
 
 def _check_kind(folder: Path, saved: Any, kind: str, newest: int) -> None:
     """Raises BundleError for a bundle of another kind or format."""
-    if not isinstance(saved, dict) or not isinstance(saved.get("config"), dict) or type(saved["format"]) is not int:
+    if not isinstance(saved, dict) or not isinstance(saved.get("config"), dict) or type(saved.get("format")) is not int:
         raise ConfigError(f"{CONFIG} is no bundle's")
     found = saved.get("kind", CLASSIFIER)
     if found != kind:
@@ -212,6 +214,8 @@ def _contents(folder: Path, names: list[str]) -> dict[str, bytes]:
     while True:
         place = _place(folder) or folder
         before = _identity(place)
+        if devices := [name for name in names if (place / name).exists() and not (place / name).is_file()]:
+            raise BundleError(f"{folder}: {devices[0]} is no regular file, and a bundle has no others.")
         try:
             with ExitStack() as stack:
                 files = {name: stack.enter_context((place / name).open("rb")) for name in names}

@@ -63,7 +63,7 @@ def inspect_table(source: str | Path | pd.DataFrame, columns: ColumnsConfig) -> 
     """Prints counts, sizes, bad rows, and a training's warnings about a table."""
     import pandas as pd
 
-    from sightsound.config import Config
+    from sightsound.config import config_type
     from sightsound.data.cautions import cautions
     from sightsound.data.decode import prepare_rows, summary
     from sightsound.data.prepare import cuts, fill_in, probe
@@ -98,7 +98,7 @@ def inspect_table(source: str | Path | pd.DataFrame, columns: ColumnsConfig) -> 
     print("\n" + text_table([["label", *counts.columns], *counted]))
     rejected += incomplete_rows(table, tuple(MODALITIES), labelled=bool((frame["label"] != "").any()))
     table = table.without({bad.row for bad in rejected})
-    asked = Config(modalities=tuple(m for m in present if len(infos[m])) or tuple(MODALITIES))
+    asked = config_type()(modalities=tuple(m for m in present if len(infos[m])) or tuple(MODALITIES))
     config, notes = fill_in(asked, infos), list(table.notes)
     if len(table.frame):
         rows, undecodable = prepare_rows(table, config, None, keep=True)  # cached, so that a training starts at once

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import inspect
 import typing
 from collections.abc import Iterable
 from dataclasses import field
 from typing import Any
 
 from sightsound.config.options import BUILT_IN, ColumnsConfig, Config, MissingConfig
-from sightsound.modalities.base import MODALITIES, modality
+from sightsound.errors import ConfigError
+from sightsound.modalities.base import MODALITIES, Modality, modality
+
+REQUIRED = ("noun", "plural", "options")  # of a modality, beside the properties and methods in OVERRIDDEN
+OVERRIDDEN = ("encoders", "read", "read_options", "header", "blank", "features")
 
 
 def config_type() -> type[Config]:
     """Returns `Config`, with a section, a column and a policy for each registered third-party modality."""
     own = tuple(name for name in MODALITIES if name not in BUILT_IN)
+    for name in own:
+        _check_modality(name)
     return _with_own(own) if own else Config
 
 
@@ -31,6 +38,23 @@ def _with_own(own: tuple[str, ...]) -> type[Config]:
     sections += [("missing", missing, field(default_factory=missing))]
     sections += [(m, modality(m).options, field(default_factory=modality(m).options)) for m in own]
     return extended(Config, sections)
+
+
+def _check_modality(name: str) -> None:
+    """Raises ConfigError for a third-party modality whose name is taken or which lacks what every modality has."""
+    how = modality(name)
+    taken = {f.name for kind in (Config, ColumnsConfig, MissingConfig) for f in dataclasses.fields(kind)}
+    if not name.isidentifier() or name in taken:
+        raise ConfigError(f"A modality cannot be called {name!r}: it takes a name that no option and no column has.")
+    lacking = [part for part in REQUIRED if not hasattr(how, part)]
+    lacking += [part for part in OVERRIDDEN if getattr(type(how), part, None) is getattr(Modality, part)]
+    bound = [part for part in ("read", "header") if part not in lacking and inspect.ismethod(getattr(how, part))]
+    lacking += [f"{part} as a static method" for part in bound]
+    if lacking:
+        raise ConfigError(
+            f"The modality {name!r} ({type(how).__module__}.{type(how).__name__}) lacks {', '.join(lacking)}, which "
+            "every modality has to define: see sightsound.Modality."
+        )
 
 
 def mask_columns() -> dict[str, str]:

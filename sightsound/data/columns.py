@@ -47,6 +47,7 @@ def match(
         TableError: a column that was named or is needed does not exist; or a name matches two columns.
     """
     position: dict[str, int] = {}
+    roles = [role for role in roles if hasattr(columns, role)]  # a plugin may have come later than a configuration
     for role in roles:
         name = getattr(columns, role)
         places = _places(name, names)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
+import inspect
 import math
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -171,7 +174,7 @@ def chunks(table: Table, whole_groups: bool = False) -> Iterator[Table]:
 def reading_of(config: Config, name: str) -> Reading:
     """Returns how a table's files of a modality become rows of a store."""
     read, how = reader(config, name), modality(name)
-    words = f"{name} {' '.join(f'{k}={v}' for k, v in read.keywords.items())} (reader {READER})"
+    words = f"{name} {' '.join(f'{k}={v}' for k, v in read.keywords.items())} ({_version(name)})"
     shape = tuple(how.blank(getattr(config, name)).shape)
     return Reading(read, shape, how.dtype, words, _columns(config, name))
 
@@ -195,7 +198,19 @@ def _columns(config: Config, name: str) -> list[str]:
 def header_reading(name: str) -> Reading:
     """Returns how a table's files become rows of the numbers that the modality's `headers` names."""
     how = modality(name)
-    return Reading(how.header, (len(how.headers),), "float64", f"{name} headers (reader {READER})", [name])
+    return Reading(how.header, (len(how.headers),), "float64", f"{name} headers ({_version(name)})", [name])
+
+
+def _version(name: str) -> str:
+    """Names the code that reads a modality's files, so that caches of other code are not used."""
+    found = modality(name)
+    if type(found).__module__.startswith("sightsound."):
+        return f"reader {READER}"
+    try:
+        code = inspect.getsource(inspect.getmodule(type(found)) or type(found))
+    except (OSError, TypeError):  # typed in, where no file has it: no other process can know whether it is the same
+        code = f"process {os.getpid()}"
+    return f"reader {READER}, code {hashlib.sha256(code.encode()).hexdigest()[:8]}"
 
 
 def clips(table: Table, config: Config, keep: bool = False) -> Table:

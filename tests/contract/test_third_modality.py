@@ -111,6 +111,7 @@ MODALITIES["sensor"] = Sensor()
 '''
 BOTH = "--plugins", "sensor_plugin", "--modalities", "image,audio,sensor"
 QUICK = "--epochs", 8, "--batch_size", 16
+FEW = "--epochs", 1, "--batch_size", 16, "--on_bad_file", "skip"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -208,6 +209,60 @@ def test_it_is_damaged_imputed_and_compared(run: Path, sensed: Path, typed, tmp_
     assert done.code == 0, done.err
     names = set(pd.read_csv(out / "compare.csv")["name"])
     assert names == {"concat", "vote", "image only", "audio only", "sensor only"}
+
+
+def test_a_table_with_it_is_inspected_and_classifiers_without_it_go_on(sensed: Path, typed, tmp_path: Path) -> None:
+    sys.modules.pop("sensor_plugin", None)
+    MODALITIES.pop("sensor", None)
+    options = {"epochs": 1, "batch_size": 16, "out": tmp_path / "two", "say": lambda line: None}
+    of_two = ss.train(sensed, on_bad_file="skip", **options)
+    done = typed("inspect", sensed, "--plugins", "sensor_plugin")
+    assert done.code == 0 and "with sensor" in done.out, done.err
+    assert "sensor" in MODALITIES
+    assert len(of_two.predict_table(sensed)) == len(pd.read_csv(sensed))
+
+
+def test_rows_read_by_other_code_are_not_taken_from_the_cache(sensed: Path, typed, tmp_path: Path) -> None:
+    """Two plugins that differ in `read` alone, beside each other over one cache."""
+    (tmp_path / "doubled_plugin.py").write_text(PLUGIN.replace("return values\n", "return 2 * values\n"))
+    sys.path.append(str(tmp_path))
+    weights = []
+    for name in ("sensor_plugin", "doubled_plugin"):
+        MODALITIES.pop("sensor", None)
+        sys.modules.pop(name, None)
+        out = tmp_path / name
+        done = typed(
+            "train", sensed, "--plugins", name, "--modalities", "sensor", "--on_bad_file", "skip", *FEW, "--out", out
+        )
+        assert done.code == 0, done.err
+        weights.append(ss.load(out / "bundle", trust=True).network.standardize["sensor"].std.item())
+    sys.path.remove(str(tmp_path))
+    assert weights[1] == pytest.approx(2 * weights[0], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (('name, noun, plural = "sensor"', 'name, noun, plural = "columns"'), "cannot be called 'columns'"),
+        (("    read = staticmethod(read)", "    read = read"), "lacks read as a static method"),
+        (("    def blank(", "    def empty("), "lacks blank"),
+        (("    options = SensorConfig", ""), "lacks options"),
+        (("class Sensor(Modality):", "raise SystemExit('bye')\nclass Sensor(Modality):"), "SystemExit: bye"),
+    ],
+)
+def test_a_modality_that_is_not_whole_is_said_to_be(
+    change: tuple[str, str], said: str, sensed: Path, typed, tmp_path: Path
+) -> None:
+    MODALITIES.pop("sensor", None)
+    text = PLUGIN.replace(*change).replace('MODALITIES["sensor"] = Sensor()', "MODALITIES[Sensor.name] = Sensor()")
+    (tmp_path / "broken_plugin.py").write_text(text)
+    sys.path.append(str(tmp_path))
+    sys.modules.pop("broken_plugin", None)
+    done = typed("train", sensed, "--plugins", "broken_plugin", *BOTH[2:], "--out", tmp_path / "run")
+    sys.path.remove(str(tmp_path))
+    for name in ("sensor", "columns"):
+        MODALITIES.pop(name, None)
+    assert done.code == 1 and said in done.err and "Traceback" not in done.err, done.err
 
 
 def test_without_the_plugin_the_name_is_not_known() -> None:
