@@ -80,15 +80,10 @@ class Classifier:
 
     @property
     def _labels(self) -> list[str]:
-        labels: list[str] = self.classes_.tolist()
-        return labels
+        return [str(label) for label in self.classes_]
 
     def to(self, device: str | torch.device) -> Classifier:
-        """Moves the classifier to a device, such as "cuda", where it then predicts. Its results are the same.
-
-        Raises:
-            ConfigError: this machine has no such device; the classifier stays where it is.
-        """
+        """Moves the classifier to a device, such as "cuda", where it then predicts. Raises ConfigError if it cannot."""
         check_device(device)
         self.network.to(device)
         for imputers in self.imputers.values():
@@ -174,10 +169,8 @@ class Classifier:
             missing: as in `predict`.
 
         Returns:
-            the table's own columns, then `predicted`, `probability` and the rest of `answer_table.flat_columns`. A row
-            that cannot be used has the reason in `error`, one of which a part cannot be used in MODALITY_error. The
-            rows are numbered from 0, in the order of the table, whatever the index of a given DataFrame was; labels
-            are texts, as in `classes_`.
+            the table's own columns, then `predicted` and the rest of `answer_table.flat_columns`; rows numbered from 0.
+            A row that cannot be used has the reason in `error`, one with a bad file in MODALITY_error.
         """
         if missing is not None:
             return self.under(missing).predict_table(table, columns, abstain_below)
