@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import socket
+import stat
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -214,9 +215,9 @@ def _contents(folder: Path, names: list[str]) -> dict[str, bytes]:
     while True:
         place = _place(folder) or folder
         before = _identity(place)
-        if devices := [name for name in names if (place / name).exists() and not (place / name).is_file()]:
-            raise BundleError(f"{folder}: {devices[0]} is no regular file, and a bundle has no others.")
         try:
+            if devices := [name for name in names if not stat.S_ISREG((place / name).stat().st_mode)]:
+                raise BundleError(f"{folder}: {devices[0]} is no regular file, and a bundle has no others.")
             with ExitStack() as stack:
                 files = {name: stack.enter_context((place / name).open("rb")) for name in names}
                 if _identity(place) == before:  # otherwise it was replaced while the files were opened

@@ -28,6 +28,11 @@ LARGEST: dict[str, float] = {
     "audio.hop_ms": 10_000,
     "audio.mel_bins": 4096,
 }
+LARGEST_PRODUCTS: dict[tuple[str, ...], float] = {  # each factor may be large, but not all at once: it fills the memory
+    ("image.height", "image.width"): 2**24,
+    ("audio.sample_rate_hz", "audio.clip_seconds"): 2**28,
+    ("audio.sample_rate_hz", "audio.window_ms", "audio.mel_bins"): 1000 * 2**24,
+}
 LIMITS = [
     ("augment", "image_shift", 0, 1),
     ("augment", "image_rotate_degrees", 0, 180),
@@ -45,14 +50,22 @@ LIMITS = [
 def out_of_range(options: Any) -> str | None:
     """What is wrong with the first number of a classifier's options that is too small or too large; None: nothing."""
     for name, most in LARGEST.items():
-        value = functools.reduce(getattr, name.split("."), options)
+        value = _value(options, name)
         if value is not None and not 0 < value <= most:
             return f"{name} is {value}; it must be above 0{f' and at most {most:,}' if value > most else ''}."
+    for factors, most in LARGEST_PRODUCTS.items():
+        values = [_value(options, name) for name in factors]
+        if None not in values and math.prod(values) > most:
+            return f"{' x '.join(factors)} is {' x '.join(map(str, values))}; the product must be at most {most:,}."
     for section, name, low, high in LIMITS:
         value = getattr(getattr(options, section), name)
         if not low <= value <= high:
             return f"{section}.{name} is {value}; it must be from {low} to {high}."
     return None
+
+
+def _value(options: Any, name: str) -> Any:
+    return functools.reduce(getattr, name.split("."), options)
 
 
 def wrong_type(kind: type[Any], values: dict[str, Any]) -> tuple[str, str] | None:

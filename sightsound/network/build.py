@@ -56,14 +56,19 @@ def _built(config: Config, classes: int, trust: bool) -> ClassifierNetwork:
         else:
             encoders[m] = _encoder_class(config, m, trust)(made.shape)
         heads[m] = nn.Linear(encoders[m].embedding_size, classes)
+    _seed(config, "fusion")
+    fusion = _fusion(config, encoders, classes, trust)
+    return ClassifierNetwork(features, standardize, encoders, heads, fusion, classes)
+
+
+def _fusion(config: Config, encoders: Mapping[str, Encoder], classes: int, trust: bool) -> Fusion:
     strategy = resolve("fusion strategy", config.fusion, STRATEGIES, Fusion, trust)
     if len(encoders) == 1:
         strategy = Fusion  # nothing to fuse: the one head answers, and no parameter idles
-    _seed(config, "fusion")
     fusion = strategy(*sizes_of(encoders), classes)
     if config.joins and fusion.searched:
         fusion.rewire(config.joins)
-    return ClassifierNetwork(features, standardize, encoders, heads, fusion, classes)
+    return fusion
 
 
 def _seed(config: Config, name: str) -> None:
@@ -113,8 +118,9 @@ def check_weights(config: Config, classes: int, weights: Mapping[str, Tensor], t
     """Refuses a configuration that is not the one of these weights, before anything of its size is allocated.
 
     Raises:
-        ConfigError: heads or encoders have other shapes; TrustError.
+        ConfigError: heads, encoders or fusion have other shapes; TrustError.
     """
+    built: dict[str, Encoder] = {}
     for m in config.modalities:
         how, chosen = modality(m), getattr(config, m)
         head = weights.get(f"heads.{m}.weight")
@@ -130,6 +136,17 @@ def check_weights(config: Config, classes: int, weights: Mapping[str, Tensor], t
                 encoder = _encoder_class(config, m, trust)(how.feature_shape(chosen))
             if {name: x.shape for name, x in encoder.state_dict().items()} != saved:
                 raise ConfigError(f"the weights are not those of the {m} encoder {chosen.encoder} of this size")
+            if head.shape[1:] != (encoder.embedding_size,):
+                raise ConfigError(
+                    f"the weights are not those of a head over {encoder.embedding_size} numbers of the {m}"
+                )
+            built[m] = encoder
+    if len(built) == len(config.modalities) and config.fusion in STRATEGIES:
+        with torch.device("meta"):
+            fusion = _fusion(config, built, classes, trust)
+        saved = {name: x.shape for name, x in weights.items() if name.startswith("fusion.")}
+        if {f"fusion.{name}": x.shape for name, x in fusion.state_dict().items()} != saved:
+            raise ConfigError(f"the weights are not those of the fusion strategy {config.fusion} of this size")
 
 
 def new_imputers(network: ClassifierNetwork, policy: str, trust: bool = True) -> Imputers:

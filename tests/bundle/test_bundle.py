@@ -1,6 +1,5 @@
 """Bundles: what was saved is what is loaded, and whatever happened to the folder is said."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -105,18 +104,3 @@ def test_a_link_to_a_device_or_a_pipe_is_not_read(bundle: Path, name: str, devic
         (bundle / name).symlink_to(device)
     with pytest.raises(BundleError, match="no regular file|has no config.json"):
         ss.load(bundle)
-
-
-@pytest.mark.parametrize("plugins", [None, 7, "evil", ["evil", 3], [["evil"]]])
-def test_plugins_that_are_no_list_of_names_are_said_to_be(plugins: object, bundle: Path) -> None:
-    config = json.loads((bundle / "config.json").read_text())
-    config["config"]["plugins"] = plugins
-    (bundle / "config.json").write_text(json.dumps(config))
-    files = [n for n in sorted(path.name for path in bundle.iterdir()) if n not in ("SHA256SUMS", "README.md")]
-    lines = {line.split()[1]: line for line in (bundle / "SHA256SUMS").read_text().splitlines()}
-    lines["config.json"] = f"{hashlib.sha256((bundle / 'config.json').read_bytes()).hexdigest()}  config.json"
-    assert set(lines) == set(files)
-    (bundle / "SHA256SUMS").write_text("".join(f"{line}\n" for line in lines.values()))
-    for trust in (False, True):
-        with pytest.raises(BundleError, match="list of modules' names"):
-            ss.load(bundle, trust=trust)

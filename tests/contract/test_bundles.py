@@ -95,6 +95,57 @@ def test_any_value_may_be_wrong(sound: Path, trained: tuple[Path, Path], name: s
     assert len(answer.probabilities) == len(classifier.classes_)
 
 
+@pytest.mark.parametrize("plugins", [None, 7, "evil", ["evil", 3], [["evil"]]])
+@pytest.mark.parametrize("trust", [False, True])
+def test_plugins_that_are_no_list_of_names(plugins: object, trust: bool, sound: Path, tmp_path: Path) -> None:
+    bundle = Path(shutil.copytree(sound, tmp_path / "bundle"))
+    changed(bundle, "config.json", lambda saved: put(saved, ("config", "plugins"), plugins))
+    with pytest.raises(BundleError, match="list of modules' names"):
+        ss.load(bundle, trust=trust)
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {"image": {"height": 16_384, "width": 16_384}},
+        {"audio": {"window_ms": 10_000.0, "sample_rate_hz": 768_000}},
+        {"audio": {"clip_seconds": 3600.0, "sample_rate_hz": 768_000}},
+    ],
+    ids=str,
+)
+def test_sizes_that_fill_the_memory_together(sizes: dict[str, dict[str, float]], sound: Path, tmp_path: Path) -> None:
+    bundle = Path(shutil.copytree(sound, tmp_path / "bundle"))
+
+    def larger(saved: dict[str, Any]) -> dict[str, Any]:
+        for section, values in sizes.items():
+            saved["config"][section] |= values
+        return saved
+
+    changed(bundle, "config.json", larger)
+    with _Allocated() as allocated, pytest.raises(BundleError, match="the product must be at most"):
+        ss.load(bundle)
+    assert allocated.most < 10_000_000
+
+
+@pytest.mark.parametrize("fusion", ["stacking", "concat", "tensor"])
+@pytest.mark.parametrize("columns", [0, None])
+def test_a_fusion_larger_than_its_weights_is_not_built(
+    fusion: str, columns: int | None, sound: Path, tmp_path: Path
+) -> None:
+    """20,000 classes: `stacking` alone would take 3 GB, for heads that take nothing or a few megabytes in the file."""
+    bundle = Path(shutil.copytree(sound, tmp_path / "bundle"))
+    weights = load_file(bundle / "model.safetensors")
+    for m in ("image", "audio"):
+        size = weights[f"heads.{m}.weight"].shape[1] if columns is None else columns
+        weights |= {f"heads.{m}.weight": torch.zeros(20_000, size), f"heads.{m}.bias": torch.zeros(20_000)}
+    save_file(weights, bundle / "model.safetensors")
+    changed(bundle, "labels.json", lambda labels: [str(i) for i in range(20_000)])
+    changed(bundle, "config.json", lambda saved: put(saved, ("config", "fusion"), fusion))
+    with _Allocated() as allocated, pytest.raises(BundleError, match="the weights are not those of"):
+        ss.load(bundle)
+    assert allocated.most < 20_000_000  # the heads
+
+
 class _Allocated(torch.utils._python_dispatch.TorchDispatchMode):
     """Remembers the largest tensor that was made, in bytes."""
 
