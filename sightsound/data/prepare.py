@@ -69,7 +69,7 @@ def check(table: Table, config: Config, run: Path, labelled: bool = True) -> Che
     ]
     if len(modalities) > 1 and not (table.frame[list(modalities)] != "").all(axis=1).any():
         warnings.append(
-            f"no row has {' and '.join(modalities)}, so that nothing is learnt from pairs. In a folder, files of a "
+            f"no row has {' and '.join(modalities)}, so that the fusion is trained on no pair. In a folder, files of a "
             "pair have the same name"
         )
     config = dataclasses.replace(config, modalities=modalities)

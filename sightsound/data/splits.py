@@ -120,4 +120,6 @@ def _check_parts(name: str, frame: pd.DataFrame, labelled: bool) -> None:
             raise TableError(f"{name}: no rows to {purpose}; {why}.")
     for row, label in frame["label"][frame["split"] != "train"].items():
         if labelled and label not in train:
-            raise TableError(f"{name}, row {row}: the class {label!r} is in no training row, so it cannot be learnt.")
+            raise TableError(
+                f"{name}, row {row}: the class {label!r} is in no training row, so that it is never predicted."
+            )

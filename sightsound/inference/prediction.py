@@ -100,7 +100,7 @@ def imputation(config: Config, imputers: Mapping[str, Imputers]) -> Impute | Non
     for m, policy in policies.items():
         if policy not in imputers:
             raise ConfigError(
-                f"missing.{m} is {policy!r}, and this classifier has not learnt it: it was trained on fewer than "
+                f"missing.{m} is {policy!r}, and this classifier has no imputer of it: it was trained on fewer than "
                 f"{FEWEST_COMPLETE} rows with all modalities, or it is a policy of your own: train with --missing."
             )
     return impute_by(imputers, policies)

@@ -19,7 +19,7 @@ from sightsound.missing.interpolate import METHODS
 
 SHORT_SECONDS = 0.002  # gaps up to here are interpolated sample by sample
 FRAME_SECONDS, OVERLAP = 0.032, 4  # of the spectrogram in which longer gaps are interpolated
-SEEN = 0.5  # valid share of a frame, weighted by its window, from which on it determines the frame's loudness
+USABLE_SHARE = 0.5  # valid share of a frame, weighted by its window, from which on it determines the frame's loudness
 PHASE_ROUNDS = 4  # of Griffin & Lim (1984), for phases that fit the samples around a gap
 COMPRESSION = 0.3  # power of the amplitude that is interpolated, about loudness
 NEAR = 4  # pixels around the gaps from which these are interpolated
@@ -96,25 +96,25 @@ def _filled_spectrogram(
         return torch.nn.functional.pad(there, (size // 2, size // 2)).unfold(0, size, hop) @ window**2
 
     spectrum = spectrum_of(known)
-    seen = (weight_of(torch.from_numpy(~gaps).double()) / weight_of(torch.ones_like(known))).numpy()
-    torn, heard = seen < 1 - 1e-9, seen >= SEEN
-    if not heard.any():
+    undamaged_share = (weight_of(torch.from_numpy(~gaps).double()) / weight_of(torch.ones_like(known))).numpy()
+    damaged, usable = undamaged_share < 1 - 1e-9, undamaged_share >= USABLE_SHARE
+    if not usable.any():
         return sound, None
-    frames = np.arange(len(torn), dtype=np.float64)[:, None]
-    loudness = (spectrum.abs().numpy().T / np.sqrt(seen.clip(SEEN))[:, None]) ** COMPRESSION
+    frames = np.arange(len(damaged), dtype=np.float64)[:, None]
+    loudness = (spectrum.abs().numpy().T / np.sqrt(undamaged_share.clip(USABLE_SHARE))[:, None]) ** COMPRESSION
     uncertainty = None
-    if not heard.all():
-        found = METHODS[method](frames[heard], loudness[heard], frames[~heard])
-        loudness[~heard], uncertainty = found.values, found.uncertainty
-    wanted = torch.from_numpy(loudness[torn].T.clip(0) ** (1 / COMPRESSION))
+    if not usable.all():
+        found = METHODS[method](frames[usable], loudness[usable], frames[~usable])
+        loudness[~usable], uncertainty = found.values, found.uncertainty
+    wanted = torch.from_numpy(loudness[damaged].T.clip(0) ** (1 / COMPRESSION))
     phase = torch.rand(wanted.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 2 * torch.pi
     whole = known
     for _ in range(PHASE_ROUNDS):
-        spectrum[:, torn] = torch.polar(wanted, phase)
+        spectrum[:, damaged] = torch.polar(wanted, phase)
         imputed = torch.istft(spectrum, size, hop, window=window, length=len(sound))
         whole = torch.where(torch.from_numpy(gaps), imputed, known)
         spectrum = spectrum_of(whole)
-        phase = spectrum[:, torn].angle()
+        phase = spectrum[:, damaged].angle()
     return whole.numpy(), uncertainty
 
 

@@ -115,7 +115,7 @@ def test_it_is_said_which_rows_the_numbers_are_of(typed, table: Path, tmp_path: 
     apart = pd.concat([frame, pd.read_csv(table).assign(image="")])
     apart.drop(columns="split", errors="ignore").to_csv(table, index=False)
     done = typed("train", table, "--epochs", 1, "--out", tmp_path / "detached")
-    assert "no row has image and audio, so that nothing is learnt from pairs" in done.out
+    assert "no row has image and audio, so that the fusion is trained on no pair" in done.out
 
 
 def test_inspect_says_what_a_training_would_refuse(typed, table: Path, tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def test_too_few_complete_rows_are_counted(typed, table: Path, tmp_path: Path) -
     assert typed("train", table, "--out", tmp_path / "small", *SHORT).code == 0
     image = table.parent / "low-0.png"
     done = typed("predict", tmp_path / "small" / "bundle", "--image", image, "--missing", "predict")
-    assert done.code == 1 and "has not learnt it" in done.err and "40" in done.err
+    assert done.code == 1 and "has no imputer of it" in done.err and "40" in done.err
 
 
 def test_masks_say_where_the_damage_is(typed, trained: Run, holed: pd.DataFrame, tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """The candidates of a comparison: strategies, or the balances that train one of them; and the ways to train each.
 
 Ways: "frozen" (the strategy alone, on encoders that were trained on single modalities), "finetuned" (then all parts,
-shortly), "joint" (the strategy on encoders that a stand-in has trained jointly, then all parts) and "balanced" (all
-parts at once, with a balance).
+shortly), "joint" (the strategy on encoders that a temporary fusion has trained jointly, then all parts) and "balanced"
+(all parts at once, with a balance).
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from sightsound.studies.comparison.summary import ONLY, ComparisonRow, right_ans
 
 WORTH = 0.005  # gain in accuracy from which fusion is worth it
 NOTHING = (
-    "Nothing was learnt: no {} and no modality is better than naming the most frequent class. Are labels and files "
+    "Training found nothing: no {} and no modality is better than naming the most frequent class. Are labels and files "
     "in step? More rows, more --epochs or a smaller --learning-rate may help."
 )
 
@@ -136,7 +136,7 @@ def _reason(study: ComparisonStudy) -> str:
     if study.dependence is None:
         return (
             "Whether the modalities have more in common than the class cannot be told: too few rows are complete, or "
-            "nothing was learnt that could be compared."
+            "the embeddings hold nothing that could be compared."
         )
     told = study.dependence
     measured = f"{_percent(told.accuracy)} ({_percent(told.low)} to {_percent(told.high)}) of {2 * told.pairs} pairs"
