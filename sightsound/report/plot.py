@@ -31,11 +31,12 @@ __all__ = [
     "confusion",
     "coverage",
     "gains",
-    "generalization",
     "learning_curves",
+    "left_out_groups",
     "missing",
     "reliability",
     "robustness",
+    "training_sizes",
 ]
 
 
@@ -77,8 +78,9 @@ def learning_curves(
         axes: to draw on; default: new ones.
 
     Raises:
-        ConfigError: the folder has no logs, or no such phase.
+        ConfigError: the folder has no logs, or no such phase; or `what` is neither.
     """
+    _one_of("learning curve", what, dict.fromkeys(("macro F1", "loss")))
     from sightsound.bundle import read_bundle
     from sightsound.report.training import history
     from sightsound.run_folder import BUNDLE  # here, since `sightsound.plot` should come without torch
@@ -100,7 +102,11 @@ def comparison(
         results: of `sightsound.compare`.
         cost: which.
         axes: to draw on; default: new ones.
+
+    Raises:
+        ConfigError: there is no such cost.
     """
+    _one_of("cost", cost, dict.fromkeys(("latency_256_ms", "train_seconds")))
     return draw(figures.costs(results.rows, cost), axes)
 
 
@@ -145,22 +151,22 @@ def robustness(results: RobustnessStudy, kind: str, modality: str = "", axes: Ax
     return draw(figures.by_severity(curves, "severity")[0], axes)
 
 
-def generalization(folds: list[Fold], by_group: bool, axes: Axes | None = None) -> Axes:
-    """Accuracy on each group that was left out, or over the number of training rows.
-
-    Args:
-        folds: of `sightsound.generalization`.
-        by_group: which of both they are, as it was told.
-        axes: to draw on; default: new ones.
-    """
+def left_out_groups(folds: list[Fold], axes: Axes | None = None) -> Axes:
+    """Accuracy on each group that was left out, from the result of `sightsound.leave_one_group_out`."""
     from sightsound.studies.generalization import table_of
 
-    table = table_of(folds)
-    return draw(figures.groups(table) if by_group else figures.sizes(table), axes)
+    return draw(figures.groups(table_of(folds)), axes)
+
+
+def training_sizes(folds: list[Fold], axes: Axes | None = None) -> Axes:
+    """Accuracy over the number of training rows, from the result of `sightsound.learning_curve`."""
+    from sightsound.studies.generalization import table_of
+
+    return draw(figures.sizes(table_of(folds)), axes)
 
 
 def _subsets(results: Classifier | Mapping[str, Any]) -> Mapping[str, Any]:
-    metrics = results if isinstance(results, Mapping) else results.metrics
+    metrics = results if isinstance(results, Mapping) else getattr(results, "metrics", {})
     if not metrics.get("subsets"):
         raise ConfigError(
             "There are no metrics to draw. Give a classifier that was tested, its metrics, or what `evaluate` returns."

@@ -61,7 +61,26 @@ def test_plots_of_a_robustness_study() -> None:
         ss.plot.robustness(study, "blurr")
 
 
+def test_plots_of_generalization() -> None:
+    def measured(accuracy: float) -> dict[str, dict[str, object]]:
+        numbers = {"accuracy": accuracy, "accuracy_ci": (accuracy - 0.1, accuracy + 0.1), "macro_f1": 0.5, "rows": 9}
+        return {"image": numbers}
+
+    folds = [ss.Fold("anna", 10, 9, measured(0.7), measured(0.9)), ss.Fold("ben", 20, 9, measured(0.6), measured(0.8))]
+    axes = ss.plot.left_out_groups(folds)
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["ben", "anna"]  # the worst first
+    tested, trained = ss.plot.training_sizes(folds).get_lines()
+    np.testing.assert_allclose(np.array(tested.get_data()), [[10, 20], [0.7, 0.6]])
+    np.testing.assert_allclose(np.array(trained.get_data()), [[10, 20], [0.9, 0.8]])
+
+
 def test_what_cannot_be_drawn_is_said(trained: tuple[Path, Path]) -> None:
+    with pytest.raises(ss.SightsoundError, match="no learning curve 'accuracy'.*Known: loss, macro F1"):
+        ss.plot.learning_curves(trained[1], what="accuracy")
+    with pytest.raises(ss.SightsoundError, match="no cost 'price'"):
+        ss.plot.comparison(None, "price")
+    with pytest.raises(ss.SightsoundError, match="no metrics to draw.*Give a classifier"):
+        ss.plot.confusion(str(trained[1] / "bundle"))
     classifier = ss.load(trained[1] / "bundle")
     with pytest.raises(ss.SightsoundError, match="There is no subset of the modalities 'video'.*Known: audio, image"):
         ss.plot.confusion(classifier, "video")
