@@ -12,8 +12,9 @@ from sightsound.bundle.files import CLASSIFIER, CONFIG, Saved, bundle_errors, wr
 from sightsound.config import Config, from_dict
 from sightsound.data.cells import writable
 from sightsound.data.clusters import resampled_over
-from sightsound.errors import ConfigError
+from sightsound.errors import BundleError, ConfigError
 from sightsound.missing import IMPUTERS
+from sightsound.modalities.base import MODALITIES
 from sightsound.registry import import_plugins
 
 FORMAT = 4
@@ -53,6 +54,11 @@ def read_bundle(folder: Path, trust: bool = False) -> Bundle:
         _check(labels, metrics)
         values = saved.json(CONFIG)["config"]
         import_plugins(values.get("plugins", ()), trust)
+        if unknown := [m for m in values.get("modalities", ()) if isinstance(m, str) and m not in MODALITIES]:
+            raise BundleError(
+                f"{folder}: it needs the modality {unknown[0]!r}, which is not registered here. Import the module that "
+                "registers it first."
+            )
         config = from_dict(values)
         return Bundle(saved.tensors(WEIGHTS), config, labels, metrics, _by_policy(saved.tensors(IMPUTER_WEIGHTS)))
 

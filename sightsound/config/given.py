@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sightsound.config import Config, MissingConfig, check_names, config_type, from_dict, missing_config
+from sightsound.modalities.base import modality
 from sightsound.registry import import_plugins
 
 
@@ -29,7 +30,17 @@ def with_options(config: Config | None, options: Mapping[str, Any]) -> Config:
             check_names(type(values[name]), value, f"{name}.")
             value = {f.name: getattr(values[name], f.name) for f in dataclasses.fields(values[name])} | value
         values[name] = value
-    return from_dict(values)
+    return _with_modules(from_dict(values))
+
+
+def _with_modules(config: Config) -> Config:
+    """Adds the modules of third-party modalities to the plugins, so that a bundle names what it needs."""
+    plugins = list(config.plugins)
+    for m in config.modalities:
+        module = type(modality(m)).__module__
+        if not any(f"{module}.".startswith(f"{known}.") for known in ("sightsound", "__main__", *plugins)):
+            plugins.append(module)
+    return dataclasses.replace(config, plugins=tuple(plugins))
 
 
 def with_missing(config: Config, missing: str | dict[str, str] | MissingConfig) -> Config:

@@ -1,5 +1,6 @@
 """A modality from outside the package, a row of numbers in a column, does all that image and audio do."""
 
+import importlib
 import json
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ import pandas as pd
 import pytest
 
 import sightsound as ss
-from sightsound.errors import ConfigError, SightsoundError
+from sightsound.errors import BundleError, ConfigError, SightsoundError
 from sightsound.modalities.base import MODALITIES
 from tests.conftest import write_table
 
@@ -220,6 +221,22 @@ def test_a_table_with_it_is_inspected_and_classifiers_without_it_go_on(sensed: P
     assert done.code == 0 and "with sensor" in done.out, done.err
     assert "sensor" in MODALITIES
     assert len(of_two.predict_table(sensed)) == len(pd.read_csv(sensed))
+
+
+def test_a_bundle_names_the_module_of_a_modality_that_was_only_imported(sensed: Path, tmp_path: Path) -> None:
+    sys.modules.pop("sensor_plugin", None)
+    MODALITIES.pop("sensor", None)
+    importlib.import_module("sensor_plugin")
+    options = {"epochs": 1, "batch_size": 16, "on_bad_file": "skip", "say": lambda line: None}
+    trained = ss.train(sensed, modalities=("sensor",), out=tmp_path / "run", **options)
+    assert trained.config.plugins == ("sensor_plugin",)
+    MODALITIES.pop("sensor")
+    with pytest.raises(BundleError, match="modality 'sensor', which is not registered here"):
+        ss.load(tmp_path / "run" / "bundle", trust=True)  # the module is imported, and has registered nothing again
+    sys.modules.pop("sensor_plugin")
+    with pytest.raises(BundleError, match="plugin 'sensor_plugin'.*trust"):
+        ss.load(tmp_path / "run" / "bundle")
+    assert ss.load(tmp_path / "run" / "bundle", trust=True).predict(sensor="1 1 1 1").present == ("sensor",)
 
 
 def test_rows_read_by_other_code_are_not_taken_from_the_cache(sensed: Path, typed, tmp_path: Path) -> None:
