@@ -18,10 +18,17 @@ Tensors = Mapping[str, Tensor]
 class Multiply(ss.Fusion):
     """Product of the projected embeddings."""
 
-    def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
+    def __init__(
+        self,
+        embedding_sizes: Mapping[str, int],
+        stage_channels: Mapping[str, list[int]],
+        classes: int,
+        *,
+        width: int = 32,  # an option, which fusion_options or --fusion.width sets
+    ):
         super().__init__(embedding_sizes, stage_channels, classes)
-        self.project = nn.ModuleDict({m: nn.Linear(embedding_sizes[m], 32) for m in self.modalities})
-        self.classify = nn.Linear(32, classes)
+        self.project = nn.ModuleDict({m: nn.Linear(embedding_sizes[m], width) for m in self.modalities})
+        self.classify = nn.Linear(width, classes)
 
     def combine(
         self, embeddings: Tensors, logits: Tensors, present: Tensors, shared: Tensor | None = None
@@ -35,6 +42,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parent))  # so that the name own_strategy.Multiply leads here
     with tempfile.TemporaryDirectory() as folder:
         table = ss.dataset("digits")
-        classifier = ss.train(table, out=Path(folder) / "run", fusion="own_strategy.Multiply", epochs=2)
+        name, options = "own_strategy.Multiply", {"width": 48}
+        classifier = ss.train(table, out=Path(folder) / "run", fusion=name, fusion_options=options, epochs=1)
         for name, numbers in classifier.metrics["subsets"].items():
             print(f"{name:<12} {numbers['accuracy']:.3f}")

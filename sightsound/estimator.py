@@ -77,6 +77,7 @@ class SightsoundEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self,
         fusion: str = DEFAULT.fusion,
         *,
+        fusion_options: dict[str, Any] | None = None,
         modalities: tuple[str, ...] = DEFAULT.modalities,
         plugins: tuple[str, ...] = DEFAULT.plugins,
         image: Section | ImageConfig = None,
@@ -86,7 +87,6 @@ class SightsoundEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         missing: Section | str | MissingConfig = None,
         on_bad_file: str = DEFAULT.on_bad_file,
         group_split: bool = DEFAULT.group_split,
-        joins: str | None = DEFAULT.joins,
         schedule: str = DEFAULT.schedule,
         balance: str = DEFAULT.balance,
         guard: str | bool = DEFAULT.guard,
@@ -112,7 +112,7 @@ class SightsoundEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.missing = missing
         self.on_bad_file = on_bad_file
         self.group_split = group_split
-        self.joins = joins
+        self.fusion_options = fusion_options
         self.schedule = schedule
         self.balance = balance
         self.guard = guard
@@ -232,7 +232,7 @@ class SightsoundEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _config(self) -> Config:
         options = {f.name: getattr(self, f.name) for f in dataclasses.fields(Config) if f.name != "seed"}
-        given = {name: value for name, value in options.items() if name not in SECTIONS or value is not None}
+        given = {name: value for name, value in options.items() if value is not None or getattr(DEFAULT, name) is None}
         state: Any = self.random_state
         if not isinstance(state, numbers.Integral):
             state = check_random_state(state).randint(2**31 - 1)

@@ -1,11 +1,11 @@
-"""The tuples that travel between the parts: a batch in, the network's output, a prediction out.
+"""The tuples that travel between the parts: a batch in, the network's output, a prediction out; types of options.
 
 Shape letters, here and everywhere: B batch, C classes, D embedding, H W pixels, N samples, T frames, F mel bins.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 if TYPE_CHECKING:
     from torch import Tensor, device
@@ -26,6 +26,17 @@ POLICIES = (
     "predict",
     "generate",
 )  # what `missing` does about each is in its package
+
+
+class Range(NamedTuple):
+    """The least and the largest value of an option, both included; stands in the annotation of its type."""
+
+    least: float
+    most: float
+
+
+Count = Annotated[int, Range(1, 4096)]  # of units, heads, layers: an option of a strategy or an encoder
+Share = Annotated[float, Range(0, 1)]
 
 
 class Batch(NamedTuple):

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from sightsound.bundle.files import CLASSIFIER, CONFIG, Saved, bundle_errors, write_files
 from sightsound.config import Config, from_dict
+from sightsound.config.parts import part_in_words
 from sightsound.data.cells import writable
 from sightsound.data.clusters import resampled_over
 from sightsound.errors import BundleError, ConfigError
@@ -17,7 +18,7 @@ from sightsound.missing import IMPUTERS
 from sightsound.modalities.base import MODALITIES
 from sightsound.registry import import_plugins
 
-FORMAT = 4
+FORMAT = 5
 WEIGHTS, IMPUTER_WEIGHTS, LABELS, METRICS = "model.safetensors", "missing.safetensors", "labels.json", "metrics.json"
 SHOWN = ("accuracy", "macro_f1", "macro_recall", "calibration_error")  # metrics of each subset that are shown
 
@@ -122,11 +123,12 @@ def _by_policy(weights: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
 def model_card(bundle: Bundle) -> str:
     """Describes in Markdown the classifier, its metrics for each subset of the modalities, and its limits."""
     config, metrics = bundle.config, bundle.metrics
+    fusion = part_in_words(config.fusion, config.fusion_options)
     lines = [
         "# A sightsound classifier",
         "",
         f"{len(bundle.labels)} classes: {', '.join(bundle.labels)}.",
-        f"Modalities: {' and '.join(config.modalities)}; fusion: `{config.fusion}`, schedule: `{config.schedule}`.",
+        f"Modalities: {' and '.join(config.modalities)}; fusion: `{fusion}`, schedule: `{config.schedule}`.",
         "",
     ]
     if metrics:

@@ -176,12 +176,20 @@ def _underscored(argument: str) -> str:
     return f"--{name.replace('-', '_')}{equals}{value}"
 
 
+PART_OPTION = re.compile(r"(--fusion|--\w+\.encoder)\.(\w+)")
+
+
 def _rewritten(arguments: Sequence[str], flags: Set[str]) -> list[str]:
-    """Rewrites --missing POLICY for each modality, --modalities image,audio as a list, a flag alone as true."""
+    """Rewrites --missing POLICY for each modality, --modalities image,audio as a list, a flag alone as true.
+
+    The options of a strategy or an encoder, such as --fusion.width, are those of the dict beside its name.
+    """
     found, left = [], list(arguments)
     while left:
         argument = left.pop(0)
         name, equals, value = argument.partition("=")
+        if part := PART_OPTION.fullmatch(name):
+            name = argument = f"{part[1]}_options.{part[2]}{equals}{value}"
         if name in ("--missing", "--modalities", "--plugins"):
             value = value if equals or not left else left.pop(0)
             if name == "--missing":

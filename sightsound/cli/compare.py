@@ -15,7 +15,7 @@ keep one modality from starving the other, each of which trains one strategy joi
   sightsound compare table.csv --balance all --fusion concat --out runs/balances
   sightsound compare table.csv --out runs/compared --resume
 """
-OF_STRATEGIES = frozenset({"fusion", "joins", "schedule", "balance", "modality_dropout"})
+OF_STRATEGIES = frozenset({"fusion", "fusion_options", "schedule", "balance", "modality_dropout"})
 
 
 def run(arguments: Sequence[str]) -> None:

@@ -46,12 +46,15 @@ def run(arguments: Sequence[str]) -> None:
 def inspect_bundle(folder: str, trust: bool) -> None:
     """Prints classes, build and metrics of a bundle."""
     from sightsound.classifier import load
+    from sightsound.config.parts import part_in_words
 
     classifier = load(folder, trust=trust)
     config = classifier.config
     size = sum(p.numel() for p in classifier.network.parameters())
     print(f"A classifier of {len(classifier.classes_)} classes: {', '.join(classifier.classes_)}")
-    print(f"fusion {config.fusion}, schedule {config.schedule}, {size:,} parameters")
+    print(
+        f"fusion {part_in_words(config.fusion, config.fusion_options)}, schedule {config.schedule}, {size:,} parameters"
+    )
     for m in config.modalities:
         print(f"{m}: {modality(m).describe(getattr(config, m))}")
     if classifier.metrics:

@@ -8,7 +8,7 @@ import math
 import numbers
 import types
 import typing
-from typing import Any, Literal, Union
+from typing import Annotated, Any, Literal, Union
 
 IN_WORDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", dict: "a mapping"}
 
@@ -77,22 +77,24 @@ def wrong_type(kind: type[Any], values: dict[str, Any]) -> tuple[str, str] | Non
     """
     hints = typing.get_type_hints(kind)
     for name, value in values.items():
-        if not dataclasses.is_dataclass(hints[name]) and not _is(value, hints[name]):
-            return name, _in_words(hints[name])
+        if not dataclasses.is_dataclass(hints[name]) and not is_of_type(value, hints[name]):
+            return name, type_in_words(hints[name])
         if dataclasses.is_dataclass(hints[name]) and not isinstance(value, hints[name]):
             return name, "a mapping of options"
     return None
 
 
-def _is(value: Any, hint: Any) -> bool:
+def is_of_type(value: Any, hint: Any) -> bool:
     """Whether a value is of a type as dataclasses declare it; a list will do for a tuple, since JSON has no other."""
     origin, inside = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Annotated:
+        return is_of_type(value, inside[0]) and inside[1].least <= value <= inside[1].most
     if origin in (Union, types.UnionType):
-        return any(_is(value, one) for one in inside)
+        return any(is_of_type(value, one) for one in inside)
     if origin is Literal:
         return isinstance(value, str | int) and any(value == one and type(value) is type(one) for one in inside)
     if origin is tuple:
-        return isinstance(value, list | tuple) and all(_is(one, inside[0]) for one in value)
+        return isinstance(value, list | tuple) and all(is_of_type(one, inside[0]) for one in value)
     if origin is dict:
         return isinstance(value, dict) and all(isinstance(key, str) for key in value)
     if hint is bool:
@@ -111,10 +113,13 @@ def _finite(value: numbers.Real) -> bool:
         return False
 
 
-def _in_words(hint: Any) -> str:
+def type_in_words(hint: Any) -> str:
+    """Says what values a type takes: "a whole number from 1 to 4,096"."""
     origin, inside = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Annotated:
+        return f"{type_in_words(inside[0])} from {inside[1].least:,} to {inside[1].most:,}"
     if origin in (Union, types.UnionType):
-        return " or ".join(_in_words(one) for one in inside)
+        return " or ".join(type_in_words(one) for one in inside)
     if origin is Literal:
         return " or ".join(map(repr, inside))
     if origin is tuple:

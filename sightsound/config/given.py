@@ -26,7 +26,7 @@ def with_options(config: Config | None, options: Mapping[str, Any]) -> Config:
     check_names(config_type(), dict(options), "")
     values = {f.name: getattr(base, f.name) for f in dataclasses.fields(base)}
     for name, value in options.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and dataclasses.is_dataclass(values.get(name)):
             check_names(type(values[name]), value, f"{name}.")
             value = {f.name: getattr(values[name], f.name) for f in dataclasses.fields(values[name])} | value
         values[name] = value

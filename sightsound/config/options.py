@@ -49,6 +49,8 @@ class ImageConfig:
 
     encoder: str = "resnet"
     """resnet, cnn, hf:NAME (a Hugging Face vision model, or a folder with one), or package.module.Class."""
+    encoder_options: dict[str, Any] = field(default_factory=dict)
+    """Options of the encoder itself, such as --image.encoder.width 32 (docs/fusion.md)."""
     frozen: bool = False
     """Leave the encoder as it is, and compute its embeddings only once; for pretrained ones."""
     layer_decay: float = 0.8
@@ -71,6 +73,8 @@ class AudioConfig:
 
     encoder: str = "convnet"
     """convnet, bilstm, hf:NAME (a Hugging Face audio model, or a folder with one), or package.module.Class."""
+    encoder_options: dict[str, Any] = field(default_factory=dict)
+    """Options of the encoder itself, such as --audio.encoder.width 32 (docs/fusion.md)."""
     frozen: bool = False
     """Leave the encoder as it is, and compute its embeddings only once; for pretrained ones."""
     layer_decay: float = 0.8
@@ -161,6 +165,8 @@ class Config:
 
     fusion: str = "concat"
     """The strategy: concat, product, mmtm, ... (all: docs/fusion.md), or package.module.Class."""
+    fusion_options: dict[str, Any] = field(default_factory=dict)
+    """Options of the strategy itself, such as --fusion.width 128 (docs/fusion.md)."""
     modalities: tuple[str, ...] = BUILT_IN
     """The modalities to use; with one alone there is nothing to fuse."""
     image: ImageConfig = field(default_factory=ImageConfig)
@@ -179,8 +185,6 @@ class Config:
     """stop: say which files are bad and end; skip: leave their rows out."""
     group_split: bool = False
     """Draw the split by whole groups, whatever the table's own split says; stops where rows have no group."""
-    joins: str | None = None
-    """Of fusion search: which stages are joined, such as "2-2-relu 1-2-sigmoid" (audio, image); default: searched."""
     schedule: Literal["joint", "staged", "staged+finetune", "fusion+joint"] = "joint"
     """joint: all at once; staged: each modality first, then the fusion on the frozen encoders; +finetune: then all;
     fusion+joint: another fusion trains the encoders first, for classes that only both modalities determine."""

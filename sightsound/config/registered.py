@@ -15,6 +15,7 @@ from sightsound.errors import ConfigError
 from sightsound.modalities.base import MODALITIES, Modality, modality
 
 REQUIRED = ("noun", "plural", "options")  # of a modality, beside the properties and methods in OVERRIDDEN
+OPTIONS = ("encoder", "encoder_options", "frozen", "layer_decay", "pretrained")  # in the section of each modality
 OVERRIDDEN = ("encoders", "read", "read_options", "header", "blank", "features")
 
 
@@ -48,6 +49,9 @@ def _check_modality(name: str) -> None:
         raise ConfigError(f"A modality cannot be called {name!r}: it takes a name that no option and no column has.")
     lacking = [part for part in REQUIRED if not hasattr(how, part)]
     lacking += [part for part in OVERRIDDEN if getattr(type(how), part, None) is getattr(Modality, part)]
+    if "options" not in lacking:
+        has = {f.name for f in dataclasses.fields(how.options)}
+        lacking += [f"options.{option}" for option in OPTIONS if option not in has]
     bound = [part for part in ("read", "header") if part not in lacking and inspect.ismethod(getattr(how, part))]
     lacking += [f"{part} as a static method" for part in bound]
     if lacking:

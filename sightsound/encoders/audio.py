@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from sightsound.encoders.base import Encoder, Residual, conv_block
 from sightsound.errors import ConfigError
+from sightsound.types import Count
 
 
 class WithChange(nn.Module):
@@ -21,23 +22,24 @@ class WithChange(nn.Module):
 class ConvNet(Encoder):
     """The default: a wide convolution with stride 4, two residual stages, the maximum over time and frequency.
 
-    The pool is the maximum and not the mean, so that a short sound in long noise counts.
+    The stages have `width` channels, 4 and 8 times as many. The pool is the maximum and not the mean, so that a short
+    sound in long noise counts.
     """
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
+    def __init__(self, shape: tuple[int, ...], *, width: Count = 16) -> None:
         super().__init__()
         frames, bins = shape
         if min(frames, bins) < 8:
             raise ConfigError(f"The encoder 'convnet' needs 8 frames and 8 mel bins or more, not {frames} x {bins}.")
-        self.stage_channels = [16, 64, 128]
+        self.stage_channels = [width, 4 * width, 8 * width]
         self.stages = nn.ModuleList(
             [
-                nn.Sequential(WithChange(), conv_block(2, 16, stride=4, size=7)),
-                Residual(16, 64),
-                Residual(64, 128),
+                nn.Sequential(WithChange(), conv_block(2, width, stride=4, size=7)),
+                Residual(width, 4 * width),
+                Residual(4 * width, 8 * width),
             ]
         )
-        self.embedding_size = 128
+        self.embedding_size = 8 * width
         self.pool = nn.Sequential(nn.AdaptiveMaxPool2d((1, 1)), nn.Flatten())
 
 
@@ -50,7 +52,7 @@ class BinsFirst(nn.Module):
 
 
 class Recurrence(nn.Module):
-    """Bidirectional LSTM over frames, 64 cells each way: (B, F, T) -> (B, 128, T)."""
+    """Bidirectional LSTM over frames, `cells` each way: (B, F, T) -> (B, 2 * cells, T)."""
 
     def __init__(self, bins: int, cells: int) -> None:
         super().__init__()
@@ -74,14 +76,18 @@ class LastStates(nn.Module):
 
 
 class BiLstm(Encoder):
-    """The classic: bidirectional LSTM 64 over frames, dense 64."""
+    """The classic: bidirectional LSTM of 64 `cells` each way over frames, dense 64 (`embedding_size`)."""
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
+    def __init__(self, shape: tuple[int, ...], *, cells: Count = 64, embedding_size: Count = 64) -> None:
         super().__init__()
         _, bins = shape
-        self.stage_channels = [bins, 128, 64]
+        self.stage_channels = [bins, 2 * cells, embedding_size]
         self.stages = nn.ModuleList(
-            [BinsFirst(), Recurrence(bins, 64), nn.Sequential(LastStates(), nn.Linear(128, 64), nn.ReLU())]
+            [
+                BinsFirst(),
+                Recurrence(bins, cells),
+                nn.Sequential(LastStates(), nn.Linear(2 * cells, embedding_size), nn.ReLU()),
+            ]
         )
-        self.embedding_size = 64
+        self.embedding_size = embedding_size
         self.pool = nn.Identity()

@@ -3,19 +3,26 @@
 There is no BatchNorm here: results must not depend on batch size or absent rows.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from torch import Tensor, nn
 
 STAGES = 3  # K: the same for all, so that hierarchical strategies can pair any two encoders
 
 
 class Encoder(nn.Module):
-    """Base class. A subclass is built from the shape of its features alone and sets all four attributes.
+    """Base class. A subclass is built from the shape of its features and sets the first four attributes.
+
+    Its own options are keyword-only parameters of its constructor, each with a type and a default: that of
+    `*, width: int = 16` is typed as --image.encoder.width 32.
 
     Attributes:
         stages: K modules; stage k returns a map (B, stage_channels[k], *anything), with any number of further axes.
         stage_channels: channels of each stage's map.
         pool: last map -> (B, D).
         embedding_size: D.
+        options: those that it was built with, by name.
     """
 
     takes_features = True  # False: it takes embeddings in their place
@@ -24,6 +31,7 @@ class Encoder(nn.Module):
     stage_channels: list[int]
     pool: nn.Module
     embedding_size: int
+    options: Mapping[str, Any] = {}
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, *shape) -> (B, D): all stages and the pool, with no exchange between."""

@@ -6,12 +6,16 @@ returns: there is nothing to fuse, and the answer is as good as that of a unimod
 """
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from sightsound.errors import ConfigError
+
 Tensors = Mapping[str, Tensor]
+Sizes = Mapping[str, int]
+Channels = Mapping[str, list[int]]
 HIDDEN = 64  # width of the dense layer before the classes, as in the classic concatenation
 ABSENT = -1e4  # far below any logit, and finite: a row without any modality gives no NaN
 
@@ -26,6 +30,9 @@ class Combined(NamedTuple):
 class Fusion(nn.Module):
     """Base class, which exchanges nothing and averages the logits of the modalities that are present.
 
+    A strategy's own options are keyword-only parameters of its constructor, each with a type and a default: that of
+    `*, width: int = 64` is typed as --fusion.width 128.
+
     Args:
         embedding_sizes: D of each modality.
         stage_channels: per modality, the channels of each stage's map.
@@ -38,8 +45,9 @@ class Fusion(nn.Module):
     # Whether its wiring is searched on trained encoders before it is trained (`training.fusion_search`).
     searched = False
     joins: str | None = None  # the wiring, where it is searched
+    options: Mapping[str, Any] = {}  # those that it was built with, by name
 
-    def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
+    def __init__(self, embedding_sizes: Sizes, stage_channels: Channels, classes: int):
         super().__init__()
         self.modalities = sorted(embedding_sizes)  # so that the order of a dict never matters
 
@@ -91,6 +99,12 @@ def sum_of(tensors: Iterable[Tensor]) -> Tensor:
     return torch.stack(list(tensors)).sum(0)
 
 
-def dense(size: int, classes: int) -> nn.Sequential:
-    """(B, size) -> dense 64, ReLU -> (B, C)."""
-    return nn.Sequential(nn.Linear(size, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, classes))
+def dense(size: int, classes: int, width: int = HIDDEN) -> nn.Sequential:
+    """(B, size) -> dense `width`, ReLU -> (B, C)."""
+    return nn.Sequential(nn.Linear(size, width), nn.ReLU(), nn.Linear(width, classes))
+
+
+def check_heads(width: int, heads: int) -> None:
+    """Raises ConfigError where attention of this width cannot be divided into these heads."""
+    if width % heads:
+        raise ConfigError(f"width is {width} and heads is {heads}; the width must be a multiple of the heads.")

@@ -5,14 +5,13 @@ slack where the other is right, at the cost of its unimodal prediction. The para
 validation rows: a head that has memorised its training rows is sure and right on these, and on no others.
 """
 
-from collections.abc import Mapping
 from functools import reduce
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sightsound.fusion.base import ABSENT, Combined, Fusion, Tensors, sum_of
+from sightsound.fusion.base import ABSENT, Channels, Combined, Fusion, Sizes, Tensors, sum_of
 
 SMALLEST = 1e-30  # keeps the logarithm finite
 
@@ -31,7 +30,7 @@ class Weighted(Fusion):
 
     fitted_held_out = True
 
-    def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
+    def __init__(self, embedding_sizes: Sizes, stage_channels: Channels, classes: int):
         super().__init__(embedding_sizes, stage_channels, classes)
         self.weight = nn.ParameterDict({m: nn.Parameter(torch.zeros(())) for m in self.modalities})
 
@@ -50,7 +49,7 @@ class Product(Fusion):
 
     fitted_held_out = True
 
-    def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
+    def __init__(self, embedding_sizes: Sizes, stage_channels: Channels, classes: int):
         super().__init__(embedding_sizes, stage_channels, classes)
         self.log_power = nn.ParameterDict({m: nn.Parameter(torch.zeros(())) for m in self.modalities})
         self.log_factor = nn.Parameter(torch.zeros(classes))
@@ -106,7 +105,7 @@ class Stacking(Fusion):
 
     fitted_held_out = True
 
-    def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
+    def __init__(self, embedding_sizes: Sizes, stage_channels: Channels, classes: int):
         super().__init__(embedding_sizes, stage_channels, classes)
         self.learn = nn.Linear(len(self.modalities) * classes, classes)
         with torch.no_grad():
@@ -129,7 +128,7 @@ class Confidence(Fusion):
 
     fitted_held_out = True
 
-    def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
+    def __init__(self, embedding_sizes: Sizes, stage_channels: Channels, classes: int):
         super().__init__(embedding_sizes, stage_channels, classes)
         self.log_temperature = nn.ParameterDict({m: nn.Parameter(torch.zeros(())) for m in self.modalities})
         self.log_factor = nn.Parameter(torch.tensor(float(len(self.modalities))).log())
@@ -156,7 +155,7 @@ class Evidential(Fusion):
 
     fitted_held_out = True
 
-    def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
+    def __init__(self, embedding_sizes: Sizes, stage_channels: Channels, classes: int):
         super().__init__(embedding_sizes, stage_channels, classes)
         self.scale = nn.ParameterDict({m: nn.Parameter(torch.ones(())) for m in self.modalities})
         self.shift = nn.ParameterDict({m: nn.Parameter(torch.zeros(())) for m in self.modalities})

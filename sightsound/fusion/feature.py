@@ -4,22 +4,31 @@ Embeddings of absent modalities are zeros; where zero would not be neutral, a st
 """
 
 import itertools
-from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
-from sightsound.fusion.base import ABSENT, HIDDEN, Combined, Fusion, Tensors, dense, sum_of
-
-EMBRACED = 512  # size of the joint vector of `embrace`
+from sightsound.fusion.base import (
+    ABSENT,
+    HIDDEN,
+    Channels,
+    Combined,
+    Fusion,
+    Sizes,
+    Tensors,
+    check_heads,
+    dense,
+    sum_of,
+)
+from sightsound.types import Count
 
 
 class Concat(Fusion):
-    """Concatenated embeddings, dense 64, dense C. An absent modality's embedding is zeros."""
+    """Concatenated embeddings, dense `width`, dense C. An absent modality's embedding is zeros."""
 
-    def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
+    def __init__(self, embedding_sizes: Sizes, stage_channels: Channels, classes: int, *, width: Count = HIDDEN):
         super().__init__(embedding_sizes, stage_channels, classes)
-        self.classify = dense(sum(embedding_sizes.values()), classes)
+        self.classify = dense(sum(embedding_sizes.values()), classes, width)
 
     def combine(self, embeddings: Tensors, logits: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """Per modality (B, D) -> logits (B, C); no weights."""
@@ -27,11 +36,11 @@ class Concat(Fusion):
 
 
 class Projected(Fusion):
-    """Projects each embedding to the size of the largest; a subclass combines these into one; ReLU, dense C."""
+    """Projects each embedding to `width`, by default the largest's; a subclass combines them; ReLU, dense C."""
 
-    def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
+    def __init__(self, embedding_sizes: Sizes, stage_channels: Channels, classes: int, *, width: Count | None = None):
         super().__init__(embedding_sizes, stage_channels, classes)
-        self.size = max(embedding_sizes.values())
+        self.size = width or max(embedding_sizes.values())
         self.project = nn.ModuleDict({m: nn.Linear(embedding_sizes[m], self.size) for m in self.modalities})
         self.classify: nn.Module = nn.Sequential(nn.ReLU(), nn.Linear(self.size, classes))
 
@@ -78,8 +87,8 @@ class Max(Projected):
     A single layer after it could represent interactions of the modalities, but is not found by training.
     """
 
-    def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
-        super().__init__(embedding_sizes, stage_channels, classes)
+    def __init__(self, embedding_sizes: Sizes, stage_channels: Channels, classes: int, *, width: Count | None = None):
+        super().__init__(embedding_sizes, stage_channels, classes, width=width)
         self.classify = nn.Sequential(nn.LayerNorm(self.size), dense(self.size, classes))
 
     def combine(self, embeddings: Tensors, logits: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
@@ -95,8 +104,8 @@ class Gated(Projected):
     The gates read all embeddings. They are a softmax over the modalities, which for two is the paper's z and 1 - z.
     """
 
-    def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
-        super().__init__(embedding_sizes, stage_channels, classes)
+    def __init__(self, embedding_sizes: Sizes, stage_channels: Channels, classes: int, *, width: Count | None = None):
+        super().__init__(embedding_sizes, stage_channels, classes, width=width)
         total = sum(embedding_sizes.values())
         self.gate = nn.ModuleDict({m: nn.Linear(total, self.size) for m in self.modalities})
         self.classify = nn.Linear(self.size, classes)
@@ -112,8 +121,8 @@ class Gated(Projected):
 class Attention(Projected):
     """Attention over the modalities: a softmax of one scalar for each, after Bahdanau et al. (2015)."""
 
-    def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
-        super().__init__(embedding_sizes, stage_channels, classes)
+    def __init__(self, embedding_sizes: Sizes, stage_channels: Channels, classes: int, *, width: Count | None = None):
+        super().__init__(embedding_sizes, stage_channels, classes, width=width)
         self.score = nn.ModuleDict({m: nn.Linear(self.size, 1) for m in self.modalities})
 
     def combine(self, embeddings: Tensors, logits: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
@@ -126,8 +135,8 @@ class Attention(Projected):
 class Film(Projected):
     """Feature-wise linear modulation (Perez et al., 2018): the others scale and shift each projection."""
 
-    def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
-        super().__init__(embedding_sizes, stage_channels, classes)
+    def __init__(self, embedding_sizes: Sizes, stage_channels: Channels, classes: int, *, width: Count | None = None):
+        super().__init__(embedding_sizes, stage_channels, classes, width=width)
         total = sum(embedding_sizes.values())
         self.modulate = nn.ModuleDict(
             {m: nn.Linear(total - embedding_sizes[m], 2 * self.size) for m in self.modalities}
@@ -147,37 +156,38 @@ class Film(Projected):
 class Bilinear(Fusion):
     """Low-rank multimodal fusion (Liu et al., 2018): the tensor product of all embeddings, never written out.
 
-    Its weight tensor is a sum of `RANK` products of one factor for each modality.
+    Its weight tensor is a sum of `rank` products of one factor for each modality.
     """
 
-    RANK = 4  # as in the paper
-
-    def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
+    def __init__(
+        self, embedding_sizes: Sizes, stage_channels: Channels, classes: int, *, rank: Count = 4, width: Count = HIDDEN
+    ):
         super().__init__(embedding_sizes, stage_channels, classes)
+        self.rank, self.width = rank, width
         # the bias of a factor is what the paper's 1, appended to each embedding, is multiplied by
-        self.factor = nn.ModuleDict({m: nn.Linear(embedding_sizes[m], self.RANK * HIDDEN) for m in self.modalities})
-        self.over_ranks = nn.Linear(self.RANK, 1, bias=False)
-        self.bias = nn.Parameter(torch.zeros(HIDDEN))
-        self.classify = nn.Sequential(nn.ReLU(), nn.Linear(HIDDEN, classes))
+        self.factor = nn.ModuleDict({m: nn.Linear(embedding_sizes[m], rank * width) for m in self.modalities})
+        self.over_ranks = nn.Linear(rank, 1, bias=False)
+        self.bias = nn.Parameter(torch.zeros(width))
+        self.classify = nn.Sequential(nn.ReLU(), nn.Linear(width, classes))
 
     def combine(self, embeddings: Tensors, logits: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """Per modality (B, D) -> logits (B, C); no weights. An absent modality's factor is 1."""
         factors = [torch.where(present[m][:, None], self.factor[m](embeddings[m]), 1) for m in self.modalities]
-        product = torch.stack(factors).prod(0).reshape(-1, HIDDEN, self.RANK)
+        product = torch.stack(factors).prod(0).reshape(-1, self.width, self.rank)
         return Combined(self.classify(self.over_ranks(product)[:, :, 0] + self.bias), None)
 
 
 class TensorFusion(Fusion):
-    """Tensor fusion (Zadeh et al., 2017): the outer product of all embeddings, each reduced to 32 and a 1; dense."""
+    """Tensor fusion (Zadeh et al., 2017): the outer product of embeddings, each reduced to `size` and a 1; dense."""
 
-    SIZE = 32
-
-    def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
+    def __init__(
+        self, embedding_sizes: Sizes, stage_channels: Channels, classes: int, *, size: Count = 32, width: Count = HIDDEN
+    ):
         super().__init__(embedding_sizes, stage_channels, classes)
         self.reduce = nn.ModuleDict(
-            {m: nn.Sequential(nn.Linear(embedding_sizes[m], self.SIZE), nn.ReLU()) for m in self.modalities}
+            {m: nn.Sequential(nn.Linear(embedding_sizes[m], size), nn.ReLU()) for m in self.modalities}
         )
-        self.classify = dense((self.SIZE + 1) ** len(self.modalities), classes)
+        self.classify = dense((size + 1) ** len(self.modalities), classes, width)
 
     def combine(self, embeddings: Tensors, logits: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """Per modality (B, D) -> logits (B, C); no weights. An absent modality contributes its 1 alone."""
@@ -196,20 +206,21 @@ class Interaction(Fusion):
     that grow during training would leave half of the units without any gradient.
     """
 
-    def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
+    def __init__(self, embedding_sizes: Sizes, stage_channels: Channels, classes: int, *, width: Count = HIDDEN):
         super().__init__(embedding_sizes, stage_channels, classes)
+        self.width = width
         self.pairs = list(itertools.combinations(self.modalities, 2))
         self.weight, self.bias = nn.ModuleDict(), nn.ModuleDict()
         for a, b in self.pairs:
-            self.weight[f"{a} {b}"] = nn.Linear(embedding_sizes[a], HIDDEN * embedding_sizes[b])
-            self.bias[f"{a} {b}"] = nn.Linear(embedding_sizes[a], HIDDEN)
-        self.classify = nn.Sequential(nn.LayerNorm(HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, classes))
+            self.weight[f"{a} {b}"] = nn.Linear(embedding_sizes[a], width * embedding_sizes[b])
+            self.bias[f"{a} {b}"] = nn.Linear(embedding_sizes[a], width)
+        self.classify = nn.Sequential(nn.LayerNorm(width), nn.ReLU(), nn.Linear(width, classes))
 
     def combine(self, embeddings: Tensors, logits: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """Per modality (B, D) -> logits (B, C); no weights. Pairs that are not complete are left out."""
         read = []
         for a, b in self.pairs:
-            weight = self.weight[f"{a} {b}"](embeddings[a]).unflatten(1, (HIDDEN, -1))
+            weight = self.weight[f"{a} {b}"](embeddings[a]).unflatten(1, (self.width, -1))
             made = (weight @ embeddings[b][:, :, None])[:, :, 0] + self.bias[f"{a} {b}"](embeddings[a])
             read.append(torch.where((present[a] & present[b])[:, None], made, 0))
         return Combined(self.classify(sum_of(read)), None)
@@ -222,10 +233,9 @@ class Embrace(Projected):
     Outside training the expected value over all draws is used, so that predictions are deterministic.
     """
 
-    def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
-        super().__init__(embedding_sizes, stage_channels, classes)
-        self.project = nn.ModuleDict({m: nn.Linear(embedding_sizes[m], EMBRACED) for m in self.modalities})
-        self.classify = nn.Sequential(nn.LayerNorm(EMBRACED), dense(EMBRACED, classes))
+    def __init__(self, embedding_sizes: Sizes, stage_channels: Channels, classes: int, *, width: Count = 512):
+        super().__init__(embedding_sizes, stage_channels, classes, width=width)
+        self.classify = nn.Sequential(nn.LayerNorm(width), dense(width, classes))
 
     def combine(self, embeddings: Tensors, logits: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """Per modality (B, D) -> logits (B, C); weights are the probabilities of being drawn."""
@@ -248,28 +258,34 @@ class Transformer(Fusion):
     not attended to. Deviations from the paper: an embedding is one token, where an encoder may give many; no dropout.
     """
 
-    WIDTH = 64
-    HEADS = 4
-    LAYERS = 2
-
-    def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
+    def __init__(
+        self,
+        embedding_sizes: Sizes,
+        stage_channels: Channels,
+        classes: int,
+        *,
+        width: Count = 64,
+        heads: Count = 4,
+        layers: Count = 2,
+    ):
         super().__init__(embedding_sizes, stage_channels, classes)
+        check_heads(width, heads)
         # the bias of its projection identifies a token's modality
-        self.token = nn.ModuleDict({m: nn.Linear(embedding_sizes[m], self.WIDTH) for m in self.modalities})
-        self.class_token = nn.Parameter(torch.randn(1, 1, self.WIDTH) * 0.02)
+        self.token = nn.ModuleDict({m: nn.Linear(embedding_sizes[m], width) for m in self.modalities})
+        self.class_token = nn.Parameter(torch.randn(1, 1, width) * 0.02)
         self.layers = nn.ModuleList(
             nn.TransformerEncoderLayer(
-                self.WIDTH,
-                self.HEADS,
-                2 * self.WIDTH,
+                width,
+                heads,
+                2 * width,
                 dropout=0.0,
                 activation="gelu",
                 batch_first=True,
                 norm_first=True,
             )
-            for _ in range(self.LAYERS)
+            for _ in range(layers)
         )
-        self.classify = nn.Sequential(nn.LayerNorm(self.WIDTH), nn.Linear(self.WIDTH, classes))
+        self.classify = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, classes))
 
     def combine(self, embeddings: Tensors, logits: Tensors, present: Tensors, shared: Tensor | None = None) -> Combined:
         """Per modality (B, D) -> logits (B, C); no weights."""

@@ -11,9 +11,10 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from sightsound.fusion.base import Combined, Fusion, Tensors, dense, sum_of
+from sightsound.fusion.base import Channels, Combined, Fusion, Sizes, Tensors, check_heads, dense, sum_of
+from sightsound.types import Count, Share
 
-WIDTH = 64  # size of the vectors through which modalities exchange
+WIDTH = 64  # of the vectors through which modalities exchange
 HEADS = 4  # number of attention heads
 EXCHANGE_RATE = 0.1  # multiple of the learning rate, for the cross-modal branches
 
@@ -25,8 +26,16 @@ class Exchanging(Fusion):
     of the embeddings too.
     """
 
-    def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
+    def __init__(
+        self,
+        embedding_sizes: Sizes,
+        stage_channels: Channels,
+        classes: int,
+        *,
+        exchange_rate: Share = EXCHANGE_RATE,
+    ):
         super().__init__(embedding_sizes, stage_channels, classes)
+        self.exchange_rate = exchange_rate
         self.stages = range(len(next(iter(stage_channels.values()))))
         self.classify = dense(sum(embedding_sizes.values()), classes)
 
@@ -36,7 +45,7 @@ class Exchanging(Fusion):
 
     def rate_of(self, parameter: str) -> float:
         """Gives the cross-modal branches a low learning rate: at the full one they would drown the encoders' signal."""
-        return 1.0 if ".classify." in f".{parameter}" else EXCHANGE_RATE
+        return 1.0 if ".classify." in f".{parameter}" else self.exchange_rate
 
     def company(self, modality: str, present: Tensors) -> Tensor:
         """Returns (B,) whether any other modality is present."""
@@ -50,15 +59,21 @@ class Mmtm(Exchanging):
     one gate for each channel, 2 * sigmoid. Where no other modality is present, a map is unchanged.
     """
 
-    REDUCTION = 4  # factor by which the joint layer is narrower, as in the paper
-
-    def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
-        super().__init__(embedding_sizes, stage_channels, classes)
+    def __init__(
+        self,
+        embedding_sizes: Sizes,
+        stage_channels: Channels,
+        classes: int,
+        *,
+        reduction: Count = 4,
+        exchange_rate: Share = EXCHANGE_RATE,
+    ):
+        super().__init__(embedding_sizes, stage_channels, classes, exchange_rate=exchange_rate)
         total = [sum(stage_channels[m][k] for m in self.modalities) for k in self.stages]
-        self.squeeze = nn.ModuleList(nn.Linear(size, max(size // self.REDUCTION, 1)) for size in total)
+        self.squeeze = nn.ModuleList(nn.Linear(size, max(size // reduction, 1)) for size in total)
         self.excite = PerStage(
             {
-                m: [zero_init(nn.Linear(max(total[k] // self.REDUCTION, 1), stage_channels[m][k])) for k in self.stages]
+                m: [zero_init(nn.Linear(max(total[k] // reduction, 1), stage_channels[m][k])) for k in self.stages]
                 for m in self.modalities
             }
         )
@@ -86,20 +101,20 @@ class Central(Fusion):
     it reads channel means where the paper reads whole maps.
     """
 
-    def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
+    def __init__(self, embedding_sizes: Sizes, stage_channels: Channels, classes: int, *, width: Count = WIDTH):
         super().__init__(embedding_sizes, stage_channels, classes)
         stages = range(len(next(iter(stage_channels.values()))))
-        self.take = PerStage({m: [nn.Linear(stage_channels[m][k], WIDTH) for k in stages] for m in self.modalities})
+        self.take = PerStage({m: [nn.Linear(stage_channels[m][k], width) for k in stages] for m in self.modalities})
         self.weight = nn.ParameterDict({m: nn.Parameter(torch.ones(len(stages))) for m in self.modalities})
         self.own_weight = nn.Parameter(torch.ones(len(stages)))
-        self.central = nn.ModuleList(nn.Linear(WIDTH, WIDTH) for _ in stages[1:])
-        self.last = nn.ModuleDict({m: nn.Linear(embedding_sizes[m], WIDTH) for m in self.modalities})
-        self.classify = nn.Sequential(nn.ReLU(), nn.Linear(WIDTH, classes))
+        self.central = nn.ModuleList(nn.Linear(width, width) for _ in stages[1:])
+        self.last = nn.ModuleDict({m: nn.Linear(embedding_sizes[m], width) for m in self.modalities})
+        self.classify = nn.Sequential(nn.ReLU(), nn.Linear(width, classes))
 
     def exchange(
         self, stage: int, maps: Tensors, present: Tensors, shared: Tensor | None = None
     ) -> tuple[Tensors, Tensor | None]:
-        """Returns the maps unchanged; shared (B, WIDTH) is the central state."""
+        """Returns the maps unchanged; shared (B, width) is the central state."""
         taken = sum_of(
             present[m][:, None] * self.weight[m][stage] * self.take.at(m, stage)(channel_means(maps[m]))
             for m in self.modalities
@@ -123,19 +138,27 @@ class Bottleneck(Exchanging):
     their mean over the modalities. As in the paper, nothing is exchanged after the first stage.
     """
 
-    TOKENS = 4  # as in the paper
-
-    def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
-        super().__init__(embedding_sizes, stage_channels, classes)
-        self.tokens = nn.Parameter(torch.randn(1, self.TOKENS, WIDTH) * 0.02)
+    def __init__(
+        self,
+        embedding_sizes: Sizes,
+        stage_channels: Channels,
+        classes: int,
+        *,
+        tokens: Count = 4,
+        width: Count = WIDTH,
+        heads: Count = HEADS,
+        exchange_rate: Share = EXCHANGE_RATE,
+    ):
+        super().__init__(embedding_sizes, stage_channels, classes, exchange_rate=exchange_rate)
+        self.tokens = nn.Parameter(torch.randn(1, tokens, width) * 0.02)
         channels = {m: stage_channels[m][1:] for m in self.modalities}
-        self.read = PerStage({m: [Attend(WIDTH, size) for size in channels[m]] for m in self.modalities})
-        self.write = PerStage({m: [Attend(size, WIDTH) for size in channels[m]] for m in self.modalities})
+        self.read = PerStage({m: [Attend(width, size, width, heads) for size in channels[m]] for m in self.modalities})
+        self.write = PerStage({m: [Attend(size, width, width, heads) for size in channels[m]] for m in self.modalities})
 
     def exchange(
         self, stage: int, maps: Tensors, present: Tensors, shared: Tensor | None = None
     ) -> tuple[Tensors, Tensor | None]:
-        """Per modality (B, channels, ...) -> the same; shared (B, TOKENS, WIDTH) are the tokens."""
+        """Per modality (B, channels, ...) -> the same; shared (B, tokens, width) are the tokens."""
         if stage == 0:
             return maps, None
         places = {m: places_of(maps[m]) for m in self.modalities}
@@ -156,11 +179,22 @@ class CrossAttention(Exchanging):
     It does so after the last two stages. Where no other modality is present, a map is unchanged.
     """
 
-    def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
-        super().__init__(embedding_sizes, stage_channels, classes)
+    def __init__(
+        self,
+        embedding_sizes: Sizes,
+        stage_channels: Channels,
+        classes: int,
+        *,
+        width: Count = WIDTH,
+        heads: Count = HEADS,
+        exchange_rate: Share = EXCHANGE_RATE,
+    ):
+        super().__init__(embedding_sizes, stage_channels, classes, exchange_rate=exchange_rate)
         self.attend = PerStage(
             {
-                f"{m} {other}": [Attend(stage_channels[m][k], stage_channels[other][k]) for k in self.stages[1:]]
+                f"{m} {other}": [
+                    Attend(stage_channels[m][k], stage_channels[other][k], width, heads) for k in self.stages[1:]
+                ]
                 for m in self.modalities
                 for other in self.modalities
                 if m != other
@@ -192,11 +226,12 @@ class CrossAttention(Exchanging):
 class Attend(nn.Module):
     """Attention of queries (B, P, asking) on places (B, Q, asked) -> what to add to the queries (B, P, asking)."""
 
-    def __init__(self, asking: int, asked: int) -> None:
+    def __init__(self, asking: int, asked: int, width: int, heads: int) -> None:
         super().__init__()
-        self.into, self.norm, self.asked_norm = nn.Linear(asking, WIDTH), nn.LayerNorm(asking), nn.LayerNorm(asked)
-        self.attention = nn.MultiheadAttention(WIDTH, HEADS, kdim=asked, vdim=asked, batch_first=True)
-        self.out = zero_init(nn.Linear(WIDTH, asking))
+        check_heads(width, heads)
+        self.into, self.norm, self.asked_norm = nn.Linear(asking, width), nn.LayerNorm(asking), nn.LayerNorm(asked)
+        self.attention = nn.MultiheadAttention(width, heads, kdim=asked, vdim=asked, batch_first=True)
+        self.out = zero_init(nn.Linear(width, asking))
 
     def forward(self, queries: Tensor, places: Tensor) -> Tensor:
         """(B, P, asking), (B, Q, asked) -> (B, P, asking)."""

@@ -7,14 +7,13 @@ same number are joined.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor, nn
 
 from sightsound.errors import ConfigError
-from sightsound.fusion.base import Combined, Fusion, Tensors, dense
+from sightsound.fusion.base import Channels, Combined, Fusion, Sizes, Tensors, dense
 from sightsound.fusion.hierarchical import WIDTH, channel_means, zero_init
+from sightsound.types import Count
 
 ACTIVATIONS = {"relu": torch.relu, "sigmoid": torch.sigmoid}
 
@@ -29,25 +28,35 @@ class Search(Fusion):
 
     searched = True
 
-    def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
+    def __init__(
+        self,
+        embedding_sizes: Sizes,
+        stage_channels: Channels,
+        classes: int,
+        *,
+        joins: str | None = None,
+        width: Count = WIDTH,
+    ):
         super().__init__(embedding_sizes, stage_channels, classes)
+        self.width = width
         self.channels = {m: list(stage_channels[m]) for m in self.modalities}
         self.classes = classes
         self.beside = dense(sum(embedding_sizes.values()), classes)
         self.stages = len(self.channels[self.modalities[0]])
-        self.rewire(" ".join("-".join([str(k)] * len(self.modalities)) + "-relu" for k in range(self.stages)))
+        self.rewire(joins or " ".join("-".join([str(k)] * len(self.modalities)) + "-relu" for k in range(self.stages)))
 
     def rewire(self, joins: str) -> None:
         """Takes another wiring, with fresh weights. Raises ConfigError for an invalid one."""
         self.cells = parse(joins, len(self.modalities), self.stages)
         self.joins = joins
+        self.options = {**self.options, "joins": joins}
         layers, before = [], 0
         for stages, _ in self.cells:
             size = sum(self.channels[m][k] for m, k in zip(self.modalities, stages, strict=True))
-            layers.append(nn.Linear(size + before, WIDTH))
-            before = WIDTH
+            layers.append(nn.Linear(size + before, self.width))
+            before = self.width
         self.join = nn.ModuleList(layers)
-        self.classify = zero_init(nn.Linear(WIDTH, self.classes))
+        self.classify = zero_init(nn.Linear(self.width, self.classes))
 
     def exchange(
         self, stage: int, maps: Tensors, present: Tensors, shared: Tensor | None = None

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from sightsound.config import AudioConfig, Config
+from sightsound.config.parts import part_in_words
 from sightsound.data.clips import clip_starts
 from sightsound.data.decode import reader
 from sightsound.data.files import FULL_SCALE, Sound, given_audio, open_sound, read_audio
@@ -190,8 +191,9 @@ class AudioModality(Modality):
 
     def describe(self, options: AudioConfig) -> str:
         """Length, rate, mel bins and encoder."""
+        encoder = part_in_words(options.encoder, options.encoder_options)
         return (
-            f"{options.clip_seconds} s at {options.sample_rate_hz} Hz, {options.mel_bins} mel bins, {options.encoder}"
+            f"{options.clip_seconds} s at {options.sample_rate_hz} Hz, {options.mel_bins} mel bins, encoder {encoder}"
         )
 
 

@@ -80,7 +80,7 @@ class Modality:
         name: the name in tables, options and results: "image".
         noun, plural: words for one file of it, with its article, and for many: "an image", "images".
         options: the dataclass of its section of the configuration. It has `encoder` (a name in `encoders`, or a dotted
-            path), `frozen`, `layer_decay` and `pretrained`, as `config.ImageConfig` has them.
+            path), `encoder_options`, `frozen`, `layer_decay` and `pretrained`, as `config.ImageConfig` has them.
         encoders: the registered encoders by name.
         headers: names of the numbers that `header` reads.
         sizes: those of them that are sizes, which `inspect` shows.

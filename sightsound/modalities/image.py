@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from sightsound.config import Config, ImageConfig
+from sightsound.config.parts import part_in_words
 from sightsound.data.files import given_image, probe_image, read_image
 from sightsound.data.interpolated import image_damage, mended_image, read_interpolated_image
 from sightsound.data.prepared.reading import image_header
@@ -163,7 +164,8 @@ class ImageModality(Modality):
 
     def describe(self, options: ImageConfig) -> str:
         """Size, channels and encoder."""
-        return f"{options.height} x {options.width} pixels, {options.channels} channel(s), encoder {options.encoder}"
+        encoder = part_in_words(options.encoder, options.encoder_options)
+        return f"{options.height} x {options.width} pixels, {options.channels} channel(s), encoder {encoder}"
 
 
 def shape_of(options: ImageConfig) -> tuple[int, int, int]:

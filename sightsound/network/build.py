@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import zlib
 from collections.abc import Mapping
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from sightsound.bundle import Bundle
 from sightsound.config import Config, imputing_policies
+from sightsound.config.parts import part_options
 from sightsound.encoders import pretrained
-from sightsound.encoders.base import Encoder
+from sightsound.encoders.base import STAGES, Encoder
 from sightsound.errors import ConfigError
 from sightsound.features.image import Standardize
 from sightsound.fusion import STRATEGIES, Fusion
@@ -54,7 +56,7 @@ def _built(config: Config, classes: int, trust: bool) -> ClassifierNetwork:
         if chosen.pretrained:
             encoders[m] = pretrained.build(chosen.pretrained, how.checkpoints, made.shape)
         else:
-            encoders[m] = _encoder_class(config, m, trust)(made.shape)
+            encoders[m] = _encoder(config, m, made.shape, trust)
         heads[m] = nn.Linear(encoders[m].embedding_size, classes)
     _seed(config, "fusion")
     fusion = _fusion(config, encoders, classes, trust)
@@ -62,13 +64,32 @@ def _built(config: Config, classes: int, trust: bool) -> ClassifierNetwork:
 
 
 def _fusion(config: Config, encoders: Mapping[str, Encoder], classes: int, trust: bool) -> Fusion:
-    strategy = resolve("fusion strategy", config.fusion, STRATEGIES, Fusion, trust)
+    strategy, options = _strategy(config, trust)
     if len(encoders) == 1:
-        strategy = Fusion  # nothing to fuse: the one head answers, and no parameter idles
-    fusion = strategy(*sizes_of(encoders), classes)
-    if config.joins and fusion.searched:
-        fusion.rewire(config.joins)
+        strategy, options = Fusion, {}  # nothing to fuse: the one head answers, and no parameter idles
+    fusion = strategy(*sizes_of(encoders), classes, **options)
+    fusion.options = options
     return fusion
+
+
+def _strategy(config: Config, trust: bool) -> tuple[type[Fusion], dict[str, Any]]:
+    """Returns the class of the strategy, and all its options."""
+    strategy = resolve("fusion strategy", config.fusion, STRATEGIES, Fusion, trust)
+    return strategy, part_options("fusion", config.fusion, strategy, config.fusion_options)
+
+
+def _encoder(config: Config, m: str, shape: tuple[int, ...], trust: bool) -> Encoder:
+    kind, options = _encoder_kind(config, m, trust)
+    encoder = kind(shape, **options)
+    encoder.options = options
+    return encoder
+
+
+def _encoder_kind(config: Config, m: str, trust: bool) -> tuple[type[Encoder], dict[str, Any]]:
+    """Returns the class of an encoder, and all its options."""
+    chosen = getattr(config, m)
+    kind = resolve(f"{m} encoder", chosen.encoder, modality(m).encoders, Encoder, trust)
+    return kind, part_options(f"{m}.encoder", chosen.encoder, kind, chosen.encoder_options)
 
 
 def _seed(config: Config, name: str) -> None:
@@ -100,16 +121,22 @@ def restore_network(bundle: Bundle, trust: bool) -> tuple[ClassifierNetwork, dic
     return network, imputers
 
 
-def _encoder_class(config: Config, name: str, trust: bool) -> type[Encoder]:
-    return resolve(f"{name} encoder", getattr(config, name).encoder, modality(name).encoders, Encoder, trust)
+def check_parts(config: Config) -> None:
+    """Imports the user's own modules that a configuration names, and checks the options of all parts.
 
-
-def import_own(config: Config) -> None:
-    """Imports the user's own modules that this configuration names. Raises ConfigError."""
+    Raises:
+        ConfigError: there is no such part, or it does not take these options.
+    """
     for m in config.modalities:
-        if not getattr(config, m).encoder.startswith(pretrained.PREFIX):
-            _encoder_class(config, m, trust=True)
-    resolve("fusion strategy", config.fusion, STRATEGIES, Fusion)
+        chosen = getattr(config, m)
+        if not chosen.encoder.startswith(pretrained.PREFIX):
+            _encoder_kind(config, m, trust=True)
+        elif chosen.encoder_options:
+            raise ConfigError(f"{chosen.encoder} takes no options, and {m}.encoder_options has some. Leave them away.")
+    strategy, options = _strategy(config, trust=True)
+    if config.fusion_options and config.fusion in STRATEGIES and len(config.modalities) > 1:
+        with torch.device("meta"):  # the strategy's own checks, with sizes that stand for any
+            strategy(dict.fromkeys(config.modalities, 1), dict.fromkeys(config.modalities, [1] * STAGES), 1, **options)
     for policy in imputing_policies(config).values():
         resolve("policy for what is missing", policy, IMPUTERS, Imputer)
 
@@ -133,7 +160,7 @@ def check_weights(config: Config, classes: int, weights: Mapping[str, Tensor], t
             pretrained.check_size(chosen.pretrained, how.checkpoints, most)
         elif chosen.encoder in how.encoders:
             with torch.device("meta"):  # shapes without numbers
-                encoder = _encoder_class(config, m, trust)(how.feature_shape(chosen))
+                encoder = _encoder(config, m, how.feature_shape(chosen), trust)
             if {name: x.shape for name, x in encoder.state_dict().items()} != saved:
                 raise ConfigError(f"the weights are not those of the {m} encoder {chosen.encoder} of this size")
             if head.shape[1:] != (encoder.embedding_size,):
@@ -147,6 +174,15 @@ def check_weights(config: Config, classes: int, weights: Mapping[str, Tensor], t
         saved = {name: x.shape for name, x in weights.items() if name.startswith("fusion.")}
         if {f"fusion.{name}": x.shape for name, x in fusion.state_dict().items()} != saved:
             raise ConfigError(f"the weights are not those of the fusion strategy {config.fusion} of this size")
+
+
+def resolved_options(config: Config, network: ClassifierNetwork) -> Config:
+    """Returns the configuration with all options of the strategy and the encoders, as the network has them."""
+    sections = {
+        m: dataclasses.replace(getattr(config, m), encoder_options=dict(cast(Encoder, network.encoders[m]).options))
+        for m in config.modalities
+    }
+    return dataclasses.replace(config, fusion_options=dict(network.fusion.options), **cast(Any, sections))
 
 
 def new_imputers(network: ClassifierNetwork, policy: str, trust: bool = True) -> Imputers:

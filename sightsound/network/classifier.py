@@ -148,11 +148,6 @@ class ClassifierNetwork(nn.Module):
             standardize.std.clamp_(min=LEAST_DEVIATION)
 
     @property
-    def joins(self) -> str | None:
-        """The wiring of a strategy whose wiring is searched; None for any other."""
-        return self.fusion.joins
-
-    @property
     def exchanges(self) -> bool:
         """Whether the strategy lets the encoders exchange information, as hierarchical ones do."""
         return type(self.fusion).exchange is not Fusion.exchange

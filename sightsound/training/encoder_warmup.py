@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor, nn
 
-from sightsound.fusion.base import Combined, Fusion, Tensors, dense
+from sightsound.fusion.base import Channels, Combined, Fusion, Sizes, Tensors, dense
 from sightsound.network.classifier import ClassifierNetwork, sizes_of
 
 SIZE = 256
@@ -21,7 +19,7 @@ class StandIn(Fusion):
     so fast at the start of training that a scale fitted before gives the same answer for all rows.
     """
 
-    def __init__(self, embedding_sizes: Mapping[str, int], stage_channels: Mapping[str, list[int]], classes: int):
+    def __init__(self, embedding_sizes: Sizes, stage_channels: Channels, classes: int):
         super().__init__(embedding_sizes, stage_channels, classes)
         self.project = nn.ModuleDict({m: nn.Linear(embedding_sizes[m], SIZE) for m in self.modalities})
         self.classify = nn.Sequential(nn.LayerNorm(SIZE), dense(SIZE, classes))

@@ -76,7 +76,7 @@ def _run_part(
     if not _unfreeze(network, part.trains, config):  # the strategy has no parameters of its own
         return
     balance = _balance(network, part, config)
-    if len(part.active) > 1 and not config.joins:
+    if len(part.active) > 1 and not config.fusion_options.get("joins"):
         _wire(network, config, rows, run)
     if part.afresh:
         network.load_state_dict({n: v for n, v in fresh.items() if not n.startswith("fusion.")}, strict=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pandas as pd
 
 from sightsound.classifier import Classifier, load
 from sightsound.config import Config, imputing_policies
+from sightsound.config.parts import part_in_words
 from sightsound.data.clusters import clusters_of
 from sightsound.data.decode import over_time
 from sightsound.data.table import read_table
@@ -19,7 +19,7 @@ from sightsound.data.text import without_formulas
 from sightsound.hardware import device_of, tuned_process
 from sightsound.inference.subsets import answer_rows, measure_answers
 from sightsound.missing import IMPUTERS, Imputers, impute_by
-from sightsound.network.build import import_own
+from sightsound.network.build import check_parts, resolved_options
 from sightsound.network.classifier import ClassifierNetwork
 from sightsound.run_folder import BUNDLE, claim, open_run, request_of, with_files, write_errors
 from sightsound.training.feature_cache import on_cached
@@ -53,7 +53,7 @@ def run_training(
     request = request_of(table, config)
     with open_run(run, request, resume):
         if (run / BUNDLE).exists():
-            import_own(config)  # the user of the same run has named these modules, and so trusts them
+            check_parts(config)  # the user of the same run has named these modules, and so trusts them
             return load(run / BUNDLE)
         with tuned_process(), write_errors(run):
             prepared = prepare(table, config, run)
@@ -92,9 +92,10 @@ def describe(prepared: Prepared) -> str:
     config, rows = prepared.config, prepared.rows
     counts = ", ".join(f"{len(rows[part])} {part}" for part in rows)
     size = sum(p.numel() for p in prepared.network.parameters())
+    fusion = part_in_words(config.fusion, config.fusion_options)
     return (
         f"{len(prepared.labels)} classes; rows: {counts}.\n"
-        f"{' + '.join(config.modalities)}, fusion {config.fusion}, schedule {config.schedule}: {size:,} parameters, "
+        f"{' + '.join(config.modalities)}, fusion {fusion}, schedule {config.schedule}: {size:,} parameters, "
         f"at most {config.epochs} epochs in {config.precision}."
     )
 
@@ -123,5 +124,4 @@ def _tested(prepared: Prepared, cached: ClassifierNetwork, imputers: dict[str, I
     clusters = clusters_of(prepared.table, network.modalities, answered.row)
     measured = measure_answers(answered, target, prepared.labels, clusters)
     metrics = {"split": split, "table": prepared.given, "guard": network.calibration.guard_shares(), **measured}
-    config = dataclasses.replace(prepared.config, joins=network.joins)
-    return Classifier(network, config, prepared.labels, metrics, imputers)
+    return Classifier(network, resolved_options(prepared.config, network), prepared.labels, metrics, imputers)

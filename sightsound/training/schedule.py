@@ -51,7 +51,7 @@ def phases(config: Config) -> list[Phase]:
     if config.schedule == "joint":
         taught = BALANCES[config.balance].needs_unimodal_training
         searched = resolve("fusion strategy", config.fusion, STRATEGIES, Fusion).searched
-        first = each if taught or (searched and not config.joins) else []
+        first = each if taught or (searched and not config.fusion_options.get("joins")) else []
         return [*first, Phase("joint", everything, ("",), afresh=bool(first))]
     if config.schedule == "fusion+joint":
         return [

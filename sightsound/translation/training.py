@@ -24,7 +24,7 @@ from sightsound.errors import TableError
 from sightsound.features.augment import AugmentWaveform
 from sightsound.features.image import Standardize
 from sightsound.hardware import device_of, tuned_process
-from sightsound.network.build import import_own
+from sightsound.network.build import check_parts
 from sightsound.progress import progress_bar
 from sightsound.registry import resolve
 from sightsound.run_folder import BUNDLE, claim, content_of, open_run, request_of, with_files, write_errors
@@ -81,7 +81,7 @@ def run_translator_training(
     request = request_of(table, config)
     with open_run(run, request, resume):
         if (run / BUNDLE).exists():
-            import_own(config.reading_config())  # the user of the same run has named these, and so trusts them
+            check_parts(config.reading_config())  # the user of the same run has named these, and so trusts them
             resolve("vocoder", config.vocoder, VOCODERS, Vocoder)
             return load_translator(run / BUNDLE)
         with tuned_process(), write_errors(run):

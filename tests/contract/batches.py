@@ -1,5 +1,8 @@
 """What the contract tests share: a network with small encoders, and batches for it."""
 
+import dataclasses
+from typing import Any
+
 import torch
 
 from sightsound.config import AudioConfig, Config, ImageConfig
@@ -11,11 +14,11 @@ CLASSES = 4
 SIZES = {"image": ImageConfig(height=16, width=12, channels=1), "audio": AudioConfig(clip_seconds=0.3, mel_bins=16)}
 
 
-def network_with(fusion: str, seed: int = 0, **encoders: str) -> ClassifierNetwork:
-    import dataclasses
-
+def network_with(
+    fusion: str, seed: int = 0, fusion_options: dict[str, Any] | None = None, **encoders: str
+) -> ClassifierNetwork:
     sections = {m: dataclasses.replace(SIZES[m], encoder=encoders.get(m, SIZES[m].encoder)) for m in SIZES}
-    network = build_network(Config(fusion=fusion, seed=seed, **sections), CLASSES)
+    network = build_network(Config(fusion=fusion, fusion_options=fusion_options or {}, seed=seed, **sections), CLASSES)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in network.fusion.parameters():  # some begin at zero, where nothing could be seen to go wrong

@@ -141,9 +141,44 @@ def test_a_fusion_larger_than_its_weights_is_not_built(
     save_file(weights, bundle / "model.safetensors")
     changed(bundle, "labels.json", lambda labels: [str(i) for i in range(20_000)])
     changed(bundle, "config.json", lambda saved: put(saved, ("config", "fusion"), fusion))
+    changed(bundle, "config.json", lambda saved: put(saved, ("config", "fusion_options"), {}))
     with _Allocated() as allocated, pytest.raises(BundleError, match="the weights are not those of"):
         ss.load(bundle)
     assert allocated.most < 20_000_000  # the heads
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "options"),
+    [
+        (("fusion",), "concat", {"width": 4096}),
+        (("fusion",), "bilinear", {"rank": 4096, "width": 4096}),
+        (("fusion",), "tensor", {"size": 4096, "width": 4096}),
+        (("fusion",), "transformer", {"layers": 64, "width": 4096}),
+        (("image", "encoder"), "resnet", {"width": 4096}),
+        (("audio", "encoder"), "bilstm", {"cells": 4096, "embedding_size": 4096}),
+    ],
+)
+def test_options_larger_than_the_weights_are_not_built(
+    path: tuple[str, ...], name: str, options: dict[str, int], trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    bundle = Path(shutil.copytree(trained[1] / "bundle", tmp_path / "bundle"))
+    of_options = (*path[:-1], f"{path[-1]}_options")
+    changed(
+        bundle, "config.json", lambda saved: put(put(saved, ("config", *path), name), ("config", *of_options), options)
+    )
+    with _Allocated() as allocated, pytest.raises(BundleError, match="the weights are not those of"):
+        ss.load(bundle)
+    assert allocated.most < 10_000_000
+
+
+@pytest.mark.parametrize("options", [{"width": 10**18}, {"width": [64]}, {"depth": 3}, {"width": 0}], ids=str)
+def test_options_that_a_strategy_does_not_take(
+    options: dict[str, Any], trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    bundle = Path(shutil.copytree(trained[1] / "bundle", tmp_path / "bundle"))
+    changed(bundle, "config.json", lambda saved: put(saved, ("config", "fusion_options"), options))
+    with pytest.raises(BundleError, match="fusion\\.(width|depth)"):
+        ss.load(bundle)
 
 
 class _Allocated(torch.utils._python_dispatch.TorchDispatchMode):

@@ -17,7 +17,7 @@ from tests.conftest import write_table
 PLUGIN = '''
 """Readings of a sensor: some numbers with blanks between, in the cells of a table."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,7 @@ from sightsound.modalities.base import MODALITIES, Augmentation, Features, Modal
 @dataclass(frozen=True)
 class SensorConfig:
     encoder: str = "dense"
+    encoder_options: dict[str, Any] = field(default_factory=dict)
     frozen: bool = False
     layer_decay: float = 0.8
     numbers: int | None = None
@@ -40,13 +41,13 @@ class SensorConfig:
 
 
 class Dense(Encoder):
-    def __init__(self, shape):
+    def __init__(self, shape, *, width=16):
         super().__init__()
-        sizes = [*shape, 16, 16, 16]
+        sizes = [*shape, width, width, width]
         self.stages = nn.ModuleList(
             nn.Sequential(nn.Linear(sizes[k], sizes[k + 1]), nn.ReLU()) for k in range(STAGES)
         )
-        self.stage_channels, self.pool, self.embedding_size = sizes[1:], nn.Identity(), 16
+        self.stage_channels, self.pool, self.embedding_size = sizes[1:], nn.Identity(), width
 
 
 def read(given, numbers):

@@ -145,8 +145,8 @@ def test_bilinear_is_the_sum_over_ranks_of_products_of_factors() -> None:
     fusion = Bilinear(SIZES, STAGES, 3)
     image, audio = torch.randn(1, 2), torch.randn(1, 1)
     logits, _ = fusion.combine({"image": image, "audio": audio}, {}, first(BOTH))
-    a, b = (fusion.factor[m](x).reshape(-1, Bilinear.RANK) for m, x in (("image", image), ("audio", audio)))
-    hidden = sum(fusion.over_ranks.weight[0, r] * a[:, r] * b[:, r] for r in range(Bilinear.RANK)) + fusion.bias
+    a, b = (fusion.factor[m](x).reshape(-1, fusion.rank) for m, x in (("image", image), ("audio", audio)))
+    hidden = sum(fusion.over_ranks.weight[0, r] * a[:, r] * b[:, r] for r in range(fusion.rank)) + fusion.bias
     torch.testing.assert_close(logits, fusion.classify(hidden[None]))
 
 

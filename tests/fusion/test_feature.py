@@ -15,7 +15,7 @@ def test_transformer_attends_to_the_tokens_that_are_there() -> None:
     fusion.layers = fusion.layers[:1]
     given = {"image": torch.randn(2, 2), "audio": torch.randn(2, 1)}
     found = fusion.combine(given, {}, BOTH).logits
-    layer, width, heads = fusion.layers[0], Transformer.WIDTH, Transformer.HEADS
+    layer, width, heads = fusion.layers[0], 64, 4
     for i, there in ((0, ["audio", "image"]), (1, ["image"])):
         tokens = torch.cat([fusion.class_token[0], *(fusion.token[m](given[m][i : i + 1]) for m in there)])
         q, k, v = (

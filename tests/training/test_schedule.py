@@ -20,7 +20,7 @@ FUSION = ("fusion", BOTH, ("fusion.",), 1.0)
         ({"schedule": "staged+finetune"}, [*UNIMODAL, FUSION, ("finetune", BOTH, ("",), 0.1)]),
         ({"balance": "unimodal-teacher"}, [*UNIMODAL, ("joint", BOTH, ("",), 1.0)]),
         ({"fusion": "search"}, [*UNIMODAL, ("joint", BOTH, ("",), 1.0)]),
-        ({"fusion": "search", "joins": "0-0-relu"}, [("joint", BOTH, ("",), 1.0)]),
+        ({"fusion": "search", "fusion_options": {"joins": "0-0-relu"}}, [("joint", BOTH, ("",), 1.0)]),
     ],
 )
 def test_stages_by_hand(options: dict[str, object], wanted: list[tuple[object, ...]]) -> None:

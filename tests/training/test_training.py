@@ -63,7 +63,8 @@ def test_it_learns_and_leaves_a_whole_run_folder(trained: tuple[Path, Path]) -> 
     there = {path.name for path in run.iterdir()}
     assert {"bundle", "checkpoints", "config.yaml", "logs", "predictions.csv", "report.html", "splits.csv"} <= there
     saved = from_dict(yaml.safe_load((run / "config.yaml").read_text()))
-    assert saved.image == ss.ImageConfig(height=16, width=16, channels=1)
+    options = {"width": 16, "embedding_size": 128}
+    assert saved.image == ss.ImageConfig(height=16, width=16, channels=1, encoder_options=options)
     assert saved.audio.clip_seconds == 0.3 and saved.precision in ("32-true", "bf16-mixed")
     assert list(run.glob("logs/joint/events.out.tfevents*"))
     history = pd.read_csv(run / "logs" / "joint" / "metrics.csv")
@@ -104,8 +105,8 @@ def test_finetuning_follows_the_stages(table: Path, tmp_path: Path) -> None:
     classifier = ss.train(table, out=tmp_path / "run", fusion="search", schedule="staged+finetune", **QUICK)
     done = {p.stem for p in (tmp_path / "run" / "checkpoints").glob("*.safetensors")}
     assert done == {"image", "audio", "fusion", "finetune"}
-    assert classifier.config.joins == (tmp_path / "run" / "joins.txt").read_text()
-    assert ss.load(tmp_path / "run" / "bundle").network.joins == classifier.config.joins
+    assert classifier.config.fusion_options["joins"] == (tmp_path / "run" / "joins.txt").read_text()
+    assert ss.load(tmp_path / "run" / "bundle").network.fusion.joins == classifier.config.fusion_options["joins"]
     assert accuracies(classifier.metrics)["image+audio"] >= 0.85
 
 

@@ -18,6 +18,7 @@ from sightsound.hardware import device_of, tuned_process
 from sightsound.inference.subsets import measure_answers
 from sightsound.missing import IMPUTERS
 from sightsound.modalities.base import MODALITIES
+from sightsound.network.build import resolved_options
 from sightsound.run_folder import BUNDLE, open_run, request_of, write_errors
 from sightsound.studies.comparison.candidates import CompareOptions, choose_candidates
 from sightsound.studies.comparison.compare import ComparisonStudy, train_candidates
@@ -68,13 +69,18 @@ def run_comparison(
         TableError, ConfigError: the table or the configuration does not allow a comparison.
         RunError: the folder cannot be written, or is another run's.
     """
+    if config.fusion_options:
+        raise ConfigError(
+            "fusion_options are those of one strategy, and a comparison trains each with its defaults. Leave them "
+            "away; `train` takes them."
+        )
     names = choose_candidates(options, config)
     if len(config.modalities) < 2:
         raise ConfigError("A comparison needs both modalities; with one there is nothing to fuse.")
     if imputing_policies(config):
-        raise ConfigError("A comparison fills in nothing: --missing can be mask, drop, linear or gaussian.")
+        raise ConfigError("A comparison fills in nothing: --missing can be ignore, drop, linear or gaussian.")
     # strategies that exchange between the stages need the encoders' inputs, not their embeddings
-    config = dataclasses.replace(config, fusion="mmtm", schedule="joint", balance="auxiliary")
+    config = dataclasses.replace(config, fusion="mmtm", fusion_options={}, schedule="joint", balance="auxiliary")
     device_of(config.accelerator)
     table = read_table(source, config.columns)
     request = request_of(table, config)
@@ -120,7 +126,7 @@ def _winner(prepared: Prepared, study: ComparisonStudy, name: str) -> Classifier
     right = [(said.probabilities[modalities].argmax(1) == study.target["val"]).mean() for said in one.val]
     best = int(np.argmax(right))
     network = study.seeds[best].calibrated_network(one.trial)
-    config = dataclasses.replace(study.seeds[best].config_of(one.trial), joins=network.joins)
+    config = resolved_options(study.seeds[best].config_of(one.trial), network)
     metrics = {
         "split": "test",
         "table": prepared.given,

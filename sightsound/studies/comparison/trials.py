@@ -66,7 +66,7 @@ class Seed:
 
     def fresh(self, strategy: str) -> ClassifierNetwork:
         """Builds a network with fresh weights, except those from the data or a checkpoint."""
-        network = build_network(dataclasses.replace(self.config, fusion=strategy), len(self.prepared.labels))
+        network = build_network(_with_fusion(self.config, strategy), len(self.prepared.labels))
         known = self.prepared.network.state_dict()
         given = tuple(f"encoders.{m}." for m in self.modalities if getattr(self.config, m).pretrained)
         kept = {name: value for name, value in known.items() if name.startswith(("standardize.", *given))}
@@ -103,7 +103,7 @@ class Seed:
     def config_of(self, trial: Trial) -> Config:
         """Returns the configuration that trains such a network without a comparison."""
         config = self._jointly if trial.way == "joint" else self.config
-        config = dataclasses.replace(config, fusion=trial.strategy, schedule=SCHEDULES[trial.way])
+        config = dataclasses.replace(_with_fusion(config, trial.strategy), schedule=SCHEDULES[trial.way])
         return dataclasses.replace(config, balance=cast(Any, trial.balance)) if trial.balance else config
 
     def _parts(self, stand_in: bool) -> list[Phase]:
@@ -201,8 +201,9 @@ class Seed:
                 augment=NO_CHANGES,
             )
         else:
-            joins = network.joins if trial.way == "finetuned" else None
-            config = dataclasses.replace(config, epochs=self._epochs(trial), joins=joins)
+            config = dataclasses.replace(config, epochs=self._epochs(trial))
+            if trial.way == "finetuned":  # a wiring that was searched is kept
+                config = dataclasses.replace(config, fusion_options=dict(network.fusion.options))
         cached, rows = self._on_cached(network, trial)
         fit(cached, config, rows, run, schedule=[part])
         return network
@@ -267,6 +268,11 @@ class Seed:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             path.write_text(json.dumps({"seconds": seconds}))
+
+
+def _with_fusion(config: Config, strategy: str) -> Config:
+    """Returns the configuration with another strategy, all options of which are the defaults."""
+    return dataclasses.replace(config, fusion=strategy, fusion_options={})
 
 
 def targets(prepared: Prepared, split: str, answered: Answered) -> NDArray[np.int64]:
