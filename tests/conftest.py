@@ -85,10 +85,20 @@ def seeded() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Prepared data of tests are kept in a folder of their own; commands that tests run inherit it."""
-    folder = tmp_path_factory.mktemp("cache")
+    """Prepared data of tests are kept in a folder of their own, which all workers share; commands inherit it."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
+    folder.mkdir(exist_ok=True)
     os.environ["SIGHTSOUND_CACHE"] = str(folder)
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _short_latencies() -> Iterator[None]:
+    """A comparison times each prediction once: no test looks at the medians, and they would take a minute in all."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("sightsound.studies.comparison.cost.REPEATS", 1)
+        yield
 
 
 @pytest.fixture

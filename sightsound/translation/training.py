@@ -42,6 +42,7 @@ FEWEST_PAIRS = 50
 MEANING_STEPS, FEWEST_PASSES = 1000, 10  # by default, whichever is more
 DECODER_BATCH, FLOW_BATCH, EMBEDDING_BATCH = 64, 256, 256
 VIEWED, MOST_VIEWS = 20_000, 64  # least number of latents of each modality: fewer files are augmented to more views
+VARIED = ("audio",)  # modalities of which other recordings could differ a little
 
 
 class Pairs(NamedTuple):
@@ -184,10 +185,11 @@ def files_of(rows: Rows, modality: str) -> Rows:
 def views(network: TranslatorNetwork, files: Rows, modality: str, config: TranslatorConfig) -> tuple[Tensor, Tensor]:
     """Computes unscaled latents (files, V, L) and shared embeddings (files, V, E) of each file and V - 1 variations.
 
-    V is such that there are `VIEWED` views in all, against overfitting of the flow to a few files.
+    V is such that there are `VIEWED` views in all, against overfitting of the flow to a few files. Images are not
+    varied: theirs is 1.
     """
     network.eval()
-    count = min(math.ceil(VIEWED / len(files)), MOST_VIEWS)
+    count = min(math.ceil(VIEWED / len(files)), MOST_VIEWS) if modality in VARIED else 1
     torch.manual_seed(config.seed)
     found = []
     with progress_bar(f"looking at {modality}", count * len(files)) as bar:
@@ -231,7 +233,7 @@ def bank_of(pairs: Pairs, meanings: dict[str, Tensor]) -> RetrievalIndex:
 
 def _varied(given: Tensor, modality: str, config: TranslatorConfig) -> Tensor:
     """Varies decoded sounds a little, as other recordings could differ; without noise. Images are unchanged."""
-    if modality == "image":
+    if modality not in VARIED:
         return given
     chance = config.augment
     shift = round(chance.audio_shift_seconds * config.audio.sample_rate_hz)

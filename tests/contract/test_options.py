@@ -112,9 +112,9 @@ def test_a_third_party_strategy_declares_its_options_alike() -> None:
         check_parts(Config(fusion=own, fusion_options={"sharp": 1.0}))
 
 
-def test_a_comparison_takes_none() -> None:
+def test_a_comparison_takes_none(table: Path) -> None:
     with pytest.raises(ConfigError, match="a comparison trains each with its defaults"):
-        ss.compare("digits", fusion_options={"width": 8}, say=lambda line: None)
+        ss.compare(table, fusion_options={"width": 8}, say=lambda line: None)
 
 
 def test_words() -> None:

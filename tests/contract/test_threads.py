@@ -18,7 +18,7 @@ from sightsound.missing import IMPUTERS, impute_by
 from sightsound.network.build import new_imputers
 from tests.contract.batches import batch_of, network_with
 
-THREADS, ROUNDS = 8, 4
+THREADS, ROUNDS = 8, 2
 
 
 def state_of(module: nn.Module) -> dict[str, Any]:

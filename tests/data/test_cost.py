@@ -31,26 +31,25 @@ from sightsound.data.interpolated import read_interpolated_image
 Image.MAX_IMAGE_PIXELS = None
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 before = peak()
-if sys.argv[2] == "read":
-    read_image(sys.argv[1], 64, 64, 3)
-else:
-    read_interpolated_image(sys.argv[1], 64, 64, 3, "linear")
+read_image(sys.argv[1], 64, 64, 3)
+print(peak() - before)
+read_interpolated_image(sys.argv[1], 64, 64, 3, "linear")
 print(peak() - before)
 """
 
 
-@pytest.mark.parametrize("how", ["read", "repair"])
 @pytest.mark.parametrize("mode", ["RGBA", "I;16"])
-def test_a_large_picture_takes_little_more_than_its_pixels(mode: str, how: str, tmp_path: Path) -> None:
+def test_a_large_picture_takes_little_more_than_its_pixels(mode: str, tmp_path: Path) -> None:
     side = 5000
     image = Image.new(mode, (side, side), (10, 200, 30, 128) if mode == "RGBA" else 40_000)
     image.paste(Image.new(mode, (side, side // 3), (90, 20, 30, 0) if mode == "RGBA" else 20_000))
     image.save(tmp_path / "large.png", compress_level=1)
     done = subprocess.run(
-        [sys.executable, "-c", MEASURED, str(tmp_path / "large.png"), how], capture_output=True, text=True, check=True
+        [sys.executable, "-c", MEASURED, str(tmp_path / "large.png")], capture_output=True, text=True, check=True
     )
     pixels = side * side * (4 if mode == "RGBA" else 2) / 2**20
-    assert float(done.stdout) < pixels + 120, f"MB, of which the pixels are {pixels:.0f}"
+    for peak in map(float, done.stdout.split()):  # of reading, and of reading with damaged parts interpolated
+        assert peak < pixels + 120, f"MB, of which the pixels are {pixels:.0f}"
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "LA", "1", "CMYK", "I;16", "I", "F"])

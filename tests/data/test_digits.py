@@ -9,12 +9,13 @@ import pandas as pd
 import pytest
 from sklearn.datasets import load_digits
 
+import sightsound as ss
 from sightsound.data.sources import digits
 
 
 @pytest.fixture(scope="module")
-def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return digits.write(tmp_path_factory.mktemp("digits"))
+def table(cache: Path) -> Path:
+    return ss.dataset("digits")
 
 
 def test_size_and_voices() -> None:

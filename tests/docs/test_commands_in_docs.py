@@ -61,7 +61,7 @@ def test_the_readme_commands_work_in_their_order(
         if words[0] == "train" and words[1] in ("mnist+fsdd", "video", "hub:OWNER/NAME"):
             words = [word.replace("20000", "60") for word in words] + ["--epochs", "1"]  # nor the time
         if words[0] == "compare":
-            words += ["--epochs", "5", "--seeds", "1", "--strategies", "concat,vote"]  # test_compare has them all
+            words += ["--epochs", "2", "--seeds", "1", "--strategies", "concat,vote"]  # test_compare has them all
         if words[0] == "robustness":
             words += ["--rows", "6"]  # test_robustness has more
         if words[:2] == ["translate", "fit"]:

@@ -78,7 +78,7 @@ def test_shells_complete_verbs_and_options(shell: str, typed, tmp_path: Path) ->
         return set(done.stdout.split())
 
     assert complete("sightsound", "tr") == {"train", "translate"}
-    assert complete("sightsound", "train", "--fus") == {"--fusion"}
+    assert complete("sightsound", "train", "--fus") == {"--fusion", "--fusion-options"}
     assert complete("sightsound", "predict", "--missing.i") == {"--missing.image"}
     assert complete("sightsound", "translate", "f") == {"fit"} and complete("sightsound", "data", "cl") == {"clean"}
     assert "--decoder-steps" in complete("sightsound", "translate", "fit", "--decoder")

@@ -137,7 +137,8 @@ def test_a_picture_is_played_without_any_training(low, typed, tmp_path: Path) ->
 
 def test_a_run_goes_on_where_it_stopped(fitted: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sightsound.translation.phase.EPOCH_STEPS", 3)
-    config = ss.TranslatorConfig(**{**SHORT, "meaning_steps": 1, "decoder_steps": 3, "flow_steps": 20})
+    monkeypatch.setattr("sightsound.translation.training.MOST_VIEWS", 2)
+    config = ss.TranslatorConfig(**{**SHORT, "meaning_steps": 1, "decoder_steps": 3, "flow_steps": 6})
     whole = ss.train_translator(fitted[0], out=tmp_path / "whole", config=config)
     epochs: list[int] = []
 

@@ -94,10 +94,10 @@ def test_staged_trains_each_modality_and_then_only_the_fusion(fusion: str, table
     "balance", [b for b in BALANCES if b not in ("detached", "auxiliary", "fused-only")]
 )  # trained elsewhere
 def test_every_balance_learns_and_goes_on_after_a_stop(balance: str, table: Path, tmp_path: Path) -> None:
-    network, right = fitted(table, tmp_path / "run", epochs=25, balance=balance)
+    network, right = fitted(table, tmp_path / "run", epochs=16, balance=balance)
     assert right[("image", "audio")] >= 0.85
     (tmp_path / "run" / "checkpoints" / "joint.safetensors").unlink()
-    again, _ = fitted(table, tmp_path / "run", epochs=25, balance=balance)  # from the last checkpoint, which has ended
+    again, _ = fitted(table, tmp_path / "run", epochs=16, balance=balance)  # from the last checkpoint, which has ended
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in network.state_dict().items())
 
 

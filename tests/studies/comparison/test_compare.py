@@ -176,7 +176,7 @@ def test_tables_that_cannot_be_compared_on_leave_the_folder_free(
     pd.read_csv(table).assign(**change).to_csv(table.parent / "wrong.csv", index=False)
     ran = typed("compare", table.parent / "wrong.csv", "--out", tmp_path / "run")
     assert ran.code == 1 and message in ran.err
-    quick = ["--budget", 1e-9, "--epochs", 1, "--out", tmp_path / "run"]  # one strategy, then it is over
+    quick = ["--strategies", "vote", "--seeds", 1, "--epochs", 1, "--out", tmp_path / "run"]
     ran = typed("compare", table, *quick)
     assert ran.code == 0, ran.err
 
@@ -199,7 +199,7 @@ def test_what_only_both_modalities_tell_is_learnt_by_strategies_that_see_both(tm
     table = write_table(tmp_path / "data", rows_per_class=40)
     frame = pd.read_csv(table)
     rng = np.random.default_rng(0)
-    seen, heard = rng.integers(len(frame), size=(2, 400))
+    seen, heard = rng.integers(len(frame), size=(2, 300))
     classes = frame["label"].astype("category").cat.codes.to_numpy()
     pairs = {"image": frame["image"][seen].to_numpy(), "audio": frame["audio"][heard].to_numpy()}
     pd.DataFrame({**pairs, "label": (classes[seen] + classes[heard]) % 3}).to_csv(table, index=False)

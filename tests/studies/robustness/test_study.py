@@ -25,13 +25,16 @@ from sightsound.studies.robustness.curves import curves
 from sightsound.studies.robustness.measure import Measurement
 from sightsound.studies.robustness.study import LOST_SHARES, RobustnessOptions, decoded_rows, run_robustness
 
+FEW = 9  # rows: three of each class
+
 
 @pytest.fixture(scope="module")
 def studied(trained: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, Path]:
     import sightsound as ss
 
     run = tmp_path_factory.mktemp("robust") / "run"
-    ss.robustness(trained[1] / "bundle", trained[0], out=run, say=lambda line: None)
+    options = RobustnessOptions(rows=FEW)
+    ss.robustness(trained[1] / "bundle", trained[0], options=options, out=run, say=lambda line: None)
     return pd.read_csv(run / "robustness.csv", keep_default_na=False), run
 
 
@@ -136,7 +139,7 @@ def test_a_study_that_was_cut_off_goes_on(
     missing = sum("missing" in line for line in lines)
     kept = lines[:100] + lines[missing:-40]  # anew: most of what is missing, and the last corruptions
     (run / "conditions.jsonl").write_text("".join(kept) + lines[-40][:20])
-    arguments = ("robustness", trained[1] / "bundle", trained[0], "--out", run)
+    arguments = ("robustness", trained[1] / "bundle", trained[0], "--rows", FEW, "--out", run)
     assert "--resume" in typed(*arguments).err
     done = typed(*arguments, "--resume")
     assert done.code == 0, done.err
