@@ -8,8 +8,9 @@ BIN := $(VENV)/bin
 demo: install
 	$(BIN)/sightsound demo
 
+# of the many processes that the tests start, each would compile the package anew without bytecode
 test: check
-	$(BIN)/python -m pytest -n auto --maxprocesses 4
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n auto --maxprocesses 4
 
 check: install
 	$(BIN)/ruff check .

@@ -94,10 +94,11 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _short_latencies() -> Iterator[None]:
-    """A comparison times each prediction once: no test looks at the medians, and they would take a minute in all."""
+def _short() -> Iterator[None]:
+    """What takes minutes in all, and no test looks at: medians of latencies, and long trainings of imputers."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("sightsound.studies.comparison.cost.REPEATS", 1)
+        patched.setattr("sightsound.missing.impute.PASSES", 50)
         yield
 
 

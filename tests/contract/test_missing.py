@@ -16,6 +16,12 @@ from tests.contract.batches import batch_of, network_with
 FUSIONS = ["concat", "product", "mmtm", "bottleneck"]
 
 
+@pytest.fixture(autouse=True)
+def whole_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here the imputers are trained as long as anywhere outside the tests."""
+    monkeypatch.setattr("sightsound.missing.impute.PASSES", 200)
+
+
 def related(rows: int, seed: int = 0) -> dict[str, torch.Tensor]:
     """Embeddings of which one says all about the other."""
     generator = torch.Generator().manual_seed(seed)

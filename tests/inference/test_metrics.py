@@ -5,7 +5,6 @@ import pytest
 import torch
 from scipy.stats import binomtest, t
 from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score
-from torchmetrics.functional.classification import multiclass_calibration_error
 
 from sightsound.data.clusters import Clusters, effective_rows
 from sightsound.inference.metrics import (
@@ -37,6 +36,8 @@ def test_numbers_equal_the_libraries(said: tuple[np.ndarray, np.ndarray]) -> Non
     assert numbers["accuracy"] == pytest.approx(accuracy_score(target, predicted))
     for name, function in (("f1", f1_score), ("precision", precision_score), ("recall", recall_score)):
         assert numbers[f"macro_{name}"] == pytest.approx(function(target, predicted, average="macro"))
+    from torchmetrics.functional.classification import multiclass_calibration_error  # takes seconds
+
     theirs = multiclass_calibration_error(
         torch.tensor(probabilities), torch.tensor(target), num_classes=4, n_bins=CALIBRATION_BINS
     )

@@ -176,7 +176,7 @@ def test_tables_that_cannot_be_compared_on_leave_the_folder_free(
     pd.read_csv(table).assign(**change).to_csv(table.parent / "wrong.csv", index=False)
     ran = typed("compare", table.parent / "wrong.csv", "--out", tmp_path / "run")
     assert ran.code == 1 and message in ran.err
-    quick = ["--strategies", "vote", "--seeds", 1, "--epochs", 1, "--out", tmp_path / "run"]
+    quick = ["--strategies", "vote", "--seeds", 1, "--epochs", 1, "--batch-size", 16, "--out", tmp_path / "run"]
     ran = typed("compare", table, *quick)
     assert ran.code == 0, ran.err
 
@@ -190,7 +190,8 @@ def test_labels_without_meaning_are_said_to_teach_nothing(tmp_path: Path, typed)
     frame = pd.read_csv(table)
     frame["label"] = np.random.default_rng(0).permutation(frame["label"])
     frame.to_csv(table, index=False)
-    ran = typed("compare", table, "--strategies", "concat,vote", "--seeds", 1, "--epochs", 3, "--out", tmp_path / "run")
+    few = ["--strategies", "concat,vote", "--seeds", 1, "--epochs", 3, "--batch-size", 16]
+    ran = typed("compare", table, *few, "--out", tmp_path / "run")
     assert ran.code == 0, ran.err
     assert "Training found nothing" in ran.out and "everything is trained jointly" in ran.out
 
