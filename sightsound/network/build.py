@@ -107,6 +107,9 @@ def restore_network(bundle: Bundle, trust: bool) -> tuple[ClassifierNetwork, dic
     for name, weight in bundle.weights.items():
         if weight.is_floating_point() and not weight.isfinite().all():
             raise ConfigError(f"{name} has numbers that are not finite; this is no trained classifier")
+    for m, policy in imputing_policies(bundle.config).items():
+        if policy not in bundle.imputers:
+            raise ConfigError(f"missing.{m} is {policy}, and no imputer of that policy is in it")
     network = build_network(bundle.config, len(bundle.labels), trust)
     with torch.random.fork_rng(devices=[]):  # fresh weights, which the saved ones then replace
         imputers = {policy: new_imputers(network, policy, trust) for policy in bundle.imputers}

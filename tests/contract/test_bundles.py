@@ -171,6 +171,17 @@ def test_options_larger_than_the_weights_are_not_built(
     assert allocated.most < 10_000_000
 
 
+def test_a_policy_without_an_imputer(trained: tuple[Path, Path], tmp_path: Path) -> None:
+    bundle = Path(shutil.copytree(trained[1] / "bundle", tmp_path / "bundle"))
+    changed(bundle, "config.json", lambda saved: put(saved, ("config", "missing", "audio"), "mean"))
+    assert ss.load(bundle).predict(image=trained[0].parent / "low-0.png").imputed["audio"].policy == "mean"
+    weights = load_file(bundle / "missing.safetensors")
+    save_file({k: v for k, v in weights.items() if not k.startswith("mean/")}, bundle / "missing.safetensors")
+    sign(bundle)
+    with pytest.raises(BundleError, match="missing.audio is mean, and no imputer"):
+        ss.load(bundle)
+
+
 @pytest.mark.parametrize("options", [{"width": 10**18}, {"width": [64]}, {"depth": 3}, {"width": 0}], ids=str)
 def test_options_that_a_strategy_does_not_take(
     options: dict[str, Any], trained: tuple[Path, Path], tmp_path: Path
