@@ -11,6 +11,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 import sightsound as ss
+from sightsound.types import Count
 
 Tensors = Mapping[str, Tensor]
 
@@ -24,7 +25,7 @@ class Multiply(ss.Fusion):
         stage_channels: Mapping[str, list[int]],
         classes: int,
         *,
-        width: int = 32,  # an option, which fusion_options or --fusion.width sets
+        width: Count = 32,  # an option, which fusion_options or --fusion.width sets
     ):
         super().__init__(embedding_sizes, stage_channels, classes)
         self.project = nn.ModuleDict({m: nn.Linear(embedding_sizes[m], width) for m in self.modalities})

@@ -59,7 +59,7 @@ class SightsoundEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Args:
         fusion: the strategy. This and all parameters up to `accelerator` are the options of `Config`, by their names.
         image: options of a section in part, as a dict, or all as a dataclass; one of them in a search is called
-            image__height. So are audio, columns, augment and missing.
+            image__height. So are audio, columns, augment, missing and fusion_options.
         random_state: the seed of `Config`; None, or a generator of numpy: drawn at each `fit`.
         out: a new run folder for the bundle, the report and the logs; None: a temporary one, which is removed. Leave it
             None in searches, whose fits would all need the same folder.
@@ -136,6 +136,7 @@ class SightsoundEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 values = {f.name: getattr(getattr(DEFAULT, section), f.name) for f in dataclasses.fields(kind)}
                 values |= {name: value for name, value in _given(found[section]).items() if name in values}
                 found |= {f"{section}__{name}": value for name, value in values.items()}
+            found |= {f"fusion_options__{name}": value for name, value in _given(self.fusion_options).items()}
         return found
 
     def set_params(self, **params: Any) -> Self:
@@ -145,11 +146,14 @@ class SightsoundEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             ValueError: there is no such parameter; InputError, which is one, for one within a section.
         """
         within: dict[str, dict[str, Any]] = {}
+        named = {*SECTIONS, "fusion_options"}
         for name in list(params):
             section, found, option = name.partition("__")
-            if found and section in SECTIONS:
+            if found and section in named:
                 within.setdefault(section, {})[option] = params.pop(name)
         for section, values in within.items():
+            if section not in SECTIONS:
+                continue  # which strategy takes them is checked where it is built
             try:
                 check_names(SECTIONS[section], values, f"{section}__")
             except ConfigError as error:

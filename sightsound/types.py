@@ -35,7 +35,8 @@ class Range(NamedTuple):
     most: float
 
 
-Count = Annotated[int, Range(1, 4096)]  # of units, heads, layers: an option of a strategy or an encoder
+Count = Annotated[int, Range(1, 4096)]  # of units or channels: an option of a strategy or an encoder
+Few = Annotated[int, Range(1, 64)]  # of layers, heads, tokens
 Share = Annotated[float, Range(0, 1)]
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 import re
 from argparse import RawDescriptionHelpFormatter
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import fields
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
+import yaml
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace, set_parsing_settings
 
 from sightsound.config import config_type
@@ -159,6 +162,7 @@ def run_options(parser: Parser, arguments: Sequence[str], without: frozenset[str
     parser.add_argument("--config", action="config", help="YAML file with any of the options below")
     parser.add_class_arguments(config_type(), nested_key=None, skip=set(without))
     parser.add_class_arguments(SourceOptions, nested_key=None, skip=SHARED)
+    _refuse_other_files(parser, arguments, without)
     given = parser.parse(arguments).as_dict()
     given.pop("config", None)
     where = {name: given.pop(name) for name in ("table", "out", "resume")}
@@ -167,6 +171,22 @@ def run_options(parser: Parser, arguments: Sequence[str], without: frozenset[str
     own = {f.name: given.pop(f.name) for f in fields(SourceOptions) if f.name not in SHARED}
     where["source"] = SourceOptions(**own, **{name: given[name] for name in SHARED})
     return Given(where, given)
+
+
+def _refuse_other_files(parser: Parser, arguments: Sequence[str], without: Set[str]) -> None:
+    """Ends with a message where a --config file has options that only a training takes, as the file of a run has."""
+    names = [value for before, value in pairwise(arguments) if before == "--config"]
+    names += [argument.partition("=")[2] for argument in arguments if argument.startswith("--config=")]
+    for path in filter(os.path.isfile, names):
+        with contextlib.suppress(OSError, ValueError, yaml.YAMLError):  # which the parser reports
+            held = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+            taken = {action.dest for action in parser._actions}
+            of_training = sorted(without & set(held if isinstance(held, dict) else ()))
+            if set(of_training) - taken:
+                parser.error(
+                    f"{path} holds the options of one training ({', '.join(of_training)}), and this verb trains many. "
+                    "Leave them out of the file."
+                )
 
 
 def _underscored(argument: str) -> str:
@@ -203,7 +223,14 @@ def _rewritten(arguments: Sequence[str], flags: Set[str]) -> list[str]:
     return found
 
 
-EXPECTED = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text", "tuple": "a list"}
+EXPECTED = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "a text",
+    "tuple": "a list",
+    "dict": "options by name",
+}
 
 
 def in_words(message: str, options: Sequence[str]) -> str:
@@ -213,13 +240,21 @@ def in_words(message: str, options: Sequence[str]) -> str:
         name, names = unknown[1].replace("_", "-"), {option.lstrip("-"): option for option in options}
         near = difflib.get_close_matches(name, names, n=1)
         return f"there is no option --{name}." + (f" Did you mean {names[near[0]]}?" if near else "")
+    if lacks := re.match(r"argument --([\w.]+?)(_options(?:\.\w+)?)?: expected one argument", message):
+        return f"--{lacks[1].replace('_', '-')}{'.NAME' if lacks[2] else ''} needs a value."
     wrong = re.match(r'Parser key "([\w.]+)":.*(?:Got|Given) value: (.*)', message, re.DOTALL)
     choices = re.search(r"Literal\[(.*?)\]", message)
     kinds = [EXPECTED[kind] for kind in re.findall(r"Expected a <class '(\w+)'>", message) if kind in EXPECTED]
     if not wrong or not (choices or kinds):
         return message
+    if wrong[2].startswith(("Namespace(", "NestedArg(", "{")) and kinds == ["a text"]:
+        name = wrong[1].replace("_", "-")
+        return (
+            f"--{name} takes a name. Its options are given as --{name}.NAME VALUE, or by name under {wrong[1]}_options "
+            "in a YAML file."
+        )
     expected = f"one of {choices[1]}" if choices else " or ".join(kinds)
-    return f"--{wrong[1].replace('_', '-')} is {wrong[2].strip()!r}; it takes {expected}."
+    return f"--{wrong[1].replace('_', '-')} is {wrong[2].strip()!r:.200}; it takes {expected}."
 
 
 def text_table(rows: Sequence[Sequence[Any]]) -> str:

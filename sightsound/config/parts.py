@@ -28,18 +28,11 @@ def part_options(option: str, name: str, part: type[Any], given: Mapping[str, An
     hints = typing.get_type_hints(part.__init__, include_extras=True) if given else {}
     for key, value in given.items():
         if key not in defaults:
-            raise ConfigError(f"There is no option {option}.{key}: {_options_of(name, defaults, key)}")
+            known = did_you_mean(key, defaults) if defaults else f"{name} has no options."
+            raise ConfigError(f"There is no option {option}.{key:.100} of {name}. {known}")
         if not is_of_type(value, hints.get(key, Any)):
             raise ConfigError(f"{option}.{key} is {value!r:.100}; {name} takes {type_in_words(hints[key])} there.")
     return defaults | dict(given)
-
-
-def _options_of(name: str, defaults: Mapping[str, Any], wrong: str) -> str:
-    return (
-        f"{name} has the options {', '.join(defaults)}. {did_you_mean(wrong, defaults)}"
-        if defaults
-        else f"{name} has none."
-    )
 
 
 def part_in_words(name: str, options: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import numbers
 import typing
 from typing import Any
 
@@ -63,10 +64,18 @@ def from_sections(kind: type[Any], values: dict[str, Any]) -> Any:
 
 
 def _typed(kind: type[Any], values: dict[str, Any], prefix: str) -> Any:
+    values = {name: plain(value) for name, value in values.items()}
     wrong = wrong_type(kind, values)
     if wrong:
         raise ConfigError(f"{prefix}{wrong[0]} is {values[wrong[0]]!r:.100}; it takes {wrong[1]}.")
     return kind(**values)
+
+
+def plain(value: Any) -> Any:
+    """Returns a number of NumPy as Python's own, within mappings too: only these can be saved as JSON and YAML."""
+    if isinstance(value, dict):
+        return {key: plain(inside) for key, inside in value.items()}
+    return value.item() if isinstance(value, numbers.Number) and hasattr(value, "item") else value
 
 
 def check_names(kind: type[Any], values: dict[str, Any], prefix: str) -> None:

@@ -20,7 +20,7 @@ from sightsound.fusion.base import (
     dense,
     sum_of,
 )
-from sightsound.types import Count
+from sightsound.types import Count, Few
 
 
 class Concat(Fusion):
@@ -265,8 +265,8 @@ class Transformer(Fusion):
         classes: int,
         *,
         width: Count = 64,
-        heads: Count = 4,
-        layers: Count = 2,
+        heads: Few = 4,
+        layers: Few = 2,
     ):
         super().__init__(embedding_sizes, stage_channels, classes)
         check_heads(width, heads)

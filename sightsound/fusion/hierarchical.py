@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from sightsound.fusion.base import Channels, Combined, Fusion, Sizes, Tensors, check_heads, dense, sum_of
-from sightsound.types import Count, Share
+from sightsound.types import Count, Few, Share
 
 WIDTH = 64  # of the vectors through which modalities exchange
 HEADS = 4  # number of attention heads
@@ -144,9 +144,9 @@ class Bottleneck(Exchanging):
         stage_channels: Channels,
         classes: int,
         *,
-        tokens: Count = 4,
+        tokens: Few = 4,
         width: Count = WIDTH,
-        heads: Count = HEADS,
+        heads: Few = HEADS,
         exchange_rate: Share = EXCHANGE_RATE,
     ):
         super().__init__(embedding_sizes, stage_channels, classes, exchange_rate=exchange_rate)
@@ -186,7 +186,7 @@ class CrossAttention(Exchanging):
         classes: int,
         *,
         width: Count = WIDTH,
-        heads: Count = HEADS,
+        heads: Few = HEADS,
         exchange_rate: Share = EXCHANGE_RATE,
     ):
         super().__init__(embedding_sizes, stage_channels, classes, exchange_rate=exchange_rate)

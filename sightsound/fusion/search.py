@@ -15,6 +15,7 @@ from sightsound.fusion.base import Channels, Combined, Fusion, Sizes, Tensors, d
 from sightsound.fusion.hierarchical import WIDTH, channel_means, zero_init
 from sightsound.types import Count
 
+MOST_CELLS = 64
 ACTIVATIONS = {"relu": torch.relu, "sigmoid": torch.sigmoid}
 
 
@@ -43,7 +44,8 @@ class Search(Fusion):
         self.classes = classes
         self.beside = dense(sum(embedding_sizes.values()), classes)
         self.stages = len(self.channels[self.modalities[0]])
-        self.rewire(joins or " ".join("-".join([str(k)] * len(self.modalities)) + "-relu" for k in range(self.stages)))
+        same = " ".join("-".join([str(k)] * len(self.modalities)) + "-relu" for k in range(self.stages))
+        self.rewire(same if joins is None else joins)
 
     def rewire(self, joins: str) -> None:
         """Takes another wiring, with fresh weights. Raises ConfigError for an invalid one."""
@@ -84,7 +86,10 @@ class Search(Fusion):
 def parse(joins: str, modalities: int, stages: int) -> list[tuple[tuple[int, ...], str]]:
     """Returns the cells of a wiring: the stage of each modality, and the activation. Raises ConfigError."""
     cells = []
-    for word in joins.split():
+    words = joins.split()
+    if len(words) > MOST_CELLS:
+        raise ConfigError(f"joins: there are {len(words):,} cells in it; at most {MOST_CELLS} are taken.")
+    for word in words:
         *numbers, activation = word.split("-")
         if (
             len(numbers) != modalities
@@ -92,7 +97,7 @@ def parse(joins: str, modalities: int, stages: int) -> list[tuple[tuple[int, ...
             or any(number not in map(str, range(stages)) for number in numbers)
         ):
             raise ConfigError(
-                f"joins: {word!r} is no cell; one is the stage of each modality, 0 to {stages - 1}, and "
+                f"joins: {word!r:.100} is no cell; one is the stage of each modality, 0 to {stages - 1}, and "
                 f"{' or '.join(ACTIVATIONS)}, such as {'-'.join(['2'] * modalities)}-relu."
             )
         cells.append((tuple(map(int, numbers)), activation))

@@ -19,7 +19,7 @@ from sightsound.errors import ConfigError
 from sightsound.features.image import Standardize
 from sightsound.fusion import STRATEGIES, Fusion
 from sightsound.missing import IMPUTERS, Imputer, Imputers
-from sightsound.modalities.base import modality
+from sightsound.modalities.base import MODALITIES, modality
 from sightsound.network.classifier import ClassifierNetwork, sizes_of
 from sightsound.registry import resolve
 
@@ -136,8 +136,14 @@ def check_parts(config: Config) -> None:
             _encoder_kind(config, m, trust=True)
         elif chosen.encoder_options:
             raise ConfigError(f"{chosen.encoder} takes no options, and {m}.encoder_options has some. Leave them away.")
+    for m in MODALITIES:
+        section = getattr(config, m, None)
+        if m not in config.modalities and section is not None and section.encoder_options:
+            raise ConfigError(f"{m}.encoder has options, and {m} is not among the modalities. Leave them away.")
     strategy, options = _strategy(config, trust=True)
-    if config.fusion_options and config.fusion in STRATEGIES and len(config.modalities) > 1:
+    if config.fusion_options and len(config.modalities) == 1:
+        raise ConfigError("The strategy has options, and with one modality nothing is fused. Leave them away.")
+    if config.fusion_options and config.fusion in STRATEGIES:
         with torch.device("meta"):  # the strategy's own checks, with sizes that stand for any
             strategy(dict.fromkeys(config.modalities, 1), dict.fromkeys(config.modalities, [1] * STAGES), 1, **options)
     for policy in imputing_policies(config).values():

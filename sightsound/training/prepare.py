@@ -22,7 +22,7 @@ from sightsound.errors import TableError
 from sightsound.features.image import Standardize
 from sightsound.missing import FEWEST_COMPLETE
 from sightsound.modalities.base import modality
-from sightsound.network.build import build_network, check_parts, new_imputers, resolved_options
+from sightsound.network.build import build_network, check_parts, new_imputers
 from sightsound.network.classifier import ClassifierNetwork
 from sightsound.run_folder import content_of
 from sightsound.training.feature_cache import cache_features
@@ -66,9 +66,8 @@ def prepare(table: Table, config: Config, run: Path) -> Prepared:
         TableError: rows cannot be used and the configuration says stop; or too few rows remain.
     """
     given = digest(table)
-    used = dataclasses.replace(config, modalities=modalities_in(table, config))
-    check_parts(used)
-    check_balance(used)
+    check_parts(config)
+    check_balance(dataclasses.replace(config, modalities=modalities_in(table, config)))
     table, config, every, warnings = check(table, config, run)
     table = split(by_groups(table) if config.group_split else table, config.seed)
     warnings += cautions(table, every.stores, every.rows)
@@ -92,7 +91,7 @@ def prepare(table: Table, config: Config, run: Path) -> Prepared:
     network = fresh_network(config, len(labels), rows["train"])
     for policy in imputing_policies(config).values():
         new_imputers(network, policy)  # fails now, and not after the training, where one cannot be built
-    config = dataclasses.replace(resolved_options(config, network), epochs=epochs)
+    config = dataclasses.replace(config, epochs=epochs)
     rows, cached = cache_features(network, config, table, rows)
     return Prepared(table, config, labels, network, rows, cached, warnings, content_of(every), given)
 

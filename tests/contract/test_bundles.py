@@ -153,7 +153,7 @@ def test_a_fusion_larger_than_its_weights_is_not_built(
         (("fusion",), "concat", {"width": 4096}),
         (("fusion",), "bilinear", {"rank": 4096, "width": 4096}),
         (("fusion",), "tensor", {"size": 4096, "width": 4096}),
-        (("fusion",), "transformer", {"layers": 64, "width": 4096}),
+        (("fusion",), "transformer", {"layers": 64, "width": 4096, "heads": 64}),
         (("image", "encoder"), "resnet", {"width": 4096}),
         (("audio", "encoder"), "bilstm", {"cells": 4096, "embedding_size": 4096}),
     ],

@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
+from sklearn.base import clone
 
 import sightsound as ss
 from sightsound.config import Config
@@ -72,9 +74,9 @@ def shapes(module: torch.nn.Module) -> dict[str, Any]:
     [
         (
             {"fusion_options": {"widht": 8}},
-            "no option fusion.widht: concat has the options width. Did you mean 'width'",
+            "no option fusion.widht of concat. Did you mean 'width'",
         ),
-        ({"fusion": "vote", "fusion_options": {"width": 8}}, "no option fusion.width: vote has none"),
+        ({"fusion": "vote", "fusion_options": {"width": 8}}, "no option fusion.width of vote. vote has no options"),
         ({"fusion_options": {"width": 0}}, "fusion.width is 0; concat takes a whole number from 1 to 4,096"),
         ({"fusion_options": {"width": 10**9}}, "from 1 to 4,096"),
         ({"fusion_options": {"width": 8.5}}, "a whole number"),
@@ -83,8 +85,19 @@ def shapes(module: torch.nn.Module) -> dict[str, Any]:
         ({"fusion": "transformer", "fusion_options": {"heads": 3}}, "width is 64 and heads is 3"),
         ({"fusion": "bottleneck", "fusion_options": {"width": 6}}, "width is 6 and heads is 4"),
         ({"fusion": "search", "fusion_options": {"joins": "9-9-relu"}}, "'9-9-relu' is no cell"),
-        ({"image": {"encoder_options": {"cells": 8}}}, "no option image.encoder.cells: resnet has the options"),
+        (
+            {"image": {"encoder_options": {"cells": 8}}},
+            "no option image.encoder.cells of resnet. Known: embedding_size",
+        ),
         ({"audio": {"encoder_options": {"width": True}}}, "audio.encoder.width is True"),
+        (
+            {"fusion": "search", "fusion_options": {"joins": "2-2-relu " * 10**6}},
+            "there are 1,000,000 cells",
+        ),
+        ({"fusion": "search", "fusion_options": {"joins": ""}}, "there is no cell"),
+        ({"fusion": "transformer", "fusion_options": {"layers": 4096}}, "a whole number from 1 to 64"),
+        ({"modalities": ["image"], "fusion_options": {"width": 8}}, "with one modality nothing is fused"),
+        ({"modalities": ["image"], "audio": {"encoder_options": {"width": 8}}}, "audio is not among the modalities"),
         ({"image": {"encoder": "hf:x", "encoder_options": {"width": 8}}}, "hf:x takes no options"),
     ],
 )
@@ -108,8 +121,29 @@ def test_a_third_party_strategy_declares_its_options_alike() -> None:
     own = f"{Own.__module__}.Own"
     network = network_with(own, fusion_options={"sharpness": -2.5})
     assert network.fusion.options == {"sharpness": -2.5}
-    with pytest.raises(ConfigError, match="has the options sharpness"):
+    with pytest.raises(ConfigError, match="fusion.sharp of .*Own. Did you mean 'sharpness'"):
         check_parts(Config(fusion=own, fusion_options={"sharp": 1.0}))
+
+
+def test_numbers_of_numpy_are_taken(table: Path, tmp_path: Path) -> None:
+    options = {"epochs": np.int64(1), "fusion_options": {"width": np.int32(8)}, "image": {"height": np.int64(16)}}
+    classifier = ss.train(table, out=tmp_path / "run", say=lambda line: None, **options)
+    assert ss.load(tmp_path / "run" / "bundle").config.image == classifier.config.image
+    assert classifier.config.fusion_options == {"width": 8} and classifier.config.epochs == 1
+
+
+def test_the_estimator_sets_them_one_by_one() -> None:
+    estimator = ss.SightsoundEstimator("transformer").set_params(fusion_options__heads=2)
+    assert estimator.set_params(fusion_options__layers=1).fusion_options == {"heads": 2, "layers": 1}
+    assert clone(estimator).get_params()["fusion_options__layers"] == 1
+
+
+def test_the_file_of_a_run_is_not_that_of_a_comparison(table: Path, tmp_path: Path, typed: Any) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump({"fusion": "concat", "schedule": "joint", "epochs": 3}))
+    for given in (["--config", file], [f"--config={file}"]):
+        done = typed("compare", table, *given)
+        assert done.code == 2 and "config.yaml holds the options of one training (fusion, schedule)" in done.err
 
 
 def test_a_comparison_takes_none(table: Path) -> None:
@@ -128,14 +162,14 @@ def test_from_the_command_line_to_the_bundle(table: Path, tmp_path: Path, typed:
     parts = ("--fusion", "transformer", "--fusion.layers", 1, "--fusion.heads=2", "--image.encoder.width", 4)
     done = typed("train", table, "--out", run, "--epochs", 1, *sizes, *parts)
     assert done.code == 0, done.err
-    assert "fusion transformer (width 64, heads 2, layers 1)" in done.err + done.out
+    assert "fusion transformer (layers 1, heads 2)" in done.err + done.out
     classifier = ss.load(run / "bundle")
     assert classifier.config.fusion_options == {"width": 64, "heads": 2, "layers": 1}
     assert classifier.config.image.encoder_options == {"width": 4, "embedding_size": 128}
     assert len(classifier.network.fusion.layers) == 1
     assert classifier.network.encoders["image"].stage_channels == [4, 8, 16]
     saved = yaml.safe_load((run / "config.yaml").read_text())
-    assert saved["fusion_options"] == classifier.config.fusion_options
+    assert saved["fusion_options"] == {"layers": 1, "heads": 2} and saved["image"]["encoder_options"] == {"width": 4}
     assert "transformer (width 64, heads 2, layers 1)" in (run / "bundle" / "README.md").read_text()
     shown = typed("inspect", run / "bundle")
     assert shown.code == 0, shown.err
@@ -151,7 +185,9 @@ def test_from_the_command_line_to_the_bundle(table: Path, tmp_path: Path, typed:
     [
         (("--fusion.widht", 8), "Did you mean 'width'"),
         (("--fusion.width", "wide"), "fusion.width is 'wide'; concat takes a whole number"),
-        (("--image.encoder.width",), "image.encoder"),
+        (("--image.encoder.width",), "--image.encoder.NAME needs a value"),
+        (("--fusion.a.b", 3), "--fusion takes a name. Its options are given as --fusion.NAME VALUE"),
+        (("--fusion-options", "[1]"), "it takes options by name"),
         (("--sensor.encoder.width", 8), "no option --sensor.encoder"),
     ],
 )
