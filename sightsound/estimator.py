@@ -24,15 +24,7 @@ from sklearn.utils.validation import assert_all_finite, check_is_fitted
 
 from sightsound.api import train
 from sightsound.classifier import Classifier
-from sightsound.config import (
-    AudioConfig,
-    AugmentConfig,
-    ColumnsConfig,
-    Config,
-    ImageConfig,
-    MissingConfig,
-    check_names,
-)
+from sightsound.config import AudioConfig, AugmentConfig, ColumnsConfig, Config, ImageConfig, MissingConfig, check_names
 from sightsound.config.given import with_options
 from sightsound.data import cells
 from sightsound.errors import ConfigError, InputError
@@ -146,18 +138,15 @@ class SightsoundEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             ValueError: there is no such parameter; InputError, which is one, for one within a section.
         """
         within: dict[str, dict[str, Any]] = {}
-        named = {*SECTIONS, "fusion_options"}
         for name in list(params):
             section, found, option = name.partition("__")
-            if found and section in named:
+            if found and section in (*SECTIONS, "fusion_options"):  # the strategy checks its options itself
                 within.setdefault(section, {})[option] = params.pop(name)
-        for section, values in within.items():
-            if section not in SECTIONS:
-                continue  # which strategy takes them is checked where it is built
-            try:
-                check_names(SECTIONS[section], values, f"{section}__")
-            except ConfigError as error:
-                raise InputError(str(error)) from error
+        try:
+            for section in SECTIONS.keys() & within.keys():
+                check_names(SECTIONS[section], within[section], f"{section}__")
+        except ConfigError as error:
+            raise InputError(str(error)) from error
         super().set_params(**params)
         for section, values in within.items():
             setattr(self, section, _given(getattr(self, section)) | values)
