@@ -131,6 +131,10 @@ def model_card(bundle: Bundle) -> str:
         f"Modalities: {' and '.join(config.modalities)}; fusion: `{fusion}`, schedule: `{config.schedule}`.",
         "",
     ]
+    for m in config.modalities:
+        if known := getattr(config, m).pretrained:
+            licence = known.get("licence", "that of its checkpoint")
+            lines += [f"The {m} encoder is `{getattr(config, m).encoder}`, pretrained; its licence: {licence}.", ""]
     if metrics:
         lines += [
             f"Measured on {metrics['rows']} rows of the split `{metrics['split']}`, with 95 % bootstrap intervals over "

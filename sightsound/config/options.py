@@ -48,9 +48,10 @@ class ImageConfig:
     """How images are read and encoded."""
 
     encoder: str = "resnet"
-    """resnet, cnn, hf:NAME (a Hugging Face vision model, or a folder with one), or package.module.Class."""
+    """resnet, cnn, lite0 (pretrained on photos), hf:NAME (a Hugging Face vision model, or a folder with one), or
+    package.module.Class."""
     encoder_options: dict[str, Any] = field(default_factory=dict)
-    """Options of the encoder itself, such as --image.encoder.width 32 (docs/fusion.md)."""
+    """Options of the encoder itself, such as --image.encoder.width 32 (docs/encoders.md)."""
     frozen: bool = False
     """Leave the encoder as it is, and compute its embeddings only once; for pretrained ones."""
     layer_decay: float = 0.8
@@ -72,9 +73,10 @@ class AudioConfig:
     """How sounds are read and encoded."""
 
     encoder: str = "convnet"
-    """convnet, bilstm, hf:NAME (a Hugging Face audio model, or a folder with one), or package.module.Class."""
+    """convnet, bilstm, speech (pretrained on spoken words), hf:NAME (a Hugging Face audio model, or a folder with one),
+    or package.module.Class."""
     encoder_options: dict[str, Any] = field(default_factory=dict)
-    """Options of the encoder itself, such as --audio.encoder.width 32 (docs/fusion.md)."""
+    """Options of the encoder itself, such as --audio.encoder.width 32 (docs/encoders.md)."""
     frozen: bool = False
     """Leave the encoder as it is, and compute its embeddings only once; for pretrained ones."""
     layer_decay: float = 0.8

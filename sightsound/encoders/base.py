@@ -4,11 +4,13 @@ There is no BatchNorm here: results must not depend on batch size or absent rows
 """
 
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 from torch import Tensor, nn
 
 STAGES = 3  # K: the same for all, so that hierarchical strategies can pair any two encoders
+PRETRAINED_RATE = 0.02  # of the learning rate, for the last layer, to preserve pretrained weights
 
 
 class Encoder(nn.Module):
@@ -48,6 +50,23 @@ class Encoder(nn.Module):
             layer_decay: in a pretrained encoder, each layer's rate as a multiple of the next one's.
         """
         return 1.0
+
+
+class PretrainedEncoder(Encoder):
+    """Base class of the encoders of the package whose weights come from elsewhere.
+
+    The layers of each stage are in order, so that a parameter's name tells how deep it lies.
+    """
+
+    def read_weights(self, file: Path) -> dict[str, Tensor]:
+        """Returns the state of the encoder from the file in which its publisher has the weights."""
+        raise NotImplementedError
+
+    def rate_of(self, parameter: str, layer_decay: float) -> float:
+        """Returns a small rate, smaller for earlier layers: layer-wise decay as in Clark et al. (ELECTRA, 2020)."""
+        lengths = [len(cast(nn.Sequential, stage)) for stage in self.stages]
+        _, stage, layer, *_ = parameter.split(".")
+        return float(PRETRAINED_RATE * layer_decay ** (sum(lengths) - 1 - sum(lengths[: int(stage)]) - int(layer)))
 
 
 class Embedded(Encoder):

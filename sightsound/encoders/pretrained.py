@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sightsound.encoders.base import STAGES, Encoder
+from sightsound.encoders.base import PRETRAINED_RATE, STAGES, Encoder
 from sightsound.encoders.divided import Entrance, Front, Layers, MeanPool, Whole, enter, layer_list, same
 from sightsound.errors import ConfigError
 
@@ -29,7 +29,6 @@ FETCHING = (
     "use_pretrained_backbone",
 )
 MOST_LAYERS = 1000
-PRETRAINED_RATE = 0.02  # of the learning rate, for the last layer, to preserve pretrained weights
 INSTALL = 'Pretrained encoders need an extra: pip install "sightsound[pretrained]"'
 
 
@@ -73,11 +72,6 @@ def describe(name: str, kind: Checkpoints) -> dict[str, Any]:
         return {"model": model, "processor": processor.from_pretrained(name, trust_remote_code=False).to_dict()}
     except (OSError, ValueError, ImportError) as error:
         raise ConfigError(_unavailable(name, error)) from error
-
-
-def describe_encoder(encoder: str, kind: Checkpoints) -> dict[str, Any] | None:
-    """`describe`, where an encoder's name in the configuration is that of a checkpoint; else None."""
-    return describe(encoder.removeprefix(PREFIX), kind) if encoder.startswith(PREFIX) else None
 
 
 def load(name: str, description: dict[str, Any], kind: Checkpoints, shape: tuple[int, ...]) -> Pretrained:

@@ -65,9 +65,15 @@ def frames(sample_rate_hz: int, clip_seconds: float, hop_ms: float) -> int:
     return max(round(round(sample_rate_hz * clip_seconds) / hop_samples(sample_rate_hz, hop_ms)), 1)
 
 
-def mel_matrix(sample_rate_hz: int, window: int, bins: int) -> Tensor:
-    """Builds (window // 2 + 1, bins): triangular mel filters, each of area 1 (Slaney, Auditory Toolbox, 1998)."""
-    edges = mel_to_hz(torch.linspace(0, hz_to_mel(sample_rate_hz / 2), bins + 2, dtype=torch.float64))
+def mel_matrix(
+    sample_rate_hz: int, window: int, bins: int, lowest_hz: float = 0.0, highest_hz: float | None = None
+) -> Tensor:
+    """Builds (window // 2 + 1, bins): triangular mel filters, each of area 1 (Slaney, Auditory Toolbox, 1998).
+
+    They lie from `lowest_hz` to `highest_hz`, by default half the sample rate.
+    """
+    ends = hz_to_mel(lowest_hz), hz_to_mel(sample_rate_hz / 2 if highest_hz is None else highest_hz)
+    edges = mel_to_hz(torch.linspace(*ends, bins + 2, dtype=torch.float64))
     frequencies = torch.arange(window // 2 + 1, dtype=torch.float64)[:, None] * sample_rate_hz / window
     low, centre, high = edges[:-2], edges[1:-1], edges[2:]
     rising = (frequencies - low) / (centre - low)

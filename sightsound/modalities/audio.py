@@ -21,13 +21,14 @@ from sightsound.data.files import FULL_SCALE, Sound, given_audio, open_sound, re
 from sightsound.data.interpolated import audio_damage, mended_audio, read_interpolated_audio
 from sightsound.data.prepared.reading import audio_header
 from sightsound.data.remarks import Remark
-from sightsound.encoders import ENCODERS
+from sightsound.encoders import ENCODERS, checkpoints, embedded, speech
 from sightsound.encoders.base import Encoder
-from sightsound.encoders.pretrained import Checkpoints, describe_encoder
+from sightsound.encoders.pretrained import Checkpoints
 from sightsound.errors import ConfigError
 from sightsound.features.audio import LogMel, frames
 from sightsound.features.augment import AugmentWaveform, FilterFrames, MaskFrames
 from sightsound.features.pretrained import CheckpointFeatures
+from sightsound.features.speech import SpeechFrames
 from sightsound.missing.signals import interpolate_audio
 from sightsound.modalities.base import Array, Augmentation, Features, Interpolation, Modality, Reader, Rng
 from sightsound.modalities.corruptions import AUDIO, Setting, corrupt_audio
@@ -100,7 +101,7 @@ class AudioModality(Modality):
 
     def with_checkpoint(self, options: AudioConfig) -> AudioConfig:
         """The rate that the checkpoint takes."""
-        if (known := describe_encoder(options.encoder, self.checkpoints)) is None:
+        if (known := checkpoints.describe(options.encoder, self.checkpoints)) is None:
             return options
         return dataclasses.replace(options, sample_rate_hz=known["processor"]["sampling_rate"], pretrained=known)
 
@@ -139,8 +140,7 @@ class AudioModality(Modality):
     def features(self, options: AudioConfig) -> Features:
         """Log-mel frames; or a checkpoint's own features, where the encoder is one."""
         if options.pretrained:
-            samples = round(options.sample_rate_hz * seconds_of(options))
-            made = CheckpointFeatures(options.pretrained["processor"], options.sample_rate_hz, samples)
+            made = checkpoint_features(options)
             return Features(made, 0, made.shape)
         frames = log_mel(options)
         return Features(frames, 0, frames.shape)
@@ -195,6 +195,14 @@ class AudioModality(Modality):
         return (
             f"{options.clip_seconds} s at {options.sample_rate_hz} Hz, {options.mel_bins} mel bins, encoder {encoder}"
         )
+
+
+def checkpoint_features(options: AudioConfig) -> CheckpointFeatures | SpeechFrames:
+    """Builds the features that a pretrained encoder takes."""
+    samples = round(options.sample_rate_hz * seconds_of(options))
+    if options.pretrained and embedded.KEY in options.pretrained:
+        return SpeechFrames(samples, speech.BINS, speech.WINDOW - speech.STEP)
+    return CheckpointFeatures((options.pretrained or {})["processor"], options.sample_rate_hz, samples)
 
 
 def seconds_of(options: AudioConfig) -> float:

@@ -16,9 +16,9 @@ from sightsound.data.files import given_image, probe_image, read_image
 from sightsound.data.interpolated import image_damage, mended_image, read_interpolated_image
 from sightsound.data.prepared.reading import image_header
 from sightsound.data.remarks import Remark
-from sightsound.encoders import ENCODERS
+from sightsound.encoders import ENCODERS, checkpoints
 from sightsound.encoders.base import Encoder
-from sightsound.encoders.pretrained import Checkpoints, describe_encoder
+from sightsound.encoders.pretrained import Checkpoints
 from sightsound.errors import ConfigError
 from sightsound.features.augment import AugmentImage
 from sightsound.features.image import ChannelsFirst
@@ -95,7 +95,7 @@ class ImageModality(Modality):
 
     def with_checkpoint(self, options: ImageConfig) -> ImageConfig:
         """The size that the checkpoint takes, in colour."""
-        if (known := describe_encoder(options.encoder, self.checkpoints)) is None:
+        if (known := checkpoints.describe(options.encoder, self.checkpoints)) is None:
             return options
         height, width = image_side(known["processor"])
         return dataclasses.replace(options, height=height, width=width, channels=3, pretrained=known)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from sightsound.bundle import Bundle
 from sightsound.config import Config, imputing_policies
 from sightsound.config.parts import part_options
-from sightsound.encoders import pretrained
+from sightsound.encoders import checkpoints
 from sightsound.encoders.base import STAGES, Encoder
 from sightsound.errors import ConfigError
 from sightsound.features.image import Standardize
@@ -54,7 +54,7 @@ def _built(config: Config, classes: int, trust: bool) -> ClassifierNetwork:
         features[m], standardize[m] = made.module, Standardize(made.channels)
         _seed(config, m)
         if chosen.pretrained:
-            encoders[m] = pretrained.build(chosen.pretrained, how.checkpoints, made.shape)
+            encoders[m] = checkpoints.build(chosen.pretrained, how.checkpoints, made.shape)
         else:
             encoders[m] = _encoder(config, m, made.shape, trust)
         heads[m] = nn.Linear(encoders[m].embedding_size, classes)
@@ -132,7 +132,7 @@ def check_parts(config: Config) -> None:
     """
     for m in config.modalities:
         chosen = getattr(config, m)
-        if not chosen.encoder.startswith(pretrained.PREFIX):
+        if not checkpoints.is_pretrained(chosen.encoder):
             _encoder_kind(config, m, trust=True)
         elif chosen.encoder_options:
             raise ConfigError(f"{chosen.encoder} takes no options, and {m}.encoder_options has some. Leave them away.")
@@ -163,10 +163,10 @@ def check_weights(config: Config, classes: int, weights: Mapping[str, Tensor], t
         if head is None or len(head) != classes:
             raise ConfigError(f"the weights are not those of {classes} classes told from the {m}")
         prefix = f"encoders.{m}."
-        saved = {name.removeprefix(prefix): x.shape for name, x in weights.items() if name.startswith(prefix)}
+        own = {name.removeprefix(prefix): x for name, x in weights.items() if name.startswith(prefix)}
+        saved = {name: x.shape for name, x in own.items()}
         if chosen.pretrained:
-            most = 2 * sum(shape.numel() for shape in saved.values()) + 1_000_000  # heads and poolers are dropped
-            pretrained.check_size(chosen.pretrained, how.checkpoints, most)
+            checkpoints.check_weights(chosen.pretrained, how.checkpoints, how.features(chosen).shape, own)
         elif chosen.encoder in how.encoders:
             with torch.device("meta"):  # shapes without numbers
                 encoder = _encoder(config, m, how.feature_shape(chosen), trust)

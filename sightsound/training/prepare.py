@@ -17,7 +17,7 @@ from sightsound.data.dataset import Rows
 from sightsound.data.prepare import by_groups, by_split, check, modalities_in
 from sightsound.data.splits import split
 from sightsound.data.table import Table
-from sightsound.encoders import pretrained
+from sightsound.encoders import checkpoints
 from sightsound.errors import TableError
 from sightsound.features.image import Standardize
 from sightsound.missing import FEWEST_COMPLETE
@@ -116,6 +116,5 @@ def fresh_network(config: Config, classes: int, train: Rows) -> ClassifierNetwor
 
 def _load_checkpoint(network: ClassifierNetwork, m: str, chosen: Any, shape: tuple[int, ...]) -> None:
     """Loads the checkpoint of a pretrained encoder."""
-    name = chosen.encoder.removeprefix(pretrained.PREFIX)
-    weights = pretrained.load(name, chosen.pretrained, modality(m).checkpoints, shape).state_dict()
+    weights = checkpoints.load(chosen.encoder, chosen.pretrained, modality(m).checkpoints, shape).state_dict()
     network.encoders[m].load_state_dict(weights)
