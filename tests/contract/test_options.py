@@ -17,6 +17,7 @@ from sightsound.encoders.base import STAGES
 from sightsound.errors import ConfigError
 from sightsound.fusion import STRATEGIES, Fusion
 from sightsound.network.build import check_parts
+from sightsound.network.classifier import sizes_of
 from tests.contract.batches import CLASSES, batch_of, network_with
 
 SIZES, CHANNELS = {"image": 24, "audio": 16}, {m: [8] * STAGES for m in ("image", "audio")}
@@ -62,6 +63,8 @@ def test_a_network_with_other_options_answers(name: str) -> None:
     given = {option: OTHER.get(option, 8) for strategy, option in EVERY if strategy == name}
     network = network_with(name, fusion_options=given)
     assert network.fusion.options == given
+    expected = STRATEGIES[name](*sizes_of(dict(network.encoders.items())), CLASSES, **given)
+    assert shapes(network.fusion) == shapes(expected) != shapes(network_with(name).fusion)
     assert network(batch_of(4, missing=True)).logits.shape == (4, CLASSES)
 
 
