@@ -1,4 +1,4 @@
-"""Small real files that every test can use: shapes that hum, three classes, learnt within seconds."""
+"""Small real files that every test can use: shapes that hum, three classes, learned within seconds."""
 
 import functools
 import http.server

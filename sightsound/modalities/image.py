@@ -16,7 +16,7 @@ from sightsound.data.files import given_image, probe_image, read_image
 from sightsound.data.interpolated import image_damage, mended_image, read_interpolated_image
 from sightsound.data.prepared.reading import image_header
 from sightsound.data.remarks import Remark
-from sightsound.encoders import ENCODERS, checkpoints
+from sightsound.encoders import ENCODERS, checkpoints, embedded
 from sightsound.encoders.base import Encoder
 from sightsound.encoders.pretrained import Checkpoints
 from sightsound.errors import ConfigError
@@ -94,11 +94,14 @@ class ImageModality(Modality):
         )
 
     def with_checkpoint(self, options: ImageConfig) -> ImageConfig:
-        """The size that the checkpoint takes, in colour."""
+        """The size that the checkpoint takes, in colour. Raises ConfigError where another one is given."""
         if (known := checkpoints.describe(options.encoder, self.checkpoints)) is None:
             return options
         height, width = image_side(known["processor"])
-        return dataclasses.replace(options, height=height, width=width, channels=3, pretrained=known)
+        if embedded.KEY in known:  # convolutional: takes any size
+            height, width = options.height or height, options.width or width
+        takes = {"height": height, "width": width, "channels": 3}
+        return dataclasses.replace(checkpoints.with_taken(options, self.name, takes), pretrained=known)
 
     def cuts(self, asked: ImageConfig, options: ImageConfig, headers: Array) -> list[str]:
         """Reports images that are reduced, and a white that was taken from the largest."""

@@ -12,7 +12,7 @@ SIZE = 256
 LEAST_VARIANCE = 1e-8  # untrained encoders put all rows close to one point
 
 
-class StandIn(Fusion):
+class TemporaryFusion(Fusion):
     """Hadamard product of projected embeddings (Kim et al., 2017), layer-normalised, dense 64, dense C.
 
     Embeddings are standardised within the batch (Ioffe & Szegedy, 2015), over the rows that have them: encoders change
@@ -40,7 +40,7 @@ def _standardized(values: Tensor, there: Tensor) -> Tensor:
     return centred * torch.rsqrt(centred.square().sum(0) / count + LEAST_VARIANCE)
 
 
-def with_stand_in(network: ClassifierNetwork, seed: int) -> ClassifierNetwork:
-    """Returns the network with a fresh `StandIn` as its strategy; it shares all other parts."""
+def with_temporary_fusion(network: ClassifierNetwork, seed: int) -> ClassifierNetwork:
+    """Returns the network with a fresh `TemporaryFusion` as its strategy; it shares all other parts."""
     torch.manual_seed(seed)
-    return network.with_parts(StandIn(*sizes_of(dict(network.encoders.items())), network.classes))
+    return network.with_parts(TemporaryFusion(*sizes_of(dict(network.encoders.items())), network.classes))

@@ -21,7 +21,7 @@ from sightsound.network.classifier import ClassifierNetwork
 from sightsound.training.augment import Augment
 from sightsound.training.balances import BALANCES, Auxiliary
 from sightsound.training.checkpoints import BEST, of_this_version, read
-from sightsound.training.encoder_warmup import with_stand_in
+from sightsound.training.encoder_warmup import with_temporary_fusion
 from sightsound.training.fusion_search import search
 from sightsound.training.imputers import fit_imputers
 from sightsound.training.loop import Plan, Watcher, run_loop
@@ -57,7 +57,7 @@ def fit(
     _order(network, torch.channels_last)  # the faster one for convolutions in half precision
     fresh = copy.deepcopy(network.state_dict())
     for part in schedule or phases(config):
-        trained = with_stand_in(network, config.seed) if part.stand_in else network
+        trained = with_temporary_fusion(network, config.seed) if part.temporary_fusion else network
         _run_part(trained, part, config, rows, run, watchers, fresh)
     network.requires_grad_(True)
     _order(network, torch.contiguous_format)

@@ -10,8 +10,8 @@ from sightsound.fusion import DECISION, STRATEGIES, Fusion
 from sightsound.registry import resolve
 from sightsound.training.balances import BALANCES
 
-UNTAUGHT_SHARE = 0.25  # of the epochs, for the fusion alone, on encoders that are untrained or warmed up
-TAUGHT_SHARE, TAUGHT_RATE = 0.5, 0.3  # of the epochs and of the learning rate, for all parts after the stand-in
+FUSION_SHARE = 0.25  # of the epochs, for the fusion alone, on encoders that are untrained or warmed up
+LAST_SHARE, LAST_RATE = 0.5, 0.3  # of the epochs and of the learning rate, for all parts after the temporary fusion
 WARM_UP, LONG_WARM_UP = 0.05, 0.3  # of the steps; long after the fusion alone, to change its inputs slowly
 FINETUNE_RATE = 0.1  # of the learning rate, where all parts have been trained already
 
@@ -28,7 +28,7 @@ class Phase(NamedTuple):
         warm_up: share of its steps until the learning rate is at its peak.
         afresh: whether it begins with fresh weights, since the earlier phases trained unimodal teachers.
         fits_embedding_scale: whether embeddings are standardised first, for strategies that cannot do so themselves.
-        stand_in: whether a `StandIn` fuses in place of the configured strategy.
+        temporary_fusion: whether a `TemporaryFusion` fuses in place of the configured strategy.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Phase(NamedTuple):
     warm_up: float = WARM_UP
     afresh: bool = False
     fits_embedding_scale: bool = False
-    stand_in: bool = False
+    temporary_fusion: bool = False
 
 
 def phases(config: Config) -> list[Phase]:
@@ -49,16 +49,16 @@ def phases(config: Config) -> list[Phase]:
         return [Phase("joint", everything, ("",))]
     each = [Phase(m, (m,), (f"encoders.{m}.", f"heads.{m}.")) for m in everything]
     if config.schedule == "joint":
-        taught = BALANCES[config.balance].needs_unimodal_training
+        teachers = BALANCES[config.balance].needs_unimodal_training
         searched = resolve("fusion strategy", config.fusion, STRATEGIES, Fusion).searched
-        first = each if taught or (searched and not config.fusion_options.get("joins")) else []
+        first = each if teachers or (searched and not config.fusion_options.get("joins")) else []
         return [*first, Phase("joint", everything, ("",), afresh=bool(first))]
     if config.schedule == "fusion+joint":
         return [
-            Phase("begun", everything, ("fusion.",), share=UNTAUGHT_SHARE, stand_in=True),
-            Phase("together", everything, ("",), warm_up=LONG_WARM_UP, stand_in=True),
-            Phase("fusion", everything, ("fusion.",), share=UNTAUGHT_SHARE, fits_embedding_scale=True),
-            Phase("joint", everything, ("",), TAUGHT_RATE, TAUGHT_SHARE),
+            Phase("begun", everything, ("fusion.",), share=FUSION_SHARE, temporary_fusion=True),
+            Phase("together", everything, ("",), warm_up=LONG_WARM_UP, temporary_fusion=True),
+            Phase("fusion", everything, ("fusion.",), share=FUSION_SHARE, fits_embedding_scale=True),
+            Phase("joint", everything, ("",), LAST_RATE, LAST_SHARE),
         ]
     staged = [*each, Phase("fusion", everything, ("fusion.",))]
     return staged if config.schedule == "staged" else [*staged, Phase("finetune", everything, ("",), FINETUNE_RATE)]

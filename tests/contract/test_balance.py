@@ -85,7 +85,7 @@ def test_apart_no_strategy_touches_what_a_modality_learns(fusion: str) -> None:
     together = gradients(Auxiliary, fusion)
     for name in set(found) - set(alone):  # the strategy learns what it would otherwise
         torch.testing.assert_close(found[name], together[name])
-    if fusion not in DECISION:  # which are never taught by their strategy
+    if fusion not in DECISION:  # whose encoders their strategy never trains
         assert any(not torch.equal(together[name], alone[name]) for name in alone)
 
 

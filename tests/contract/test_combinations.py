@@ -80,7 +80,9 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> set[str]:
         if key not in COMPLETE:
             assert train_a_little(network, part, balance) == set()
             COMPLETE.add(key)
-        passing = "fusion." if part.stand_in else "no name"  # the stand-in is not part of the network that is kept
+        passing = (
+            "fusion." if part.temporary_fusion else "no name"
+        )  # the temporary fusion is not part of the network that is kept
         names.update(n for n, p in network.named_parameters() if p.requires_grad and not n.startswith(passing))
 
     monkeypatch.setattr(fitting, "_fit_part", stage)

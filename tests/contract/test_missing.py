@@ -30,7 +30,7 @@ def related(rows: int, seed: int = 0) -> dict[str, torch.Tensor]:
     return {"image": image, "audio": (image @ turn).tanh()}
 
 
-def learnt(policy: str) -> Imputers:
+def fitted(policy: str) -> Imputers:
     imputers = Imputers(dict.fromkeys(("image", "audio"), IMPUTERS[policy]), {"image": 6, "audio": 3})
     imputers.fit(related(400))
     return imputers
@@ -45,7 +45,7 @@ def test_the_names_are_those_that_are_implemented() -> None:
 def test_it_is_as_good_as_it_says(policy: str) -> None:
     new = related(200, seed=1)
     present = {"image": torch.ones(200, dtype=torch.bool), "audio": torch.zeros(200, dtype=torch.bool)}
-    imputed = learnt(policy)({**new, "audio": torch.full((200, 3), 9.0)}, present)
+    imputed = fitted(policy)({**new, "audio": torch.full((200, 3), 9.0)}, present)
     error = ((imputed["audio"].values.mean(1) - new["audio"]).square().mean() / new["audio"].var(0).mean()).sqrt()
     assert imputed["audio"].rows.all() and not imputed["image"].rows.any()
     assert float(error) == pytest.approx(float(imputed["audio"].uncertainty.mean()), abs=0.2)
@@ -55,9 +55,9 @@ def test_it_is_as_good_as_it_says(policy: str) -> None:
 @pytest.mark.parametrize("policy", IMPUTERS)
 def test_a_seed_decides_everything_and_it_can_be_saved(policy: str) -> None:
     torch.manual_seed(1)
-    one = learnt(policy)
+    one = fitted(policy)
     torch.manual_seed(2)
-    two = learnt(policy)
+    two = fitted(policy)
     other = Imputers(dict.fromkeys(("image", "audio"), IMPUTERS[policy]), {"image": 6, "audio": 3})
     other.load_state_dict(one.state_dict())
     given = related(5, seed=3)

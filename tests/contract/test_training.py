@@ -27,8 +27,8 @@ def weights(table: Path, run: Path, **config: object) -> dict[str, torch.Tensor]
     network = on_cached(prepared.network, prepared.cached)
     fit(network, prepared.config, prepared.rows, run)
     state = torch.load(run / "checkpoints" / "joint" / "last.ckpt", weights_only=True)["network"]
-    learnt = ("encoders.", "heads.")
-    return {name: value for name, value in state.items() if name.startswith(learnt)}
+    trained = ("encoders.", "heads.")
+    return {name: value for name, value in state.items() if name.startswith(trained)}
 
 
 @pytest.fixture(scope="module")

@@ -148,6 +148,22 @@ def test_they_are_trained_saved_and_loaded_without_their_packages(
     assert "`lite0`" in card and "`speech`" in card and card.count("Apache-2.0") == 2
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (ss.ImageConfig(encoder="lite0", channels=1), "image.channels is 1; lite0 takes 3"),
+        (ss.AudioConfig(encoder="speech", sample_rate_hz=8000), "audio.sample_rate_hz is 8000; speech takes 16000"),
+        (ss.AudioConfig(encoder="speech", mel_bins=40), "audio.mel_bins is 40; it has no effect"),
+    ],
+)
+def test_what_is_asked_for_is_not_overruled_in_silence(options: Any, words: str) -> None:
+    name = "image" if isinstance(options, ss.ImageConfig) else "audio"
+    with pytest.raises(ConfigError, match=words):
+        modality(name).with_checkpoint(options)
+    larger = modality("image").with_checkpoint(ss.ImageConfig(encoder="lite0", height=224))
+    assert (larger.height, larger.width, larger.channels) == (224, 160, 3)
+
+
 def test_what_cannot_be_used_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match="'lite0' takes image, so it cannot be the audio encoder"):
         checkpoints.describe("lite0", modality("audio").checkpoints)

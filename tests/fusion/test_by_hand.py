@@ -247,7 +247,7 @@ def test_attention_between_maps_leaves_a_lonely_row_alone() -> None:
     maps = {"image": torch.randn(2, 2, 3, 3), "audio": torch.randn(2, 2, 5)}
     fusion = CrossAttention(SIZES, STAGES, 2)
     out, _ = fusion.exchange(1, maps, BOTH)
-    assert all(torch.equal(out[m], maps[m]) for m in maps)  # nothing is exchanged until something is learnt
+    assert all(torch.equal(out[m], maps[m]) for m in maps)  # nothing is exchanged until the branches are trained
     with torch.no_grad():
         for parameter in fusion.parameters():
             parameter += 0.1

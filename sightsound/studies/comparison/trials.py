@@ -86,7 +86,7 @@ class Seed:
 
     @cached_property
     def together(self) -> ClassifierNetwork:
-        """Trains both encoders and heads jointly with a stand-in that is the same for all strategies."""
+        """Trains both encoders and heads jointly with a temporary fusion that is the same for all strategies."""
         network = self.fresh("vote")
         begin = time.perf_counter()
         cached = on_cached(network, self.prepared.cached)
@@ -106,8 +106,8 @@ class Seed:
         config = dataclasses.replace(_with_fusion(config, trial.strategy), schedule=SCHEDULES[trial.way])
         return dataclasses.replace(config, balance=cast(Any, trial.balance)) if trial.balance else config
 
-    def _parts(self, stand_in: bool) -> list[Phase]:
-        return [part for part in phases(self._jointly) if part.stand_in == stand_in]
+    def _parts(self, temporary_fusion: bool) -> list[Phase]:
+        return [part for part in phases(self._jointly) if part.temporary_fusion == temporary_fusion]
 
     @cached_property
     def embeddings(self) -> dict[str, Rows]:

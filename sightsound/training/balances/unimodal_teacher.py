@@ -41,6 +41,6 @@ class UnimodalTeacher(Auxiliary):
             self.standardize.to(given.device)
             with torch.no_grad():
                 features = torch.where(like(batch.present[m], batch.inputs[m]), batch.inputs[m].float(), 0)
-                taught = cast(Encoder, self.teachers[m])(self.standardize[m](features)).float()
-            loss = loss + torch.where(rows, mse_loss(given, taught, reduction="none"), 0).mean()
+                wanted = cast(Encoder, self.teachers[m])(self.standardize[m](features)).float()
+            loss = loss + torch.where(rows, mse_loss(given, wanted, reduction="none"), 0).mean()
         return loss
