@@ -27,6 +27,11 @@ def is_pretrained(encoder: str) -> bool:
     return encoder.startswith(PREFIX) or encoder in EMBEDDED
 
 
+def embedded_encoders(modality: str) -> dict[str, type[Encoder]]:
+    """Returns the encoders of a modality whose weights come in packages, by name."""
+    return {name: source.encoder for name, source in EMBEDDED.items() if source.modality == modality}
+
+
 def describe(encoder: str, kind: Checkpoints) -> dict[str, Any] | None:
     """Returns the description of a pretrained encoder; None for the name of any other. Raises ConfigError."""
     if encoder in EMBEDDED:

@@ -194,9 +194,8 @@ class AudioModality(Modality):
     def describe(self, options: AudioConfig) -> str:
         """Length, rate, mel bins and encoder."""
         encoder = part_in_words(options.encoder, options.encoder_options)
-        return (
-            f"{options.clip_seconds} s at {options.sample_rate_hz} Hz, {options.mel_bins} mel bins, encoder {encoder}"
-        )
+        frames = "frames of its own" if options.pretrained else f"{options.mel_bins} mel bins"
+        return f"{options.clip_seconds} s at {options.sample_rate_hz} Hz, {frames}, encoder {encoder}"
 
 
 def checkpoint_features(options: AudioConfig) -> CheckpointFeatures | SpeechFrames:

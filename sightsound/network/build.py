@@ -88,7 +88,8 @@ def _encoder(config: Config, m: str, shape: tuple[int, ...], trust: bool) -> Enc
 def _encoder_kind(config: Config, m: str, trust: bool) -> tuple[type[Encoder], dict[str, Any]]:
     """Returns the class of an encoder, and all its options."""
     chosen = getattr(config, m)
-    kind = resolve(f"{m} encoder", chosen.encoder, modality(m).encoders, Encoder, trust)
+    known = modality(m).encoders | checkpoints.embedded_encoders(m)  # so that a message names them all
+    kind = resolve(f"{m} encoder", chosen.encoder, known, Encoder, trust)
     return kind, part_options(f"{m}.encoder", chosen.encoder, kind, chosen.encoder_options)
 
 

@@ -16,7 +16,7 @@ from sightsound.errors import ConfigError
 from sightsound.features.speech import SpeechFrames
 from sightsound.fusion import HIERARCHICAL
 from sightsound.modalities.base import modality
-from sightsound.network.build import build_network
+from sightsound.network.build import build_network, check_parts
 from sightsound.types import Batch
 from tests.conftest import write_table
 
@@ -144,6 +144,7 @@ def test_they_are_trained_saved_and_loaded_without_their_packages(
     assert torch.equal(encoder.stages[0][0][0].weight, encoders["lite0"].stages[0][0][0].weight)
     assert classifier.metrics["subsets"]["image+audio"]["accuracy"] >= 0.6
     assert classifier.predict(image=table.parent / "low-0.png", audio=table.parent / "low-0.wav").label == "low"
+    assert "frames of its own, encoder speech" in typed("inspect", tmp_path / "run" / "bundle").out
     card = (tmp_path / "run" / "bundle" / "README.md").read_text()
     assert "`lite0`" in card and "`speech`" in card and card.count("Apache-2.0") == 2
 
@@ -160,6 +161,8 @@ def test_what_is_asked_for_is_not_overruled_in_silence(options: Any, words: str)
     name = "image" if isinstance(options, ss.ImageConfig) else "audio"
     with pytest.raises(ConfigError, match=words):
         modality(name).with_checkpoint(options)
+    with pytest.raises(ConfigError, match="Did you mean 'lite0'"):
+        check_parts(ss.Config(image=ss.ImageConfig(encoder="lite")))
     larger = modality("image").with_checkpoint(ss.ImageConfig(encoder="lite0", height=224))
     assert (larger.height, larger.width, larger.channels) == (224, 160, 3)
 
