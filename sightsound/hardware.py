@@ -17,7 +17,7 @@ MMAP_THRESHOLD, TRIM_THRESHOLD, TOP_PAD = -3, -1, -2  # constants of glibc's mal
 
 
 def reseed(seed: int) -> None:
-    """Seeds the random numbers of a step: `torch.manual_seed` where there is a device beside the processor.
+    """Seeds the random numbers that PyTorch draws: `torch.manual_seed` where there is a device beside the processor.
 
     Without a device it would spend a millisecond on recording its caller for devices that are initialised later.
     """

@@ -1,6 +1,7 @@
 """Small real files that every test can use: shapes that hum, three classes, learned within seconds."""
 
 import functools
+import gc
 import http.server
 import os
 import threading
@@ -16,6 +17,7 @@ from PIL import Image
 import sightsound as ss
 from sightsound import cli
 from sightsound.data.sources.base import write_wav
+from sightsound.hardware import reseed
 from tests.originals import Handler, write_fsdd, write_mnist
 
 CLASSES = {"low": 300.0, "middle": 900.0, "high": 2200.0}
@@ -28,7 +30,8 @@ TRAIN_ONCE = {
     "tests/studies/robustness/test_study.py",
 }
 TRAINED = {"epochs": 60, "batch_size": 16}  # options of the run that many tests share
-torch.manual_seed(0)  # of what test files draw when they are imported
+reseed(0)  # of what test files draw when they are imported
+gc.set_threshold(100_000, 20, 100)  # as the command line does
 if "PYTEST_XDIST_WORKER" in os.environ:  # as many workers as cores: two threads each would wait for each other
     os.environ["OMP_NUM_THREADS"] = "1"  # of the commands that tests start
     torch.set_num_threads(1)
@@ -80,7 +83,7 @@ def write_table(folder: Path, rows_per_class: int = 20, seed: int = 0) -> Path:
 @pytest.fixture(autouse=True)
 def seeded() -> None:
     """What a test draws without a seed of its own is the same each time."""
-    torch.manual_seed(0)
+    reseed(0)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,13 +1,11 @@
 """Which precision "auto" is on which processor, and numbers too small to matter."""
 
-import subprocess
-import sys
-
 import pytest
 import torch
 
 from sightsound.errors import ConfigError
 from sightsound.hardware import device_of, resolve_precision
+from tests.processes import python
 
 
 @pytest.mark.parametrize(
@@ -41,5 +39,5 @@ with tuned_process():
     print(int((torch.full((1_000_000,), 1e-39) * 0.5).count_nonzero()))
 print((torch.full((10,), 1e-39) * 0.5).count_nonzero().item())
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = python("-c", code)
     assert done.stdout.split() == ["0", "10"], done.stderr  # and for whoever goes on they count again

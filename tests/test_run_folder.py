@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +16,9 @@ from sightsound.errors import RunError
 from sightsound.run_folder import LOCK, alone_in, is_free, open_run
 from sightsound.training.run import run_training
 from tests.conftest import write_image, write_sound
+from tests.processes import Started
 
-Held = tuple[Path, subprocess.Popen[bytes]]
+Held = tuple[Path, Started]
 QUICK = {"epochs": 1, "batch_size": 16, "say": lambda line: None}
 HOLDER = """
 import sys, time
@@ -44,11 +43,11 @@ def held_by_one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Held]:
 
 
 def holding(tmp_path: Path) -> Iterator[Held]:
-    process = subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path / "run")], stdout=subprocess.PIPE)
-    assert process.stdout is not None and process.stdout.readline() == b"held\n"
+    process = Started("-c", HOLDER, tmp_path / "run")
+    assert process.stdout.readline() == "held\n"
     yield tmp_path / "run", process
-    process.kill()
-    process.wait()
+    process.send_signal(signal.SIGKILL)
+    process.end()
 
 
 def verbs(table: Path, bundle: Path, run: Path) -> dict[str, list[object]]:
@@ -78,7 +77,7 @@ def test_a_second_process_is_told_who_is_at_work(
 def test_the_folder_of_a_process_that_was_ended_is_taken_over(held: Held, table: Path, end: int) -> None:
     run, process = held
     process.send_signal(end)
-    process.wait()
+    process.process.join()
     assert is_free(run)
     run_training(table, ss.Config(epochs=1), run, resume=False, say=QUICK["say"])
     assert (run / "bundle").exists()

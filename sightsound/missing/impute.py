@@ -12,6 +12,7 @@ from typing import Protocol, cast
 import torch
 from torch import Tensor, nn
 
+from sightsound.hardware import reseed
 from sightsound.types import Imputed
 
 KEPT_ROWS = 2048  # complete training rows among which `nearest` searches
@@ -209,7 +210,7 @@ def _standardized(imputer: Predict | Generate, given: Tensor, wanted: Tensor) ->
 def _train(net: nn.Sequential, loss_of: Callable[[Tensor], Tensor], rows: int) -> None:
     """Trains a network from fresh weights on batches of row numbers; deterministic."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+        reseed(0)
         for layer in net:
             if isinstance(layer, nn.Linear):
                 layer.reset_parameters()

@@ -18,6 +18,7 @@ from sightsound.encoders.base import STAGES, Encoder
 from sightsound.errors import ConfigError
 from sightsound.features.image import Standardize
 from sightsound.fusion import STRATEGIES, Fusion
+from sightsound.hardware import reseed
 from sightsound.missing import IMPUTERS, Imputer, Imputers
 from sightsound.modalities.base import MODALITIES, modality
 from sightsound.network.classifier import ClassifierNetwork, sizes_of
@@ -95,7 +96,7 @@ def _encoder_kind(config: Config, m: str, trust: bool) -> tuple[type[Encoder], d
 
 def _seed(config: Config, name: str) -> None:
     """Seeds torch's generator from the configured seed and the name of a part alone."""
-    torch.manual_seed(zlib.crc32(f"{config.seed} {name}".encode()))
+    reseed(zlib.crc32(f"{config.seed} {name}".encode()))
 
 
 def restore_network(bundle: Bundle, trust: bool) -> tuple[ClassifierNetwork, dict[str, Imputers]]:

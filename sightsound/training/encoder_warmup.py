@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from sightsound.fusion.base import Channels, Combined, Fusion, Sizes, Tensors, dense
+from sightsound.hardware import reseed
 from sightsound.network.classifier import ClassifierNetwork, sizes_of
 
 SIZE = 256
@@ -42,5 +43,5 @@ def _standardized(values: Tensor, there: Tensor) -> Tensor:
 
 def with_temporary_fusion(network: ClassifierNetwork, seed: int) -> ClassifierNetwork:
     """Returns the network with a fresh `TemporaryFusion` as its strategy; it shares all other parts."""
-    torch.manual_seed(seed)
+    reseed(seed)
     return network.with_parts(TemporaryFusion(*sizes_of(dict(network.encoders.items())), network.classes))

@@ -16,6 +16,7 @@ from sightsound.config import Config, imputing_policies
 from sightsound.data.dataset import Rows, loader
 from sightsound.encoders.base import Encoder
 from sightsound.fusion.search import Search
+from sightsound.hardware import reseed
 from sightsound.missing import Impute, impute_by
 from sightsound.network.classifier import ClassifierNetwork
 from sightsound.training.augment import Augment
@@ -152,7 +153,7 @@ def _wire(network: ClassifierNetwork, config: Config, rows: Mapping[str, Rows], 
         run.mkdir(parents=True, exist_ok=True)
         known.write_text(joins)
     if network.fusion.joins != known.read_text():
-        torch.manual_seed(config.seed)
+        reseed(config.seed)
         network.fusion.rewire(known.read_text())
 
 

@@ -17,6 +17,7 @@ from torch.nn.functional import cross_entropy
 from sightsound.config import Config
 from sightsound.data.dataset import Rows, loader
 from sightsound.fusion.search import ACTIVATIONS, Search
+from sightsound.hardware import reseed
 from sightsound.inference.metrics import macro_means
 from sightsound.inference.subsets import BATCH_ROWS
 from sightsound.network.classifier import ClassifierNetwork
@@ -66,7 +67,7 @@ def _means(network: ClassifierNetwork, rows: Rows, seed: int) -> tuple[Tensor, T
 
 def _score(fusion: Search, joins: str, train: tuple[Tensor, Tensor], val: tuple[Tensor, Tensor], seed: int) -> float:
     """Computes macro F1 on validation rows after a short training."""
-    torch.manual_seed(seed)
+    reseed(seed)
     tried = copy.deepcopy(fusion)
     tried.rewire(joins)
     optimizer = torch.optim.AdamW(tried.parameters(), LEARNING_RATE)

@@ -16,6 +16,7 @@ from torch.nn.functional import cross_entropy, normalize
 from sightsound.encoders import ENCODERS
 from sightsound.errors import ConfigError
 from sightsound.features.image import Standardize
+from sightsound.hardware import reseed
 from sightsound.modalities.base import modality
 from sightsound.network.build import build_network
 from sightsound.network.classifier import ClassifierNetwork
@@ -156,7 +157,7 @@ def build_translator(
     shapes = {m: modality(m).feature_shape(getattr(reading, m)) for m in MODALITIES}
     sizes = {"image": config.image_latent, "audio": config.audio_latent}
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
+        reseed(config.seed)
         return TranslatorNetwork(network, shapes, sizes, config.meaning_size)
 
 

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from sightsound.bundle.files import save_tensors
 from sightsound.data.dataset import Rows, loader
 from sightsound.errors import RunError
+from sightsound.hardware import reseed
 from sightsound.training.loop import Plan, run_loop
 from sightsound.training.objective import Objective, Optimization
 from sightsound.translation.config import TranslatorConfig
@@ -81,7 +81,7 @@ class Task(Objective):
     def begin_step(self, epoch: int, step: int) -> None:
         """Seeds each epoch's draws by seed and epoch alone, so that a resumed run repeats them."""
         if step == 0:
-            torch.manual_seed(self.config.seed * 1_000_003 + epoch)
+            reseed(self.config.seed * 1_000_003 + epoch)
 
     def loss(self, batch: Batch) -> Tensor:
         """Batch -> scalar loss."""

@@ -23,7 +23,7 @@ from sightsound.data.table import Table, read_table
 from sightsound.errors import TableError
 from sightsound.features.augment import AugmentWaveform
 from sightsound.features.image import Standardize
-from sightsound.hardware import device_of, tuned_process
+from sightsound.hardware import device_of, reseed, tuned_process
 from sightsound.network.build import check_parts
 from sightsound.progress import progress_bar
 from sightsound.registry import resolve
@@ -190,7 +190,7 @@ def views(network: TranslatorNetwork, files: Rows, modality: str, config: Transl
     """
     network.eval()
     count = min(math.ceil(VIEWED / len(files)), MOST_VIEWS) if modality in VARIED else 1
-    torch.manual_seed(config.seed)
+    reseed(config.seed)
     found = []
     with progress_bar(f"looking at {modality}", count * len(files)) as bar:
         for batch in loader(files, EMBEDDING_BATCH):

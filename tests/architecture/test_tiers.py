@@ -17,8 +17,8 @@ TIERS = {
     "errors": 0,
     "progress": 0,
     "registry": 1,
+    "hardware": 1,
     "modalities.base": 1,  # what one is, and the names of all; the rest of the folder is found through it
-    "hardware": 2,
     "config": 2,
     "missing": 2,
     "data": 3,

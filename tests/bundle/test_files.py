@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from safetensors.torch import load_file
 
 from sightsound.bundle.files import CLASSIFIER, CONFIG, Saved, save_tensors, write_files
 from sightsound.errors import BundleError
+from tests.processes import Started
 
 SAVER = """
 import sys, torch
@@ -29,11 +28,8 @@ for i in range(times):
 NAMES = ["model.safetensors", CONFIG]
 
 
-def saver(number: int, folder: Path, times: int) -> subprocess.Popen:
-    started = subprocess.Popen(
-        [sys.executable, "-c", SAVER, str(number), str(folder), str(times)], stdout=subprocess.PIPE
-    )
-    assert started.stdout is not None
+def saver(number: int, folder: Path, times: int) -> Started:
+    started = Started("-c", SAVER, number, folder, times)
     started.stdout.readline()
     return started
 
@@ -56,9 +52,9 @@ def test_readers_find_the_old_or_the_new_while_others_save(tmp_path: Path) -> No
     save(folder, 0)
     savers = [saver(number, folder, 60) for number in (1, 2)]
     seen = set()
-    while any(one.poll() is None for one in savers):
+    while any(one.runs() for one in savers):
         seen.add(read(folder))
-    assert [one.wait() for one in savers] == [0, 0]
+    assert [one.end().returncode for one in savers] == [0, 0]
     assert len(seen) > 5 and read(folder) in (60_001, 60_002)
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
 
@@ -70,7 +66,7 @@ def test_killed_savers_leave_a_whole_bundle_and_the_next_one_tidies_up(tmp_path:
         one = saver(1, folder, 10**6)
         time.sleep(wait)
         os.kill(one.pid, signal.SIGKILL)
-        one.wait()
+        one.end()
         read(folder)
     living = tmp_path / f".bundle.partial-{os.getppid()}-0123abcd@{os.uname().nodename}"
     elsewhere = tmp_path / ".bundle.partial-999999-0123abcd@another.host"

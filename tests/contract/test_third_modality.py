@@ -13,6 +13,7 @@ import sightsound as ss
 from sightsound.errors import BundleError, ConfigError, SightsoundError
 from sightsound.modalities.base import MODALITIES
 from tests.conftest import write_table
+from tests.processes import python
 
 PLUGIN = '''
 """Readings of a sensor: some numbers with blanks between, in the cells of a table."""
@@ -149,9 +150,7 @@ def run(sensed: Path, tmp_path_factory: pytest.TempPathFactory, plugin: Path) ->
         f"import sys; sys.path.append({str(plugin)!r}); sys.argv = ['sightsound', *{[str(a) for a in arguments]!r}];"
         "from sightsound import cli; cli.main()"
     )
-    import subprocess
-
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = python("-c", code)
     assert done.returncode == 0, done.stderr
     return out
 

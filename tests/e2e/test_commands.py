@@ -1,7 +1,6 @@
 """Every verb as a user types it."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import pandas as pd
 import pytest
 
 import sightsound as ss
+from tests.processes import Started
 
 
 @pytest.fixture(scope="module")
@@ -180,28 +180,16 @@ def test_a_modality_is_chosen_by_its_name(modalities: str, typed, table: Path, t
     assert ss.load(tmp_path / "run" / "bundle").config.modalities == ("image",)
 
 
-def test_a_reader_that_leaves_is_no_error(bundle: Path, trained: tuple[Path, Path]) -> None:
-    command = f"{sys.executable} -m sightsound predict {bundle} {trained[0]} --format csv | head -1"
-    done = subprocess.run(command, shell=True, capture_output=True, text=True)
-    assert done.stdout.startswith("image,audio,label,row,predicted") and "Traceback" not in done.stderr
-
-
 def test_ctrl_c_leaves_a_run_that_goes_on(table: Path, tmp_path: Path, typed) -> None:
     run = tmp_path / "run"
-    command = [sys.executable, "-m", "sightsound", "train", table, "--out", run, "--epochs", "40", "--patience", "40"]
-    process = subprocess.Popen(
-        command,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests in the background inherit a deaf one
-    )
+    train = ["train", table, "--out", run, "--epochs", "40", "--patience", "40", "--batch-size", "16"]
+    process = Started("-m", "sightsound", *train)
     while not (run / "checkpoints" / "joint" / "last.ckpt").exists():
-        assert process.poll() is None
+        assert process.runs()
         time.sleep(0.02)
-    os.kill(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "--resume" in err and "Traceback" not in err
-    done = typed(*command[3:], "--resume")
+    process.send_signal(signal.SIGINT)
+    done = process.end()
+    assert done.returncode == 130
+    assert "--resume" in done.stderr and "Traceback" not in done.stderr
+    done = typed(*train, "--resume")
     assert done.code == 0 and (run / "bundle" / "model.safetensors").exists()

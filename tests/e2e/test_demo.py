@@ -1,17 +1,16 @@
 """The demo as a user runs it: both modalities win by far, and the second time it is there at once."""
 
 import json
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 from sightsound.report.errors import MEDIA_ROWS
+from tests.processes import python
 
 
 def test_demo(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "sightsound", "demo", "--epochs", "6", "--out", str(tmp_path / "demo")]
-    done = subprocess.run(command, capture_output=True, text=True)
+    command = ["-m", "sightsound", "demo", "--epochs", "6", "--out", tmp_path / "demo"]
+    done = python(*command)
     assert done.returncode == 0, done.stderr
     run = tmp_path / "demo" / "run"
     assert f"Report: {run / 'report.html'}" in done.stdout
@@ -26,6 +25,6 @@ def test_demo(tmp_path: Path) -> None:
     assert page.count('<figure class="chart') == 3 + 2 + 2
     assert "http://" not in page.replace("http://www.w3.org", "") and "https://" not in page  # needs no network
     start = time.perf_counter()
-    again = subprocess.run(command, capture_output=True, text=True)
+    again = python(*command)
     assert again.returncode == 0 and time.perf_counter() - start < 30
     assert again.stdout.split("modalities")[1] == done.stdout.split("modalities")[1]

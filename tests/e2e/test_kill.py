@@ -3,12 +3,11 @@
 import json
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import sightsound as ss
+from tests.processes import Started
 
 KILLS = 2  # each at least one epoch further
 
@@ -30,14 +29,12 @@ def test_kill_and_resume(table: Path, tmp_path: Path, typed) -> None:
     killed = 0  # a busy machine may wake us only when the last run has ended
     for _ in range(KILLS):
         before = checkpoint(run)
-        command = [sys.executable, "-m", "sightsound", *train, str(run), "--resume"]
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
-        while process.poll() is None and checkpoint(run) == before:  # mid-training: not all at start-up
+        process = Started("-m", "sightsound", *train, run, "--resume")
+        while process.runs() and checkpoint(run) == before:  # mid-training: not all at start-up
             time.sleep(0.01)
         time.sleep(rng.uniform(0, 0.2))
         process.send_signal(signal.SIGKILL)
-        process.communicate()
-        killed += process.returncode == -signal.SIGKILL
+        killed += process.end().returncode == -signal.SIGKILL
         if (run / "bundle").exists():  # if it is there it is whole
             ss.load(run / "bundle")
     assert killed > 0

@@ -14,6 +14,7 @@ import pytest
 
 import sightsound as ss
 from tests.conftest import write_table
+from tests.processes import python
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.parquet", "a.jsonl", "a.json"])
@@ -106,7 +107,7 @@ sys.argv = ["sightsound", "predict", {str(bundle)!r}, {str(tmp_path / "t.csv")!r
 from sightsound.cli import main
 main()
 """
-    killed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    killed = python("-c", code)
     assert killed.returncode == -signal.SIGKILL and not out.exists()
     other = typed("predict", bundle, tmp_path / "t.csv", "--out", out, "--resume", "--abstain-below", 0.5)
     assert other.code == 1 and "another table or other options" in other.err

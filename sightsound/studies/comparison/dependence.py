@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from sightsound.data.clusters import Clusters
 from sightsound.data.dataset import Rows
+from sightsound.hardware import reseed
 from sightsound.inference.metrics import share_interval
 
 HIDDEN, EPOCHS, BATCH, LEARNING_RATE = 128, 20, 256, 1e-3
@@ -63,7 +64,7 @@ def conditional_dependence(
     if min(len(y), len(real)) < 2 * FEWEST_PAIRS:
         return None
     mean, deviation = x.mean(0), x.std(0).clamp_min(1e-6)
-    torch.manual_seed(seed)
+    reseed(seed)
     critic = nn.Sequential(nn.Linear(x.shape[1], HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, HIDDEN), nn.ReLU())
     critic = critic.append(nn.Linear(HIDDEN, 1))
     optimizer = torch.optim.AdamW(critic.parameters(), LEARNING_RATE, weight_decay=0.01)

@@ -8,6 +8,7 @@ from torch import Tensor
 from sightsound.config import Config
 from sightsound.data.dataset import Rows, loader
 from sightsound.data.prepared.store import Store
+from sightsound.hardware import reseed
 from sightsound.inference.subsets import BATCH_ROWS
 from sightsound.network.classifier import ClassifierNetwork
 from sightsound.progress import progress_bar
@@ -31,7 +32,7 @@ def embed(network: ClassifierNetwork, rows: Rows, config: Config | None = None, 
     if rows.target is None:
         raise ValueError("rows to learn from have targets")
     network.eval()
-    torch.manual_seed(seed)
+    reseed(seed)
     found: dict[str, list[Tensor]] = {m: [] for m in network.modalities}
     augment = Augment(config) if config else None
     with progress_bar("embedding", views * len(rows), "row") as bar:

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +19,7 @@ from sightsound.data.prepared.reading import Reading
 from sightsound.data.prepared.store import Store, derive, read_store
 from sightsound.data.table import read_table
 from sightsound.errors import StoreError
+from tests.processes import Started
 
 COUNTED: list[str] = []
 
@@ -120,20 +120,17 @@ print(content(numbers(Path(sys.argv[1]), Path(sys.argv[2]))))
 """
 
 
-def begin(table: Path, store: Path) -> "subprocess.Popen[str]":
-    code = SLOW.format(tests=str(Path(__file__).parent))
-    return subprocess.Popen(
-        [sys.executable, "-c", code, str(table), str(store)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+def begin(table: Path, store: Path) -> Started:
+    return Started("-c", SLOW.format(tests=str(Path(__file__).parent)), table, store)
 
 
 def test_two_runs_that_build_the_same_store(tmp_path: Path) -> None:
     table = write_numbers(tmp_path / "files", 60)
     both = [begin(table, tmp_path / "store") for _ in range(2)]
     for process in both:
-        out, err = process.communicate()
-        assert process.returncode == 0, err
-        assert out.strip() == str([float(i) for i in range(60)])
+        done = process.end()
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.strip() == str([float(i) for i in range(60)])
     assert len(DiskStore(tmp_path / "store", (3,), "float32", {}).keys()) == 61
 
 
@@ -141,10 +138,10 @@ def test_a_killed_build_goes_on(tmp_path: Path) -> None:
     table = write_numbers(tmp_path / "files", 200)
     process = begin(table, tmp_path / "store")
     index = tmp_path / "store" / "index.bin"
-    while process.poll() is None and not (index.exists() and index.stat().st_size > 20 * RECORD.itemsize):
+    while process.runs() and not (index.exists() and index.stat().st_size > 20 * RECORD.itemsize):
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
-    process.communicate()
+    process.end()
     COUNTED.clear()
     assert content(numbers(table, tmp_path / "store")) == list(range(200))
     assert 0 < len(COUNTED) < 190

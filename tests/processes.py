@@ -1,0 +1,86 @@
+"""Commands and code in processes of their own, without the seconds that importing torch takes each time.
+
+A server imports the libraries once and forks a process for each command: one that has a number of its own, pipes,
+an environment and a working directory, and that can be killed. What starts as a user's shell starts it (the first
+import, the console's encoding, a pipe) is tested with `subprocess` instead.
+"""
+
+import multiprocessing
+import os
+import runpy
+import signal
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import NamedTuple
+
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(
+    ["sightsound.api", "sightsound.cli", "jsonargparse", "matplotlib.pyplot", "sklearn.metrics", "torch._dynamo"]
+)
+
+
+class Done(NamedTuple):
+    """A process that has ended; its exit code is negative where a signal ended it."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class Started:
+    """A process that works: `python` with these words, which are `-c code ...` or `-m module ...`."""
+
+    def __init__(self, *words: object) -> None:
+        pipes = [os.pipe(), os.pipe()]
+        ends = [Connection(write, readable=False) for _, write in pipes]
+        self.process = SERVER.Process(target=_work, args=([*map(str, words)], os.getcwd(), dict(os.environ), *ends))
+        self.process.start()
+        for end in ends:
+            end.close()
+        self.stdout, self.stderr = (os.fdopen(read) for read, _ in pipes)
+
+    @property
+    def pid(self) -> int:
+        assert self.process.pid is not None
+        return self.process.pid
+
+    def runs(self) -> bool:
+        return self.process.is_alive()
+
+    def send_signal(self, number: int) -> None:
+        if self.runs():
+            os.kill(self.pid, number)
+
+    def end(self) -> Done:
+        """Waits for the end."""
+        with ThreadPoolExecutor(2) as readers:
+            out, err = readers.map(lambda pipe: "" if pipe.closed else pipe.read(), (self.stdout, self.stderr))
+        self.process.join()
+        assert self.process.exitcode is not None
+        self.stdout.close()
+        self.stderr.close()
+        return Done(self.process.exitcode, out, err)
+
+
+def python(*words: object) -> Done:
+    """What comes of `python` with these words."""
+    return Started(*words).end()
+
+
+def _work(words: list[str], folder: str, environment: dict[str, str], out: Connection, err: Connection) -> None:
+    os.chdir(Path(folder))
+    os.environ.clear()
+    os.environ.update(environment)
+    os.dup2(out.fileno(), 1)
+    os.dup2(err.fileno(), 2)
+    out.close()
+    err.close()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # the server is deaf to it
+    how, what, *rest = words
+    sys.argv = [how, *rest]
+    if how == "-m":
+        runpy.run_module(what, run_name="__main__", alter_sys=True)
+    else:
+        exec(compile(what, "<string>", "exec"), {"__name__": "__main__"})
