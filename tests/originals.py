@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from sightsound.data.sources import SOURCES
-from sightsound.data.sources.base import Download
+from sightsound.fetched import Download
 
 RATE = 8000
 

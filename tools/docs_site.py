@@ -27,7 +27,7 @@ BASES = (
     "sightsound.encoders.base.Encoder",
     "sightsound.training.balances.base.Auxiliary",
     "sightsound.data.sources.base.DataSource",
-    "sightsound.data.sources.base.Download",
+    "sightsound.fetched.Download",
 )
 MODULES = ("plot",)
 ABOUT = {

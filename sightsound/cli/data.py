@@ -27,7 +27,7 @@ def run(arguments: Sequence[str]) -> None:
     parser = Parser("data", "list|fetch|build|show|clean [NAME]", EXAMPLE)
     parser.add_argument("action", choices=ACTIONS, help="what to do")
     parser.add_argument("name", nargs="?", help="a data set; of clean: what to remove, as it is listed, or all")
-    parser.add_argument("--mirror", help="of fetch: address of a folder that has the files")
+    parser.add_argument("--mirror", help="of fetch: a folder, or the address of one, that has the files")
     parser.add_class_arguments(SourceOptions, nested_key=None)
     given = parser.parse(arguments).as_dict()
     action, name, mirror = given.pop("action"), given.pop("name"), given.pop("mirror")
@@ -40,7 +40,7 @@ def run(arguments: Sequence[str]) -> None:
     elif action == "fetch":
         from sightsound.data.datasets import fetch
 
-        fetch(name, mirror, print)
+        fetch(name, mirror or given["root"], print)
     elif action == "build":
         from sightsound.data.datasets import dataset
 
@@ -60,8 +60,9 @@ def list_sources() -> None:
 
 def show(name: str, options: SourceOptions) -> None:
     """Prints what a data set is, where it comes from and whether it is here."""
-    from sightsound.data.datasets import built_folder, fetched_path
+    from sightsound.data.datasets import built_folder
     from sightsound.data.sources import source
+    from sightsound.fetched import fetched_path
 
     known = source(name)
     print(f"{name}: {known.about}\nLicence: {known.licence}")
@@ -83,7 +84,8 @@ def show(name: str, options: SourceOptions) -> None:
 
 def clean(name: str | None) -> None:
     """Without a name, prints what uses disk space; with one, or `all`, removes it."""
-    from sightsound.data.prepared.cache import cache_folder, list_cached, remove
+    from sightsound.data.prepared.cache import list_cached, remove
+    from sightsound.fetched import cache_folder
 
     found, others = list_cached()
     if name is None:

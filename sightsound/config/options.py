@@ -73,8 +73,8 @@ class AudioConfig:
     """How sounds are read and encoded."""
 
     encoder: str = "convnet"
-    """convnet, bilstm, speech (pretrained on spoken words), hf:NAME (a Hugging Face audio model, or a folder with one),
-    or package.module.Class."""
+    """convnet, bilstm, speech (pretrained on spoken words), yamnet (pretrained on sounds of any kind), hf:NAME (a
+    Hugging Face audio model, or a folder with one), or package.module.Class."""
     encoder_options: dict[str, Any] = field(default_factory=dict)
     """Options of the encoder itself, such as --audio.encoder.width 32 (docs/encoders.md)."""
     frozen: bool = False

@@ -13,10 +13,10 @@ from pathlib import Path
 import pandas as pd
 from filelock import FileLock
 
-from sightsound.data.prepared.cache import ABOUT, cache_folder, mark
+from sightsound.data.prepared.cache import ABOUT, mark
 from sightsound.data.sources import SOURCES, DataSource, SourceOptions, source
-from sightsound.data.sources.base import Download
 from sightsound.errors import SourceError
+from sightsound.fetched import cache_folder, fetched_path, retrieve
 
 TableLike = str | Path | pd.DataFrame  # a file, a folder, rows and columns in memory, or the name of a data set
 
@@ -73,7 +73,7 @@ def fetch(name: str, mirror: str | None, say: Callable[[str], object]) -> None:
 
     Args:
         name: the name of the data set.
-        mirror: address of a folder that has the files under the same names, in place of the original one.
+        mirror: a folder, or the address of one, that has the files under the same names, in place of the original one.
         say: called with each line for the user.
 
     Raises:
@@ -85,41 +85,12 @@ def fetch(name: str, mirror: str | None, say: Callable[[str], object]) -> None:
     if not known.downloads and not known.parts:
         raise SourceError(f"{name}: there is nothing to fetch ({known.about}).")
     for download in known.downloads:
-        file = _retrieved(download, fetched_path(name, download).parent, mirror)
+        file = retrieve(download, fetched_path(name, download).parent, mirror)
         if not (file.parent / ABOUT).exists():
             mark(file.parent, {"what": f"fetched {name}"})
         if file.name.endswith(".tar.gz"):
             _unpack(file)
         say(f"{file}: {download.size / 1e6:.1f} MB, as it should be")
-
-
-def fetched_path(name: str, download: Download) -> Path:
-    """Returns where a file of a data set is saved."""
-    return cache_folder() / "fetched" / name / download.name
-
-
-def _retrieved(download: Download, folder: Path, mirror: str | None) -> Path:
-    """Returns the file, downloaded if it is missing; an interrupted download leaves nothing."""
-    import pooch
-    import requests
-
-    url = f"{mirror.rstrip('/')}/{download.name}" if mirror else download.url
-    by_hand = f"Or fetch it by hand, put it to {folder / download.name} and repeat the command."
-    pooch.get_logger().setLevel("WARNING")
-    try:
-        progress = pooch.HTTPDownloader(progressbar=True, timeout=30)
-        return Path(pooch.retrieve(url, f"sha256:{download.sha256}", download.name, folder, downloader=progress))
-    except requests.HTTPError as error:
-        raise SourceError(f"{url}: the server refuses it: {error}. {by_hand}") from error
-    except requests.RequestException as error:
-        raise SourceError(f"{url}: cannot be reached, or broke off: {error}. Repeat the command. {by_hand}") from error
-    except ValueError as error:  # pooch's error for another checksum
-        raise SourceError(
-            f"{url}: what came is not the file that was expected (its SHA-256 differs; perhaps a page that asks to log "
-            f"in). {by_hand}"
-        ) from error
-    except OSError as error:
-        raise SourceError(f"{folder}: cannot be written: {error}.") from error
 
 
 def _unpack(archive: Path) -> None:

