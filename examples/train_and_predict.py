@@ -11,7 +11,7 @@ import sightsound as ss
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         table = ss.dataset("digits")
-        classifier = ss.train(table, out=Path(folder) / "run", fusion="vote", epochs=2)
+        classifier = ss.train(table, out=Path(folder) / "run", fusion="vote", epochs=1)
 
         image, sound = table.parent / "images" / "0000.png", table.parent / "sounds" / "0000.wav"
         both = classifier.predict(image=image, audio=sound)

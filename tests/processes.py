@@ -77,6 +77,9 @@ def _work(words: list[str], folder: str, environment: dict[str, str], out: Conne
     os.dup2(err.fileno(), 2)
     out.close()
     err.close()
+    if encoding := environment.get("PYTHONIOENCODING"):
+        for stream in (sys.stdout, sys.stderr):
+            stream.reconfigure(encoding=encoding)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # the server is deaf to it
     how, what, *rest = words
     sys.argv = [how, *rest]

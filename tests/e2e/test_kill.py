@@ -20,7 +20,7 @@ def checkpoint(run: Path) -> int:
 
 def test_kill_and_resume(table: Path, tmp_path: Path, typed) -> None:
     run = tmp_path / "killed"
-    train = ["train", str(table), "--epochs", "12", "--patience", "12", "--batch-size", "8", "--out"]
+    train = ["train", str(table), "--epochs", "9", "--patience", "9", "--batch-size", "8", "--out"]
     whole = typed(*train, tmp_path / "whole")
     assert whole.code == 0, whole.err
     expected = json.loads((tmp_path / "whole" / "bundle" / "metrics.json").read_text())

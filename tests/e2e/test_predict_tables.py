@@ -183,24 +183,27 @@ def test_names_are_text_wherever_they_are_shown(typed, table: Path, tmp_path: Pa
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1"])
 def test_a_console_that_knows_few_letters(
-    encoding: str, bundle: Path, trained: tuple[Path, Path], tmp_path: Path
+    encoding: str, bundle: Path, trained: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = trained[0].parent
     name = "грач \udcff 鴉.wav"
     shutil.copy(data / "low-0.wav", tmp_path / name)
     os.mkdir(tmp_path / "пустая")
-    environment = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0", "LC_ALL": "C"}
-
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "sightsound", *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, errors="replace")
-
-    out = ["--out", "a.csv"] if encoding == "cp1252" else []  # a process each: text, JSON, and CSV to a file
-    form = {"ascii": "text", "cp1252": "csv"}.get(encoding, "json")
-    done = run("predict", bundle, "--audio", name, "--format", form, *out)
-    assert done.returncode == 0 and (out or "low" in done.stdout), done.stderr
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONIOENCODING", encoding)
+    asked = ["predict", bundle, "--audio", name, "--format"]  # a process each: text, JSON, and CSV to a file
     if encoding != "ascii":  # which knows no letter that the others lack
+        done = python("-m", "sightsound", *asked, *(["csv", "--out", "a.csv"] if encoding == "cp1252" else ["json"]))
+        assert done.returncode == 0 and (encoding == "cp1252" or "low" in done.stdout), done.stderr
         return
+
+    def run(*words: object) -> subprocess.CompletedProcess[str]:  # as a shell starts it, in which names are bytes
+        command = [sys.executable, "-m", "sightsound", *map(str, words)]
+        environment = {**os.environ, "PYTHONUTF8": "0", "LC_ALL": "C"}
+        return subprocess.run(command, capture_output=True, text=True, env=environment, errors="replace")
+
+    done = run(*asked, "text")
+    assert done.returncode == 0 and "low" in done.stdout, done.stderr
     done = run("predict", bundle, "--audio", "\udcff нет.wav")
     assert done.returncode == 1 and "there is no such file" in done.stderr
     done = run("inspect", "пустая")
