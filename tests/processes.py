@@ -5,6 +5,7 @@ an environment and a working directory, and that can be killed. What starts as a
 import, the console's encoding, a pipe) is tested with `subprocess` instead.
 """
 
+import io
 import multiprocessing
 import os
 import runpy
@@ -78,8 +79,7 @@ def _work(words: list[str], folder: str, environment: dict[str, str], out: Conne
     out.close()
     err.close()
     if encoding := environment.get("PYTHONIOENCODING"):
-        for stream in (sys.stdout, sys.stderr):
-            stream.reconfigure(encoding=encoding)
+        sys.stdout = io.TextIOWrapper(io.BufferedWriter(io.FileIO(1, "w")), encoding=encoding)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # the server is deaf to it
     how, what, *rest = words
     sys.argv = [how, *rest]
