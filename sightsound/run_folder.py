@@ -185,7 +185,7 @@ def is_free(run: Path) -> bool:
 
 
 def _is_left_over(path: Path) -> bool:
-    return path.suffix == ".partial" or path.name in (LOCK, "rejected.csv", "splits.csv", "config.yaml")
+    return path.suffix == ".partial" or path.name in (LOCK, "rejected.csv", "splits.csv", "encoders.csv", "config.yaml")
 
 
 def folder_for(table: str | Path | pd.DataFrame, out: str | Path | None) -> Path:

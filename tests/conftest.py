@@ -19,6 +19,7 @@ from sightsound import cli
 from sightsound.data.sources.base import write_wav
 from sightsound.hardware import reseed
 from tests.originals import Handler, write_fsdd, write_mnist
+from tests.processes import SHORT
 
 CLASSES = {"low": 300.0, "middle": 900.0, "high": 2200.0}
 RATE = 8000
@@ -98,10 +99,10 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def _short() -> Iterator[None]:
-    """What takes minutes in all, and no test looks at: medians of latencies, and long trainings of imputers."""
+    """What takes minutes in all, and few tests look at."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("sightsound.studies.comparison.cost.REPEATS", 1)
-        patched.setattr("sightsound.missing.impute.PASSES", 50)
+        for name, value in SHORT.items():
+            patched.setattr(name, value)
         yield
 
 

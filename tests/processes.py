@@ -5,6 +5,7 @@ an environment and a working directory, and that can be killed. What starts as a
 import, the console's encoding, a pipe) is tested with `subprocess` instead.
 """
 
+import importlib
 import io
 import multiprocessing
 import os
@@ -14,12 +15,27 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(
     ["sightsound.api", "sightsound.cli", "jsonargparse", "matplotlib.pyplot", "sklearn.metrics", "torch._dynamo"]
 )
+
+
+def small_alone(m: str, options: Any) -> list[Any]:
+    """Lists the encoders to choose from, as on a computer without pretrained ones."""
+    from sightsound.modalities.base import modality
+    from sightsound.training.encoder_trials import Candidate
+
+    return [Candidate(m, modality(m).small_encoder, False)]
+
+
+SHORT = {  # by tests and their processes done less than by the package: what few tests look at
+    "sightsound.studies.comparison.cost.REPEATS": 1,  # of latencies
+    "sightsound.missing.impute.PASSES": 50,  # of the training of imputers
+    "sightsound.training.encoder_choice.candidates": small_alone,
+}
 
 
 class Done(NamedTuple):
@@ -81,6 +97,9 @@ def _work(words: list[str], folder: str, environment: dict[str, str], out: Conne
     if encoding := environment.get("PYTHONIOENCODING"):
         sys.stdout = io.TextIOWrapper(io.BufferedWriter(io.FileIO(1, "w")), encoding=encoding)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # the server is deaf to it
+    for name, value in SHORT.items():
+        module, _, attribute = name.rpartition(".")
+        setattr(importlib.import_module(module), attribute, value)
     how, what, *rest = words
     sys.argv = [how, *rest]
     if how == "-m":

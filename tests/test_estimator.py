@@ -79,7 +79,7 @@ def test_every_option_of_a_training_is_a_parameter_with_its_default() -> None:
 def test_options_within_sections() -> None:
     estimator = ss.SightsoundEstimator(image={"height": 8}, missing="drop", audio=ss.AudioConfig(mel_bins=20))
     found = estimator.get_params()
-    assert found["image"] == {"height": 8} and found["image__height"] == 8 and found["image__encoder"] == "resnet"
+    assert found["image"] == {"height": 8} and found["image__height"] == 8 and found["image__encoder"] == "auto"
     assert found["missing__audio"] == "drop" and found["audio__mel_bins"] == 20 and found["augment__mixup"] == 0
     same = clone(estimator).set_params(image__width=9, audio__hop_ms=5.0, missing__image="mean", epochs=3)
     assert same.image == {"height": 8, "width": 9} and estimator.image == {"height": 8} and same.epochs == 3

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from sightsound.config.checks import out_of_range
 from sightsound.errors import ConfigError, did_you_mean
-from sightsound.modalities.base import MODALITIES
+from sightsound.modalities.base import AUTO, MODALITIES
 from sightsound.types import POLICIES
 
 BUILT_IN = ("image", "audio")  # modalities whose sections stand in the classes below
@@ -47,9 +47,9 @@ class ColumnsConfig:
 class ImageConfig:
     """How images are read and encoded."""
 
-    encoder: str = "resnet"
-    """resnet, cnn, lite0 (pretrained on photos), hf:NAME (a Hugging Face vision model, or a folder with one), or
-    package.module.Class."""
+    encoder: str = AUTO
+    """auto (chosen by measurement), resnet, cnn, lite0 (pretrained on photos), hf:NAME (a Hugging Face vision model, or
+    a folder with one), or package.module.Class."""
     encoder_options: dict[str, Any] = field(default_factory=dict)
     """Options of the encoder itself, such as --image.encoder.width 32 (docs/encoders.md)."""
     frozen: bool = False
@@ -72,9 +72,9 @@ class ImageConfig:
 class AudioConfig:
     """How sounds are read and encoded."""
 
-    encoder: str = "convnet"
-    """convnet, bilstm, speech (pretrained on spoken words), yamnet (pretrained on sounds of any kind), hf:NAME (a
-    Hugging Face audio model, or a folder with one), or package.module.Class."""
+    encoder: str = AUTO
+    """auto (chosen by measurement), convnet, bilstm, speech (pretrained on spoken words), yamnet (pretrained on sounds
+    of any kind), hf:NAME (a Hugging Face audio model, or a folder with one), or package.module.Class."""
     encoder_options: dict[str, Any] = field(default_factory=dict)
     """Options of the encoder itself, such as --audio.encoder.width 32 (docs/encoders.md)."""
     frozen: bool = False

@@ -44,6 +44,7 @@ class AudioModality(Modality):
 
     name, noun, plural = "audio", "a sound", "sounds"
     options = AudioConfig
+    small_encoder = "convnet"
     headers = sizes = ("seconds",)
     dtype = "int16"
     cuts_clips = True
@@ -107,6 +108,10 @@ class AudioModality(Modality):
         takes = {"sample_rate_hz": known["processor"]["sampling_rate"]}
         made = checkpoints.with_taken(options, self.name, takes, ignored=("window_ms", "hop_ms", "mel_bins"))
         return dataclasses.replace(made, pretrained=known)
+
+    def with_clips_of(self, options: AudioConfig, sized: AudioConfig) -> AudioConfig:
+        """See the base class."""
+        return dataclasses.replace(options, clip_seconds=sized.clip_seconds)
 
     def cuts(self, asked: AudioConfig, options: AudioConfig, headers: Array) -> list[str]:
         """Reports sounds that are longer than a clip."""

@@ -11,6 +11,7 @@ the modality's own section of the configuration, with sizes set unless they say 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import importlib
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -82,6 +83,7 @@ class Modality:
         options: the dataclass of its section of the configuration. It has `encoder` (a name in `encoders`, or a dotted
             path), `encoder_options`, `frozen`, `layer_decay` and `pretrained`, as `config.ImageConfig` has them.
         encoders: the registered encoders by name.
+        small_encoder: the one of them that is trained from nothing where the configuration leaves the encoder open.
         headers: names of the numbers that `header` reads.
         sizes: those of them that are sizes, which `inspect` shows.
         dtype: type of decoded rows in the preprocessed cache; "int16" takes floats in [-1, 1].
@@ -101,6 +103,7 @@ class Modality:
     noun: str
     plural: str
     options: type[Any]
+    small_encoder = ""
     headers: tuple[str, ...] = ()
     sizes: tuple[str, ...] = ()
     dtype = "float32"
@@ -165,6 +168,10 @@ class Modality:
         """
         if options.encoder.startswith("hf:"):
             raise ConfigError(f"{self.name}.encoder is {options.encoder!r}; {self.plural} have no pretrained encoders.")
+        return options
+
+    def with_clips_of(self, options: Any, sized: Any) -> Any:
+        """The options with the length of clips in `sized`, which are of the same table and have all sizes."""
         return options
 
     def cuts(self, asked: Any, options: Any, headers: Array) -> list[str]:
@@ -249,6 +256,21 @@ MODALITIES: dict[str, str | Modality] = {
     "audio": "sightsound.modalities.audio",
 }
 """Name -> the modality, or for those of the package the module whose `MODALITY` it is, imported when it is needed."""
+
+
+AUTO = "auto"  # as an encoder: it is chosen by measurement
+
+
+def is_left_open(options: Any) -> bool:
+    """Returns whether a modality's options leave the encoder open; options of an encoder are those of the small one."""
+    return options.encoder == AUTO and not options.encoder_options
+
+
+def small_encoder(name: str, options: Any) -> Any:
+    """Returns a modality's options with its small network where no encoder is named."""
+    if options.encoder != AUTO:
+        return options
+    return dataclasses.replace(options, encoder=modality(name).small_encoder)
 
 
 def modality(name: str) -> Modality:

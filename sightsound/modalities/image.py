@@ -37,6 +37,7 @@ class ImageModality(Modality):
 
     name, noun, plural = "image", "an image", "images"
     options = ImageConfig
+    small_encoder = "resnet"
     headers = ("height", "width", "colour", "white")
     sizes = ("height", "width")
     dtype = "uint8"

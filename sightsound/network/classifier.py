@@ -22,6 +22,7 @@ from sightsound.missing.combine import completed_presence, put_in, weigh_by_cert
 from sightsound.network.calibration import Calibration
 from sightsound.types import Batch, FeatureBatch, Output
 
+SQUARED_NORM = 128.0  # of frozen embeddings, in the mean: as of 128 standardised numbers
 LEAST_DEVIATION = 0.01  # lower bound, so that noise in an almost constant dimension of an embedding is not amplified
 
 
@@ -146,6 +147,21 @@ class ClassifierNetwork(nn.Module):
             standardize = cast(Standardize, self.embedding_scale[m])
             standardize.fit(embedding)
             standardize.std.clamp_(min=LEAST_DEVIATION)
+
+    def fit_embedding_norm(self, m: str, embeddings: Tensor) -> None:
+        """Centres a modality's embeddings, and scales them by one factor to the mean squared norm that all have.
+
+        A frozen encoder keeps its scale, whatever that is: in a strategy, the embeddings with more or larger numbers
+        would outweigh the others.
+
+        Args:
+            m: the modality.
+            embeddings: (n, D) of some rows, not scaled.
+        """
+        standardize = cast(Standardize, self.embedding_scale[m])
+        standardize.fit(embeddings.float())
+        of_all = embeddings.float().var(0, correction=0).sum()  # the mean squared norm, once centred
+        standardize.std.fill_((of_all / SQUARED_NORM).sqrt().clamp_min(LEAST_DEVIATION))
 
     @property
     def exchanges(self) -> bool:

@@ -22,6 +22,8 @@ from sightsound.encoders.base import Embedded, Encoder
 from sightsound.modalities.base import modality
 from sightsound.network.classifier import ClassifierNetwork
 
+NORM_FILES, BATCH = 256, 32  # enough to know how large embeddings are
+
 
 def cache_features(
     network: ClassifierNetwork, config: Config, table: Table, rows: Mapping[str, Rows]
@@ -35,19 +37,30 @@ def cache_features(
     cached = {}
     network.eval()
     for m, store in stores.items():
-        part: nn.Module = network.features[m]
-        kind = "features"
-        if getattr(config, m).frozen and not network.exchanges:
-            part = nn.Sequential(part, network.standardize[m], network.encoders[m])
-            kind = "embedding"
-        elif not modality(m).caches_features(config):
-            continue
-        name = f"{reading_of(config, m).name} | {kind} {_digest(part)}"
-        shape = tuple(part(store.read(store.entry[:1])).shape[1:])
-        stores[m] = derive(store, part, name, prepared_folder(table, name), f"computing {m} {kind}", shape)
-        cached[m] = kind
+        frozen = getattr(config, m).frozen
+        encode = nn.Sequential(network.features[m], network.standardize[m], network.encoders[m])
+        kind = "embedding" if frozen and not network.exchanges else "features"
+        if kind == "embedding" or modality(m).caches_features(config):
+            part = encode if kind == "embedding" else network.features[m]
+            name = f"{reading_of(config, m).name} | {kind} {_digest(part)}"
+            shape = tuple(part(store.read(store.entry[:1])).shape[1:])
+            stores[m] = derive(store, part, name, prepared_folder(table, name), f"computing {m} {kind}", shape)
+            cached[m] = kind
+        if frozen:
+            done = kind == "embedding"
+            some = _embeddings(stores[m] if done else store, nn.Identity() if done else encode, rows["train"])
+            network.fit_embedding_norm(m, some)
     network.train()
     return {split: Rows(stores, of_split.target, of_split.rows) for split, of_split in rows.items()}, cached
+
+
+@torch.inference_mode()
+def _embeddings(store: Store, encode: nn.Module, train: Rows) -> Tensor:
+    """Computes embeddings (n, D) of some training rows, spread evenly."""
+    files = store.entry[train.rows]
+    files = files[files > 0]
+    some = files[torch.linspace(0, len(files) - 1, min(len(files), NORM_FILES)).long()]
+    return torch.cat([encode(store.read(part)) for part in some.split(BATCH)])
 
 
 def on_cached(network: ClassifierNetwork, cached: Mapping[str, str]) -> ClassifierNetwork:
@@ -61,7 +74,6 @@ def on_cached(network: ClassifierNetwork, cached: Mapping[str, str]) -> Classifi
     return network.with_parts(
         features={m: nn.Identity() for m in cached},
         standardize={m: nn.Identity() for m in embedded},
-        embedding_scale={m: nn.Identity() for m in embedded},
         encoders={m: Embedded(cast(Encoder, network.encoders[m]).embedding_size) for m in embedded},
     )
 

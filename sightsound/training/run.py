@@ -22,6 +22,7 @@ from sightsound.missing import IMPUTERS, Imputers, impute_by
 from sightsound.network.build import check_parts, resolved_options
 from sightsound.network.classifier import ClassifierNetwork
 from sightsound.run_folder import BUNDLE, claim, open_run, request_of, with_files, write_errors
+from sightsound.training.encoder_choice import choose_encoders
 from sightsound.training.feature_cache import on_cached
 from sightsound.training.fit import fit
 from sightsound.training.held_out import fit_held_out, validation_rows
@@ -56,7 +57,7 @@ def run_training(
             check_parts(config)  # the user of the same run has named these modules, and so trusts them
             return load(run / BUNDLE)
         with tuned_process(), write_errors(run):
-            prepared = prepare(table, config, run)
+            prepared = prepare(table, choose_encoders(table, config, run, say), run)
             begin(prepared, run, request, say)
             say(describe(prepared))
             return _trained(prepared, run)

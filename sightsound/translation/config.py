@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from sightsound.config import AudioConfig, AugmentConfig, ColumnsConfig, Config, ImageConfig, from_sections
 from sightsound.errors import ConfigError
+from sightsound.modalities.base import small_encoder
 
 MODALITIES = ("image", "audio")  # a translator maps one to the other
 
@@ -59,15 +60,20 @@ class TranslatorConfig:
                 raise ConfigError(f"{name} is {value}; it must be above 0.")
         if self.batch_size < 2:
             raise ConfigError("batch_size is 1; a pair is told from the others of its step, so there must be some.")
-
-        for name, section in (("image", self.image), ("audio", self.audio)):
-            if section.encoder.startswith("hf:"):
-                raise ConfigError(f"{name}.encoder is {section.encoder!r}; a translator learns encoders of its own.")
+        for name in MODALITIES:
+            if (encoder := getattr(self, name).encoder).startswith("hf:"):
+                raise ConfigError(f"{name}.encoder is {encoder!r}; a translator learns encoders of its own.")
 
     def reading_config(self) -> Config:
-        """Returns the options of a classifier that reads and encodes files in the same way."""
-        shared = ("image", "audio", "columns", "augment", "on_bad_file", "seed", "precision", "accelerator")
-        return Config(**{name: getattr(self, name) for name in shared})
+        """Returns the options of a classifier that reads and encodes files in the same way. Raises ConfigError."""
+        from sightsound.encoders.checkpoints import is_pretrained  # brings torch, which --help does without
+
+        shared = ("columns", "augment", "on_bad_file", "seed", "precision", "accelerator")
+        sections = {name: small_encoder(name, getattr(self, name)) for name in MODALITIES}
+        for name, section in sections.items():
+            if is_pretrained(section.encoder):
+                raise ConfigError(f"{name}.encoder is {section.encoder!r}; a translator learns encoders of its own.")
+        return Config(**sections, **{name: getattr(self, name) for name in shared})
 
     def with_sizes(self, config: Config) -> TranslatorConfig:
         """Returns the options with the sizes of a resolved `reading_config()`."""

@@ -24,6 +24,7 @@ from sightsound.studies.comparison.candidates import CompareOptions, choose_cand
 from sightsound.studies.comparison.compare import ComparisonStudy, train_candidates
 from sightsound.studies.comparison.recommend import Recommendation, recommend
 from sightsound.studies.comparison.summary import ComparisonRow, rows
+from sightsound.training.encoder_choice import with_small_encoders
 from sightsound.training.feature_cache import on_cached
 from sightsound.training.imputers import fit_imputers
 from sightsound.training.prepare import Prepared, prepare
@@ -85,7 +86,7 @@ def run_comparison(
     table = read_table(source, config.columns)
     request = request_of(table, config)
     with open_run(run, request, resume), tuned_process(), write_errors(run):
-        prepared = prepare(table, config, run)
+        prepared = prepare(table, with_small_encoders(config), run)
         _check(prepared)
         begin(prepared, run, request, say)
         say(_announced(prepared, len(names), options))

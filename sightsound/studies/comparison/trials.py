@@ -68,8 +68,9 @@ class Seed:
         """Builds a network with fresh weights, except those from the data or a checkpoint."""
         network = build_network(_with_fusion(self.config, strategy), len(self.prepared.labels))
         known = self.prepared.network.state_dict()
-        given = tuple(f"encoders.{m}." for m in self.modalities if getattr(self.config, m).pretrained)
-        kept = {name: value for name, value in known.items() if name.startswith(("standardize.", *given))}
+        given = ["standardize.", "embedding_scale."]
+        given += [f"encoders.{m}." for m in self.modalities if getattr(self.config, m).pretrained]
+        kept = {name: value for name, value in known.items() if name.startswith(tuple(given))}
         network.load_state_dict(kept, strict=False)
         return network
 

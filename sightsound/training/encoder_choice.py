@@ -1,0 +1,149 @@
+"""Chooses the encoder of each modality by measurement, where the configuration leaves it open.
+
+The candidates are the modality's small network, trained from nothing, and the pretrained encoders that are on this
+computer, frozen. Each is trained on its modality alone; the validation rows decide, by macro F1: of those within one
+standard error of the best, the one that was trained in the least time. At most `TRAINING_ROWS` and `VALIDATION_ROWS`
+are used, and the small network is given half of the epochs, and ends early where it is far ahead or far behind.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sightsound.config import Config
+from sightsound.data.prepare import modalities_in
+from sightsound.data.table import Table
+from sightsound.encoders import checkpoints
+from sightsound.errors import ConfigError, TableError
+from sightsound.fusion import STRATEGIES, Fusion
+from sightsound.modalities.base import is_left_open, modality, small_encoder
+from sightsound.registry import resolve
+from sightsound.run_folder import REQUEST
+from sightsound.training.encoder_trials import Candidate, Trials, some_rows, with_encoder
+from sightsound.training.prepare import prepare
+
+FILE, FOLDER = "encoders.csv", "encoders.partial"  # in the run folder: the result, and the trainings meanwhile
+
+
+def with_small_encoders(config: Config) -> Config:
+    """Returns the configuration with the small network wherever the encoder is left open."""
+    sections: dict[str, Any] = {m: small_encoder(m, getattr(config, m)) for m in config.modalities}
+    return dataclasses.replace(config, **sections)
+
+
+def choose_encoders(table: Table, config: Config, run: Path, say: Callable[[str], object]) -> Config:
+    """Returns the configuration with an encoder for each modality; measures where there is a choice.
+
+    The result is written to `encoders.csv` in the run folder, and read from there when the run goes on.
+
+    Args:
+        table: the table to train on.
+        config: the configuration as the user gave it.
+        run: the run folder.
+        say: called with each line for the user.
+
+    Raises:
+        TableError, ConfigError: as `prepare` does; or a frozen encoder is asked for, and no pretrained one is here.
+    """
+    left_open = [m for m in modalities_in(table, config) if is_left_open(getattr(config, m))]
+    if left_open and len(config.modalities) > 1 and _exchanges(config):
+        say(
+            f"{config.fusion} exchanges between the layers of the encoders, which then run in every epoch: small "
+            "networks are taken. --image.encoder and --audio.encoder name others."
+        )
+        return with_small_encoders(config)
+    listed = {m: candidates(m, getattr(config, m)) for m in left_open}
+    choices = {m: of for m, of in listed.items() if sum(not one.note for one in of) > 1}
+    if not choices:
+        found = [of[0]._replace(chosen=True) for of in listed.values()]
+    elif (run / FILE).exists() and (run / REQUEST).exists():
+        known = pd.read_csv(run / FILE, keep_default_na=False, na_values={"macro_f1": "", "low": "", "high": ""})
+        found = [Candidate(*row) for row in known.itertuples(index=False)]
+    else:
+        prepared = prepare(table, with_small_encoders(config), run)
+        found = []
+        for m, of in listed.items():
+            some = some_rows(table, prepared, m)
+            found += _measured(of, Trials(m, some, config, prepared, run / FOLDER)) if m in choices else of
+        pd.DataFrame(found).to_csv(run / FILE, index=False)
+        shutil.rmtree(run / FOLDER)
+    for m in listed:
+        say(in_words(m, [one for one in found if one.modality == m]))
+    chosen: dict[str, Any] = {c.modality: with_encoder(getattr(config, c.modality), c) for c in found if c.chosen}
+    return with_small_encoders(dataclasses.replace(config, **chosen))
+
+
+def _exchanges(config: Config) -> bool:
+    """Returns whether embeddings of frozen encoders cannot be kept with this strategy."""
+    return resolve("fusion strategy", config.fusion, STRATEGIES, Fusion).exchange is not Fusion.exchange
+
+
+def candidates(m: str, options: Any) -> list[Candidate]:
+    """Lists the encoders between which a modality's options leave the choice, the small network first.
+
+    Raises:
+        ConfigError: a frozen encoder is asked for, and no pretrained one can be used.
+    """
+    pretrained = []
+    for name in checkpoints.embedded_encoders(m):
+        one = Candidate(m, name, True)
+        try:
+            modality(m).with_checkpoint(with_encoder(options, one))
+        except ConfigError as error:  # it is not installed, or does not take the sizes that the user asks for
+            one = one._replace(note=str(error))
+        pretrained.append(one)
+    if not options.frozen:
+        return [Candidate(m, modality(m).small_encoder, False), *pretrained]
+    usable = [one for one in pretrained if not one.note]
+    if not usable:
+        why = " ".join(one.note for one in pretrained) or f"there is none for {modality(m).plural}."
+        raise ConfigError(f"--{m}.frozen leaves an encoder as it is, and needs a pretrained one. {why}")
+    return [*usable, *(one for one in pretrained if one.note)]
+
+
+def _measured(listed: list[Candidate], trials: Trials) -> list[Candidate]:
+    """Tries the pretrained encoders, and then the small network against the best of them; marks the chosen one."""
+    found: dict[str, Candidate] = {}
+    rival = None
+    for one in sorted(listed, key=lambda candidate: not candidate.frozen):
+        found[one.encoder] = one
+        if one.note:
+            continue
+        try:
+            found[one.encoder] = trials.result_of(one, rival)
+        except (ConfigError, TableError) as error:
+            found[one.encoder] = one._replace(note=str(error))
+            continue
+        if rival is None or found[one.encoder].macro_f1 > rival.macro_f1:
+            rival = found[one.encoder]
+    if rival is None:
+        raise ConfigError(" ".join(one.note for one in found.values()))
+    best = choose([one for one in found.values() if one.rows])
+    return [found[one.encoder]._replace(chosen=one.encoder == best.encoder) for one in listed]
+
+
+def choose(tried: Sequence[Candidate]) -> Candidate:
+    """Returns the cheapest to train of those within one standard error of the best: frozen ones, then smaller ones."""
+    best = max(tried, key=lambda one: one.macro_f1)
+    tied = [one for one in tried if one.macro_f1 >= best.macro_f1 - best.error]
+    return min(tied, key=lambda one: (not one.frozen, one.parameters))
+
+
+def in_words(m: str, found: Sequence[Candidate]) -> str:
+    """Says which encoder was chosen for a modality, and what the others reached."""
+    [chosen] = [one for one in found if one.chosen]
+    others = [one for one in found if not one.chosen]
+    if not chosen.rows:
+        without = "".join(f" {one.note}" for one in others)
+        return f"Encoder of {modality(m).plural}: {chosen.encoder}; there is no choice.{without}"
+    scores = ", ".join(f"{one.encoder} {one.macro_f1:.2f}" for one in others if one.rows)
+    return (
+        f"Encoder of {modality(m).plural}: {chosen.encoder}{', frozen' if chosen.frozen else ''} (macro F1 "
+        f"{chosen.macro_f1:.2f} on {chosen.validation_rows} validation rows; {scores})."
+    )

@@ -1,0 +1,196 @@
+"""Trains a candidate for the encoder of a modality on this modality alone, and measures it on validation rows."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from sightsound.config import Config
+from sightsound.data.clusters import clusters_of
+from sightsound.data.table import Table
+from sightsound.hardware import device_of
+from sightsound.inference.metrics import measure
+from sightsound.inference.subsets import answer_rows
+from sightsound.modalities.base import modality
+from sightsound.network.classifier import ClassifierNetwork
+from sightsound.training.feature_cache import on_cached
+from sightsound.training.fit import fit
+from sightsound.training.loop import Watcher
+from sightsound.training.prepare import Prepared, prepare
+from sightsound.training.schedule import Phase
+from sightsound.training.stage import F1
+
+TRAINING_ROWS, VALIDATION_ROWS = 1_000, 500
+SMALL_SHARE = 0.5  # of the epochs, for the small network
+AHEAD, BEHIND = 1.0, 3.0  # standard errors from which the small network has won, and from which it has lost ...
+JUDGED_FROM = 0.4  # ... after this share of its epochs
+TIMED_ROWS, TIMES = 16, 3
+NORMAL_95 = 1.96  # standard errors on each side of a 95 % interval
+INTERPOLATED = ("linear", "gaussian")  # policies that do not need another modality
+
+
+class Candidate(NamedTuple):
+    """An encoder that was tried, or why it was not.
+
+    Attributes:
+        modality, encoder: names.
+        frozen: whether it stays as it is; the others are trained from nothing.
+        macro_f1: of the validation rows, with its 95 % interval `low` to `high` over clusters.
+        error: its standard error over rows.
+        rows, validation_rows: how many it was trained and measured on.
+        seconds: of its training, embeddings included.
+        parameters: of the encoder.
+        milliseconds: to embed one file, among 16.
+        chosen: whether it is the one.
+        note: why it was not tried, or ended early.
+    """
+
+    modality: str
+    encoder: str
+    frozen: bool
+    macro_f1: float = float("nan")
+    low: float = float("nan")
+    high: float = float("nan")
+    error: float = float("nan")
+    rows: int = 0
+    validation_rows: int = 0
+    seconds: float = float("nan")
+    parameters: int = 0
+    milliseconds: float = float("nan")
+    chosen: bool = False
+    note: str = ""
+
+
+def with_encoder(options: Any, one: Candidate) -> Any:
+    """Returns a modality's options with the encoder of a candidate."""
+    return dataclasses.replace(options, encoder=one.encoder, frozen=one.frozen)
+
+
+class Trials(NamedTuple):
+    """What the trials of one modality share: some rows of the table, and the folder of their trainings."""
+
+    modality: str
+    table: Table
+    config: Config
+    prepared: Prepared
+    folder: Path
+
+    def result_of(self, one: Candidate, rival: Candidate | None) -> Candidate:
+        """Trains a candidate and measures it; `rival` is the best of those before."""
+        m, begin, folder = self.modality, time.perf_counter(), self.folder / f"{one.modality}-{one.encoder}"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        alone = _alone(
+            self.config, m, modality(m).with_clips_of(with_encoder(getattr(self.config, m), one), self.sizes)
+        )
+        ready = prepare(self.table, alone, folder)
+        config, network = ready.config, on_cached(ready.network, ready.cached)
+        race = None
+        if not one.frozen:
+            config = dataclasses.replace(config, epochs=math.ceil((config.epochs or 1) * SMALL_SHARE))
+            race = Race(rival, round(JUDGED_FROM * (config.epochs or 1))) if rival else None
+        phase = Phase(f"{m} by {one.encoder}", (m,), ("",))
+        fit(network, config, ready.rows, folder, [race] if race else [], [phase])
+        seconds = time.perf_counter() - begin
+        network.to(device_of(config.accelerator)).eval()
+        frame = ready.table.part("val").frame
+        answered = answer_rows(network, ready.rows["val"], frame["row"].to_numpy())
+        frame = frame.drop_duplicates("row").set_index("row").loc[answered.row]
+        target = np.searchsorted(ready.labels, frame["label"].to_numpy(dtype=str))  # labels are sorted
+        said = answered.probabilities[(m,)]
+        clustered = measure(said, target, ready.labels, clusters_of(self.prepared.table, [m], answered.row))
+        low, high = measure(said, target, ready.labels)["macro_f1_ci"]
+        return one._replace(
+            macro_f1=clustered["macro_f1"],
+            low=clustered["macro_f1_ci"][0],
+            high=clustered["macro_f1_ci"][1],
+            error=(high - low) / (2 * NORMAL_95),
+            rows=len(ready.rows["train"]),
+            validation_rows=len(answered.row),
+            seconds=seconds,
+            parameters=sum(x.numel() for x in ready.network.encoders[m].parameters()),
+            milliseconds=_milliseconds(ready.network.cpu(), config, m),
+            note=race.ended if race else "",
+        )
+
+    @property
+    def sizes(self) -> Any:
+        """The modality's options with sizes from the whole table."""
+        return getattr(self.prepared.config, self.modality)
+
+
+class Race(Watcher):
+    """Ends the training of the small network where it is decided that it is better, or worse, than its rival.
+
+    Args:
+        rival: the best of the pretrained encoders.
+        judged_from: the epoch from which it may have lost: what a network learns at last is not known before.
+    """
+
+    def __init__(self, rival: Candidate, judged_from: int) -> None:
+        self.rival, self.judged_from = rival, judged_from
+        self.epochs, self.best, self.ended = 0, 0.0, ""
+
+    def after_epoch(self, network: nn.Module, numbers: Mapping[str, float]) -> bool:
+        """See the base class."""
+        self.epochs += 1
+        self.best = max(self.best, numbers[F1])
+        if self.best > self.rival.macro_f1 + AHEAD * self.rival.error:
+            self.ended = f"ended after {self.epochs} epochs, better than {self.rival.encoder}"
+        elif self.epochs >= self.judged_from and self.best < self.rival.macro_f1 - BEHIND * self.rival.error:
+            self.ended = f"ended after {self.epochs} epochs, far behind {self.rival.encoder}"
+        return bool(self.ended)
+
+
+def _alone(config: Config, m: str, options: Any) -> Config:
+    """Returns the configuration of a training on one modality, in a split that is already drawn."""
+    policies = dataclasses.asdict(config.missing)
+    ignored = {name: "ignore" for name, policy in policies.items() if policy not in INTERPOLATED}
+    missing = dataclasses.replace(config.missing, **ignored)
+    plain: dict[str, Any] = {"fusion": "concat", "fusion_options": {}, "schedule": "joint", "balance": "detached"}
+    plain |= {"modalities": (m,), m: options, "missing": missing, "group_split": False, "modality_dropout": 0.0}
+    return dataclasses.replace(config, **plain)
+
+
+def some_rows(table: Table, prepared: Prepared, m: str) -> Table:
+    """Selects training and validation rows that have a modality: each class in proportion, and at least one row of it.
+
+    Args:
+        table: as it was given.
+        prepared: the same table, of which rows that can be used have a split.
+        m: the modality.
+    """
+    usable = prepared.table.frame.drop_duplicates("row").set_index("row")["split"]
+    frame = table.frame[table.frame["row"].isin(usable.index) & (table.frame[m] != "")]
+    frame = frame.assign(split=usable.loc[frame["row"]].to_numpy())
+    parts, rng = [], np.random.default_rng(prepared.config.seed)
+    for split, most in (("train", TRAINING_ROWS), ("val", VALIDATION_ROWS)):
+        part = frame[frame["split"] == split].sample(frac=1, random_state=rng)
+        by_class = part.groupby("label")["row"]
+        place = by_class.cumcount() / by_class.transform("size")
+        parts.append(part.loc[place.sort_values(kind="stable").index[:most]])
+    return table.with_frame(pd.concat(parts).sort_values("row"))
+
+
+@torch.inference_mode()
+def _milliseconds(network: ClassifierNetwork, config: Config, m: str) -> float:
+    """Returns the time per file to compute features and embeddings of 16 files, the least of three times."""
+    embed = nn.Sequential(network.features[m], network.standardize[m], network.encoders[m]).eval()
+    blank = modality(m).blank(getattr(config, m))
+    rows = blank[None].repeat(TIMED_ROWS, *[1] * blank.dim())
+    seconds = []
+    for _ in range(TIMES):
+        begin = time.perf_counter()
+        embed(rows)
+        seconds.append(time.perf_counter() - begin)
+    return 1000 * min(seconds) / TIMED_ROWS
