@@ -16,6 +16,7 @@ from sightsound.report.errors import browse
 from sightsound.report.figures import confusion, coverage, learning_curves, reliability
 from sightsound.report.page import kind_of, short_name, version, when, write_page
 from sightsound.run_folder import BUNDLE
+from sightsound.training.encoder_choice import read_candidates
 from sightsound.training.loop import LOG
 from sightsound.training.schedule import phases
 from sightsound.types import SPLITS
@@ -56,6 +57,7 @@ def write_report(classifier: Classifier, table: Table, run: Path, name: str = ""
         resampled_over=resampled_over(metrics.get("clusters")),
         columns=COLUMNS,
         counts=counts,
+        encoders=read_candidates(run),
         curves=learning_curves(history(run, config)),
         reliability=reliability(subsets),
         coverage=coverage(subsets),

@@ -2,8 +2,8 @@
 
 The candidates are the modality's small network, trained from nothing, and the pretrained encoders that are on this
 computer, frozen. Each is trained on its modality alone; the validation rows decide, by macro F1: of those within one
-standard error of the best, the one that was trained in the least time. At most `TRAINING_ROWS` and `VALIDATION_ROWS`
-are used, and the small network is given half of the epochs, and ends early where it is far ahead or far behind.
+standard error of the best, the cheapest to train. A frozen encoder is given some training rows. The small network is
+given all, since it needs them, but half of the epochs, and it ends early where it is ahead, or too far behind.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import dataclasses
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
@@ -20,12 +20,12 @@ from sightsound.config import Config
 from sightsound.data.prepare import modalities_in
 from sightsound.data.table import Table
 from sightsound.encoders import checkpoints
-from sightsound.errors import ConfigError, TableError
+from sightsound.errors import ConfigError, RunError, TableError
 from sightsound.fusion import STRATEGIES, Fusion
 from sightsound.modalities.base import is_left_open, modality, small_encoder
 from sightsound.registry import resolve
 from sightsound.run_folder import REQUEST
-from sightsound.training.encoder_trials import Candidate, Trials, some_rows, with_encoder
+from sightsound.training.encoder_trials import Candidate, Trials, with_encoder
 from sightsound.training.prepare import prepare
 
 FILE, FOLDER = "encoders.csv", "encoders.partial"  # in the run folder: the result, and the trainings meanwhile
@@ -63,20 +63,33 @@ def choose_encoders(table: Table, config: Config, run: Path, say: Callable[[str]
     if not choices:
         found = [of[0]._replace(chosen=True) for of in listed.values()]
     elif (run / FILE).exists() and (run / REQUEST).exists():
-        known = pd.read_csv(run / FILE, keep_default_na=False, na_values={"macro_f1": "", "low": "", "high": ""})
-        found = [Candidate(*row) for row in known.itertuples(index=False)]
+        found = read_candidates(run)
     else:
         prepared = prepare(table, with_small_encoders(config), run)
         found = []
         for m, of in listed.items():
-            some = some_rows(table, prepared, m)
-            found += _measured(of, Trials(m, some, config, prepared, run / FOLDER)) if m in choices else of
+            trials = Trials(m, table, config, prepared, run / FOLDER)
+            found += _measured(of, trials) if m in choices else [of[0]._replace(chosen=True), *of[1:]]
         pd.DataFrame(found).to_csv(run / FILE, index=False)
         shutil.rmtree(run / FOLDER)
     for m in listed:
         say(in_words(m, [one for one in found if one.modality == m]))
     chosen: dict[str, Any] = {c.modality: with_encoder(getattr(config, c.modality), c) for c in found if c.chosen}
     return with_small_encoders(dataclasses.replace(config, **chosen))
+
+
+def read_candidates(run: Path) -> list[Candidate]:
+    """Reads what `choose_encoders` wrote into a run folder; nothing where there was no choice. Raises RunError."""
+    if not (run / FILE).exists():
+        return []
+    try:
+        frame = pd.read_csv(run / FILE).fillna({"note": ""})
+        found = [Candidate(**row) for row in cast(list[dict[str, Any]], frame.to_dict("records"))]
+        if not all(any(one.chosen is True for one in found if one.modality == m) for m in frame["modality"]):
+            raise ValueError("no encoder is chosen")
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise RunError(f"{run / FILE}: damaged ({error}). Delete it, and the encoders are chosen again.") from error
+    return found
 
 
 def _exchanges(config: Config) -> bool:

@@ -30,10 +30,10 @@ from sightsound.training.prepare import Prepared, prepare
 from sightsound.training.schedule import Phase
 from sightsound.training.stage import F1
 
-TRAINING_ROWS, VALIDATION_ROWS = 1_000, 500
+TRAINING_ROWS, ROWS_A_CLASS = 600, 30  # at most, for frozen encoders: their heads need no more to be compared
+VALIDATION_ROWS = 400
 SMALL_SHARE = 0.5  # of the epochs, for the small network
-AHEAD, BEHIND = 1.0, 3.0  # standard errors from which the small network has won, and from which it has lost ...
-JUDGED_FROM = 0.4  # ... after this share of its epochs
+JUDGED_FROM = 0.4  # share of its epochs, before which it may not have lost
 TIMED_ROWS, TIMES = 16, 3
 NORMAL_95 = 1.96  # standard errors on each side of a 95 % interval
 INTERPOLATED = ("linear", "gaussian")  # policies that do not need another modality
@@ -85,6 +85,11 @@ class Trials(NamedTuple):
     prepared: Prepared
     folder: Path
 
+    @property
+    def sizes(self) -> Any:
+        """The modality's options with sizes from the whole table."""
+        return getattr(self.prepared.config, self.modality)
+
     def result_of(self, one: Candidate, rival: Candidate | None) -> Candidate:
         """Trains a candidate and measures it; `rival` is the best of those before."""
         m, begin, folder = self.modality, time.perf_counter(), self.folder / f"{one.modality}-{one.encoder}"
@@ -93,7 +98,8 @@ class Trials(NamedTuple):
         alone = _alone(
             self.config, m, modality(m).with_clips_of(with_encoder(getattr(self.config, m), one), self.sizes)
         )
-        ready = prepare(self.table, alone, folder)
+        most = max(TRAINING_ROWS, ROWS_A_CLASS * len(self.prepared.labels)) if one.frozen else None
+        ready = prepare(self._rows(most), alone, folder)
         config, network = ready.config, on_cached(ready.network, ready.cached)
         race = None
         if not one.frozen:
@@ -123,32 +129,49 @@ class Trials(NamedTuple):
             note=race.ended if race else "",
         )
 
-    @property
-    def sizes(self) -> Any:
-        """The modality's options with sizes from the whole table."""
-        return getattr(self.prepared.config, self.modality)
+    def _rows(self, most: int | None) -> Table:
+        """Selects training rows, `most` of them or all, and validation rows, that have the modality.
+
+        Each class is there in proportion, and with one row at least.
+        """
+        usable = self.prepared.table.frame.drop_duplicates("row").set_index("row")["split"]
+        frame = self.table.frame
+        frame = frame[frame["row"].isin(usable.index) & (frame[self.modality] != "")]
+        frame = frame.assign(split=usable.loc[frame["row"]].to_numpy())
+        parts, rng = [], np.random.default_rng(self.prepared.config.seed)
+        for split, some in (("val", VALIDATION_ROWS), ("train", most)):
+            part = frame[frame["split"] == split].sample(frac=1, random_state=rng)
+            by_class = part.groupby("label")["row"]
+            place = by_class.cumcount() / by_class.transform("size")
+            parts.append(part.loc[place.sort_values(kind="stable").index[:some]])
+        return self.table.with_frame(pd.concat(parts).sort_values("row"))
 
 
 class Race(Watcher):
-    """Ends the training of the small network where it is decided that it is better, or worse, than its rival.
+    """Ends the training of the small network once it is decided whether it is better than its rival.
+
+    It has won where it is better by a standard error. It has lost where it would still be worse by as much if it
+    improved once more by what it did in the second half of its epochs so far.
 
     Args:
         rival: the best of the pretrained encoders.
-        judged_from: the epoch from which it may have lost: what a network learns at last is not known before.
+        judged_from: the number of epochs before which it has not lost.
     """
 
     def __init__(self, rival: Candidate, judged_from: int) -> None:
         self.rival, self.judged_from = rival, judged_from
-        self.epochs, self.best, self.ended = 0, 0.0, ""
+        self.best: list[float] = []  # macro F1 so far, after each epoch
+        self.ended = ""
 
     def after_epoch(self, network: nn.Module, numbers: Mapping[str, float]) -> bool:
         """See the base class."""
-        self.epochs += 1
-        self.best = max(self.best, numbers[F1])
-        if self.best > self.rival.macro_f1 + AHEAD * self.rival.error:
-            self.ended = f"ended after {self.epochs} epochs, better than {self.rival.encoder}"
-        elif self.epochs >= self.judged_from and self.best < self.rival.macro_f1 - BEHIND * self.rival.error:
-            self.ended = f"ended after {self.epochs} epochs, far behind {self.rival.encoder}"
+        self.best.append(max([numbers[F1], *self.best]))
+        epochs, now = len(self.best), self.best[-1]
+        expected = 2 * now - self.best[epochs // 2 - 1] if epochs > 1 else 1.0
+        if now > self.rival.macro_f1 + self.rival.error:
+            self.ended = f"ended after {epochs} epochs, better than {self.rival.encoder}"
+        elif epochs >= self.judged_from and expected < self.rival.macro_f1 - self.rival.error:
+            self.ended = f"ended after {epochs} epochs, too far behind {self.rival.encoder}"
         return bool(self.ended)
 
 
@@ -160,26 +183,6 @@ def _alone(config: Config, m: str, options: Any) -> Config:
     plain: dict[str, Any] = {"fusion": "concat", "fusion_options": {}, "schedule": "joint", "balance": "detached"}
     plain |= {"modalities": (m,), m: options, "missing": missing, "group_split": False, "modality_dropout": 0.0}
     return dataclasses.replace(config, **plain)
-
-
-def some_rows(table: Table, prepared: Prepared, m: str) -> Table:
-    """Selects training and validation rows that have a modality: each class in proportion, and at least one row of it.
-
-    Args:
-        table: as it was given.
-        prepared: the same table, of which rows that can be used have a split.
-        m: the modality.
-    """
-    usable = prepared.table.frame.drop_duplicates("row").set_index("row")["split"]
-    frame = table.frame[table.frame["row"].isin(usable.index) & (table.frame[m] != "")]
-    frame = frame.assign(split=usable.loc[frame["row"]].to_numpy())
-    parts, rng = [], np.random.default_rng(prepared.config.seed)
-    for split, most in (("train", TRAINING_ROWS), ("val", VALIDATION_ROWS)):
-        part = frame[frame["split"] == split].sample(frac=1, random_state=rng)
-        by_class = part.groupby("label")["row"]
-        place = by_class.cumcount() / by_class.transform("size")
-        parts.append(part.loc[place.sort_values(kind="stable").index[:most]])
-    return table.with_frame(pd.concat(parts).sort_values("row"))
 
 
 @torch.inference_mode()
