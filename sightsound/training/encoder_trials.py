@@ -104,7 +104,7 @@ class Trials(NamedTuple):
         race = None
         if not one.frozen:
             config = dataclasses.replace(config, epochs=math.ceil((config.epochs or 1) * SMALL_SHARE))
-            race = Race(rival, round(JUDGED_FROM * (config.epochs or 1))) if rival else None
+            race = Race(rival, config.epochs or 1) if rival else None
         phase = Phase(f"{m} by {one.encoder}", (m,), ("",))
         fit(network, config, ready.rows, folder, [race] if race else [], [phase])
         seconds = time.perf_counter() - begin
@@ -150,28 +150,30 @@ class Trials(NamedTuple):
 class Race(Watcher):
     """Ends the training of the small network once it is decided whether it is better than its rival.
 
-    It has won where it is better by a standard error. It has lost where it would still be worse by as much if it
-    improved once more by what it did in the second half of its epochs so far.
+    It has won where it is better by a standard error. It has lost where it would still be worse by as much if it went
+    on to improve, in each epoch that is left, as in the second half of its epochs so far.
 
     Args:
         rival: the best of the pretrained encoders.
-        judged_from: the number of epochs before which it has not lost.
+        epochs: of the whole training.
     """
 
-    def __init__(self, rival: Candidate, judged_from: int) -> None:
-        self.rival, self.judged_from = rival, judged_from
+    def __init__(self, rival: Candidate, epochs: int) -> None:
+        self.rival, self.epochs = rival, epochs
         self.best: list[float] = []  # macro F1 so far, after each epoch
         self.ended = ""
 
     def after_epoch(self, network: nn.Module, numbers: Mapping[str, float]) -> bool:
         """See the base class."""
         self.best.append(max([numbers[F1], *self.best]))
-        epochs, now = len(self.best), self.best[-1]
-        expected = 2 * now - self.best[epochs // 2 - 1] if epochs > 1 else 1.0
+        done, now = len(self.best), self.best[-1]
+        half = done // 2
+        slope = (now - self.best[half - 1]) / (done - half) if half else 1.0
+        expected = now + slope * (self.epochs - done)
         if now > self.rival.macro_f1 + self.rival.error:
-            self.ended = f"ended after {epochs} epochs, better than {self.rival.encoder}"
-        elif epochs >= self.judged_from and expected < self.rival.macro_f1 - self.rival.error:
-            self.ended = f"ended after {epochs} epochs, too far behind {self.rival.encoder}"
+            self.ended = f"ended after {done} epochs, better than {self.rival.encoder}"
+        elif done >= JUDGED_FROM * self.epochs and expected < self.rival.macro_f1 - self.rival.error:
+            self.ended = f"ended after {done} epochs, too far behind {self.rival.encoder}"
         return bool(self.ended)
 
 

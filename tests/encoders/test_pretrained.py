@@ -117,7 +117,7 @@ def test_they_train_save_and_load(
 def test_frozen_embeddings_are_computed_once(
     checkpoints: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    table = write_table(tmp_path / "data", rows_per_class=6)
+    table = write_table(tmp_path / "data", rows_per_class=8)
     calls: list[int] = []
     forward = pretrained.Front.forward
 
@@ -128,7 +128,7 @@ def test_frozen_embeddings_are_computed_once(
     monkeypatch.setattr(pretrained.Front, "forward", counted)
     options = {"image": {"encoder": f"hf:{checkpoints['vit']}", "frozen": True}, "modalities": ("image",), "epochs": 5}
     ss.train(table, out=tmp_path / "one", **options)
-    trial, rows = 2, 18  # a trial batch tells the shapes
+    trial, rows = 2, 24  # a trial batch tells the shapes
     assert sum(size for size in calls if size > trial) == rows  # in all of the epochs and in the test
     calls.clear()
     ss.train(table, out=tmp_path / "two", **options)

@@ -1,0 +1,162 @@
+"""Encoders that the configuration leaves open: what is tried, which one wins, and what the user is told."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+import sightsound as ss
+from sightsound.data.table import read_table
+from sightsound.encoders import embedded
+from sightsound.errors import ConfigError, RunError
+from sightsound.modalities.base import modality
+from sightsound.training.encoder_choice import FILE, FOLDER, candidates, choose, in_words, read_candidates
+from sightsound.training.encoder_trials import Candidate, Race, Trials
+from sightsound.training.prepare import prepare
+from sightsound.training.stage import F1
+from tests.conftest import write_table
+
+SMALL = Candidate("image", "resnet", False, 0.90, error=0.02, rows=9, parameters=10)
+LARGE = Candidate("image", "lite0", True, 0.89, error=0.02, rows=9, parameters=3000)
+QUICK = {"epochs": 8, "batch_size": 16, "image": {"height": 32}}
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Encoders are measured, as outside of tests."""
+    monkeypatch.setattr("sightsound.training.encoder_choice.candidates", candidates)
+
+
+def test_within_a_standard_error_the_cheapest_to_train_is_chosen() -> None:
+    assert choose([SMALL, LARGE]) is LARGE  # frozen, although larger
+    assert choose([SMALL._replace(macro_f1=0.92), LARGE]).encoder == "resnet"  # better by more than an error
+    other = LARGE._replace(encoder="speech", parameters=300, macro_f1=0.885)
+    assert choose([SMALL, LARGE, other]) is other
+    same = [one._replace(macro_f1=0.5) for one in (SMALL, LARGE, other)]
+    assert choose(same) == choose(same[::-1]) == same[2]  # all tie
+
+
+def test_a_race_is_decided_when_nothing_can_change_it() -> None:
+    def ended(*scores: float, of: int = 9) -> tuple[int, str]:
+        race = Race(LARGE, of)
+        for number, score in enumerate(scores, 1):
+            if race.after_epoch(torch.nn.Identity(), {F1: score}):
+                return number, race.ended
+        return 0, race.ended
+
+    assert ended(0.5, 0.8, 0.912, 0.95) == (3, "ended after 3 epochs, better than lite0")
+    # at the end: 0.31 + 5 * 0.11 / 2
+    assert ended(0.1, 0.2, 0.3, 0.31, 0.31) == (4, "ended after 4 epochs, too far behind lite0")
+    assert ended(0.1, 0.1, 0.1, of=10) == (0, "")  # too early
+    assert ended(0.2, 0.5, 0.78, 0.85, 0.88) == (0, "")  # it rises: 0.78 after 0.2 may become anything
+    assert ended(0.88, 0.1, 0.1, 0.1) == (0, "")  # the best epoch counts
+
+
+def test_what_cannot_be_used_is_listed_with_the_reason(monkeypatch: pytest.MonkeyPatch, own_cache: Path) -> None:
+    assert [one.encoder for one in candidates("image", ss.ImageConfig())] == ["resnet", "lite0"]
+    grey = candidates("image", ss.ImageConfig(channels=1))
+    assert grey[0].note == "" and "channels is 1; lite0 takes 3" in grey[1].note
+    yamnet = candidates("audio", ss.AudioConfig())[2]
+    assert yamnet.encoder == "yamnet" and "sightsound data fetch yamnet" in yamnet.note
+    assert [one.encoder for one in candidates("audio", ss.AudioConfig(frozen=True))] == ["speech", "yamnet"]
+    monkeypatch.setattr(embedded.importlib.util, "find_spec", lambda name: None)
+    assert all("sightsound[embedded]" in one.note for one in candidates("image", ss.ImageConfig())[1:])
+    with pytest.raises(ConfigError, match=r"--image.frozen .* needs a pretrained one.*sightsound\[embedded\]"):
+        candidates("image", ss.ImageConfig(frozen=True))
+
+
+def test_frozen_random_weights_are_refused(table: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="image.frozen would leave cnn with the random weights"):
+        ss.train(table, out=tmp_path / "run", image={"encoder": "cnn", "frozen": True})
+
+
+def test_the_rows_of_a_trial_keep_split_and_classes(table: Path, tmp_path: Path) -> None:
+    frame = pd.read_csv(table)
+    frame.loc[0, "image"] = ""
+    frame.loc[len(frame) - 1, "label"] = "rare"
+    frame["split"] = ["test" if i % 5 == 0 else "val" if i % 5 == 1 else "train" for i in range(len(frame))]
+    frame.to_csv(table, index=False)
+    config = ss.Config(image=ss.ImageConfig(encoder="resnet"), audio=ss.AudioConfig(encoder="convnet"))
+    prepared = prepare(read_table(table, config.columns), config, tmp_path)
+    trials = Trials("image", read_table(table, config.columns), config, prepared, tmp_path)
+    few, every = trials._rows(8).frame, trials._rows(None).frame
+    assert few["split"].value_counts().to_dict() == {"val": 12, "train": 8} and set(few["label"]) == set(frame["label"])
+    assert len(every) == (frame["split"] != "test").sum()
+    assert (every.set_index("row")["split"] == frame["split"].loc[every["row"] - 1].to_numpy()).all()
+    assert (every["image"] != "").all() and trials._rows(8).frame.equals(few)
+
+
+def test_it_is_measured_said_kept_and_shown(
+    measured: None, tmp_path: Path, typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = write_table(tmp_path / "data", rows_per_class=14)
+    command = ["train", table, "--epochs", 8, "--batch-size", 16, "--image.height", 32, "--image.width", 32]
+    done = typed(*command, "--out", tmp_path / "run")
+    assert done.code == 0, done.err
+    run = tmp_path / "run"
+    tried = {one.encoder: one for one in read_candidates(run)}
+    assert set(tried) == {"resnet", "lite0", "convnet", "speech", "yamnet"} and not (run / FOLDER).exists()
+    for name in ("resnet", "lite0", "convnet", "speech"):
+        assert 0 <= tried[name].low <= tried[name].macro_f1 <= tried[name].high <= 1
+        assert tried[name].seconds > 0 and tried[name].milliseconds > 0 and tried[name].parameters > 100_000
+    assert "data fetch yamnet" in tried["yamnet"].note and not tried["yamnet"].rows
+    config = ss.load(run / "bundle").config
+    for m in ("image", "audio"):
+        chosen = getattr(config, m)
+        assert tried[chosen.encoder].chosen and chosen.frozen == tried[chosen.encoder].frozen
+        assert f"Encoder of {modality(m).plural}: {chosen.encoder}" in done.out
+    page = (run / "report.html").read_text()
+    assert "Encoders that were tried" in page and "before; frozen" in page and "not tried" in page
+
+    def never(*given: object) -> None:
+        raise AssertionError("measured twice")
+
+    monkeypatch.setattr(Trials, "result_of", never)
+    (run / "bundle").rename(tmp_path / "moved")  # as if it had been stopped before its end
+    assert typed(*command, "--out", run, "--resume").code == 0
+    assert (tmp_path / "moved" / "model.safetensors").read_bytes() == (
+        run / "bundle" / "model.safetensors"
+    ).read_bytes()
+    for content in ("", "modality,encoder\nimage,resnet\n", (run / FILE).read_text().replace("True", "False")):
+        (run / FILE).write_text(content)
+        with pytest.raises(RunError, match=r"encoders\.csv: damaged.*Delete it"):
+            read_candidates(run)
+
+
+def test_a_stop_while_encoders_are_tried_leaves_a_folder_to_begin_in(
+    measured: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, run = write_table(tmp_path / "data", rows_per_class=10), tmp_path / "run"
+
+    def stop(*given: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr("sightsound.training.encoder_trials.fit", stop)
+        ss.train(table, out=run, **QUICK)
+    assert (run / FOLDER).exists()
+    ss.train(table, out=run, resume=True, **QUICK)
+    assert (run / "bundle").exists() and not (run / FOLDER).exists()
+
+
+def test_strategies_that_exchange_and_options_of_an_encoder_take_the_small_networks(
+    measured: None, tmp_path: Path, typed
+) -> None:
+    table = write_table(tmp_path / "data", rows_per_class=10)
+    quick = ["train", table, "--epochs", 1, "--batch-size", 16]
+    done = typed(*quick, "--fusion", "mmtm", "--out", tmp_path / "a")
+    assert done.code == 0 and "mmtm exchanges between the layers of the encoders" in done.out
+    options = ["--image.encoder.width", 8, "--audio.encoder.width", 8]
+    done = typed(*quick, *options, "--out", tmp_path / "b")
+    assert done.code == 0 and "Encoder of" not in done.out
+    config = ss.load(tmp_path / "b" / "bundle").config
+    assert (config.image.encoder, config.audio.encoder) == ("resnet", "convnet")
+    assert config.image.encoder_options["width"] == 8 and not (tmp_path / "b" / FILE).exists()
+
+
+def test_without_a_choice_the_reason_is_said(monkeypatch: pytest.MonkeyPatch, own_cache: Path) -> None:
+    monkeypatch.setattr(embedded.importlib.util, "find_spec", lambda name: None)
+    small, other = candidates("image", ss.ImageConfig())
+    said = in_words("image", [small._replace(chosen=True), other])
+    assert said.startswith("Encoder of images: resnet; there is no choice.") and "sightsound[embedded]" in said
