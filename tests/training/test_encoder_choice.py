@@ -113,11 +113,10 @@ def test_it_is_measured_said_kept_and_shown(
         raise AssertionError("measured twice")
 
     monkeypatch.setattr(Trials, "result_of", never)
+    weights = (run / "bundle" / "model.safetensors").read_bytes()
     (run / "bundle").rename(tmp_path / "moved")  # as if it had been stopped before its end
     assert typed(*command, "--out", run, "--resume").code == 0
-    assert (tmp_path / "moved" / "model.safetensors").read_bytes() == (
-        run / "bundle" / "model.safetensors"
-    ).read_bytes()
+    assert (run / "bundle" / "model.safetensors").read_bytes() == weights
     for content in ("", "modality,encoder\nimage,resnet\n", (run / FILE).read_text().replace("True", "False")):
         (run / FILE).write_text(content)
         with pytest.raises(RunError, match=r"encoders\.csv: damaged.*Delete it"):
