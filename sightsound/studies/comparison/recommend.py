@@ -7,7 +7,8 @@ The rule, whose every step reads validation rows only:
    strategy can then be better than the product of calibrated unimodal predictions.
 3. For speed: the tied one that predicts 256 rows fastest.
 4. For a modality that may be missing: the tied one with the highest mean unimodal accuracy.
-5. Where the best is no better than naming the most frequent class, nothing is recommended.
+5. Where the best is the only one that the budget reached, or no better than naming the most frequent class, nothing is
+   recommended.
 6. Fusion is worth it where the most accurate strategy is ahead of the best unimodal model by half a point or more, and
    significantly so after correction for the selection of the best of many. Where it is ahead by as much, but not
    significantly, the question stays open; otherwise fusion is not worth it.
@@ -68,6 +69,14 @@ def recommend(study: ComparisonStudy, rows: list[ComparisonRow]) -> Recommendati
     gain = best_of(better, {better: unimodal[better], **right}, clusters)
     worth = (True if gain.significant else None) if gain.mean >= WORTH else False
     found = Recommendation(accuracy, speed, missing, tied, worth, better, [])
+    if len(study.compared) == 1 and study.left_out:
+        return found._replace(
+            worth=None,
+            lines=[
+                f"The budget was used up after one of {1 + len(study.left_out)} strategies, {best}: nothing is "
+                "recommended. Go on with --resume and more --budget."
+            ],
+        )
     if _at_chance(study, right[best]):
         return found._replace(
             worth=False, lines=[NOTHING.format(_kind(study)), *([study.joint] if study.joint else []), _reason(study)]
@@ -110,7 +119,9 @@ def _doubt(study: ComparisonStudy, found: Recommendation, known: dict[str, Compa
 def _words(study: ComparisonStudy, found: Recommendation, known: dict[str, ComparisonRow]) -> list[str]:
     take, better = known[found.accuracy], known[found.unimodal]
     others = [name for name in found.tied if name != found.accuracy]
-    gain = f", {_points(take.accuracy - better.accuracy)} against {found.unimodal}, the better modality"
+    gain = (
+        f", {_points(take.accuracy - better.accuracy)} against {found.unimodal}, the better modality on validation rows"
+    )
     lines = [
         f"For accuracy: {found.accuracy} ({take.family} fusion, {take.training}), {_percent(take.accuracy)} "
         f"({_percent(take.accuracy_low)} to {_percent(take.accuracy_high)}) on test rows"

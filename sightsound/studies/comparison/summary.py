@@ -23,7 +23,8 @@ class ComparisonRow(NamedTuple):
         name: the name of the strategy, or "image only".
         family: feature, decision, hierarchical or unimodal.
         training: frozen, finetuned or joint.
-        val_macro_f1: macro F1 on validation rows, by which the version was selected.
+        val_macro_f1: macro F1 on validation rows, by which the version was selected; of a unimodal model, on those that
+            have its modality.
         accuracy, accuracy_low, accuracy_high: with each row's present modalities; 95 % interval. For a unimodal model,
             a row without its modality counts as wrong.
         macro_f1, macro_f1_low, macro_f1_high: macro F1 over the same rows, and its 95 % interval.
@@ -71,7 +72,7 @@ def rows(study: ComparisonStudy, classes: int) -> list[ComparisonRow]:
                 name,
                 "unimodal" if modality else one.family,
                 "unimodal" if modality else one.trial.way,
-                one.score,
+                _unimodal_score(study, modality, classes) if modality else one.score,
                 float(right[name].mean()),
                 float(accuracy[name][0]),
                 float(accuracy[name][1]),
@@ -147,6 +148,15 @@ def class_gains(study: ComparisonStudy, strategy: str, labels: list[str]) -> dic
         for c, label in enumerate(labels)
         if (target == c).any()
     }
+
+
+def _unimodal_score(study: ComparisonStudy, modality: str, classes: int) -> float:
+    """Computes macro F1 of unimodal predictions over the validation rows that have the modality; mean of the seeds."""
+    scores = []
+    for one in study.unimodal.val:
+        pairs = study.target["val"] * classes + one.probabilities[(modality,)].argmax(1)
+        scores.append(macro_means(pairs[one.has[modality]], classes)["macro_f1"])
+    return float(np.mean(scores))
 
 
 def _said(compared: Any, split: str) -> list[Answered]:

@@ -67,3 +67,24 @@ def test_balances_are_called_balances() -> None:
     balanced = made._replace(compared={"concat": one._replace(trial=Trial("concat", "balanced", balance="mla"))})
     for kind, of in (("strategy", made), ("balance", balanced)):
         assert f"the best {kind} is not significantly better" in recommend(of, rows(of, 2)).lines[0]
+
+
+def test_a_modality_alone_has_the_validation_score_of_itself() -> None:
+    numbers = {row.name: row.val_macro_f1 for row in rows(study(2000, 0.9, 0.8), 2)}
+    assert numbers["image only"] == pytest.approx(0.8, abs=1e-3)
+    assert numbers["audio only"] == pytest.approx(0.5, abs=1e-3)
+
+
+def test_one_strategy_of_many_is_no_comparison() -> None:
+    made = study(2000, 0.9, 0.8)._replace(left_out=["vote", "average"])
+    found = recommend(made, rows(made, 2))
+    assert found.worth is None and found.tied == ["concat"]
+    assert found.lines == [
+        "The budget was used up after one of 3 strategies, concat: nothing is recommended. Go on with --resume and "
+        "more --budget."
+    ]
+
+
+def test_the_better_modality_is_the_one_on_validation_rows() -> None:
+    made = study(2000, 0.9, 0.8)
+    assert "against image only, the better modality on validation rows" in recommend(made, rows(made, 2)).lines[0]
