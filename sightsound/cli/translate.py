@@ -155,6 +155,11 @@ def evaluate(arguments: Sequence[str]) -> None:
     parser.add_argument("bundle", help="folder written by translate fit")
     parser.add_argument("table", help="CSV, TSV, Parquet or JSON Lines file, a folder of classes, or a name")
     parser.add_argument("--judge", help="bundle of a classifier; default: one is trained on the table, in OUT/judge")
+    parser.add_argument(
+        "--evaluator",
+        default="",
+        help="pretrained encoders of the judge that is trained: speech or yamnet, lite0, or one of each with a comma",
+    )
     parser.add_argument("--rows", type=int, default=1000, help="at most so many test rows are translated")
     parser.add_argument("-n", type=int, default=4, help="translations of each, at least 2")
     parser.add_argument("--out", help="folder; default: a new one under runs/")
@@ -171,7 +176,7 @@ def evaluate(arguments: Sequence[str]) -> None:
         given.table,
         source=SourceOptions(**{f.name: given[f.name] for f in fields(SourceOptions)}),
         judge=given.judge,
-        options=TranslationOptions(given.rows, given.n, given.seed),
+        options=TranslationOptions(given.rows, given.n, given.seed, tuple(filter(None, given.evaluator.split(",")))),
         columns=ColumnsConfig(**given.columns.as_dict()),
         out=given.out,
         trust=given.trust,

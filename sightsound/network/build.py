@@ -58,7 +58,11 @@ def _built(config: Config, classes: int, trust: bool) -> ClassifierNetwork:
             encoders[m] = checkpoints.build(chosen.pretrained, how.checkpoints, made.shape)
         else:
             encoders[m] = _encoder(config, m, made.shape, trust)
-        heads[m] = nn.Linear(encoders[m].embedding_size, classes)
+        head = nn.Linear(encoders[m].embedding_size, classes)
+        if chosen.frozen:  # few rows do not teach a head to forget its random weights
+            nn.init.zeros_(head.weight)
+            nn.init.zeros_(head.bias)
+        heads[m] = head
     _seed(config, "fusion")
     fusion = _fusion(config, encoders, classes, trust)
     return ClassifierNetwork(features, standardize, encoders, heads, fusion, classes)

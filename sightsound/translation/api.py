@@ -19,6 +19,7 @@ from sightsound.run_folder import BUNDLE, alone_in, folder_for, is_free, write_e
 from sightsound.training.run import run_training
 from sightsound.translation.config import TranslatorConfig
 from sightsound.translation.evaluation import TranslationOptions, TranslatorEvaluation, run_translator_evaluation
+from sightsound.translation.evaluators import evaluator_config
 from sightsound.translation.gallery import write_evaluation, write_translations
 from sightsound.translation.retrieval import Translation, check, image_from_sonified, several, sonify_image
 from sightsound.translation.training import run_translator_training
@@ -129,7 +130,7 @@ def evaluate_translator(
         out: as of `train`.
         say: as of `train`.
         judge: bundle of the evaluator, a classifier trained on recorded data; default: one is trained on the table, in
-            OUT/judge.
+            OUT/judge (OUT/judge-speech where `options.evaluator` has speech).
         options: how many rows and translations.
         columns: the names of the table's columns.
         trust: as of `load_translator`; applies to the evaluator too.
@@ -141,21 +142,27 @@ def evaluate_translator(
         SightsoundError: the input cannot be used; the message says how to correct it.
     """
     translator, known = load_translator(bundle, trust=trust), table_for(table, source)
-    run = folder_for(table, out)
-    if not is_free(run) and not (run / "judge").exists():
+    run, options = folder_for(table, out), options or TranslationOptions()
+    if judge is not None and options.evaluator:
+        raise ConfigError("A judge is given, and --evaluator is of one that is trained. Give one of the two.")
+    if not is_free(run) and not any(run.glob("judge*")):
         raise RunError(f"{run} is there already. Give another --out.")
     names = columns or ColumnsConfig()
+    reading = dataclasses.replace(
+        evaluator_config(translator.config.reading_config(), options.evaluator),
+        columns=names,
+        seed=translator.config.seed + 1,
+    )
     with write_errors(run):
         run.mkdir(parents=True, exist_ok=True)
         with alone_in(run):
             if judge is None:
                 say("Training a judge on real files, which the translator has no part in.")
-                seed = translator.config.seed + 1
-                reading = dataclasses.replace(translator.config.reading_config(), columns=names, seed=seed)
-                classifier = run_training(known, reading, run / "judge", (run / "judge").exists(), say)
+                judged = run / "-".join(["judge", *options.evaluator])
+                classifier = run_training(known, reading, judged, judged.exists(), say)
             else:
                 classifier = load(judge, trust=trust)
             rows = split(read_table(known, names), translator.config.seed)
-            done = run_translator_evaluation(translator, classifier, rows, options or TranslationOptions(), say)
+            done = run_translator_evaluation(translator, classifier, rows, options, say)
             say(f"Gallery: {write_evaluation(done, run)}")
     return done

@@ -44,6 +44,9 @@ class TranslationOptions:
     """Translations of each, at least 2."""
     seed: int = 0
     """Of the rows, and of what is made of them."""
+    evaluator: tuple[str, ...] = ()
+    """Pretrained encoders (lite0; speech or yamnet) of the judge that is trained, which stay as they are: they took no
+    part in the translator. Default: small networks, like those of the translator."""
 
 
 class TranslatorEvaluation(NamedTuple):

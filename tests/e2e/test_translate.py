@@ -224,3 +224,19 @@ def test_an_accelerator_that_is_not_there_is_said_before_anything_is_made(tmp_pa
     with pytest.raises(ss.SightsoundError, match="--accelerator cuda: this machine"):
         ss.train(table, out=tmp_path / "run", accelerator="cuda")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_pretrained_encoder_judges_what_it_took_no_part_in(fitted: Run, typed, tmp_path: Path) -> None:
+    table, run = fitted
+    ask = ["translate", "evaluate", run / "bundle", table, "--rows", 6, "-n", 2, "--out", tmp_path / "j"]
+    done = typed(*ask, "--evaluator", "speech")
+    assert done.code == 0, done.err
+    judge = ss.load(tmp_path / "j" / "judge-speech" / "bundle").config
+    assert (judge.audio.encoder, judge.audio.frozen, judge.image.encoder) == ("speech", True, "resnet")
+    assert judge.audio.clip_seconds == 0.3
+    numbers = json.loads((tmp_path / "j" / "evaluation.json").read_text())
+    assert numbers["image to audio"]["frechet"] > 0
+    for words, said in (("speach", "Did you mean 'speech'"), ("speech,yamnet", "are of one modality")):
+        assert said in typed(*ask[:-1], tmp_path / words, "--evaluator", words).err
+    both = typed(*ask[:-1], tmp_path / "k", "--evaluator", "speech", "--judge", run / "bundle")
+    assert both.code == 1 and "Give one of the two" in both.err
