@@ -267,9 +267,18 @@ def is_left_open(options: Any) -> bool:
 
 
 def small_encoder(name: str, options: Any) -> Any:
-    """Returns a modality's options with its small network where no encoder is named."""
+    """Returns a modality's options with its small network where no encoder is named.
+
+    Raises:
+        ConfigError: the encoder is to stay as it is, which is of no use for a network that was never trained.
+    """
     if options.encoder != AUTO:
         return options
+    if options.frozen:
+        raise ConfigError(
+            f"{name}.frozen is of a pretrained encoder, which has to be named here: --{name}.encoder NAME. None is "
+            "chosen for a comparison, nor for a strategy that exchanges between the layers of the encoders."
+        )
     return dataclasses.replace(options, encoder=modality(name).small_encoder)
 
 

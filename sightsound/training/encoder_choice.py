@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -29,6 +29,7 @@ from sightsound.training.encoder_trials import Candidate, Trials, with_encoder
 from sightsound.training.prepare import prepare
 
 FILE, FOLDER = "encoders.csv", "encoders.partial"  # in the run folder: the result, and the trainings meanwhile
+FEW_ROWS = 50  # validation rows below which the user is told that they decide little
 
 
 def with_small_encoders(config: Config) -> Config:
@@ -53,29 +54,54 @@ def choose_encoders(table: Table, config: Config, run: Path, say: Callable[[str]
     """
     left_open = [m for m in modalities_in(table, config) if is_left_open(getattr(config, m))]
     if left_open and len(config.modalities) > 1 and _exchanges(config):
+        small = with_small_encoders(config)
         say(
             f"{config.fusion} exchanges between the layers of the encoders, which then run in every epoch: small "
             "networks are taken. --image.encoder and --audio.encoder name others."
         )
-        return with_small_encoders(config)
+        return small
     listed = {m: candidates(m, getattr(config, m)) for m in left_open}
-    choices = {m: of for m, of in listed.items() if sum(not one.note for one in of) > 1}
-    if not choices:
-        found = [of[0]._replace(chosen=True) for of in listed.values()]
-    elif (run / FILE).exists() and (run / REQUEST).exists():
-        found = read_candidates(run)
-    else:
-        prepared = prepare(table, with_small_encoders(config), run)
-        found = []
-        for m, of in listed.items():
-            trials = Trials(m, table, config, prepared, run / FOLDER)
-            found += _measured(of, trials) if m in choices else [of[0]._replace(chosen=True), *of[1:]]
+    choices = {m for m, of in listed.items() if sum(not one.note for one in of) > 1}
+    found = [one for m, of in listed.items() if m not in choices for one in _first(of)]
+    if choices and (run / FILE).exists() and (run / REQUEST).exists():
+        found = _checked(read_candidates(run), listed, choices, run)
+    elif choices:
+        sized = {m: small_encoder(m, dataclasses.replace(getattr(config, m), frozen=False)) for m in config.modalities}
+        prepared = prepare(table, dataclasses.replace(config, **cast(Any, sized)), run)
+        for m in choices:
+            found += _measured(listed[m], Trials(m, table, config, prepared, run / FOLDER))
         pd.DataFrame(found).to_csv(run / FILE, index=False)
-        shutil.rmtree(run / FOLDER)
+        shutil.rmtree(run / FOLDER, ignore_errors=True)
     for m in listed:
         say(in_words(m, [one for one in found if one.modality == m]))
     chosen: dict[str, Any] = {c.modality: with_encoder(getattr(config, c.modality), c) for c in found if c.chosen}
     return with_small_encoders(dataclasses.replace(config, **chosen))
+
+
+def _first(listed: Sequence[Candidate]) -> list[Candidate]:
+    """Marks the first candidate as the chosen one."""
+    return [listed[0]._replace(chosen=True), *listed[1:]]
+
+
+def _checked(
+    found: list[Candidate], listed: Mapping[str, list[Candidate]], choices: Collection[str], run: Path
+) -> list[Candidate]:
+    """Raises RunError where what was read is not the result of a choice among these candidates."""
+    for m, of in listed.items():
+        read = [one for one in found if one.modality == m]
+        chosen = [one.encoder for one in read if one.chosen]
+        tried = [one for one in read if one.rows]
+        best = [choose(tried).encoder] if m in choices and tried else chosen[:1]
+        if [one.encoder for one in read] != [one.encoder for one in of] or len(chosen) != 1 or chosen != best:
+            raise _damaged(run, f"it is not what was measured of {modality(m).plural}")
+    return found
+
+
+def _damaged(run: Path, why: object) -> RunError:
+    return RunError(
+        f"{run / FILE}: damaged ({why}). Delete it: a run that goes on chooses its encoders again, and a finished one "
+        "has no table of them in its report."
+    )
 
 
 def read_candidates(run: Path) -> list[Candidate]:
@@ -85,10 +111,10 @@ def read_candidates(run: Path) -> list[Candidate]:
     try:
         frame = pd.read_csv(run / FILE).fillna({"note": ""})
         found = [Candidate(**row) for row in cast(list[dict[str, Any]], frame.to_dict("records"))]
-        if not all(any(one.chosen is True for one in found if one.modality == m) for m in frame["modality"]):
-            raise ValueError("no encoder is chosen")
+        if not all(isinstance(one.chosen, bool) and isinstance(one.rows, int) for one in found):
+            raise ValueError("it says nothing of what was chosen")
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise RunError(f"{run / FILE}: damaged ({error}). Delete it, and the encoders are chosen again.") from error
+        raise _damaged(run, error) from error
     return found
 
 
@@ -121,12 +147,15 @@ def candidates(m: str, options: Any) -> list[Candidate]:
 
 
 def _measured(listed: list[Candidate], trials: Trials) -> list[Candidate]:
-    """Tries the pretrained encoders, and then the small network against the best of them; marks the chosen one."""
-    found: dict[str, Candidate] = {}
+    """Tries the pretrained encoders, and then the small network against the best of them; marks the chosen one.
+
+    Raises:
+        ConfigError: none of them can be used, and the small network is not among them.
+    """
+    found = {one.encoder: one for one in listed}
     rival = None
     for one in sorted(listed, key=lambda candidate: not candidate.frozen):
-        found[one.encoder] = one
-        if one.note:
+        if one.note or (not one.frozen and rival is None):  # nothing to compare it with
             continue
         try:
             found[one.encoder] = trials.result_of(one, rival)
@@ -135,10 +164,11 @@ def _measured(listed: list[Candidate], trials: Trials) -> list[Candidate]:
             continue
         if rival is None or found[one.encoder].macro_f1 > rival.macro_f1:
             rival = found[one.encoder]
-    if rival is None:
+    tried = [one for one in found.values() if one.rows]
+    if not tried and all(one.frozen for one in listed):
         raise ConfigError(" ".join(one.note for one in found.values()))
-    best = choose([one for one in found.values() if one.rows])
-    return [found[one.encoder]._replace(chosen=one.encoder == best.encoder) for one in listed]
+    best = choose(tried).encoder if tried else listed[0].encoder
+    return [found[one.encoder]._replace(chosen=one.encoder == best) for one in listed]
 
 
 def choose(tried: Sequence[Candidate]) -> Candidate:
@@ -149,14 +179,13 @@ def choose(tried: Sequence[Candidate]) -> Candidate:
 
 
 def in_words(m: str, found: Sequence[Candidate]) -> str:
-    """Says which encoder was chosen for a modality, and what the others reached."""
+    """Says which encoder was chosen for a modality, what the others reached, and why some were not tried."""
     [chosen] = [one for one in found if one.chosen]
-    others = [one for one in found if not one.chosen]
+    without = "".join(f" Not tried: {one.encoder}. {one.note}" for one in found if not one.rows and not one.chosen)
+    said = f"Encoder of {modality(m).plural}: {chosen.encoder}{', frozen' if chosen.frozen else ''}"
     if not chosen.rows:
-        without = "".join(f" {one.note}" for one in others)
-        return f"Encoder of {modality(m).plural}: {chosen.encoder}; there is no choice.{without}"
-    scores = ", ".join(f"{one.encoder} {one.macro_f1:.2f}" for one in others if one.rows)
-    return (
-        f"Encoder of {modality(m).plural}: {chosen.encoder}{', frozen' if chosen.frozen else ''} (macro F1 "
-        f"{chosen.macro_f1:.2f} on {chosen.validation_rows} validation rows; {scores})."
-    )
+        return f"{said}; there is no choice.{without}"
+    scores = "".join(f"; {one.encoder} {one.macro_f1:.2f}" for one in found if one.rows and not one.chosen)
+    few = " On so few rows the choice is uncertain." if chosen.validation_rows < FEW_ROWS else ""
+    rows = f"macro F1 {chosen.macro_f1:.2f} on {chosen.validation_rows} validation rows"
+    return f"{said} ({rows}{scores}).{few}{without}"

@@ -121,7 +121,7 @@ class Trials(NamedTuple):
             low=clustered["macro_f1_ci"][0],
             high=clustered["macro_f1_ci"][1],
             error=(high - low) / (2 * NORMAL_95),
-            rows=len(ready.rows["train"]),
+            rows=ready.table.part("train").frame["row"].nunique(),
             validation_rows=len(answered.row),
             seconds=seconds,
             parameters=sum(x.numel() for x in ready.network.encoders[m].parameters()),
@@ -132,15 +132,17 @@ class Trials(NamedTuple):
     def _rows(self, most: int | None) -> Table:
         """Selects training rows, `most` of them or all, and validation rows, that have the modality.
 
-        Each class is there in proportion, and with one row at least.
+        Each class that the training rows have is there in proportion, and with one row at least.
         """
         usable = self.prepared.table.frame.drop_duplicates("row").set_index("row")["split"]
         frame = self.table.frame
         frame = frame[frame["row"].isin(usable.index) & (frame[self.modality] != "")]
         frame = frame.assign(split=usable.loc[frame["row"]].to_numpy())
-        parts, rng = [], np.random.default_rng(self.prepared.config.seed)
-        for split, some in (("val", VALIDATION_ROWS), ("train", most)):
-            part = frame[frame["split"] == split].sample(frac=1, random_state=rng)
+        parts: list[pd.DataFrame] = []
+        rng = np.random.default_rng(self.prepared.config.seed)
+        for split, some in (("train", most), ("val", VALIDATION_ROWS)):
+            known = frame["label"].isin(parts[0]["label"] if parts else frame["label"])
+            part = frame[(frame["split"] == split) & known].sample(frac=1, random_state=rng)
             by_class = part.groupby("label")["row"]
             place = by_class.cumcount() / by_class.transform("size")
             parts.append(part.loc[place.sort_values(kind="stable").index[:some]])
@@ -170,10 +172,12 @@ class Race(Watcher):
         half = done // 2
         slope = (now - self.best[half - 1]) / (done - half) if half else 1.0
         expected = now + slope * (self.epochs - done)
+        if done == self.epochs:
+            return True
         if now > self.rival.macro_f1 + self.rival.error:
-            self.ended = f"ended after {done} epochs, better than {self.rival.encoder}"
+            self.ended = f"ended early, better than {self.rival.encoder} after {done} of {self.epochs} epochs"
         elif done >= JUDGED_FROM * self.epochs and expected < self.rival.macro_f1 - self.rival.error:
-            self.ended = f"ended after {done} epochs, too far behind {self.rival.encoder}"
+            self.ended = f"ended early, too far behind {self.rival.encoder} after {done} of {self.epochs} epochs"
         return bool(self.ended)
 
 

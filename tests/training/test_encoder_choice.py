@@ -9,7 +9,7 @@ import torch
 import sightsound as ss
 from sightsound.data.table import read_table
 from sightsound.encoders import embedded
-from sightsound.errors import ConfigError, RunError
+from sightsound.errors import ConfigError
 from sightsound.modalities.base import modality
 from sightsound.training.encoder_choice import FILE, FOLDER, candidates, choose, in_words, read_candidates
 from sightsound.training.encoder_trials import Candidate, Race, Trials
@@ -45,12 +45,13 @@ def test_a_race_is_decided_when_nothing_can_change_it() -> None:
                 return number, race.ended
         return 0, race.ended
 
-    assert ended(0.5, 0.8, 0.912, 0.95) == (3, "ended after 3 epochs, better than lite0")
+    assert ended(0.5, 0.8, 0.912, 0.95) == (3, "ended early, better than lite0 after 3 of 9 epochs")
     # at the end: 0.31 + 5 * 0.11 / 2
-    assert ended(0.1, 0.2, 0.3, 0.31, 0.31) == (4, "ended after 4 epochs, too far behind lite0")
+    assert ended(0.1, 0.2, 0.3, 0.31, 0.31) == (4, "ended early, too far behind lite0 after 4 of 9 epochs")
     assert ended(0.1, 0.1, 0.1, of=10) == (0, "")  # too early
     assert ended(0.2, 0.5, 0.78, 0.85, 0.88) == (0, "")  # it rises: 0.78 after 0.2 may become anything
     assert ended(0.88, 0.1, 0.1, 0.1) == (0, "")  # the best epoch counts
+    assert ended(0.1, of=1) == ended(0.99, of=1) == (1, "")  # which was its end in any case
 
 
 def test_what_cannot_be_used_is_listed_with_the_reason(monkeypatch: pytest.MonkeyPatch, own_cache: Path) -> None:
@@ -117,10 +118,17 @@ def test_it_is_measured_said_kept_and_shown(
     (run / "bundle").rename(tmp_path / "moved")  # as if it had been stopped before its end
     assert typed(*command, "--out", run, "--resume").code == 0
     assert (run / "bundle" / "model.safetensors").read_bytes() == weights
-    for content in ("", "modality,encoder\nimage,resnet\n", (run / FILE).read_text().replace("True", "False")):
+    frame = pd.read_csv(run / FILE)
+    two = frame.assign(chosen=frame["chosen"] | (frame["encoder"] == "yamnet"))
+    other = frame.assign(chosen=[one != tried[one].chosen for one in frame["encoder"]])
+    named = frame.assign(encoder=frame["encoder"].replace("resnet", "nonesuch"))
+    elsewhere = frame.assign(modality="image")
+    texts = [edited.to_csv(index=False) for edited in (frame[:0], two, other, named, elsewhere, frame[1:])]
+    for content in (*texts, "", "modality,encoder\nimage,resnet\n", frame.to_csv(index=False).replace("True", "X")):
         (run / FILE).write_text(content)
-        with pytest.raises(RunError, match=r"encoders\.csv: damaged.*Delete it"):
-            read_candidates(run)
+        (run / "bundle").exists() and (run / "bundle").rename(tmp_path / f"moved-{len(content)}")
+        again = typed(*command, "--out", run, "--resume")
+        assert again.code == 1 and "encoders.csv: damaged" in again.err and "Delete it" in again.err, again.err
 
 
 def test_a_stop_while_encoders_are_tried_leaves_a_folder_to_begin_in(
@@ -137,6 +145,36 @@ def test_a_stop_while_encoders_are_tried_leaves_a_folder_to_begin_in(
     assert (run / FOLDER).exists()
     ss.train(table, out=run, resume=True, **QUICK)
     assert (run / "bundle").exists() and not (run / FOLDER).exists()
+
+
+def test_a_class_without_sounds_is_no_hindrance(measured: None, tmp_path: Path, typed) -> None:
+    table = write_table(tmp_path / "data", rows_per_class=14)
+    frame = pd.read_csv(table)
+    frame["split"] = ["val" if i % 5 == 0 else "train" for i in range(len(frame))]
+    frame.loc[(frame["label"] == "high") & (frame["split"] == "train"), "audio"] = ""
+    frame.to_csv(table, index=False)
+    done = typed("train", table, "--epochs", 2, "--batch-size", 16, "--out", tmp_path / "run")
+    assert done.code == 0, done.err
+    tried = {one.encoder: one for one in read_candidates(tmp_path / "run")}
+    assert tried["speech"].rows == 22 and tried["speech"].validation_rows == 6 and tried["lite0"].validation_rows == 9
+    assert "On so few rows the choice is uncertain." in done.out and "Not tried: yamnet." in done.out
+
+
+def test_what_asks_for_a_frozen_encoder_where_none_is_chosen_is_refused(
+    measured: None, table: Path, tmp_path: Path, typed
+) -> None:
+    ask = ["--image.frozen", "--epochs", 1, "--out", tmp_path / "run"]
+    for verb in (["train", table, "--fusion", "mmtm"], ["compare", table, "--strategies", "concat", "--seeds", 1]):
+        done = typed(*verb, *ask)
+        assert done.code == 1 and "has to be named here: --image.encoder NAME" in done.err and "small" not in done.out
+
+
+def test_nothing_is_tried_where_only_the_small_network_can_be_used(measured: None, tmp_path: Path, typed) -> None:
+    table = write_table(tmp_path / "data", rows_per_class=10)
+    asked = ["--epochs", 1, "--image.height", 20, "--image.width", 20, "--modalities", "image"]
+    done = typed("train", table, *asked, "--out", tmp_path / "run")
+    assert done.code == 0 and "resnet; there is no choice. Not tried: lite0. " in done.out, done.out
+    assert "colour images of 32 pixels or more" in done.out
 
 
 def test_strategies_that_exchange_and_options_of_an_encoder_take_the_small_networks(
