@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from sightsound.data.sources import SOURCES
-from sightsound.fetched import Download
+from sightsound.downloads import Download
 
 RATE = 8000
 

@@ -94,8 +94,10 @@ def _work(words: list[str], folder: str, environment: dict[str, str], out: Conne
     os.dup2(err.fileno(), 2)
     out.close()
     err.close()
-    if encoding := environment.get("PYTHONIOENCODING"):
-        sys.stdout = io.TextIOWrapper(io.BufferedWriter(io.FileIO(1, "w")), encoding=encoding)
+    encoding, unbuffered = environment.get("PYTHONIOENCODING"), "PYTHONUNBUFFERED" in environment
+    if encoding or unbuffered:
+        sys.stdout = _stream(1, encoding, "strict", unbuffered)
+        sys.stderr = _stream(2, encoding, "backslashreplace", True)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # the server is deaf to it
     for name, value in SHORT.items():
         module, _, attribute = name.rpartition(".")
@@ -106,3 +108,8 @@ def _work(words: list[str], folder: str, environment: dict[str, str], out: Conne
         runpy.run_module(what, run_name="__main__", alter_sys=True)
     else:
         exec(compile(what, "<string>", "exec"), {"__name__": "__main__"})
+
+
+def _stream(number: int, encoding: str | None, errors: str, through: bool) -> io.TextIOWrapper:
+    raw = io.BufferedWriter(io.FileIO(number, "w", closefd=False))
+    return io.TextIOWrapper(raw, encoding or "utf-8", errors, write_through=through)

@@ -27,7 +27,7 @@ BASES = (
     "sightsound.encoders.base.Encoder",
     "sightsound.training.balances.base.Auxiliary",
     "sightsound.data.sources.base.DataSource",
-    "sightsound.fetched.Download",
+    "sightsound.downloads.Download",
 )
 MODULES = ("plot",)
 ABOUT = {

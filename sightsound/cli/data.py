@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from sightsound.cli.common import Parser, text_table
 from sightsound.data.sources.base import SourceOptions
@@ -40,6 +41,8 @@ def run(arguments: Sequence[str]) -> None:
     elif action == "fetch":
         from sightsound.data.datasets import fetch
 
+        if given["root"] and not Path(given["root"]).is_dir():
+            parser.error(f"--root {given['root']}: there is no such folder")
         fetch(name, mirror or given["root"], print)
     elif action == "build":
         from sightsound.data.datasets import dataset
@@ -62,7 +65,7 @@ def show(name: str, options: SourceOptions) -> None:
     """Prints what a data set is, where it comes from and whether it is here."""
     from sightsound.data.datasets import built_folder
     from sightsound.data.sources import source
-    from sightsound.fetched import fetched_path
+    from sightsound.downloads import fetched_path
 
     known = source(name)
     print(f"{name}: {known.about}\nLicence: {known.licence}")
@@ -85,7 +88,7 @@ def show(name: str, options: SourceOptions) -> None:
 def clean(name: str | None) -> None:
     """Without a name, prints what uses disk space; with one, or `all`, removes it."""
     from sightsound.data.prepared.cache import list_cached, remove
-    from sightsound.fetched import cache_folder
+    from sightsound.downloads import cache_folder
 
     found, others = list_cached()
     if name is None:

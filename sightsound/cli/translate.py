@@ -171,12 +171,13 @@ def evaluate(arguments: Sequence[str]) -> None:
     from sightsound.translation.evaluation import TranslationOptions
     from sightsound.translation.gallery import numbers_table
 
+    evaluator = tuple(filter(None, given.evaluator.replace(" ", "").split(",")))
     done = evaluate_translator(
         given.bundle,
         given.table,
         source=SourceOptions(**{f.name: given[f.name] for f in fields(SourceOptions)}),
         judge=given.judge,
-        options=TranslationOptions(given.rows, given.n, given.seed, tuple(filter(None, given.evaluator.split(",")))),
+        options=TranslationOptions(given.rows, given.n, given.seed, evaluator),
         columns=ColumnsConfig(**given.columns.as_dict()),
         out=given.out,
         trust=given.trust,

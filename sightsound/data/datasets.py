@@ -15,8 +15,8 @@ from filelock import FileLock
 
 from sightsound.data.prepared.cache import ABOUT, mark
 from sightsound.data.sources import SOURCES, DataSource, SourceOptions, source
+from sightsound.downloads import cache_folder, fetched_path, retrieve
 from sightsound.errors import SourceError
-from sightsound.fetched import cache_folder, fetched_path, retrieve
 
 TableLike = str | Path | pd.DataFrame  # a file, a folder, rows and columns in memory, or the name of a data set
 

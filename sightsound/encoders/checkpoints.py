@@ -1,4 +1,4 @@
-"""Pretrained encoders by name, wherever their weights come from: `hf:NAME` (Hugging Face), or in a package.
+"""Pretrained encoders by name, wherever their weights come from: `hf:NAME` (Hugging Face), a package, a file.
 
 A description, which the configuration keeps as `pretrained`, rebuilds the encoder without its weights.
 """
@@ -28,7 +28,7 @@ def is_pretrained(encoder: str) -> bool:
 
 
 def embedded_encoders(modality: str) -> dict[str, type[Encoder]]:
-    """Returns the encoders of a modality whose weights come in packages, by name."""
+    """Returns the encoders of a modality of the package itself that are pretrained, by name."""
     return {name: source.encoder for name, source in EMBEDDED.items() if source.modality == modality}
 
 

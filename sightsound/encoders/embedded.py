@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from sightsound.downloads import YAMNET, fetched_path
 from sightsound.encoders.base import PretrainedEncoder
 from sightsound.encoders.lite0 import Lite0
 from sightsound.encoders.speech import Speech
 from sightsound.encoders.yamnet import Yamnet
 from sightsound.errors import ConfigError
-from sightsound.fetched import YAMNET, fetched_path
 
 KEY = "embedded"  # of the description, under which the name of the encoder stands
 EXTRA = 'pip install "sightsound[embedded]"'
@@ -89,7 +89,7 @@ def build(description: dict[str, Any], shape: tuple[int, ...]) -> PretrainedEnco
 
 
 def load(description: dict[str, Any], shape: tuple[int, ...]) -> PretrainedEncoder:
-    """Builds the encoder with the weights of its package. Raises ConfigError."""
+    """Builds the encoder with its publisher's weights. Raises ConfigError."""
     encoder = build(description, shape)
     encoder.load_state_dict(_weights(encoder, description[KEY]))
     return encoder

@@ -17,7 +17,7 @@ BINS = 64
 # stride and channels after each pair of a convolution channel by channel and one over channels: MobileNet v1
 PAIRS = [(1, 64), (2, 128), (1, 128), (2, 256), (1, 256), (2, 512)] + 5 * [(1, 512)] + [(2, 1024), (1, 1024)]
 STEM = 32
-SECOND, THIRD = 6, 12  # the pairs with which these stages begin, where the map has a 16th and a 32nd of the sides
+SECOND, THIRD = 12, 24  # the layers with which these stages begin, where the map has a 16th and a 32nd of the sides
 
 
 class Yamnet(PretrainedEncoder):
@@ -31,15 +31,14 @@ class Yamnet(PretrainedEncoder):
         super().__init__()
         frames, bins = shape
         if frames < WINDOW or bins != BINS:
-            raise ConfigError(f"The encoder 'yamnet' takes {WINDOW} frames of {BINS} mel bins or more, not {shape}.")
+            raise ConfigError(f"The encoder 'yamnet' takes {WINDOW} frames or more, of {BINS} mel bins, not {shape}.")
         layers: list[nn.Module] = [activated(1, STEM, 3, stride=2)]
         before = STEM
         for stride, after in PAIRS:
             layers += [activated(before, before, 3, stride, groups=before), activated(before, after, 1)]
             before = after
-        second, third = 1 + 2 * SECOND - 1, 1 + 2 * THIRD - 1
-        first = CutIntoWindows(*layers[:second])
-        self.stages = nn.ModuleList([first, EachWindow(*layers[second:third]), EachWindow(*layers[third:])])
+        first = CutIntoWindows(*layers[:SECOND])
+        self.stages = nn.ModuleList([first, EachWindow(*layers[SECOND:THIRD]), EachWindow(*layers[THIRD:])])
         self.stage_channels = [256, 512, 1024]
         self.pool = MeanAndMaximum()
         self.embedding_size = 2 * before

@@ -59,6 +59,11 @@ class Fusion(nn.Module):
         """Returns the learning rate of a parameter, by name, as a multiple of the configured one."""
         return 1.0
 
+    @classmethod
+    def exchanges(cls) -> bool:
+        """Returns whether the encoders exchange information between their stages, so that they run in every epoch."""
+        return cls.exchange is not Fusion.exchange
+
     def exchange(
         self, stage: int, maps: Tensors, present: Tensors, shared: Tensor | None = None
     ) -> tuple[Tensors, Tensor | None]:

@@ -266,7 +266,7 @@ def is_left_open(options: Any) -> bool:
     return options.encoder == AUTO and not options.encoder_options
 
 
-def small_encoder(name: str, options: Any) -> Any:
+def with_small_encoder(name: str, options: Any) -> Any:
     """Returns a modality's options with its small network where no encoder is named.
 
     Raises:
@@ -279,6 +279,8 @@ def small_encoder(name: str, options: Any) -> Any:
             f"{name}.frozen is of a pretrained encoder, which has to be named here: --{name}.encoder NAME. None is "
             "chosen for a comparison, nor for a strategy that exchanges between the layers of the encoders."
         )
+    if not modality(name).small_encoder:
+        raise ConfigError(f"{name}.encoder is {AUTO!r}, and {name} has no encoder to fall back on. Name one.")
     return dataclasses.replace(options, encoder=modality(name).small_encoder)
 
 

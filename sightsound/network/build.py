@@ -20,7 +20,7 @@ from sightsound.features.image import Standardize
 from sightsound.fusion import STRATEGIES, Fusion
 from sightsound.hardware import reseed
 from sightsound.missing import IMPUTERS, Imputer, Imputers
-from sightsound.modalities.base import MODALITIES, modality, small_encoder
+from sightsound.modalities.base import MODALITIES, modality, with_small_encoder
 from sightsound.network.classifier import ClassifierNetwork, sizes_of
 from sightsound.registry import resolve
 
@@ -92,7 +92,7 @@ def _encoder(config: Config, m: str, shape: tuple[int, ...], trust: bool) -> Enc
 
 def _encoder_kind(config: Config, m: str, trust: bool) -> tuple[type[Encoder], dict[str, Any]]:
     """Returns the class of an encoder, and all its options."""
-    chosen = small_encoder(m, getattr(config, m))
+    chosen = with_small_encoder(m, getattr(config, m))
     known = modality(m).encoders | checkpoints.embedded_encoders(m)  # so that a message names them all
     kind = resolve(f"{m} encoder", chosen.encoder, known, Encoder, trust)
     return kind, part_options(f"{m}.encoder", chosen.encoder, kind, chosen.encoder_options)
@@ -169,7 +169,7 @@ def check_weights(config: Config, classes: int, weights: Mapping[str, Tensor], t
     """
     built: dict[str, Encoder] = {}
     for m in config.modalities:
-        how, chosen = modality(m), small_encoder(m, getattr(config, m))
+        how, chosen = modality(m), with_small_encoder(m, getattr(config, m))
         head = weights.get(f"heads.{m}.weight")
         if head is None or len(head) != classes:
             raise ConfigError(f"the weights are not those of {classes} classes told from the {m}")

@@ -6,6 +6,7 @@ that are exchanged, each modality has its unimodal maps; its head reads these, s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
 
@@ -23,6 +24,7 @@ from sightsound.network.calibration import Calibration
 from sightsound.types import Batch, FeatureBatch, Output
 
 SQUARED_NORM = 128.0  # of frozen embeddings, in the mean: as of 128 standardised numbers
+LEAST_NORM = 1e-9  # where all embeddings are the same, there is nothing to scale
 LEAST_DEVIATION = 0.01  # lower bound, so that noise in an almost constant dimension of an embedding is not amplified
 
 
@@ -83,7 +85,7 @@ class ClassifierNetwork(nn.Module):
         self.encoders = nn.ModuleDict(encoders)
         self.fusion = fusion
         self.classes = classes
-        # standardises the inputs of heads and strategies; the identity unless `fit_embedding_scale` was called
+        # standardises the inputs of heads and strategies; the identity unless it was fitted
         self.embedding_scale = nn.ModuleDict({m: Standardize(encoders[m].embedding_size, 0) for m in self.modalities})
         self.heads = nn.ModuleDict(heads)
         self.calibration = Calibration(self.modalities)
@@ -93,7 +95,7 @@ class ClassifierNetwork(nn.Module):
 
         Args:
             fusion: another strategy.
-            parts: features, standardize, encoders or embedding_scale: modality -> the module to take its place.
+            parts: features, standardize or encoders: modality -> the module to take its place.
         """
         names = ("features", "standardize", "encoders", "heads", "embedding_scale")
         every: dict[str, Any] = {name: {**dict(getattr(self, name).items()), **parts.get(name, {})} for name in names}
@@ -152,21 +154,17 @@ class ClassifierNetwork(nn.Module):
         """Centres a modality's embeddings, and scales them by one factor to the mean squared norm that all have.
 
         A frozen encoder keeps its scale, whatever that is: in a strategy, the embeddings with more or larger numbers
-        would outweigh the others.
-
-        Args:
-            m: the modality.
-            embeddings: (n, D) of some rows, not scaled.
+        would outweigh the others. `embeddings` are (n, D) of some rows, not scaled.
         """
         standardize = cast(Standardize, self.embedding_scale[m])
         standardize.fit(embeddings.float())
-        of_all = embeddings.float().var(0, correction=0).sum()  # the mean squared norm, once centred
-        standardize.std.fill_((of_all / SQUARED_NORM).sqrt().clamp_min(LEAST_DEVIATION))
+        squared_norm = float(embeddings.float().var(0, correction=0).sum())  # their mean, once centred
+        standardize.std.fill_(math.sqrt(squared_norm / SQUARED_NORM) if squared_norm > LEAST_NORM else 1.0)
 
     @property
     def exchanges(self) -> bool:
         """Whether the strategy lets the encoders exchange information, as hierarchical ones do."""
-        return type(self.fusion).exchange is not Fusion.exchange
+        return self.fusion.exchanges()
 
     def fuse_subsets(
         self, batch: FeatureBatch, subsets: list[tuple[str, ...]], impute: Impute | None = None

@@ -43,7 +43,7 @@ def write_report(classifier: Classifier, table: Table, run: Path, name: str = ""
         the path of `report.html`.
     """
     config, metrics, labels = classifier.config, classifier.metrics, classifier.classes_.tolist()
-    subsets, counts = metrics["subsets"], class_counts(run, table)
+    subsets, counts, encoders = metrics["subsets"], class_counts(run, table), read_candidates(run)
     return write_page(
         run / "report.html",
         title=f"{kind_of(config)}, on {short_name(name or table.name)}",
@@ -57,7 +57,7 @@ def write_report(classifier: Classifier, table: Table, run: Path, name: str = ""
         resampled_over=resampled_over(metrics.get("clusters")),
         columns=COLUMNS,
         counts=counts,
-        encoders=read_candidates(run),
+        encoders=encoders if any(one.training_rows for one in encoders) else [],
         curves=learning_curves(history(run, config)),
         reliability=reliability(subsets),
         coverage=coverage(subsets),

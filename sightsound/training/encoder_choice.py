@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,9 +20,9 @@ from sightsound.config import Config
 from sightsound.data.prepare import modalities_in
 from sightsound.data.table import Table
 from sightsound.encoders import checkpoints
-from sightsound.errors import ConfigError, RunError, TableError
+from sightsound.errors import ConfigError, RunError, TableError, TrainingError
 from sightsound.fusion import STRATEGIES, Fusion
-from sightsound.modalities.base import is_left_open, modality, small_encoder
+from sightsound.modalities.base import is_left_open, modality, with_small_encoder
 from sightsound.registry import resolve
 from sightsound.run_folder import REQUEST
 from sightsound.training.encoder_trials import Candidate, Trials, with_encoder
@@ -34,7 +34,7 @@ FEW_ROWS = 50  # validation rows below which the user is told that they decide l
 
 def with_small_encoders(config: Config) -> Config:
     """Returns the configuration with the small network wherever the encoder is left open."""
-    sections: dict[str, Any] = {m: small_encoder(m, getattr(config, m)) for m in config.modalities}
+    sections: dict[str, Any] = {m: with_small_encoder(m, getattr(config, m)) for m in config.modalities}
     return dataclasses.replace(config, **sections)
 
 
@@ -53,29 +53,42 @@ def choose_encoders(table: Table, config: Config, run: Path, say: Callable[[str]
         TableError, ConfigError: as `prepare` does; or a frozen encoder is asked for, and no pretrained one is here.
     """
     left_open = [m for m in modalities_in(table, config) if is_left_open(getattr(config, m))]
-    if left_open and len(config.modalities) > 1 and _exchanges(config):
+    begun = (run / REQUEST).exists()
+    if not begun:  # what a run that stopped before its training left
+        (run / FILE).unlink(missing_ok=True)
+        shutil.rmtree(run / FOLDER, ignore_errors=True)
+    if left_open and len(config.modalities) > 1 and exchanges(config):
         small = with_small_encoders(config)
         say(
             f"{config.fusion} exchanges between the layers of the encoders, which then run in every epoch: small "
             "networks are taken. --image.encoder and --audio.encoder name others."
         )
         return small
+    if not left_open:
+        return with_small_encoders(config)
     listed = {m: candidates(m, getattr(config, m)) for m in left_open}
-    choices = {m for m, of in listed.items() if sum(not one.note for one in of) > 1}
-    found = [one for m, of in listed.items() if m not in choices for one in _first(of)]
-    if choices and (run / FILE).exists() and (run / REQUEST).exists():
-        found = _checked(read_candidates(run), listed, choices, run)
-    elif choices:
-        sized = {m: small_encoder(m, dataclasses.replace(getattr(config, m), frozen=False)) for m in config.modalities}
-        prepared = prepare(table, dataclasses.replace(config, **cast(Any, sized)), run)
-        for m in choices:
-            found += _measured(listed[m], Trials(m, table, config, prepared, run / FOLDER))
+    if begun:
+        found = _checked(read_candidates(run), listed, run)
+    else:
+        found = _tried(table, config, listed, run)
         pd.DataFrame(found).to_csv(run / FILE, index=False)
-        shutil.rmtree(run / FOLDER, ignore_errors=True)
     for m in listed:
         say(in_words(m, [one for one in found if one.modality == m]))
     chosen: dict[str, Any] = {c.modality: with_encoder(getattr(config, c.modality), c) for c in found if c.chosen}
     return with_small_encoders(dataclasses.replace(config, **chosen))
+
+
+def _tried(table: Table, config: Config, listed: Mapping[str, list[Candidate]], run: Path) -> list[Candidate]:
+    """Measures the candidates of each modality that has several; the first of the others is chosen as it is."""
+    choices = {m for m, of in listed.items() if sum(not one.note for one in of) > 1}
+    found = [one for m, of in listed.items() if m not in choices for one in _first(of)]
+    if choices:
+        sized = {m: dataclasses.replace(getattr(config, m), frozen=False) for m in listed}
+        prepared = prepare(table, with_small_encoders(dataclasses.replace(config, **cast(Any, sized))), run)
+        for m in choices:
+            found += _measured(listed[m], Trials(m, table, config, prepared, run / FOLDER))
+        shutil.rmtree(run / FOLDER, ignore_errors=True)
+    return found
 
 
 def _first(listed: Sequence[Candidate]) -> list[Candidate]:
@@ -83,24 +96,22 @@ def _first(listed: Sequence[Candidate]) -> list[Candidate]:
     return [listed[0]._replace(chosen=True), *listed[1:]]
 
 
-def _checked(
-    found: list[Candidate], listed: Mapping[str, list[Candidate]], choices: Collection[str], run: Path
-) -> list[Candidate]:
+def _checked(found: list[Candidate], listed: Mapping[str, list[Candidate]], run: Path) -> list[Candidate]:
     """Raises RunError where what was read is not the result of a choice among these candidates."""
     for m, of in listed.items():
         read = [one for one in found if one.modality == m]
         chosen = [one.encoder for one in read if one.chosen]
-        tried = [one for one in read if one.rows]
-        best = [choose(tried).encoder] if m in choices and tried else chosen[:1]
-        if [one.encoder for one in read] != [one.encoder for one in of] or len(chosen) != 1 or chosen != best:
-            raise _damaged(run, f"it is not what was measured of {modality(m).plural}")
+        tried = [one for one in read if one.training_rows]
+        best = [choose(tried).encoder] if tried else chosen[:1]
+        if {one.encoder for one in read} != {one.encoder for one in of} or len(chosen) != 1 or chosen != best:
+            raise _damaged(run, f"it does not say how the encoder of {modality(m).plural} was chosen")
     return found
 
 
 def _damaged(run: Path, why: object) -> RunError:
     return RunError(
-        f"{run / FILE}: damaged ({why}). Delete it: a run that goes on chooses its encoders again, and a finished one "
-        "has no table of them in its report."
+        f"{run / FILE}: damaged ({why}). Put it back as it was, or begin a new run with another --out. Of a finished "
+        "run it is only the table of encoders in the report, and can be deleted."
     )
 
 
@@ -109,18 +120,18 @@ def read_candidates(run: Path) -> list[Candidate]:
     if not (run / FILE).exists():
         return []
     try:
-        frame = pd.read_csv(run / FILE).fillna({"note": ""})
+        frame = pd.read_csv(run / FILE, float_precision="round_trip").fillna({"note": ""})
         found = [Candidate(**row) for row in cast(list[dict[str, Any]], frame.to_dict("records"))]
-        if not all(isinstance(one.chosen, bool) and isinstance(one.rows, int) for one in found):
+        if not all(isinstance(one.chosen, bool) and isinstance(one.training_rows, int) for one in found):
             raise ValueError("it says nothing of what was chosen")
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise _damaged(run, error) from error
     return found
 
 
-def _exchanges(config: Config) -> bool:
-    """Returns whether embeddings of frozen encoders cannot be kept with this strategy."""
-    return resolve("fusion strategy", config.fusion, STRATEGIES, Fusion).exchange is not Fusion.exchange
+def exchanges(config: Config) -> bool:
+    """Returns whether the strategy lets the encoders exchange information, so that no embeddings can be cached."""
+    return resolve("fusion strategy", config.fusion, STRATEGIES, Fusion).exchanges()
 
 
 def candidates(m: str, options: Any) -> list[Candidate]:
@@ -135,7 +146,7 @@ def candidates(m: str, options: Any) -> list[Candidate]:
         try:
             modality(m).with_checkpoint(with_encoder(options, one))
         except ConfigError as error:  # it is not installed, or does not take the sizes that the user asks for
-            one = one._replace(note=str(error))
+            one = one._replace(note=str(error).splitlines()[0])
         pretrained.append(one)
     if not options.frozen:
         return [Candidate(m, modality(m).small_encoder, False), *pretrained]
@@ -143,7 +154,7 @@ def candidates(m: str, options: Any) -> list[Candidate]:
     if not usable:
         why = " ".join(one.note for one in pretrained) or f"there is none for {modality(m).plural}."
         raise ConfigError(f"--{m}.frozen leaves an encoder as it is, and needs a pretrained one. {why}")
-    return [*usable, *(one for one in pretrained if one.note)]
+    return [*usable, *(one for one in pretrained if one.note)]  # the first is taken where it is the only one
 
 
 def _measured(listed: list[Candidate], trials: Trials) -> list[Candidate]:
@@ -159,12 +170,12 @@ def _measured(listed: list[Candidate], trials: Trials) -> list[Candidate]:
             continue
         try:
             found[one.encoder] = trials.result_of(one, rival)
-        except (ConfigError, TableError) as error:
-            found[one.encoder] = one._replace(note=str(error))
+        except (ConfigError, TableError, TrainingError) as error:
+            found[one.encoder] = one._replace(note=str(error).splitlines()[0])
             continue
         if rival is None or found[one.encoder].macro_f1 > rival.macro_f1:
             rival = found[one.encoder]
-    tried = [one for one in found.values() if one.rows]
+    tried = [one for one in found.values() if one.training_rows]
     if not tried and all(one.frozen for one in listed):
         raise ConfigError(" ".join(one.note for one in found.values()))
     best = choose(tried).encoder if tried else listed[0].encoder
@@ -174,18 +185,20 @@ def _measured(listed: list[Candidate], trials: Trials) -> list[Candidate]:
 def choose(tried: Sequence[Candidate]) -> Candidate:
     """Returns the cheapest to train of those within one standard error of the best: frozen ones, then smaller ones."""
     best = max(tried, key=lambda one: one.macro_f1)
-    tied = [one for one in tried if one.macro_f1 >= best.macro_f1 - best.error]
+    tied = [one for one in tried if one.macro_f1 >= best.macro_f1 - best.standard_error]
     return min(tied, key=lambda one: (not one.frozen, one.parameters))
 
 
 def in_words(m: str, found: Sequence[Candidate]) -> str:
     """Says which encoder was chosen for a modality, what the others reached, and why some were not tried."""
     [chosen] = [one for one in found if one.chosen]
-    without = "".join(f" Not tried: {one.encoder}. {one.note}" for one in found if not one.rows and not one.chosen)
+    without = "".join(
+        f" Not tried: {one.encoder}. {one.note}" for one in found if not one.training_rows and not one.chosen
+    )
     said = f"Encoder of {modality(m).plural}: {chosen.encoder}{', frozen' if chosen.frozen else ''}"
-    if not chosen.rows:
+    if not chosen.training_rows:
         return f"{said}; there is no choice.{without}"
-    scores = "".join(f"; {one.encoder} {one.macro_f1:.2f}" for one in found if one.rows and not one.chosen)
+    scores = "".join(f"; {one.encoder} {one.macro_f1:.2f}" for one in found if one.training_rows and not one.chosen)
     few = " On so few rows the choice is uncertain." if chosen.validation_rows < FEW_ROWS else ""
     rows = f"macro F1 {chosen.macro_f1:.2f} on {chosen.validation_rows} validation rows"
     return f"{said} ({rows}{scores}).{few}{without}"

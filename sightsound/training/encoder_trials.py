@@ -46,11 +46,11 @@ class Candidate(NamedTuple):
         modality, encoder: names.
         frozen: whether it stays as it is; the others are trained from nothing.
         macro_f1: of the validation rows, with its 95 % interval `low` to `high` over clusters.
-        error: its standard error over rows.
-        rows, validation_rows: how many it was trained and measured on.
-        seconds: of its training, embeddings included.
+        standard_error: of macro F1, over rows: over few groups it would be so large that all candidates tie.
+        training_rows, validation_rows: how many it was trained and measured on.
+        training_seconds: of this training, with the embeddings that were not cached.
         parameters: of the encoder.
-        milliseconds: to embed one file, among 16.
+        latency_ms: to embed one file on the processor, among 16.
         chosen: whether it is the one.
         note: why it was not tried, or ended early.
     """
@@ -61,12 +61,12 @@ class Candidate(NamedTuple):
     macro_f1: float = float("nan")
     low: float = float("nan")
     high: float = float("nan")
-    error: float = float("nan")
-    rows: int = 0
+    standard_error: float = float("nan")
+    training_rows: int = 0
     validation_rows: int = 0
-    seconds: float = float("nan")
+    training_seconds: float = float("nan")
     parameters: int = 0
-    milliseconds: float = float("nan")
+    latency_ms: float = float("nan")
     chosen: bool = False
     note: str = ""
 
@@ -77,7 +77,7 @@ def with_encoder(options: Any, one: Candidate) -> Any:
 
 
 class Trials(NamedTuple):
-    """What the trials of one modality share: some rows of the table, and the folder of their trainings."""
+    """What the trials of one modality share: the table, what `prepare` made of it, and the folder of the trainings."""
 
     modality: str
     table: Table
@@ -120,12 +120,12 @@ class Trials(NamedTuple):
             macro_f1=clustered["macro_f1"],
             low=clustered["macro_f1_ci"][0],
             high=clustered["macro_f1_ci"][1],
-            error=(high - low) / (2 * NORMAL_95),
-            rows=ready.table.part("train").frame["row"].nunique(),
+            standard_error=(high - low) / (2 * NORMAL_95),
+            training_rows=ready.table.part("train").frame["row"].nunique(),
             validation_rows=len(answered.row),
-            seconds=seconds,
+            training_seconds=seconds,
             parameters=sum(x.numel() for x in ready.network.encoders[m].parameters()),
-            milliseconds=_milliseconds(ready.network.cpu(), config, m),
+            latency_ms=_latency_ms(ready.network.cpu(), config, m),
             note=race.ended if race else "",
         )
 
@@ -174,9 +174,9 @@ class Race(Watcher):
         expected = now + slope * (self.epochs - done)
         if done == self.epochs:
             return True
-        if now > self.rival.macro_f1 + self.rival.error:
+        if now > self.rival.macro_f1 + self.rival.standard_error:
             self.ended = f"ended early, better than {self.rival.encoder} after {done} of {self.epochs} epochs"
-        elif done >= JUDGED_FROM * self.epochs and expected < self.rival.macro_f1 - self.rival.error:
+        elif done >= JUDGED_FROM * self.epochs and expected < self.rival.macro_f1 - self.rival.standard_error:
             self.ended = f"ended early, too far behind {self.rival.encoder} after {done} of {self.epochs} epochs"
         return bool(self.ended)
 
@@ -192,7 +192,7 @@ def _alone(config: Config, m: str, options: Any) -> Config:
 
 
 @torch.inference_mode()
-def _milliseconds(network: ClassifierNetwork, config: Config, m: str) -> float:
+def _latency_ms(network: ClassifierNetwork, config: Config, m: str) -> float:
     """Returns the time per file to compute features and embeddings of 16 files, the least of three times."""
     embed = nn.Sequential(network.features[m], network.standardize[m], network.encoders[m]).eval()
     blank = modality(m).blank(getattr(config, m))

@@ -72,9 +72,10 @@ class InBatches(nn.Sequential):
         """See the class."""
         each = nn.Sequential(*self)
         cast(Any, each).to(memory_format=torch.channels_last)  # torch's stubs lack this form of the call
-        done = torch.cat([each(part) for part in rows.split(BATCH)])
-        cast(Any, each).to(memory_format=torch.contiguous_format)
-        return done
+        try:
+            return torch.cat([each(part) for part in rows.split(BATCH)])
+        finally:
+            cast(Any, each).to(memory_format=torch.contiguous_format)
 
 
 def on_cached(network: ClassifierNetwork, cached: Mapping[str, str]) -> ClassifierNetwork:

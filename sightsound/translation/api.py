@@ -144,8 +144,9 @@ def evaluate_translator(
     translator, known = load_translator(bundle, trust=trust), table_for(table, source)
     run, options = folder_for(table, out), options or TranslationOptions()
     if judge is not None and options.evaluator:
-        raise ConfigError("A judge is given, and --evaluator is of one that is trained. Give one of the two.")
-    if not is_free(run) and not any(run.glob("judge*")):
+        raise ConfigError("--judge is given, and --evaluator is of one that is trained here. Give one of the two.")
+    trained = run / "-".join(["judge", *sorted(options.evaluator)])
+    if not is_free(run) and not trained.exists():
         raise RunError(f"{run} is there already. Give another --out.")
     names = columns or ColumnsConfig()
     reading = dataclasses.replace(
@@ -158,8 +159,7 @@ def evaluate_translator(
         with alone_in(run):
             if judge is None:
                 say("Training a judge on real files, which the translator has no part in.")
-                judged = run / "-".join(["judge", *options.evaluator])
-                classifier = run_training(known, reading, judged, judged.exists(), say)
+                classifier = run_training(known, reading, trained, trained.exists(), say)
             else:
                 classifier = load(judge, trust=trust)
             rows = split(read_table(known, names), translator.config.seed)

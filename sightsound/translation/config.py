@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from sightsound.config import AudioConfig, AugmentConfig, ColumnsConfig, Config, ImageConfig, from_sections
 from sightsound.errors import ConfigError
-from sightsound.modalities.base import small_encoder
+from sightsound.modalities.base import with_small_encoder
 
 MODALITIES = ("image", "audio")  # a translator maps one to the other
 
@@ -69,7 +69,12 @@ class TranslatorConfig:
         from sightsound.encoders.checkpoints import is_pretrained  # brings torch, which --help does without
 
         shared = ("columns", "augment", "on_bad_file", "seed", "precision", "accelerator")
-        sections = {name: small_encoder(name, getattr(self, name)) for name in MODALITIES}
+        if frozen := [name for name in MODALITIES if getattr(self, name).frozen]:
+            raise ConfigError(
+                f"{frozen[0]}.frozen leaves a pretrained encoder as it is; a translator learns encoders of its own. "
+                "Leave it away."
+            )
+        sections = {name: with_small_encoder(name, getattr(self, name)) for name in MODALITIES}
         for name, section in sections.items():
             if is_pretrained(section.encoder):
                 raise ConfigError(f"{name}.encoder is {section.encoder!r}; a translator learns encoders of its own.")

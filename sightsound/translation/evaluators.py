@@ -24,7 +24,7 @@ def evaluator_config(reading: Config, names: Sequence[str]) -> Config:
     """
     for name in names:
         if name not in EMBEDDED:
-            raise ConfigError(f"There is no evaluator {name!r}. {did_you_mean(name, EMBEDDED)}")
+            raise ConfigError(f"There is no pretrained encoder {name!r}. {did_you_mean(name, EMBEDDED)}")
     kinds = [EMBEDDED[name].modality for name in names]
     if len(set(kinds)) < len(kinds):
         raise ConfigError(f"{' and '.join(names)} are of one modality; give one encoder of each.")
@@ -32,6 +32,6 @@ def evaluator_config(reading: Config, names: Sequence[str]) -> Config:
     for m, name in zip(kinds, names, strict=True):
         known = modality(m)
         fresh = known.with_clips_of(known.options(encoder=name, frozen=True), getattr(reading, m))
-        known.with_checkpoint(fresh)  # fails now, and not after the translator is loaded, where it is not installed
+        known.with_checkpoint(fresh)  # where it is not installed, it fails before the table is read
         sections[m] = fresh
     return dataclasses.replace(reading, **sections)

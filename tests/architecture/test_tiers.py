@@ -18,7 +18,7 @@ TIERS = {
     "progress": 0,
     "registry": 1,
     "hardware": 1,
-    "fetched": 1,
+    "downloads": 1,
     "modalities.base": 1,  # what one is, and the names of all; the rest of the folder is found through it
     "config": 2,
     "missing": 2,

@@ -1,10 +1,10 @@
 """Where answers are written to that cannot be written to, and readers that leave before the end."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-
-from tests.processes import Started
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,21 @@ def test_numbers_that_cannot_be_written_are_said(
 
 
 def test_a_reader_that_leaves_ends_a_training_quietly(table: Path, tmp_path: Path) -> None:
-    process = Started("-m", "sightsound", "train", table, "--epochs", 1, "--out", tmp_path / "r")
+    command = [
+        sys.executable,
+        "-u",
+        "-m",
+        "sightsound",
+        "train",
+        str(table),
+        "--epochs",
+        "1",
+        "--out",
+        str(tmp_path / "r"),
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None and process.stderr is not None
     process.stdout.close()
-    said = process.end().stderr
+    said = process.stderr.read().decode()
+    process.wait()
     assert "Traceback" not in said and "cannot be written" not in said and "BrokenPipe" not in said

@@ -9,16 +9,17 @@ import torch
 import sightsound as ss
 from sightsound.data.table import read_table
 from sightsound.encoders import embedded
-from sightsound.errors import ConfigError
+from sightsound.errors import ConfigError, TrainingError
 from sightsound.modalities.base import modality
+from sightsound.training import encoder_trials
 from sightsound.training.encoder_choice import FILE, FOLDER, candidates, choose, in_words, read_candidates
 from sightsound.training.encoder_trials import Candidate, Race, Trials
 from sightsound.training.prepare import prepare
 from sightsound.training.stage import F1
 from tests.conftest import write_table
 
-SMALL = Candidate("image", "resnet", False, 0.90, error=0.02, rows=9, parameters=10)
-LARGE = Candidate("image", "lite0", True, 0.89, error=0.02, rows=9, parameters=3000)
+SMALL = Candidate("image", "resnet", False, 0.90, standard_error=0.02, training_rows=9, parameters=10)
+LARGE = Candidate("image", "lite0", True, 0.89, standard_error=0.02, training_rows=9, parameters=3000)
 QUICK = {"epochs": 8, "batch_size": 16, "image": {"height": 32}}
 
 
@@ -100,8 +101,8 @@ def test_it_is_measured_said_kept_and_shown(
     assert set(tried) == {"resnet", "lite0", "convnet", "speech", "yamnet"} and not (run / FOLDER).exists()
     for name in ("resnet", "lite0", "convnet", "speech"):
         assert 0 <= tried[name].low <= tried[name].macro_f1 <= tried[name].high <= 1
-        assert tried[name].seconds > 0 and tried[name].milliseconds > 0 and tried[name].parameters > 100_000
-    assert "data fetch yamnet" in tried["yamnet"].note and not tried["yamnet"].rows
+        assert tried[name].training_seconds > 0 and tried[name].latency_ms > 0 and tried[name].parameters > 100_000
+    assert "data fetch yamnet" in tried["yamnet"].note and not tried["yamnet"].training_rows
     config = ss.load(run / "bundle").config
     for m in ("image", "audio"):
         chosen = getattr(config, m)
@@ -128,7 +129,7 @@ def test_it_is_measured_said_kept_and_shown(
         (run / FILE).write_text(content)
         (run / "bundle").exists() and (run / "bundle").rename(tmp_path / f"moved-{len(content)}")
         again = typed(*command, "--out", run, "--resume")
-        assert again.code == 1 and "encoders.csv: damaged" in again.err and "Delete it" in again.err, again.err
+        assert again.code == 1 and "encoders.csv: damaged" in again.err and "Put it back" in again.err, again.err
 
 
 def test_a_stop_while_encoders_are_tried_leaves_a_folder_to_begin_in(
@@ -144,7 +145,10 @@ def test_a_stop_while_encoders_are_tried_leaves_a_folder_to_begin_in(
         ss.train(table, out=run, **QUICK)
     assert (run / FOLDER).exists()
     ss.train(table, out=run, resume=True, **QUICK)
-    assert (run / "bundle").exists() and not (run / FOLDER).exists()
+    ss.train(table, out=tmp_path / "whole", **QUICK)
+    weights = [(folder / "bundle" / "model.safetensors").read_bytes() for folder in (run, tmp_path / "whole")]
+    assert weights[0] == weights[1] and not (run / FOLDER).exists()
+    assert [one.chosen for one in read_candidates(run)] == [one.chosen for one in read_candidates(tmp_path / "whole")]
 
 
 def test_a_class_without_sounds_is_no_hindrance(measured: None, tmp_path: Path, typed) -> None:
@@ -156,7 +160,11 @@ def test_a_class_without_sounds_is_no_hindrance(measured: None, tmp_path: Path, 
     done = typed("train", table, "--epochs", 2, "--batch-size", 16, "--out", tmp_path / "run")
     assert done.code == 0, done.err
     tried = {one.encoder: one for one in read_candidates(tmp_path / "run")}
-    assert tried["speech"].rows == 22 and tried["speech"].validation_rows == 6 and tried["lite0"].validation_rows == 9
+    assert (
+        tried["speech"].training_rows == 22
+        and tried["speech"].validation_rows == 6
+        and tried["lite0"].validation_rows == 9
+    )
     assert "On so few rows the choice is uncertain." in done.out and "Not tried: yamnet." in done.out
 
 
@@ -197,3 +205,47 @@ def test_without_a_choice_the_reason_is_said(monkeypatch: pytest.MonkeyPatch, ow
     small, other = candidates("image", ss.ImageConfig())
     said = in_words("image", [small._replace(chosen=True), other])
     assert said.startswith("Encoder of images: resnet; there is no choice.") and "sightsound[embedded]" in said
+
+
+def test_a_run_that_was_begun_keeps_its_encoders_whatever_is_installed(
+    measured: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, run = write_table(tmp_path / "data", rows_per_class=10), tmp_path / "run"
+
+    def absent(name: str) -> Path:
+        raise ConfigError("it is not installed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(embedded, "_file", absent)
+        ss.train(table, out=run, **QUICK)
+    weights = (run / "bundle" / "model.safetensors").read_bytes()
+    (run / "bundle").rename(tmp_path / "moved")
+    ss.train(table, out=run, resume=True, **QUICK)  # now it is
+    assert (run / "bundle" / "model.safetensors").read_bytes() == weights
+    assert "Encoders that were tried" not in (run / "report.html").read_text()  # since none was
+
+
+def test_a_stale_choice_is_not_shown_in_another_run(measured: None, tmp_path: Path) -> None:
+    table, run = write_table(tmp_path / "data", rows_per_class=10), tmp_path / "run"
+    run.mkdir()
+    (run / FILE).write_text("of a run that stopped before its training")
+    (run / FOLDER).mkdir()
+    named = {"image": {"encoder": "resnet"}, "audio": {"encoder": "convnet"}}
+    ss.train(table, out=run, epochs=1, batch_size=16, **named)
+    assert not (run / FILE).exists() and not (run / FOLDER).exists()
+    assert "Encoders that were tried" not in (run / "report.html").read_text()
+
+
+def test_a_trial_that_diverges_is_left_out(measured: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = write_table(tmp_path / "data", rows_per_class=10)
+    fit = encoder_trials.fit
+
+    def diverging(network: object, config: ss.Config, *more: object) -> None:
+        if config.modalities == ("audio",) and config.audio.encoder == "speech":
+            raise TrainingError("The training loss is nan\nin epoch 1")
+        fit(network, config, *more)
+
+    monkeypatch.setattr(encoder_trials, "fit", diverging)
+    ss.train(table, out=tmp_path / "run", **QUICK)
+    tried = {one.encoder: one for one in read_candidates(tmp_path / "run")}
+    assert tried["speech"].note == "The training loss is nan" and tried["convnet"].chosen

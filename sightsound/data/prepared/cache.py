@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sightsound.fetched import cache_folder
+from sightsound.downloads import cache_folder
 
 if TYPE_CHECKING:
     from sightsound.data.table import Table

@@ -24,7 +24,7 @@ from sightsound.data.files import FULL_SCALE
 from sightsound.data.prepared.disk import DiskStore, StoredRows, TemporaryRows
 from sightsound.data.prepared.reading import MISSING, OPEN, Chunk, Item, Reading, read_chunk, write_chunk
 from sightsound.data.table import Rejected, Table
-from sightsound.fetched import cache_folder
+from sightsound.downloads import cache_folder
 from sightsound.progress import notice, progress_bar
 
 MEMORY_BYTES = 2**27  # of rows that are held in memory; larger stores are on disk

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from sightsound.downloads import Download
 from sightsound.errors import SourceError
-from sightsound.fetched import Download
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,7 +23,7 @@ class SourceOptions:
     """How a data set known by name is made into a table."""
 
     root: str | None = None
-    """Folder that has the files already; default: what `sightsound data fetch` brought."""
+    """Folder that has the files already, for `fetch` to take them from it; default: what `data fetch` brought."""
     pairs: int | None = None
     """Of sources that pair images with sounds by label: number of training pairs; default: 20,000 (avmnist: 55,000)."""
     split_by: Literal["recording", "speaker"] = "recording"

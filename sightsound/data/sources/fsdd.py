@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from sightsound.data.sources.base import DataSource, SourceOptions, find
+from sightsound.downloads import Download, cache_folder
 from sightsound.errors import SourceError
-from sightsound.fetched import Download, cache_folder
 
 PLACES = (".", "recordings", "fsdd", "fsdd/recordings", "free-spoken-digit-dataset-1.0.9/recordings")
 TEST_RECORDINGS = 5  # recordings of each speaker and digit: the official test set

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sightsound.data.sources.base import DataSource, SourceOptions, find, not_found
+from sightsound.downloads import Download, cache_folder
 from sightsound.errors import SourceError
-from sightsound.fetched import Download, cache_folder
 from sightsound.progress import progress_bar
 
 URL = "https://ossci-datasets.s3.amazonaws.com/mnist/"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from sightsound.data.sources.base import DataSource, SourceOptions, find, not_found
-from sightsound.fetched import Download, cache_folder
+from sightsound.downloads import Download, cache_folder
 
 PLACES = (".", "speech-commands", "speech_commands_v0.02", "SpeechCommands/speech_commands_v0.02")
 LISTS = {"val": "validation_list.txt", "test": "testing_list.txt"}

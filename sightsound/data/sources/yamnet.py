@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from sightsound.data.sources.base import DataSource, SourceOptions
+from sightsound.downloads import YAMNET
 from sightsound.errors import SourceError
-from sightsound.fetched import YAMNET
 
 
 def build(options: SourceOptions, folder: Path) -> None:

@@ -73,8 +73,9 @@ def recommend(study: ComparisonStudy, rows: list[ComparisonRow]) -> Recommendati
         return found._replace(
             worth=None,
             lines=[
-                f"The budget was used up after one of {1 + len(study.left_out)} strategies, {best}: nothing is "
-                "recommended. Go on with --resume and more --budget."
+                f"The budget was used up after one of {1 + len(study.left_out)} "
+                f"{'balances' if _kind(study) == 'balance' else 'strategies'}, {best}: nothing is recommended. Go on "
+                "with --resume and more --budget."
             ],
         )
     if _at_chance(study, right[best]):

@@ -1,4 +1,4 @@
-"""Files that are fetched once, on request, checked by their SHA-256 and kept in the cache: data and weights."""
+"""Files that are downloaded once, on request, checked by their SHA-256 and cached: data and weights."""
 
 from __future__ import annotations
 
@@ -62,6 +62,8 @@ def retrieve(download: Download, folder: Path, mirror: str | None) -> Path:
     local = Path(mirror) / download.name if mirror and Path(mirror).is_dir() else None
     url = f"{mirror.rstrip('/')}/{download.name}" if mirror else download.url
     by_hand = f"Or fetch it by hand, put it to {folder / download.name} and repeat the command."
+    if local and not os.access(local, os.R_OK):
+        raise SourceError(f"{local}: there is no such file, or it cannot be read. {by_hand}")
     pooch.get_logger().setLevel("WARNING")
     try:
         fetch = pooch.HTTPDownloader(progressbar=True, timeout=30)
@@ -77,8 +79,6 @@ def retrieve(download: Download, folder: Path, mirror: str | None) -> Path:
             f"{url}: what came is not the file that was expected (its SHA-256 differs; perhaps a page that asks to log "
             f"in). {by_hand}"
         ) from error
-    except FileNotFoundError as error:
-        raise SourceError(f"{local}: there is no such file. {by_hand}") from error
     except OSError as error:
         raise SourceError(f"{folder}: cannot be written: {error}.") from error
 
