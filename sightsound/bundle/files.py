@@ -74,8 +74,10 @@ def write_files(folder: Path, tensors: dict[str, dict[str, Tensor]], texts: dict
 
 
 def _refuse_others(folder: Path) -> None:
-    if folder.exists() and not (folder / CONFIG).exists() and folder.exists():
-        raise BundleError(f"{folder}: something other than a bundle is there already. Give another name.")
+    """Raises BundleError where something other than a bundle is there, while other savers may be replacing it."""
+    while (there := _identity(folder)) and not (folder / CONFIG).exists():
+        if _identity(folder) == there:  # the same folder all the time, so no saver took one away between two looks
+            raise BundleError(f"{folder}: something other than a bundle is there already. Give another name.")
 
 
 def _put_in_place(partial: Path, folder: Path, mine: str) -> None:
@@ -213,7 +215,8 @@ def _contents(folder: Path, names: list[str]) -> dict[str, bytes]:
     """Reads files that were in one folder at one moment. Raises OSError if any is missing."""
     until = time.monotonic() + PATIENCE_SECONDS
     while True:
-        place = _place(folder) or folder
+        found = _place(folder)
+        place = found or folder
         before = _identity(place)
         try:
             if devices := [name for name in names if not stat.S_ISREG((place / name).stat().st_mode)]:
@@ -223,7 +226,8 @@ def _contents(folder: Path, names: list[str]) -> dict[str, bytes]:
                 if _identity(place) == before:  # otherwise it was replaced while the files were opened
                     return {name: file.read() for name, file in files.items()}
         except FileNotFoundError:
-            if _identity(place) == before or time.monotonic() > until:
+            replaced = before is None or _identity(place) != before
+            if not found or not replaced or time.monotonic() > until:
                 raise
 
 
@@ -240,12 +244,13 @@ def _place(folder: Path) -> Path | None:
     return folder
 
 
-def _identity(folder: Path) -> tuple[int, int] | None:
+def _identity(folder: Path) -> tuple[int, int, int] | None:
+    """Returns what tells a folder from others of its name, one whose number the system uses again too; None: absent."""
     try:
         status = folder.stat()
     except OSError:
         return None
-    return status.st_dev, status.st_ino
+    return status.st_dev, status.st_ino, status.st_ctime_ns
 
 
 def _sums(contents: Mapping[str, bytes]) -> str:
