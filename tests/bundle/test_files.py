@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from sightsound.bundle import files
 from sightsound.bundle.files import CLASSIFIER, CONFIG, Saved, save_tensors, write_files
 from sightsound.errors import BundleError
 from tests.processes import Started
@@ -17,6 +18,7 @@ from tests.processes import Started
 SAVER = """
 import sys, torch
 from pathlib import Path
+from sightsound.bundle import files
 from sightsound.bundle.files import CLASSIFIER, CONFIG, write_files
 number, folder, times = int(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 print("ready", flush=True)
@@ -128,3 +130,36 @@ def test_tensors_that_cannot_be_written_whole_leave_what_was_there(
     with pytest.raises(OSError, match="full"):
         save_tensors({"x": torch.zeros(9)}, file)
     assert torch.equal(load_file(file)["x"], torch.ones(9))
+
+
+def test_a_bundle_that_is_replaced_between_two_looks_is_neither_refused_nor_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As another saver does it: at the first look the bundle is away, at the second it is there again."""
+    folder, away, looks = tmp_path / "bundle", tmp_path / "away", []
+    identity, place = files._identity, files._place
+    save(folder, 0)
+
+    def seen(path: Path) -> object:
+        looks.append(path)
+        if len(looks) == 2:
+            (away / CONFIG).rename(folder / CONFIG)
+        return identity(path)
+
+    away.mkdir()
+    (folder / CONFIG).rename(away / CONFIG)
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "_identity", seen)
+        save(folder, 7)
+    assert read(folder) == 7
+
+    def found(path: Path) -> Path | None:
+        looks.append(path)
+        if len(looks) == 2:
+            (away / "bundle").rename(folder)
+        return place(path) or path
+
+    looks.clear()
+    folder.rename(away / "bundle")
+    monkeypatch.setattr(files, "_place", found)
+    assert read(folder) == 7
