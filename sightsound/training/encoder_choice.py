@@ -80,7 +80,7 @@ def choose_encoders(table: Table, config: Config, run: Path, say: Callable[[str]
 
 def _tried(table: Table, config: Config, listed: Mapping[str, list[Candidate]], run: Path) -> list[Candidate]:
     """Measures the candidates of each modality that has several; the first of the others is chosen as it is."""
-    choices = {m for m, of in listed.items() if sum(not one.note for one in of) > 1}
+    choices = [m for m, of in listed.items() if sum(not one.note for one in of) > 1]
     found = [one for m, of in listed.items() if m not in choices for one in _first(of)]
     if choices:
         sized = {m: dataclasses.replace(getattr(config, m), frozen=False) for m in listed}
