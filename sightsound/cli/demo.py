@@ -1,4 +1,4 @@
-"""`sightsound demo`: from table to report on embedded data, in about a minute."""
+"""`sightsound demo`: from table to report on embedded data, in one to two minutes."""
 
 from collections.abc import Sequence
 from pathlib import Path
