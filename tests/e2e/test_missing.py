@@ -33,22 +33,22 @@ def answers(typed, bundle: Path, table: Path, *options: object) -> list[dict]:
     return [json.loads(line) for line in done.out.splitlines()]
 
 
-def torn(folder: Path, frame: pd.DataFrame) -> None:
+def damage(folder: Path, frame: pd.DataFrame) -> None:
     """Gives the first row a sound with a drop-out and an image with transparent pixels."""
     samples, rate = soundfile.read(frame.loc[0, "audio"])
     samples[800:1200] = 0
-    soundfile.write(folder / "torn.wav", samples, rate)
+    soundfile.write(folder / "damaged.wav", samples, rate)
     grey = Image.open(frame.loc[0, "image"])
     opaque = np.full((16, 16), 255, np.uint8)
     opaque[::2, ::3] = 0
     grey.putalpha(Image.fromarray(opaque))
-    grey.save(folder / "torn.png")
-    frame.loc[0, ["image", "audio"]] = [str(folder / "torn.png"), str(folder / "torn.wav")]
+    grey.save(folder / "damaged.png")
+    frame.loc[0, ["image", "audio"]] = [str(folder / "damaged.png"), str(folder / "damaged.wav")]
 
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_every_policy_predicts(policy: str, typed, trained: Run, holed: pd.DataFrame, tmp_path: Path) -> None:
-    torn(tmp_path, holed)
+    damage(tmp_path, holed)
     holed.to_csv(tmp_path / "t.csv", index=False)
     found = answers(typed, trained[1] / "bundle", tmp_path / "t.csv", "--missing", policy)
     assert len(found) == 6
@@ -157,11 +157,11 @@ def test_arrays_are_repaired_too(trained: Run) -> None:
     samples, rate = soundfile.read(trained[0].parent / "low-0.wav", dtype="float32")
     clean = classifier.predict(pixels, (samples, rate), missing="linear")
     assert not clean.imputed and clean.probabilities == classifier.predict(pixels, (samples, rate)).probabilities
-    torn, alpha = samples.copy(), np.full_like(pixels, 255)
-    torn[500:510], alpha[:8] = np.nan, 0
+    damaged, alpha = samples.copy(), np.full_like(pixels, 255)
+    damaged[500:510], alpha[:8] = np.nan, 0
     with pytest.raises(ss.SightsoundError, match="the first at 500"):
-        classifier.predict(audio=(torn, rate))
-    found = classifier.predict(np.dstack([pixels] * 3 + [alpha]), (torn, rate), missing="gaussian")
+        classifier.predict(audio=(damaged, rate))
+    found = classifier.predict(np.dstack([pixels] * 3 + [alpha]), (damaged, rate), missing="gaussian")
     assert found.imputed["image"].share == 0.5 and found.imputed["audio"].share == pytest.approx(10 / 2400)
     for wrong in (pixels.astype(float), pixels[None, None]):
         with pytest.raises(ss.SightsoundError, match="an image is"):

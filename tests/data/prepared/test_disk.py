@@ -84,8 +84,8 @@ def test_a_file_is_read_once_and_again_when_it_changes(tmp_path: Path) -> None:
 def test_what_a_killed_writer_left_half_written_is_read_again(tmp_path: Path, file: str, left: int) -> None:
     table = write_numbers(tmp_path / "files", 10)
     numbers(table, tmp_path / "store")
-    with (tmp_path / "store" / file).open("r+b") as torn:
-        torn.truncate(left)
+    with (tmp_path / "store" / file).open("r+b") as damaged:
+        damaged.truncate(left)
     COUNTED.clear()
     assert content(numbers(table, tmp_path / "store")) == list(range(10))
     assert len(COUNTED) == 10 - (left // (12 if file == "rows.bin" else RECORD.itemsize) - 1)
