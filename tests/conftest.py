@@ -19,7 +19,7 @@ from sightsound import cli
 from sightsound.data.sources.base import write_wav
 from sightsound.hardware import reseed
 from tests.originals import Handler, write_fsdd, write_mnist
-from tests.processes import SHORT
+from tests.processes import WHOLE, shorten, size_networks
 
 CLASSES = {"low": 300.0, "middle": 900.0, "high": 2200.0}
 RATE = 8000
@@ -30,7 +30,12 @@ TRAIN_ONCE = {
     "tests/studies/comparison/test_compare.py",
     "tests/studies/robustness/test_study.py",
 }
-TRAINED = {"epochs": 60, "batch_size": 16}  # options of the run that many tests share
+TRAINED = {  # options of the run that many tests share: networks of the width that users have
+    "epochs": 60,
+    "batch_size": 16,
+    "image": {"encoder": "resnet", "encoder_options": WHOLE["resnet"]},
+    "audio": {"encoder": "convnet", "encoder_options": WHOLE["convnet"]},
+}
 reseed(0)  # of what test files draw when they are imported
 gc.set_threshold(100_000, 20, 100)  # as the command line does
 if "PYTEST_XDIST_WORKER" in os.environ:  # as many workers as cores: two threads each would wait for each other
@@ -101,8 +106,15 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _short() -> Iterator[None]:
     """What takes minutes in all, and few tests look at."""
     with pytest.MonkeyPatch.context() as patched:
-        for name, value in SHORT.items():
-            patched.setattr(name, value)
+        shorten(patched)
+        yield
+
+
+@pytest.fixture(scope="module")
+def whole_networks() -> Iterator[None]:
+    """The small networks have the width that users have."""
+    with pytest.MonkeyPatch.context() as patched:
+        size_networks(patched, WHOLE)
         yield
 
 

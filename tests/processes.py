@@ -5,7 +5,6 @@ an environment and a working directory, and that can be killed. What starts as a
 import, the console's encoding, a pipe) is tested with `subprocess` instead.
 """
 
-import importlib
 import io
 import multiprocessing
 import os
@@ -17,9 +16,13 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
+
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(
-    ["sightsound.api", "sightsound.cli", "jsonargparse", "matplotlib.pyplot", "sklearn.metrics", "torch._dynamo"]
+    ["jsonargparse", "matplotlib.pyplot", "pytest", "scipy.ndimage", "sklearn.metrics", "torch._dynamo"]
+    + ["torch.utils.tensorboard", "sightsound.api", "sightsound.cli.train", "sightsound.modalities.audio"]
+    + ["sightsound.modalities.image"]
 )
 
 
@@ -33,9 +36,33 @@ def small_alone(m: str, options: Any) -> list[Any]:
 
 SHORT = {  # by tests and their processes done less than by the package: what few tests look at
     "sightsound.studies.comparison.cost.REPEATS": 1,  # of latencies
-    "sightsound.missing.impute.PASSES": 50,  # of the training of imputers
+    "sightsound.missing.impute.PASSES": 15,  # of the training of imputers
     "sightsound.training.encoder_choice.candidates": small_alone,
+    "sightsound.translation.decoders.flow.HIDDEN": 128,
+    "sightsound.translation.training.DECODER_BATCH": 32,
+    "sightsound.translation.training.FLOW_BATCH": 128,
 }
+
+
+WHOLE = {"resnet": {"width": 16, "embedding_size": 128}, "convnet": {"width": 16}}  # the package's default networks
+NARROW = {"resnet": {"width": 4, "embedding_size": 32}, "convnet": {"width": 4}}
+
+
+def shorten(patched: pytest.MonkeyPatch) -> None:
+    """Makes tests short by `SHORT`, and by default networks of a quarter of the width."""
+    for name, value in SHORT.items():
+        patched.setattr(name, value)
+    size_networks(patched, NARROW)
+
+
+def size_networks(patched: pytest.MonkeyPatch, sizes: dict[str, dict[str, int]]) -> None:
+    """Changes the default options of the small networks."""
+    from sightsound.encoders.audio import ConvNet
+    from sightsound.encoders.image import ResNet
+
+    for kind, name in ((ResNet, "resnet"), (ConvNet, "convnet")):
+        for option, value in sizes[name].items():
+            patched.setitem(kind.__init__.__kwdefaults__, option, value)
 
 
 class Done(NamedTuple):
@@ -47,12 +74,16 @@ class Done(NamedTuple):
 
 
 class Started:
-    """A process that works: `python` with these words, which are `-c code ...` or `-m module ...`."""
+    """A process that works: `python` with these words, which are `-c code ...` or `-m module ...`.
 
-    def __init__(self, *words: object) -> None:
+    What it does is as short as in tests; with `whole_networks` these have the width that users have.
+    """
+
+    def __init__(self, *words: object, whole_networks: bool = False) -> None:
         pipes = [os.pipe(), os.pipe()]
         ends = [Connection(write, readable=False) for _, write in pipes]
-        self.process = SERVER.Process(target=_work, args=([*map(str, words)], os.getcwd(), dict(os.environ), *ends))
+        given = ([*map(str, words)], os.getcwd(), dict(os.environ), *ends, whole_networks)
+        self.process = SERVER.Process(target=_work, args=given)
         self.process.start()
         for end in ends:
             end.close()
@@ -81,12 +112,14 @@ class Started:
         return Done(self.process.exitcode, out, err)
 
 
-def python(*words: object) -> Done:
+def python(*words: object, whole_networks: bool = False) -> Done:
     """What comes of `python` with these words."""
-    return Started(*words).end()
+    return Started(*words, whole_networks=whole_networks).end()
 
 
-def _work(words: list[str], folder: str, environment: dict[str, str], out: Connection, err: Connection) -> None:
+def _work(
+    words: list[str], folder: str, environment: dict[str, str], out: Connection, err: Connection, whole_networks: bool
+) -> None:
     os.chdir(Path(folder))
     os.environ.clear()
     os.environ.update(environment)
@@ -99,9 +132,9 @@ def _work(words: list[str], folder: str, environment: dict[str, str], out: Conne
         sys.stdout = _stream(1, encoding, "strict", unbuffered)
         sys.stderr = _stream(2, encoding, "backslashreplace", True)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # the server is deaf to it
-    for name, value in SHORT.items():
-        module, _, attribute = name.rpartition(".")
-        setattr(importlib.import_module(module), attribute, value)
+    shorten(pytest.MonkeyPatch())
+    if whole_networks:
+        size_networks(pytest.MonkeyPatch(), WHOLE)
     how, what, *rest = words
     sys.argv = [how, *rest]
     if how == "-m":

@@ -123,6 +123,7 @@ def stopped(table: Path, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(Stage, "begin_epoch", stop)
+        patched.setattr("sightsound.training.loop.SECONDS_BETWEEN_CHECKPOINTS", 0)
         ss.train(table, out=run, **{**QUICK, "epochs": 3})
 
 

@@ -1,10 +1,9 @@
-"""Checkpoints of a phase of training: the latest epoch, to go on from, and the best one."""
+"""Checkpoints of a phase of training: the latest epoch, to go on from, and the weights of the best one."""
 
 from __future__ import annotations
 
 import io
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,27 +16,15 @@ from sightsound.errors import RunError
 LAST, BEST = "last.ckpt", "best.ckpt"
 
 
-def save(folder: Path, state: dict[str, Any], best: bool) -> None:
-    """Saves an epoch as `LAST` and, where it is the best so far, as `BEST`.
-
-    It is serialised once for both, since that takes the time. The best is written first, so that `LAST` never refers
-    to a best epoch that does not exist.
-
-    Args:
-        folder: the folder of the phase.
-        state: tensors and plain types.
-        best: whether this epoch is the best.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    beside, name = folder / "new.ckpt", BEST if best else LAST
+def save(file: Path, state: dict[str, Any]) -> None:
+    """Saves tensors and plain types, whole or not at all; its folder is created."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    beside = file.with_name("new.ckpt")
     written = io.BytesIO()  # since torch's own error for a full disk is unreadable
     torch.save(state, written)
     try:
         beside.write_bytes(written.getbuffer())
-        os.replace(beside, folder / name)
-        if best:
-            shutil.copyfile(folder / BEST, beside)
-            os.replace(beside, folder / LAST)
+        os.replace(beside, file)
     finally:
         beside.unlink(missing_ok=True)  # a partial file would keep a full disk full
 

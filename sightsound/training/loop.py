@@ -1,4 +1,4 @@
-"""The training loop: epochs of steps, each epoch measured, logged and checkpointed; it resumes after a stop.
+"""The training loop: epochs of steps, each epoch measured and logged; it resumes from its checkpoints.
 
 An `Objective` defines what is minimised and measured; a `Plan` how long, where and in which precision.
 """
@@ -28,6 +28,7 @@ from sightsound.training.objective import Objective, check_losses
 from sightsound.types import Batch
 
 LOSS = "train_loss"
+SECONDS_BETWEEN_CHECKPOINTS = 1.0  # after each of many short epochs they would take a sixth of the time
 LOG = "metrics.csv"  # in the folder of a phase's logs
 INSTALL = 'TensorBoard logs need an extra: pip install "sightsound[tensorboard]"'
 
@@ -135,7 +136,7 @@ def run_loop(
                 done.ended |= any(stop)
                 bar.set_postfix_str(f"epoch {done.epochs}, {plan.displayed} {numbers[plan.displayed]:.4f}")
                 log.write(done.history)
-                loop.save(better)
+                loop.keep(better)
         finally:
             objective.network.cpu()
 
@@ -152,6 +153,8 @@ class Loop:
         self.schedule = objective.optimization.schedule(self.optimizer)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=half)
         self.done = Progress()
+        self.best: dict[str, Any] | None = None  # of an epoch that no checkpoint holds yet
+        self.saved = time.perf_counter()
 
     def resume(self) -> None:
         """Goes on from the latest checkpoint, if there is one."""
@@ -167,8 +170,19 @@ class Loop:
         if self.done.best is not None:
             read(self.plan.checkpoints / BEST)  # needed at the end of this training: damage is found now, not then
 
-    def save(self, best: bool) -> None:
-        """Writes the checkpoint of the epoch that has ended."""
+    def keep(self, better: bool) -> None:
+        """Keeps the weights of an epoch that is the best so far; writes checkpoints if the last ones are old."""
+        if better:
+            weights = {name: value.clone() for name, value in self.network.state_dict().items()}
+            self.best = {"network": weights, "epochs": self.done.epochs}
+        if self.done.ended or time.perf_counter() - self.saved >= SECONDS_BETWEEN_CHECKPOINTS:
+            self.save()
+
+    def save(self) -> None:
+        """Writes the checkpoints; the best epoch first, so that the latest never refers to one that does not exist."""
+        if self.best:
+            save(self.plan.checkpoints / BEST, self.best)
+            self.best = None
         state = {
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -177,7 +191,8 @@ class Loop:
             "objective": self.objective.state(),
             "progress": self.done.__dict__,
         }
-        save(self.plan.checkpoints, state, best)
+        save(self.plan.checkpoints / LAST, state)
+        self.saved = time.perf_counter()
 
     @torch.enable_grad()
     def train(self, batches: DataLoader[Batch], bar: tqdm[Any]) -> dict[str, float]:

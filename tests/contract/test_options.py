@@ -168,7 +168,7 @@ def test_from_the_command_line_to_the_bundle(table: Path, tmp_path: Path, typed:
     assert "fusion transformer (layers 1, heads 2)" in done.err + done.out
     classifier = ss.load(run / "bundle")
     assert classifier.config.fusion_options == {"width": 64, "heads": 2, "layers": 1}
-    assert classifier.config.image.encoder_options == {"width": 4, "embedding_size": 128}
+    assert classifier.config.image.encoder_options == {"width": 4, "embedding_size": 32}
     assert len(classifier.network.fusion.layers) == 1
     assert classifier.network.encoders["image"].stage_channels == [4, 8, 16]
     saved = yaml.safe_load((run / "config.yaml").read_text())
@@ -176,7 +176,7 @@ def test_from_the_command_line_to_the_bundle(table: Path, tmp_path: Path, typed:
     assert "transformer (width 64, heads 2, layers 1)" in (run / "bundle" / "README.md").read_text()
     shown = typed("inspect", run / "bundle")
     assert shown.code == 0, shown.err
-    assert "heads 2" in shown.out and "encoder resnet (width 4, embedding_size 128)" in shown.out
+    assert "heads 2" in shown.out and "encoder resnet (width 4, embedding_size 32)" in shown.out
     again = typed("train", table, "--config", run / "config.yaml", "--out", tmp_path / "again")
     assert again.code == 0, again.err
     same, other = (ss.load(folder / "bundle").network.state_dict() for folder in (run, tmp_path / "again"))

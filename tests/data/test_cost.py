@@ -1,8 +1,6 @@
 """What a small file costs: memory is bounded by what is asked for, not by what a file unpacks to."""
 
 import dataclasses
-import subprocess
-import sys
 import tracemalloc
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from sightsound.data.prepared.reading import OpenSounds
 from sightsound.data.table import read_table
 from sightsound.errors import ConfigError, TableError
 from tests.data.sounds import noise, sound
+from tests.processes import python
 
 RATE = 8000
 MEASURED = """
@@ -44,9 +43,8 @@ def test_a_large_picture_takes_little_more_than_its_pixels(mode: str, tmp_path: 
     image = Image.new(mode, (side, side), (10, 200, 30, 128) if mode == "RGBA" else 40_000)
     image.paste(Image.new(mode, (side, side // 3), (90, 20, 30, 0) if mode == "RGBA" else 20_000))
     image.save(tmp_path / "large.png", compress_level=1)
-    done = subprocess.run(
-        [sys.executable, "-c", MEASURED, str(tmp_path / "large.png")], capture_output=True, text=True, check=True
-    )
+    done = python("-c", MEASURED, tmp_path / "large.png")
+    assert done.returncode == 0, done.stderr
     pixels = side * side * (4 if mode == "RGBA" else 2) / 2**20
     for peak in map(float, done.stdout.split()):  # of reading, and of reading with damaged parts interpolated
         assert peak < pixels + 120, f"MB, of which the pixels are {pixels:.0f}"

@@ -9,8 +9,8 @@ from tests.processes import python
 
 
 def test_demo(tmp_path: Path) -> None:
-    command = ["-m", "sightsound", "demo", "--epochs", "6", "--out", tmp_path / "demo"]
-    done = python(*command)
+    command = ["-m", "sightsound", "demo", "--epochs", "5", "--out", tmp_path / "demo"]
+    done = python(*command, whole_networks=True)
     assert done.returncode == 0, done.stderr
     run = tmp_path / "demo" / "run"
     assert f"Report: {run / 'report.html'}" in done.stdout
@@ -25,6 +25,6 @@ def test_demo(tmp_path: Path) -> None:
     assert page.count('<figure class="chart') == 3 + 2 + 2
     assert "http://" not in page.replace("http://www.w3.org", "") and "https://" not in page  # needs no network
     start = time.perf_counter()
-    again = python(*command)
+    again = python(*command, whole_networks=True)
     assert again.returncode == 0 and time.perf_counter() - start < 30
     assert again.stdout.split("modalities")[1] == done.stdout.split("modalities")[1]

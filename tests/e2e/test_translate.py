@@ -25,10 +25,11 @@ SHORT = {
     "meaning_size": 8,
 }
 Run = tuple[Path, Path]  # a table, and a run on it
+pytestmark = pytest.mark.usefixtures("whole_networks")
 
 
-@pytest.fixture(scope="session")
-def fitted(tmp_path_factory: pytest.TempPathFactory) -> Run:
+@pytest.fixture(scope="module")
+def fitted(whole_networks: None, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A table and a finished translator on it; not to be changed."""
     folder = tmp_path_factory.mktemp("fitted")
     table = write_table(folder / "data", rows_per_class=30)
@@ -147,6 +148,7 @@ def test_a_run_goes_on_where_it_stopped(fitted: Run, tmp_path: Path, monkeypatch
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr("sightsound.training.loop.SECONDS_BETWEEN_CHECKPOINTS", 0)
         patched.setattr(Task, "begin_epoch", stop)
         ss.train_translator(fitted[0], out=tmp_path / "run", config=config)
     assert not (tmp_path / "run" / "bundle").exists()

@@ -120,7 +120,7 @@ def test_mla_trains_the_modalities_by_turns_with_one_head() -> None:
         output = network.fuse(batch, flow=balance.flow)
         balance.loss(output, batch, batch.target).backward()
         active, plain = balance.active, network.heads[balance.active].weight.grad.clone()
-        projection = torch.eye(128)
+        projection = torch.eye(plain.shape[1])
         for direction in seen:
             projection = without_direction(projection, direction, 0.1)
         balance.after_backward(network)
@@ -137,5 +137,5 @@ def test_mla_trains_the_modalities_by_turns_with_one_head() -> None:
 
 
 def test_mla_needs_embeddings_of_one_size_and_says_so() -> None:
-    with pytest.raises(ConfigError, match="image has 128, audio has 64"):
+    with pytest.raises(ConfigError, match="image has 32, audio has 64"):
         Mla(network_with("concat", audio="bilstm"))

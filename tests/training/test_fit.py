@@ -64,7 +64,7 @@ def test_the_weights_of_the_best_epoch_stay(table: Path, tmp_path: Path, monkeyp
     classifier = ss.train(table, out=tmp_path / "run", **options)
     folder = tmp_path / "run" / "checkpoints" / "joint"
     best, last = (torch.load(folder / name, weights_only=True) for name in ("best.ckpt", "last.ckpt"))
-    assert (best["progress"]["epochs"], last["progress"]["epochs"]) == (1, 2)  # the patience for more is over
+    assert (best["epochs"], last["progress"]["epochs"]) == (1, 2)  # the patience for more is over
     encoder = classifier.network.encoders["image"].state_dict()
     for name, value in encoder.items():
         assert torch.equal(value, best["network"][f"encoders.image.{name}"])

@@ -13,9 +13,15 @@ from sightsound.report.figures import pareto
 from sightsound.studies.comparison.run import Comparison
 from sightsound.training.balances import BALANCES
 from tests.conftest import write_table
+from tests.processes import NARROW
 
 EPOCHS = 6
-SMALL = ["--epochs", str(EPOCHS), "--batch-size", "16"]
+SIZED = {  # in words, since the worker processes of a comparison know nothing of what tests shorten
+    "image": {"encoder": "resnet", "encoder_options": NARROW["resnet"]},
+    "audio": {"encoder": "convnet", "encoder_options": NARROW["convnet"]},
+}
+SMALL = ["--epochs", str(EPOCHS), "--batch-size", "16", "--image.encoder", "resnet", "--audio.encoder", "convnet"]
+SMALL += ["--image.encoder.width", "4", "--image.encoder.embedding_size", "32", "--audio.encoder.width", "4"]
 COMPARED = ["concat", "product", "majority", "mmtm"]  # of each family, one without anything to train
 
 
@@ -24,7 +30,8 @@ def comparison(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Co
     folder = tmp_path_factory.mktemp("compared")
     table = write_table(folder / "data", rows_per_class=30)
     options = ss.CompareOptions(",".join(COMPARED), seeds=2)
-    done = ss.compare(table, options=options, out=folder / "run", epochs=EPOCHS, batch_size=16, say=lambda line: None)
+    given = {**SIZED, "epochs": EPOCHS, "batch_size": 16, "say": lambda line: None}
+    done = ss.compare(table, options=options, out=folder / "run", **given)
     return table, folder / "run", done
 
 
