@@ -11,13 +11,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from PIL import Image
 
 import sightsound as ss
 from sightsound import cli
 from sightsound.data.sources.base import write_wav
-from sightsound.hardware import reseed
 from tests.originals import Handler, write_fsdd, write_mnist
 from tests.processes import WHOLE, shorten, size_networks
 
@@ -36,11 +34,27 @@ TRAINED = {  # options of the run that many tests share: networks of the width t
     "image": {"encoder": "resnet", "encoder_options": WHOLE["resnet"]},
     "audio": {"encoder": "convnet", "encoder_options": WHOLE["convnet"]},
 }
-reseed(0)  # of what test files draw when they are imported
-gc.set_threshold(100_000, 20, 100)  # as the command line does
-if "PYTEST_XDIST_WORKER" in os.environ:  # as many workers as cores: two threads each would wait for each other
-    os.environ["OMP_NUM_THREADS"] = "1"  # of the commands that tests start
-    torch.set_num_threads(1)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Prepares a process that runs tests; one that hands them out to workers needs none of the libraries."""
+    works = "PYTEST_XDIST_WORKER" in os.environ
+    if config.getoption("numprocesses", None) and not works:
+        return
+    import torch
+
+    gc.set_threshold(100_000, 20, 100)  # as the command line does
+    if works:  # there are as many as cores: two threads each would wait for each other
+        os.environ["OMP_NUM_THREADS"] = "1"  # of the commands that tests start
+        torch.set_num_threads(1)
+    seed()  # what test files draw when they are imported
+
+
+def seed() -> None:
+    """Seeds everything that draws."""
+    from sightsound.hardware import reseed
+
+    reseed(0)
 
 
 @pytest.hookimpl(optionalhook=True)  # without pytest-xdist nobody asks for it
@@ -89,7 +103,7 @@ def write_table(folder: Path, rows_per_class: int = 20, seed: int = 0) -> Path:
 @pytest.fixture(autouse=True)
 def seeded() -> None:
     """What a test draws without a seed of its own is the same each time."""
-    reseed(0)
+    seed()
 
 
 @pytest.fixture(scope="session", autouse=True)

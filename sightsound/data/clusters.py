@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from sightsound.data.table import Table
 
 FEWEST_CLUSTERS = 5  # with fewer, a bootstrap interval is invalid: of two equally good clusters it would be empty
+LARGEST_DRAW = 500_000  # numbers that are drawn at once
 LARGEST_COMPONENT = 0.1  # of all rows; a larger one would leave too few clusters to resample
 
 
@@ -41,18 +42,25 @@ class Clusters(NamedTuple):
         """Selects some of the rows."""
         return Clusters(self.by, tuple(np.unique(codes[places], return_inverse=True)[1] for codes in self.codes))
 
-    def draw(self, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Draws all clusters with replacement; returns how often each row (n,) occurs.
+    def draws(self, rng: np.random.Generator, times: int) -> Iterator[NDArray[np.float64]]:
+        """Draws all clusters with replacement, so many times; yields arrays (t, n) of how often each row occurs.
 
         This is the cluster bootstrap (Davison & Hinkley, 1997, section 3.8); with two sets of clusters the counts are
         multiplied, which is the pigeonhole bootstrap (Owen, 2007).
         """
-        drawn = np.zeros(0)
-        while not drawn.any():  # of two sets the product may be all zeros where rows are few
-            drawn = np.ones(len(self.codes[0]))
-            for codes in self.codes:
-                count = int(codes.max()) + 1
-                drawn *= np.bincount(rng.integers(0, count, count), minlength=count)[codes]
+        at_once = max(LARGEST_DRAW // len(self.codes[0]), 1)
+        for start in range(0, times, at_once):
+            yield self._drawn(rng, min(at_once, times - start))
+
+    def _drawn(self, rng: np.random.Generator, times: int) -> NDArray[np.float64]:
+        drawn = np.ones((times, len(self.codes[0])))
+        for codes in self.codes:
+            count = int(codes.max()) + 1
+            places = rng.integers(0, count, (times, count)) + count * np.arange(times)[:, None]
+            drawn *= np.bincount(places.ravel(), minlength=times * count).reshape(times, count)[:, codes]
+        empty = ~drawn.any(axis=1)
+        if empty.any():  # of two sets the product may be all zeros where rows are few
+            drawn[empty] = self._drawn(rng, int(empty.sum()))
         return drawn
 
     @property

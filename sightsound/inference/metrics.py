@@ -179,11 +179,11 @@ def _bootstrap(
     if clusters.few or right.min() == right.max():
         return dict.fromkeys(macro_means(pairs, classes), share_interval(right, clusters))
     rng = np.random.default_rng(seed)
-    at_once = max(LARGEST_CONFUSIONS // classes**2, 1)
-    parts = []
-    for start in range(0, resamples, at_once):
-        times = [clusters.draw(rng) for _ in range(min(at_once, resamples - start))]
-        parts.append(_means(np.stack([_confusion(pairs, classes, of_draw) for of_draw in times])))
+    at_once, parts = max(LARGEST_CONFUSIONS // classes**2, 1), []
+    for times in clusters.draws(rng, resamples):
+        for start in range(0, len(times), at_once):
+            some = times[start : start + at_once]
+            parts.append(_means(np.stack([_confusion(pairs, classes, of_draw) for of_draw in some])))
     drawn = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     return {
         name: (float(low), float(high))

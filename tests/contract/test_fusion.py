@@ -157,12 +157,12 @@ def test_a_seed_decides_everything(fusion: str) -> None:
 
 def test_it_can_learn(fusion: str) -> None:
     network, batch = network_with(fusion), batch_of(8)
-    optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
     for _ in range(100):
         optimizer.zero_grad()
         loss = step(network, batch)
         optimizer.step()
-        if loss < 0.02:
-            break
-    assert loss < 0.05
-    assert (network.eval()(batch).logits.argmax(1) == batch.target).all()
+        if loss < 0.02 and (network.eval()(batch).logits.argmax(1) == batch.target).all():
+            return
+        network.train()
+    pytest.fail(f"the loss is still {loss}")

@@ -54,14 +54,23 @@ def test_files_of_both_modalities_count_unless_one_lies_within_the_other(tmp_pat
     assert found_in(alone, tmp_path / "alone").by == "row"
 
 
-def test_whole_clusters_are_drawn() -> None:
-    drawn = Clusters("group", (np.array([0, 0, 1, 1, 1]),)).draw(np.random.default_rng(0))
+def drawn_of(clusters: Clusters, seed: int, times: int) -> np.ndarray:
+    return np.concatenate(list(clusters.draws(np.random.default_rng(seed), times)))
+
+
+def test_whole_clusters_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    [drawn] = drawn_of(Clusters("group", (np.array([0, 0, 1, 1, 1]),)), 0, 1)
     assert drawn[0] == drawn[1] and drawn[2] == drawn[3] == drawn[4] and drawn[0] + drawn[2] == 2
     both = Clusters("image file and audio file", (np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])))
-    drawn = both.draw(np.random.default_rng(1)).reshape(2, 2)
-    assert np.linalg.matrix_rank(drawn) == 1 and drawn.sum() == 4  # a product of both counts (Owen, 2007)
-    rows = Clusters.of_rows(7).draw(np.random.default_rng(3))
-    assert rows.tolist() == np.bincount(np.random.default_rng(3).integers(0, 7, 7), minlength=7).tolist()
+    for drawn in drawn_of(both, 1, 40):
+        assert np.linalg.matrix_rank(drawn.reshape(2, 2)) == 1 and drawn.sum() == 4  # a product of both (Owen, 2007)
+    apart = Clusters("image file and audio file", (np.array([0, 1]), np.array([0, 1])))
+    assert drawn_of(apart, 0, 40).any(axis=1).all()  # one in eight products is empty, and drawn again
+    wanted = np.random.default_rng(3).integers(0, 7, (9, 7))
+    drawn = drawn_of(Clusters.of_rows(7), 3, 9)
+    assert drawn.tolist() == [np.bincount(one, minlength=7).tolist() for one in wanted]
+    monkeypatch.setattr("sightsound.data.clusters.LARGEST_DRAW", 15)  # which changes nothing
+    assert (drawn_of(Clusters.of_rows(7), 3, 9) == drawn).all()
 
 
 def test_a_part_of_the_rows_keeps_its_clusters() -> None:

@@ -160,7 +160,8 @@ def test_hub_data_sets_without_sound_without_label_and_missing(typed, table: Pat
     assert missing.code == 1 and "cannot be loaded" in missing.err and "Traceback" not in missing.err
 
 
-def test_list_show_and_clean(typed, cache: Path) -> None:
+def test_list_show_and_clean(typed, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sightsound.data.sources.digits.ROWS_PER_IMAGE", 1)
     listed = typed("data", "list").out
     assert "mnist+speech-commands" in listed and "hub:OWNER/NAME" in listed
     assert "SHA" not in typed("data", "show", "mnist").out and "not here" in typed("data", "show", "mnist").out

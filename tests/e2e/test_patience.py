@@ -92,7 +92,7 @@ def test_a_name_stands_wherever_a_table_does(typed, digits_root: Path, own_cache
     for verb in ("evaluate", "predict"):
         done = typed(verb, bundle, *named)
         assert done.code == 0, done.err
-    done = typed("robustness", bundle, *named, "--rows", 10, "--out", tmp_path / "robust")
+    done = typed("robustness", bundle, *named, "--rows", 6, "--out", tmp_path / "robust")
     assert done.code == 0, done.err
     assert {
         path.name for path in (own_cache / "data").iterdir() if path.is_dir()

@@ -93,10 +93,10 @@ def test_staged_trains_each_modality_and_then_only_the_fusion(fusion: str, table
     "balance", [b for b in BALANCES if b not in ("detached", "auxiliary", "fused-only")]
 )  # trained elsewhere
 def test_every_balance_learns_and_goes_on_after_a_stop(balance: str, table: Path, tmp_path: Path) -> None:
-    network, right = fitted(table, tmp_path / "run", epochs=16, balance=balance)
+    network, right = fitted(table, tmp_path / "run", balance=balance)
     assert right[("image", "audio")] >= 0.85
     (tmp_path / "run" / "checkpoints" / "joint.safetensors").unlink()
-    again, _ = fitted(table, tmp_path / "run", epochs=16, balance=balance)  # from the last checkpoint, which has ended
+    again, _ = fitted(table, tmp_path / "run", balance=balance)  # from the last checkpoint, which has ended
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in network.state_dict().items())
 
 
@@ -253,7 +253,7 @@ def test_modality_dropout_hides_one_modality_in_its_share_of_rows() -> None:
 
 def test_every_chance_change_at_once_still_learns(table: Path, tmp_path: Path) -> None:
     changes = {"image_erase": 0.3, "image_flip": True, "mixup": 0.2}
-    classifier = ss.train(table, out=tmp_path / "run", augment=changes, **TRAINED)
+    classifier = ss.train(table, out=tmp_path / "run", augment=changes, **{**QUICK, "epochs": 40})
     assert accuracies(classifier.metrics)["image+audio"] >= 0.85
     with pytest.raises(ConfigError, match="augment.audio_noise is 2; it must be from 0 to 1"):
         ss.train(table, out=tmp_path / "other", augment={"audio_noise": 2})

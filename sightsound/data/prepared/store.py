@@ -259,10 +259,11 @@ def _parallel(calls: Iterator[Any], files: int, title: str) -> Iterator[tuple[in
     Yields:
         number of files before, and the result of the call.
     """
+    jobs = max(min(os.cpu_count() or 1, math.ceil(files / CHUNK)), 1)
     if files >= WORTH_PROCESSES:
-        workers = Parallel(os.cpu_count() or 1, return_as="generator", pre_dispatch="2*n_jobs", idle_worker_timeout=10)
+        workers = Parallel(jobs, return_as="generator", pre_dispatch="2*n_jobs", idle_worker_timeout=10)
     else:
-        workers = Parallel(os.cpu_count() or 1, "threading", return_as="generator", pre_dispatch="2*n_jobs")
+        workers = Parallel(jobs, "threading", return_as="generator", pre_dispatch="2*n_jobs")
     try:
         with progress_bar(title, files) as bar:
             for number, result in enumerate(workers(calls)):

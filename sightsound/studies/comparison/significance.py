@@ -123,12 +123,12 @@ def resample_means(
     seeds, rows = next(iter(values.values())).shape
     clusters, rng = clusters or Clusters.of_rows(rows), np.random.default_rng(seed)
     stacked = np.stack([value.astype(np.float32) for value in values.values()])  # (names, seeds, n)
-    result = np.empty((len(values), resamples))
-    for i in range(resamples):
-        counts = clusters.draw(rng).astype(np.float32)
-        sums = (stacked @ counts).astype(float)[:, rng.integers(0, seeds, seeds)]
-        result[:, i] = sums.mean(axis=1) / float(counts.sum())
-    return dict(zip(values, result, strict=True))
+    parts = []
+    for counts in clusters.draws(rng, resamples):  # (t, n)
+        sums = (stacked @ counts.T.astype(np.float32)).astype(float)  # (names, seeds, t)
+        chosen = rng.integers(0, seeds, (seeds, len(counts)))
+        parts.append(np.take_along_axis(sums, chosen[None], 1).mean(axis=1) / counts.sum(axis=1))
+    return dict(zip(values, np.concatenate(parts, axis=1), strict=True))
 
 
 def clustered_p(one: NDArray[np.bool_], other: NDArray[np.bool_], clusters: Clusters | None = None) -> float:

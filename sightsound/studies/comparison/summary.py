@@ -176,6 +176,10 @@ def _macro_f1(said: list[NDArray[np.floating]], study: ComparisonStudy, classes:
     def f1(seeds: Iterable[int], times: NDArray[np.float64] | None) -> float:
         return float(np.mean([macro_means(pairs[s], classes, times)["macro_f1"] for s in seeds]))
 
-    drawn = [f1(rng.integers(0, len(said), len(said)), study.clusters["test"].draw(rng)) for _ in range(F1_RESAMPLES)]
+    drawn = [
+        f1(rng.integers(0, len(said), len(said)), times)
+        for some in study.clusters["test"].draws(rng, F1_RESAMPLES)
+        for times in some
+    ]
     low, high = (0.0, 1.0) if study.clusters["test"].few else np.percentile(drawn, [2.5, 97.5])
     return f1(range(len(said)), None), float(low), float(high)
