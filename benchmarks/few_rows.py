@@ -51,6 +51,7 @@ def main() -> None:
     parser.add_argument("--rows", default="5,10,20", help="a class")
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--test-groups", type=int, default=8)
+    parser.add_argument("--fusion", default="auto", help="the strategy in place of the default one")
     parser.add_argument("--out", type=Path, default=Path("runs/few_rows"))
     given = parser.parse_args()
     frame = pd.read_csv(given.table, dtype=str)
@@ -67,7 +68,7 @@ def main() -> None:
         ours, theirs, names = [], [], []
         for draw in range(given.draws):
             some = drawn(frame, rows, draw)
-            run = ss.train(some, out=given.out / f"{rows}-{draw}", seed=draw, **quiet)
+            run = ss.train(some, out=given.out / f"{rows}-{draw}", seed=draw, fusion=given.fusion, **quiet)
             ours.append({name: run.metrics["subsets"][name]["accuracy"] for name in ("image", "audio", BOTH)})
             theirs.append(regressed(some, embeddings))
             names.append(f"{run.config.image.encoder}+{run.config.audio.encoder}")

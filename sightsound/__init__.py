@@ -1,7 +1,7 @@
 """Classifiers that learn from images and sounds together.
 
     import sightsound as ss
-    classifier = ss.train("table.csv", fusion="concat")
+    classifier = ss.train("table.csv")
     classifier.predict(image="7.png", audio="seven.wav")
 
 Names are loaded when they are first used, so that importing the package costs nothing; type checkers see them all.

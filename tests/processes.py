@@ -36,11 +36,14 @@ def small_alone(m: str, options: Any) -> list[Any]:
 
 SHORT = {  # by tests and their processes done less than by the package: what few tests look at
     "sightsound.studies.comparison.cost.REPEATS": 1,  # of latencies
+    "sightsound.training.prepare.MOST_EPOCHS": 25,
+    "sightsound.training.fusion_choice.FEW_ROWS": 0,  # most tests have few rows, and are about what is learnt
     "sightsound.missing.impute.PASSES": 15,  # of the training of imputers
     "sightsound.training.encoder_choice.candidates": small_alone,
     "sightsound.translation.decoders.flow.HIDDEN": 128,
     "sightsound.translation.training.DECODER_BATCH": 32,
     "sightsound.translation.training.FLOW_BATCH": 128,
+    "sightsound.translation.training.MOST_VIEWS": 8,
 }
 
 

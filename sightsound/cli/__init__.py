@@ -34,7 +34,7 @@ Classifiers that learn from images and sounds together.
 {chr(10).join(f"  {verb:<12}{line}" for verb, line in VERBS.items())}
 
   sightsound demo
-  sightsound train table.csv --fusion concat --out runs/first
+  sightsound train table.csv --out runs/first
   sightsound compare table.csv --out runs/compared
   sightsound predict runs/first/bundle --image 7.png --audio seven.wav
 

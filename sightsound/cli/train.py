@@ -10,7 +10,7 @@ from sightsound.modalities.base import MODALITIES
 EXAMPLE = """Trains a classifier on a table with the columns image, audio and label (paths and a class; an empty path
 means that this modality is missing), on a folder of class/name.png and class/name.wav, or on a data set by name.
 
-  sightsound train table.csv --fusion concat --out runs/first
+  sightsound train table.csv --out runs/first
   sightsound train table.csv --out runs/first --resume
   sightsound train photos_and_sounds/ --epochs 20 --image.height 96 --image.width 96
   sightsound train mnist+fsdd --root data/ --pairs 20000

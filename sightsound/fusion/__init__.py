@@ -27,8 +27,11 @@ from sightsound.fusion.feature import (
 )
 from sightsound.fusion.hierarchical import Bottleneck, Central, CrossAttention, Mmtm
 from sightsound.fusion.search import Search
+from sightsound.registry import resolve
 
-__all__ = ["DECISION", "FEATURE", "HIERARCHICAL", "STRATEGIES", "Fusion"]
+__all__ = ["AUTO", "DECISION", "FEATURE", "HIERARCHICAL", "STRATEGIES", "Fusion", "named", "strategy_of"]
+
+AUTO = "auto"  # the strategy is left open: the number of training rows decides (training/fusion_choice.py)
 
 FEATURE: dict[str, type[Fusion]] = {
     "concat": Concat,
@@ -62,3 +65,13 @@ HIERARCHICAL: dict[str, type[Fusion]] = {
     "search": Search,
 }
 STRATEGIES: dict[str, type[Fusion]] = {**FEATURE, **DECISION, **HIERARCHICAL}
+
+
+def named(strategy: str) -> str:
+    """Returns the name of a strategy; where it is left open, that of the one for many rows."""
+    return "concat" if strategy == AUTO else strategy
+
+
+def strategy_of(name: str, trust: bool = True) -> type[Fusion]:
+    """Returns the strategy of a name or dotted path. Raises ConfigError, TrustError as `registry.resolve` does."""
+    return resolve("fusion strategy", named(name), STRATEGIES, Fusion, trust)

@@ -21,9 +21,8 @@ from sightsound.data.prepare import modalities_in
 from sightsound.data.table import Table
 from sightsound.encoders import checkpoints
 from sightsound.errors import ConfigError, RunError, TableError, TrainingError
-from sightsound.fusion import STRATEGIES, Fusion
+from sightsound.fusion import strategy_of
 from sightsound.modalities.base import is_left_open, modality, with_small_encoder
-from sightsound.registry import resolve
 from sightsound.run_folder import REQUEST
 from sightsound.training.encoder_trials import Candidate, Trials, with_encoder
 from sightsound.training.prepare import prepare
@@ -131,7 +130,7 @@ def read_candidates(run: Path) -> list[Candidate]:
 
 def exchanges(config: Config) -> bool:
     """Returns whether the strategy lets the encoders exchange information, so that no embeddings can be cached."""
-    return resolve("fusion strategy", config.fusion, STRATEGIES, Fusion).exchanges()
+    return strategy_of(config.fusion).exchanges()
 
 
 def candidates(m: str, options: Any) -> list[Candidate]:

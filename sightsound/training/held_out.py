@@ -24,7 +24,7 @@ from sightsound.fusion import Fusion
 from sightsound.inference.subsets import BATCH_ROWS, subsets
 from sightsound.network.calibration import energy_of
 from sightsound.network.classifier import ClassifierNetwork
-from sightsound.training.calibrate import FEWEST_ROWS, best_temperature
+from sightsound.training.calibrate import FEWEST_ROWS, FEWEST_UNIMODAL_ROWS, best_temperature
 from sightsound.training.prepare import Prepared
 
 FOLDS = 5
@@ -100,7 +100,7 @@ def fit_held_out(network: ClassifierNetwork, held: HeldOut, guard: bool = True) 
     for i, m in enumerate(every):
         raw = outputs[(m,)]
         calibration.energies[i] = energy_of(raw[present[m]]).quantile(percents)
-        if present[m].sum() >= FEWEST_ROWS:
+        if present[m].sum() >= FEWEST_UNIMODAL_ROWS:
             calibration.temperature[1 << i] = best_temperature(raw[present[m]], target[present[m]])
     own = {m: x.cpu() for m, x in calibration.unimodal({m: outputs[(m,)].to(network.device) for m in every}).items()}
     fusion = copy.deepcopy(network.fusion).cpu()

@@ -20,12 +20,14 @@ from sightsound.data.table import Table
 from sightsound.encoders import checkpoints
 from sightsound.errors import TableError
 from sightsound.features.image import Standardize
+from sightsound.fusion import named
 from sightsound.missing import FEWEST_COMPLETE
 from sightsound.modalities.base import modality
 from sightsound.network.build import build_network, check_parts, new_imputers
 from sightsound.network.classifier import ClassifierNetwork
 from sightsound.run_folder import content_of
 from sightsound.training.feature_cache import cache_features
+from sightsound.training.fusion_choice import with_fusion
 from sightsound.training.schedule import check_balance
 
 STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 1000, 10, 100
@@ -67,7 +69,7 @@ def prepare(table: Table, config: Config, run: Path) -> Prepared:
     """
     given = digest(table)
     check_parts(config)
-    check_balance(dataclasses.replace(config, modalities=modalities_in(table, config)))
+    check_balance(with_fusion(dataclasses.replace(config, modalities=modalities_in(table, config))))
     table, config, every, warnings = check(table, config, run)
     table = split(by_groups(table) if config.group_split else table, config.seed)
     warnings += cautions(table, every.stores, every.rows)
@@ -87,6 +89,12 @@ def prepare(table: Table, config: Config, run: Path) -> Prepared:
         raise TableError(
             f"{table.name}: the policy {policy!r} is fitted on complete training rows; there are {found}, and it "
             f"needs {FEWEST_COMPLETE}. Add some, or take --missing ignore."
+        )
+    left_open, rows_a_class = config.fusion, table.part("train").frame["row"].nunique() / len(labels)
+    config = with_fusion(config, rows_a_class)
+    if config.fusion not in (left_open, named(left_open)):
+        warnings.append(
+            f"with {rows_a_class:.0f} training rows a class, --fusion is {config.fusion} unless you name another."
         )
     network = fresh_network(config, len(labels), rows["train"])
     for policy in imputing_policies(config).values():

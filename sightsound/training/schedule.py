@@ -6,8 +6,7 @@ from typing import NamedTuple
 
 from sightsound.config import Config
 from sightsound.errors import ConfigError
-from sightsound.fusion import DECISION, STRATEGIES, Fusion
-from sightsound.registry import resolve
+from sightsound.fusion import DECISION, strategy_of
 from sightsound.training.balances import BALANCES
 
 FUSION_SHARE = 0.25  # of the epochs, for the fusion alone, on encoders that are untrained or warmed up
@@ -50,7 +49,7 @@ def phases(config: Config) -> list[Phase]:
     each = [Phase(m, (m,), (f"encoders.{m}.", f"heads.{m}.")) for m in everything]
     if config.schedule == "joint":
         teachers = BALANCES[config.balance].needs_unimodal_training
-        searched = resolve("fusion strategy", config.fusion, STRATEGIES, Fusion).searched
+        searched = strategy_of(config.fusion).searched
         first = each if teachers or (searched and not config.fusion_options.get("joins")) else []
         return [*first, Phase("joint", everything, ("",), afresh=bool(first))]
     if config.schedule == "fusion+joint":
@@ -93,7 +92,7 @@ def check_balance(config: Config) -> None:
             "--schedule fusion+joint trains none alone: the teachers would know nothing. Type --schedule joint, or "
             "--balance auxiliary."
         )
-    strategy = resolve("fusion strategy", config.fusion, STRATEGIES, Fusion)
+    strategy = strategy_of(config.fusion)
     detached = issubclass(strategy, tuple(DECISION.values()))
     if detached and not balance.flow.unimodal and config.schedule != "staged":  # it trains each encoder alone
         raise ConfigError(

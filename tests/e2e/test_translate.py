@@ -228,7 +228,10 @@ def test_an_accelerator_that_is_not_there_is_said_before_anything_is_made(tmp_pa
     assert not (tmp_path / "run").exists()
 
 
-def test_a_pretrained_encoder_judges_what_it_took_no_part_in(fitted: Run, typed, tmp_path: Path) -> None:
+def test_a_pretrained_encoder_judges_what_it_took_no_part_in(
+    fitted: Run, typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sightsound.training.prepare.MOST_EPOCHS", 5)
     table, run = fitted
     ask = ["translate", "evaluate", run / "bundle", table, "--rows", 6, "-n", 2, "--out", tmp_path / "j"]
     done = typed(*ask, "--evaluator", "speech")
