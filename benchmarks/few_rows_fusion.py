@@ -52,7 +52,8 @@ def main() -> None:
     frame["split"] = np.where(frame["group"].isin(groups[-given.test_groups :]), "test", "train")
     test = frame[frame["split"] == "test"]
     frame = pd.concat([frame[frame["split"] != "test"], test.sample(min(len(test), MOST_TEST_ROWS), random_state=0)])
-    encoders = {m: {"encoder": name, "frozen": name in FROZEN} for m, name in vars(given).items() if m in frame}
+    chosen = {"image": given.image, "audio": given.audio}
+    encoders = {m: {"encoder": name, "frozen": name in FROZEN} for m, name in chosen.items()}
     names = given.fusion.split(",")
     print(f"rows a class | draws | {' | '.join(names)} | image | audio")
     for rows in map(int, given.rows.split(",")):
@@ -60,7 +61,7 @@ def main() -> None:
         for draw in range(given.draws):
             some = drawn(frame.reset_index(drop=True), rows, draw)
             for name in names:
-                out = given.out / f"{Path(given.table).parent.name}-{rows}-{draw}-{name}"
+                out = given.out / f"{table.parent.name}-{rows}-{draw}-{name}"
                 say = {"say": lambda line: None, "resume": True}
                 measured = ss.train(some, out=out, fusion=name, seed=draw, **encoders, **say).metrics["subsets"]
                 for subset in (BOTH, "image", "audio"):

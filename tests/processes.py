@@ -11,6 +11,7 @@ import os
 import runpy
 import signal
 import sys
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -37,7 +38,7 @@ def small_alone(m: str, options: Any) -> list[Any]:
 SHORT = {  # by tests and their processes done less than by the package: what few tests look at
     "sightsound.studies.comparison.cost.REPEATS": 1,  # of latencies
     "sightsound.training.prepare.MOST_EPOCHS": 25,
-    "sightsound.training.fusion_choice.FEW_ROWS": 0,  # most tests have few rows, and are about what is learnt
+    "sightsound.training.fusion_choice.FEW_ROWS_A_CLASS": 0,  # most tests have few rows, and are about what is trained
     "sightsound.missing.impute.PASSES": 15,  # of the training of imputers
     "sightsound.training.encoder_choice.candidates": small_alone,
     "sightsound.translation.decoders.flow.HIDDEN": 128,
@@ -47,6 +48,7 @@ SHORT = {  # by tests and their processes done less than by the package: what fe
 }
 
 
+EVERY_EPOCH = {"sightsound.training.loop.SECONDS_BETWEEN_CHECKPOINTS": 0}  # a checkpoint after each
 WHOLE = {"resnet": {"width": 16, "embedding_size": 128}, "convnet": {"width": 16}}  # the package's default networks
 NARROW = {"resnet": {"width": 4, "embedding_size": 32}, "convnet": {"width": 4}}
 
@@ -79,13 +81,15 @@ class Done(NamedTuple):
 class Started:
     """A process that works: `python` with these words, which are `-c code ...` or `-m module ...`.
 
-    What it does is as short as in tests; with `whole_networks` these have the width that users have.
+    What it does is as short as in tests, with more that is `patched`; `whole_networks` have the width that users have.
     """
 
-    def __init__(self, *words: object, whole_networks: bool = False) -> None:
+    def __init__(
+        self, *words: object, whole_networks: bool = False, patched: Mapping[str, object] | None = None
+    ) -> None:
         pipes = [os.pipe(), os.pipe()]
         ends = [Connection(write, readable=False) for _, write in pipes]
-        given = ([*map(str, words)], os.getcwd(), dict(os.environ), *ends, whole_networks)
+        given = ([*map(str, words)], os.getcwd(), dict(os.environ), *ends, whole_networks, patched or {})
         self.process = SERVER.Process(target=_work, args=given)
         self.process.start()
         for end in ends:
@@ -121,7 +125,13 @@ def python(*words: object, whole_networks: bool = False) -> Done:
 
 
 def _work(
-    words: list[str], folder: str, environment: dict[str, str], out: Connection, err: Connection, whole_networks: bool
+    words: list[str],
+    folder: str,
+    environment: dict[str, str],
+    out: Connection,
+    err: Connection,
+    whole_networks: bool,
+    patched: Mapping[str, object],
 ) -> None:
     os.chdir(Path(folder))
     os.environ.clear()
@@ -138,6 +148,8 @@ def _work(
     shorten(pytest.MonkeyPatch())
     if whole_networks:
         size_networks(pytest.MonkeyPatch(), WHOLE)
+    for name, value in patched.items():
+        pytest.MonkeyPatch().setattr(name, value)
     how, what, *rest = words
     sys.argv = [how, *rest]
     if how == "-m":

@@ -43,7 +43,7 @@ class Clusters(NamedTuple):
         return Clusters(self.by, tuple(np.unique(codes[places], return_inverse=True)[1] for codes in self.codes))
 
     def draws(self, rng: np.random.Generator, times: int) -> Iterator[NDArray[np.float64]]:
-        """Draws all clusters with replacement, so many times; yields arrays (t, n) of how often each row occurs.
+        """Draws all clusters with replacement, `times` times; yields in parts (t, n) how often each row occurs.
 
         This is the cluster bootstrap (Davison & Hinkley, 1997, section 3.8); with two sets of clusters the counts are
         multiplied, which is the pigeonhole bootstrap (Owen, 2007).

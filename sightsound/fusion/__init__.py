@@ -29,7 +29,7 @@ from sightsound.fusion.hierarchical import Bottleneck, Central, CrossAttention, 
 from sightsound.fusion.search import Search
 from sightsound.registry import resolve
 
-__all__ = ["AUTO", "DECISION", "FEATURE", "HIERARCHICAL", "STRATEGIES", "Fusion", "named", "strategy_of"]
+__all__ = ["AUTO", "DECISION", "FEATURE", "HIERARCHICAL", "STRATEGIES", "Fusion", "strategy_name", "strategy_of"]
 
 AUTO = "auto"  # the strategy is left open: the number of training rows decides (training/fusion_choice.py)
 
@@ -67,11 +67,11 @@ HIERARCHICAL: dict[str, type[Fusion]] = {
 STRATEGIES: dict[str, type[Fusion]] = {**FEATURE, **DECISION, **HIERARCHICAL}
 
 
-def named(strategy: str) -> str:
+def strategy_name(strategy: str) -> str:
     """Returns the name of a strategy; where it is left open, that of the one for many rows."""
     return "concat" if strategy == AUTO else strategy
 
 
 def strategy_of(name: str, trust: bool = True) -> type[Fusion]:
     """Returns the strategy of a name or dotted path. Raises ConfigError, TrustError as `registry.resolve` does."""
-    return resolve("fusion strategy", named(name), STRATEGIES, Fusion, trust)
+    return resolve("fusion strategy", strategy_name(name), STRATEGIES, Fusion, trust)

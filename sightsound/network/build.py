@@ -17,7 +17,7 @@ from sightsound.encoders import checkpoints
 from sightsound.encoders.base import STAGES, Encoder
 from sightsound.errors import ConfigError
 from sightsound.features.image import Standardize
-from sightsound.fusion import STRATEGIES, Fusion, named, strategy_of
+from sightsound.fusion import AUTO, STRATEGIES, Fusion, strategy_name, strategy_of
 from sightsound.hardware import reseed
 from sightsound.missing import IMPUTERS, Imputer, Imputers
 from sightsound.modalities.base import MODALITIES, modality, with_small_encoder
@@ -80,7 +80,7 @@ def _fusion(config: Config, encoders: Mapping[str, Encoder], classes: int, trust
 def _strategy(config: Config, trust: bool) -> tuple[type[Fusion], dict[str, Any]]:
     """Returns the class of the strategy, and all its options."""
     strategy = strategy_of(config.fusion, trust)
-    return strategy, part_options("fusion", named(config.fusion), strategy, config.fusion_options)
+    return strategy, part_options("fusion", strategy_name(config.fusion), strategy, config.fusion_options)
 
 
 def _encoder(config: Config, m: str, shape: tuple[int, ...], trust: bool) -> Encoder:
@@ -109,6 +109,8 @@ def restore_network(bundle: Bundle, trust: bool) -> tuple[ClassifierNetwork, dic
     Raises:
         ConfigError: the weights are not those that the configuration describes; TrustError.
     """
+    if bundle.config.fusion == AUTO:
+        raise ConfigError("fusion is auto, and a trained classifier has a strategy")
     check_weights(bundle.config, len(bundle.labels), bundle.weights, trust)
     for name, weight in bundle.weights.items():
         if weight.is_floating_point() and not weight.isfinite().all():
@@ -154,7 +156,7 @@ def check_parts(config: Config) -> None:
     strategy, options = _strategy(config, trust=True)
     if config.fusion_options and len(config.modalities) == 1:
         raise ConfigError("The strategy has options, and with one modality nothing is fused. Leave them away.")
-    if config.fusion_options and named(config.fusion) in STRATEGIES:
+    if config.fusion_options and strategy_name(config.fusion) in STRATEGIES:
         with torch.device("meta"):  # the strategy's own checks, with sizes that stand for any
             strategy(dict.fromkeys(config.modalities, 1), dict.fromkeys(config.modalities, [1] * STAGES), 1, **options)
     for policy in imputing_policies(config).values():
@@ -188,7 +190,7 @@ def check_weights(config: Config, classes: int, weights: Mapping[str, Tensor], t
                     f"the weights are not those of a head over {encoder.embedding_size} numbers of the {m}"
                 )
             built[m] = encoder
-    if len(built) == len(config.modalities) and named(config.fusion) in STRATEGIES:
+    if len(built) == len(config.modalities) and strategy_name(config.fusion) in STRATEGIES:
         with torch.device("meta"):
             fusion = _fusion(config, built, classes, trust)
         saved = {name: x.shape for name, x in weights.items() if name.startswith("fusion.")}

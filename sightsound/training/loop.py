@@ -28,7 +28,7 @@ from sightsound.training.objective import Objective, check_losses
 from sightsound.types import Batch
 
 LOSS = "train_loss"
-SECONDS_BETWEEN_CHECKPOINTS = 1.0  # after each of many short epochs they would take a sixth of the time
+SECONDS_BETWEEN_CHECKPOINTS = 1.0  # written after each of many short epochs, they would take much of the time
 LOG = "metrics.csv"  # in the folder of a phase's logs
 INSTALL = 'TensorBoard logs need an extra: pip install "sightsound[tensorboard]"'
 
@@ -172,10 +172,13 @@ class Loop:
 
     def keep(self, better: bool) -> None:
         """Keeps the weights of an epoch that is the best so far; writes checkpoints if the last ones are old."""
+        due = self.done.ended or time.perf_counter() - self.saved >= SECONDS_BETWEEN_CHECKPOINTS
         if better:
-            weights = {name: value.clone() for name, value in self.network.state_dict().items()}
+            weights = self.network.state_dict()
+            if not due:  # the next steps change the network's own
+                weights = {name: value.to("cpu", copy=True) for name, value in weights.items()}
             self.best = {"network": weights, "epochs": self.done.epochs}
-        if self.done.ended or time.perf_counter() - self.saved >= SECONDS_BETWEEN_CHECKPOINTS:
+        if due:
             self.save()
 
     def save(self) -> None:

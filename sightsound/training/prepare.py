@@ -20,7 +20,7 @@ from sightsound.data.table import Table
 from sightsound.encoders import checkpoints
 from sightsound.errors import TableError
 from sightsound.features.image import Standardize
-from sightsound.fusion import named
+from sightsound.fusion import AUTO, strategy_name
 from sightsound.missing import FEWEST_COMPLETE
 from sightsound.modalities.base import modality
 from sightsound.network.build import build_network, check_parts, new_imputers
@@ -90,11 +90,13 @@ def prepare(table: Table, config: Config, run: Path) -> Prepared:
             f"{table.name}: the policy {policy!r} is fitted on complete training rows; there are {found}, and it "
             f"needs {FEWEST_COMPLETE}. Add some, or take --missing ignore."
         )
-    left_open, rows_a_class = config.fusion, table.part("train").frame["row"].nunique() / len(labels)
-    config = with_fusion(config, rows_a_class)
-    if config.fusion not in (left_open, named(left_open)):
+    frame = table.part("train").frame
+    complete = frame.loc[(frame[list(config.modalities)] != "").all(axis=1), "row"].nunique() / len(labels)
+    left_open, config = config.fusion == AUTO, with_fusion(config, complete)
+    if left_open and config.fusion != strategy_name(AUTO):
         warnings.append(
-            f"with {rows_a_class:.0f} training rows a class, --fusion is {config.fusion} unless you name another."
+            f"with {int(complete)} complete training rows a class, --fusion is {config.fusion}, which needs few. Where "
+            f"only both modalities together determine the class, type --fusion {strategy_name(AUTO)}."
         )
     network = fresh_network(config, len(labels), rows["train"])
     for policy in imputing_policies(config).values():

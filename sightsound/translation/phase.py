@@ -48,7 +48,7 @@ def fit_phase(network: TranslatorNetwork, lesson: TrainingPhase, config: Transla
     """Trains in place, with a fixed number of steps; a phase that is complete in the run folder is loaded."""
     done = run / "checkpoints" / f"{lesson.name}.safetensors"
     if not done.exists():
-        # an epoch, which is logged and can be gone on from, is some steps long where rows are few
+        # with few rows several passes make an epoch, since each epoch is logged and may be checkpointed
         passes = math.ceil(min(EPOCH_STEPS, lesson.steps) * lesson.batch_size / len(lesson.rows))
         rows = Rows(lesson.rows.stores, None, lesson.rows.rows.repeat(passes))
         batches = loader(rows, lesson.batch_size, config.seed)

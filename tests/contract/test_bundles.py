@@ -127,6 +127,18 @@ def test_sizes_that_fill_the_memory_together(sizes: dict[str, dict[str, float]],
     assert allocated.most < 10_000_000
 
 
+def test_a_strategy_that_is_left_open(sound: Path, tmp_path: Path) -> None:
+    bundle = Path(shutil.copytree(sound, tmp_path / "bundle"))
+
+    def open_again(saved: dict[str, Any]) -> dict[str, Any]:
+        saved["config"]["fusion"] = "auto"
+        return saved
+
+    changed(bundle, "config.json", open_again)
+    with pytest.raises(BundleError, match="fusion is auto, and a trained classifier has a strategy"):
+        ss.load(bundle)
+
+
 @pytest.mark.parametrize("fusion", ["stacking", "concat", "tensor"])
 @pytest.mark.parametrize("columns", [0, None])
 def test_a_fusion_larger_than_its_weights_is_not_built(

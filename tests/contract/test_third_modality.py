@@ -197,7 +197,7 @@ def test_any_subset_is_answered(run: Path, sensed: Path) -> None:
 
 def test_it_is_damaged_imputed_and_compared(run: Path, sensed: Path, typed, tmp_path: Path) -> None:
     done = typed(
-        "robustness", run / "bundle", sensed, "--plugins", "sensor_plugin", "--rows", 6, "--out", tmp_path / "robust"
+        "robustness", run / "bundle", sensed, "--plugins", "sensor_plugin", "--rows", 4, "--out", tmp_path / "robust"
     )
     assert done.code == 0, done.err
     frame = pd.read_csv(tmp_path / "robust" / "robustness.csv", keep_default_na=False)

@@ -48,7 +48,7 @@ def test_threads_with_other_policies_and_subsets_answer_as_one_thread(fusion: st
         own = network.encode(everything.inputs, everything.present).unimodal
     for one in imputers.values():
         one.fit(own)
-    batches = [batch_of(3, missing=True), batch_of(5, seed=2)]
+    batches = [batch_of(3, missing=True), batch_of(5, seed=2), batch_of(2, missing=True, seed=3)]
     fills = [
         None,
         *(impute_by(imputers, {"image": a, "audio": b}) for a, b in (("mean", "nearest"), ("nearest", "mean"))),

@@ -23,7 +23,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def weights(table: Path, run: Path, **config: object) -> dict[str, torch.Tensor]:
     """Of encoders and heads after the last step of a training with defaults."""
     run.mkdir(parents=True)
-    prepared = prepare(read_table(table), Config(epochs=1, batch_size=16, **config), run)
+    prepared = prepare(read_table(table), Config(epochs=2, batch_size=16, **config), run)
     network = on_cached(prepared.network, prepared.cached)
     fit(network, prepared.config, prepared.rows, run)
     state = torch.load(run / "checkpoints" / "joint" / "last.ckpt", weights_only=True)["network"]

@@ -69,7 +69,7 @@ def test_whole_clusters_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = np.random.default_rng(3).integers(0, 7, (9, 7))
     drawn = drawn_of(Clusters.of_rows(7), 3, 9)
     assert drawn.tolist() == [np.bincount(one, minlength=7).tolist() for one in wanted]
-    monkeypatch.setattr("sightsound.data.clusters.LARGEST_DRAW", 15)  # which changes nothing
+    monkeypatch.setattr("sightsound.data.clusters.LARGEST_DRAW", 15)  # which changes nothing with one set
     assert (drawn_of(Clusters.of_rows(7), 3, 9) == drawn).all()
 
 

@@ -172,8 +172,10 @@ def test_no_permission_to_write(table: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount a small disk")
-@pytest.mark.parametrize("kilobytes", [300, 750, 1_200])
-def test_a_full_disk(kilobytes: int, table: Path, tmp_path: Path, typed, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("kilobytes", "last"), [(300, None), (750, "joint/last.ckpt"), (1_200, "joint.safetensors")])
+def test_a_full_disk(
+    kilobytes: int, last: str | None, table: Path, tmp_path: Path, typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Too small for the first checkpoint, for the weights after training, and for the bundle."""
     small = tmp_path / "small"
     small.mkdir()
@@ -189,5 +191,8 @@ def test_a_full_disk(kilobytes: int, table: Path, tmp_path: Path, typed, monkeyp
         done = typed(*command)
         assert done.code == 1 and os.strerror(errno.ENOSPC) in done.err and str(small) in done.err
         assert not (small / "run" / "bundle").exists()
+        written = {str(path.relative_to(small / "run" / "checkpoints")) for path in small.glob("run/checkpoints/**/*")}
+        stages = ["joint/last.ckpt", "joint.safetensors"]
+        assert written & set(stages) == set(stages[: stages.index(last) + 1] if last else [])
     finally:
         subprocess.run(["umount", small], check=True)

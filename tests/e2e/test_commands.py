@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import sightsound as ss
-from tests.processes import Started
+from tests.processes import EVERY_EPOCH, Started
 
 
 @pytest.fixture(scope="module")
@@ -184,7 +184,7 @@ def test_a_modality_is_chosen_by_its_name(modalities: str, typed, table: Path, t
 def test_ctrl_c_leaves_a_run_that_goes_on(table: Path, tmp_path: Path, typed) -> None:
     run = tmp_path / "run"
     train = ["train", table, "--out", run, "--epochs", "40", "--patience", "40", "--batch-size", "16"]
-    process = Started("-m", "sightsound", *train)
+    process = Started("-m", "sightsound", *train, patched=EVERY_EPOCH)
     while not (run / "checkpoints" / "joint" / "last.ckpt").exists():
         assert process.runs()
         time.sleep(0.02)

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import sightsound as ss
-from tests.processes import Started
+from tests.processes import EVERY_EPOCH, Started
 
 KILLS = 2  # each at least one epoch further
 
@@ -29,7 +29,7 @@ def test_kill_and_resume(table: Path, tmp_path: Path, typed) -> None:
     killed = 0  # a busy machine may wake us only when the last run has ended
     for _ in range(KILLS):
         before = checkpoint(run)
-        process = Started("-m", "sightsound", *train, run, "--resume")
+        process = Started("-m", "sightsound", *train, run, "--resume", patched=EVERY_EPOCH)
         while process.runs() and checkpoint(run) == before:  # mid-training: not all at start-up
             time.sleep(0.01)
         time.sleep(rng.uniform(0, 0.2))

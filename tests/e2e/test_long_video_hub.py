@@ -5,7 +5,6 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-import datasets
 import numpy as np
 import pandas as pd
 import pytest
@@ -128,6 +127,8 @@ def test_videos_without_sound_without_pictures_and_broken_ones(typed, videos: Pa
 
 
 def write_hub(folder: Path, table: Path, leave_out: str = "") -> Path:
+    import datasets  # here, since most workers need it not
+
     frame = pd.read_csv(table)
     names = sorted(CLASSES)
     columns = {

@@ -71,6 +71,39 @@ def test_the_weights_of_the_best_epoch_stay(table: Path, tmp_path: Path, monkeyp
     assert any(not torch.equal(x, last["network"][f"encoders.image.{n}"]) for n, x in encoder.items())
 
 
+def test_epochs_that_no_checkpoint_holds_are_trained_again(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stop while a better epoch than that of the last checkpoint is only in memory."""
+    options = {"epochs": 4, "patience": 4, "batch_size": 16, "balance": "auxiliary", "say": lambda line: None}
+    choices = [0.1, 0.9, 0.5, 0.2]
+    begin_epoch = Stage.begin_epoch
+
+    def scored(stage: Stage, epoch: int) -> dict[str, float]:
+        return {**end_epoch(stage, epoch), "val_choice": choices[epoch]}
+
+    def begins(stage: Stage, epoch: int) -> None:
+        monkeypatch.setattr("sightsound.training.loop.SECONDS_BETWEEN_CHECKPOINTS", 0 if epoch == 0 else 1e9)
+        if epoch == 3 and stops:
+            raise KeyboardInterrupt
+        begin_epoch(stage, epoch)
+
+    end_epoch, stops = Stage.end_epoch, False
+    monkeypatch.setattr(Stage, "end_epoch", scored)
+    monkeypatch.setattr(Stage, "begin_epoch", begins)
+    whole = ss.train(table, out=tmp_path / "whole", **options).network.state_dict()
+    stops = True
+    with pytest.raises(KeyboardInterrupt):
+        ss.train(table, out=tmp_path / "run", **options)
+    folder = tmp_path / "run" / "checkpoints" / "joint"
+    kept = [torch.load(folder / name, weights_only=True) for name in ("best.ckpt", "last.ckpt")]
+    assert (kept[0]["epochs"], kept[1]["progress"]["epochs"]) == (1, 1)  # the second is better
+    stops = False
+    again = ss.train(table, out=tmp_path / "run", resume=True, **options).network.state_dict()
+    assert torch.load(folder / "best.ckpt", weights_only=True)["epochs"] == 2
+    assert all(torch.equal(again[name], value) for name, value in whole.items())
+
+
 def test_every_stage_trains_in_training_mode(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`embrace` draws while it is trained, and `fusion+joint` measures the encoders before it."""
     modes, loss = [], Stage.loss

@@ -123,12 +123,13 @@ def resample_means(
     seeds, rows = next(iter(values.values())).shape
     clusters, rng = clusters or Clusters.of_rows(rows), np.random.default_rng(seed)
     stacked = np.stack([value.astype(np.float32) for value in values.values()])  # (names, seeds, n)
-    parts = []
+    chosen = rng.integers(0, seeds, (1, seeds, resamples))
+    sums, rows_drawn = [], []
     for counts in clusters.draws(rng, resamples):  # (t, n)
-        sums = (stacked @ counts.T.astype(np.float32)).astype(float)  # (names, seeds, t)
-        chosen = rng.integers(0, seeds, (seeds, len(counts)))
-        parts.append(np.take_along_axis(sums, chosen[None], 1).mean(axis=1) / counts.sum(axis=1))
-    return dict(zip(values, np.concatenate(parts, axis=1), strict=True))
+        sums.append((stacked @ counts.T.astype(np.float32)).astype(float))  # (names, seeds, t)
+        rows_drawn.append(counts.sum(axis=1))
+    means = np.take_along_axis(np.concatenate(sums, axis=2), chosen, 1).mean(axis=1) / np.concatenate(rows_drawn)
+    return dict(zip(values, means, strict=True))
 
 
 def clustered_p(one: NDArray[np.bool_], other: NDArray[np.bool_], clusters: Clusters | None = None) -> float:
