@@ -4,8 +4,8 @@ For each number of rows a class and each draw, every strategy is trained on the 
 which validate, and tested on other groups. Accuracy, mean of the draws.
 
     python benchmarks/few_rows_fusion.py ../shared/data/signs/table.csv --leave-out 8 --test-groups 8 \
-        --image lite0 --audio speech --rows 5,10,20,50
-    python benchmarks/few_rows_fusion.py digits --image resnet --audio convnet --rows 5,10,20,50,100 --draws 2
+        --image lite0 --audio speech --rows 5,10,20
+    python benchmarks/few_rows_fusion.py digits --image resnet --audio convnet --rows 5,10,20 --draws 2
 
 Every training stays in `--out`; the same command goes on with it.
 """
