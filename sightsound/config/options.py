@@ -166,7 +166,7 @@ class Config:
     """Options of one training."""
 
     fusion: str = "auto"
-    """The strategy: auto (product with fewer than 100 training rows a class, else concat), concat, product, mmtm, ...
+    """The strategy: auto (product with fewer than 100 complete training rows a class, else concat), concat, mmtm, ...
     (all: docs/fusion.md), or package.module.Class."""
     fusion_options: dict[str, Any] = field(default_factory=dict)
     """Options of the strategy itself, such as --fusion.width 128 (docs/fusion.md)."""

@@ -190,7 +190,7 @@ def check_weights(config: Config, classes: int, weights: Mapping[str, Tensor], t
                     f"the weights are not those of a head over {encoder.embedding_size} numbers of the {m}"
                 )
             built[m] = encoder
-    if len(built) == len(config.modalities) and strategy_name(config.fusion) in STRATEGIES:
+    if len(built) == len(config.modalities) and config.fusion in STRATEGIES:
         with torch.device("meta"):
             fusion = _fusion(config, built, classes, trust)
         saved = {name: x.shape for name, x in weights.items() if name.startswith("fusion.")}

@@ -12,7 +12,7 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-FEWEST_ROWS = 20  # rows of a subset of several modalities; with fewer nothing of the fused answer is fitted
+FEWEST_ROWS = 20  # rows of a subset of several modalities; with fewer nothing of the fused prediction is fitted
 FEWEST_UNIMODAL_ROWS = 5  # with fewer, the temperature of a modality stays 1
 LOWEST, HIGHEST = 0.2, 100.0  # so high that a head which has only memorised its training rows becomes uniform
 

@@ -1,8 +1,9 @@
 """Chooses the fusion strategy where the configuration leaves it open, by the number of training rows.
 
 A layer that is trained to fuse needs rows. With few a class the product of the unimodal predictions, which has next to
-nothing to fit, was better in every trial (docs/results.md, "Few rows of photos and voices"). Only a trained layer can
-find what the modalities tell together and neither tells alone, so that it is the choice where rows are many.
+nothing to fit, was better in all trials but those with most rows, which tied (docs/results.md, "Few rows of photos and
+voices"). Only a trained layer can find what the modalities tell together and neither tells alone, so that it is the
+choice where rows are many.
 """
 
 from __future__ import annotations
