@@ -167,7 +167,8 @@ class AudioModality(Modality):
         def frames(features: Tensor) -> Tensor:
             return masks(features) if features.dim() == 3 else features  # some encoders take waveforms
 
-        return Augmentation(wave if given.audio else None, frames)
+        masked = given.audio_filter_db or given.audio_masks
+        return Augmentation(wave if given.audio else None, frames if masked else None)
 
     def caches_features(self, config: Config) -> bool:
         """Returns whether features are cached, which they are where waveforms are not augmented."""

@@ -13,9 +13,10 @@ from sightsound.features.augment import mix
 from sightsound.fusion.base import like
 from sightsound.hardware import reseed
 from sightsound.missing import Impute
-from sightsound.modalities.base import every_modality
+from sightsound.modalities.base import every_modality, modality
 from sightsound.network.classifier import ClassifierNetwork
 from sightsound.training.balances import Auxiliary
+from sightsound.training.views import one_of_each
 from sightsound.types import Batch, FeatureBatch
 
 
@@ -41,7 +42,7 @@ class Augment:
         self.of = {one.name: one.augmentation(config) for one in every_modality()}
 
     def __call__(self, network: Featurizing, batch: Batch) -> FeatureBatch:
-        """Decoded files (or what is cached of them) -> features, changed; cached embeddings stay as they are."""
+        """Decoded files (or what is cached of them) -> features, changed; of cached embeddings a view is drawn."""
         inputs = dict(batch.inputs)
         # a seed for each: what happens to one modality must not depend on which others are present
         stages = [(one.name, stage) for one in every_modality() for stage in one.augmented]
@@ -52,6 +53,10 @@ class Augment:
             if change := self.of[m].decoded:
                 reseed(seeds[m, "decoded"])
                 inputs[m] = change(inputs[m])
+        for m in inputs:
+            if m not in changing and inputs[m].dim() > 2:
+                reseed(seeds[m, modality(m).augmented[-1]])
+                inputs[m] = one_of_each(inputs[m])
         features = network.featurize(batch._replace(inputs=inputs))
         inputs = dict(features.inputs)
         for m in changing:

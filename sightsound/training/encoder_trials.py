@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from sightsound.config import Config
+from sightsound.config import NO_CHANGES, Config
 from sightsound.data.clusters import clusters_of
 from sightsound.data.table import Table
 from sightsound.hardware import device_of
@@ -188,6 +188,8 @@ def _alone(config: Config, m: str, options: Any) -> Config:
     missing = dataclasses.replace(config.missing, **ignored)
     plain: dict[str, Any] = {"fusion": "concat", "fusion_options": {}, "schedule": "joint", "balance": "detached"}
     plain |= {"modalities": (m,), m: options, "missing": missing, "group_split": False, "modality_dropout": 0.0}
+    if options.frozen:  # views of so many files would take most of the time
+        plain["augment"] = NO_CHANGES
     return dataclasses.replace(config, **plain)
 
 

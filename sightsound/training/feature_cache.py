@@ -1,6 +1,7 @@
 """Caches what need not be computed in every epoch: features without augmentation, embeddings of frozen encoders.
 
-They are computed once and cached on disk; a network that shares the other parts reads them.
+They are computed once and cached on disk; a network that shares the other parts reads them. Training and validation
+rows of a frozen encoder come with augmented views of each, as rows to learn from.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from sightsound.data.table import Table
 from sightsound.encoders.base import Embedded, Encoder
 from sightsound.modalities.base import modality
 from sightsound.network.classifier import ClassifierNetwork
+from sightsound.training.views import Unchanged, WithViews, views_of_each
 
 NORM_FILES = 256  # enough to know how large embeddings are
 BATCH = 8  # files at a time: on processors two to three times faster than 64, whose maps no cache can hold
@@ -32,10 +34,13 @@ def cache_features(
     """Replaces decoded files by their cached features or embeddings where possible.
 
     Returns:
-        the rows, and modality -> "features" or "embedding" where the rows hold these; decoded files elsewhere.
+        the rows, and modality -> "features" or "embedding" where the rows hold these; decoded files elsewhere. The
+        stores of the training rows hold the validation rows too, and with embeddings some views of each file.
     """
     stores: dict[str, Store] = dict(next(iter(rows.values())).stores)
+    viewed: dict[str, Store] = {}
     cached = {}
+    learned_from = torch.cat([rows[split].rows for split in ("train", "val") if split in rows])
     network.eval()
     for m, store in stores.items():
         frozen = getattr(config, m).frozen
@@ -43,16 +48,56 @@ def cache_features(
         kind = "embedding" if frozen and not network.exchanges else "features"
         if kind == "embedding" or modality(m).caches_features(config):
             part = encode if kind == "embedding" else network.features[m]
-            name = f"{reading_of(config, m).name} | {kind} {_digest(part)}"
             shape = tuple(part(store.read(store.entry[:1])).shape[1:])
-            stores[m] = derive(store, part, name, prepared_folder(table, name), f"computing {m} {kind}", shape)
+            stores[m] = _derived(store, part, f"{kind} {_digest(part)}", shape, m, config, table)
             cached[m] = kind
+        if kind == "embedding":
+            viewed |= _viewed(store, learned_from, shape, network, m, config, table)
         if frozen:
             done = kind == "embedding"
             some = _embeddings(stores[m] if done else store, nn.Identity() if done else encode, rows["train"])
             network.fit_embedding_norm(m, some)
     network.train()
-    return {split: Rows(stores, of_split.target, of_split.rows) for split, of_split in rows.items()}, cached
+    by_split = {split: stores | viewed if split == "train" else stores for split in rows}
+    return {split: Rows(by_split[split], of.target, of.rows) for split, of in rows.items()}, cached
+
+
+def _viewed(
+    store: Store,
+    rows: Tensor,
+    shape: tuple[int, ...],
+    network: ClassifierNetwork,
+    m: str,
+    config: Config,
+    table: Table,
+) -> dict[str, Store]:
+    """Returns the store of the embeddings of some rows' files and of views of each, by modality; nothing without views.
+
+    Args:
+        store: decoded files.
+        rows: positions in the table of those that are learned from.
+        shape: shape of an embedding.
+        network: the network with the encoder.
+        m: the modality.
+        config: the resolved configuration.
+        table: the table.
+    """
+    entry = torch.zeros_like(store.entry).index_copy(0, rows, store.entry[rows])
+    change = modality(m).augmentation(config)
+    views = views_of_each(change, len(torch.unique(entry[entry > 0])))
+    if not views:
+        return {}
+    part = WithViews(network.features[m], InBatches(network.standardize[m], network.encoders[m]), change, views)
+    what = f"views {_digest(part)} by {config.augment}"
+    return {m: _derived(store._replace(entry=entry), part, what, (1 + views, *shape), m, config, table)}
+
+
+def _derived(
+    store: Store, part: nn.Module, what: str, shape: tuple[int, ...], m: str, config: Config, table: Table
+) -> Store:
+    """Returns the store of what a part of the network makes of decoded files; `what` begins with a word for it."""
+    name, [word, *_] = f"{reading_of(config, m).name} | {what}", what.split()
+    return derive(store, part, name, prepared_folder(table, name), f"computing {m} {word}", shape)
 
 
 @torch.inference_mode()
@@ -87,7 +132,7 @@ def on_cached(network: ClassifierNetwork, cached: Mapping[str, str]) -> Classifi
     """
     embedded = [m for m, kind in cached.items() if kind == "embedding"]
     return network.with_parts(
-        features={m: nn.Identity() for m in cached},
+        features={m: Unchanged() if m in embedded else nn.Identity() for m in cached},
         standardize={m: nn.Identity() for m in embedded},
         encoders={m: Embedded(cast(Encoder, network.encoders[m]).embedding_size) for m in embedded},
     )

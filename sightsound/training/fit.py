@@ -28,7 +28,7 @@ from sightsound.training.imputers import fit_imputers
 from sightsound.training.loop import Plan, Watcher, run_loop
 from sightsound.training.objective import Optimization
 from sightsound.training.schedule import Phase, phases
-from sightsound.training.stage import CHOICE, F1, SCORE, Stage
+from sightsound.training.stage import CHOICE, F1, SCORE, Choice, Stage
 
 VALIDATION_BATCH = 256
 JOINS = "joins.txt"  # the wiring that the search found, in the run folder
@@ -112,18 +112,28 @@ def _fit_part(
 ) -> None:
     train = loader(_seen(rows["train"], part.active), config.batch_size, config.seed)
     val = loader(_seen(rows["val"], part.active), VALIDATION_BATCH)
-    epochs = max(round(part.share * (config.epochs or 1)), 1)
+    epochs = part.epochs or max(round(part.share * (config.epochs or 1)), 1)
     optimization = Optimization(
         _groups(network, config, part.rate), epochs * len(train), part.warm_up, config.weight_decay
     )
-    late = not balance.flow.fused
     relearn = _relearn(network, config, rows["train"]) if len(part.active) > 1 else None
-    stage = Stage(network, part.active, optimization, Augment(config), balance, late, relearn)
-    plan = Plan(part.name, run, epochs, config.accelerator, config.precision, F1, CHOICE, SCORE, config.patience)
+    stage = Stage(network, part.active, optimization, Augment(config), balance, _choice(network, balance), relearn)
+    plan = Plan(part.name, run, epochs, config.accelerator, config.precision)
+    if part.epochs:
+        run_loop(stage, train, None, plan, watchers)
+        return
+    plan = plan._replace(displayed=F1, choice=CHOICE, score=SCORE, patience=config.patience)
     run_loop(stage, train, val, plan, watchers)
     best = plan.checkpoints / BEST
     with of_this_version(best):
         network.load_state_dict(read(best)["network"])
+
+
+def _choice(network: ClassifierNetwork, balance: Auxiliary) -> Choice:
+    """Returns how the epoch of a phase is chosen, by what is trained in it."""
+    if all(name.startswith("heads.") for name, x in network.named_parameters() if x.requires_grad):
+        return Choice.LOSS
+    return Choice.BEST if balance.flow.fused else Choice.LATE
 
 
 def _relearn(network: ClassifierNetwork, config: Config, rows: Rows) -> Callable[[], Impute | None] | None:

@@ -28,6 +28,7 @@ from sightsound.training.fit import fit
 from sightsound.training.held_out import fit_held_out, validation_rows
 from sightsound.training.imputers import fit_imputers
 from sightsound.training.prepare import Prepared, prepare
+from sightsound.training.refit import refit
 
 
 def run_training(
@@ -69,6 +70,7 @@ def _trained(prepared: Prepared, run: Path) -> Classifier:
     fit(network, prepared.config, prepared.rows, run)
     network.to(device_of(prepared.config.accelerator))
     fit_held_out(network, validation_rows(prepared), prepared.config.guard == "on")
+    refit(network, prepared, run)
     policies = [*IMPUTERS, *imputing_policies(prepared.config).values()]
     imputers = fit_imputers(network, prepared.rows["train"], dict.fromkeys(policies))
     classifier = _tested(prepared, network, imputers, run).to("cpu")

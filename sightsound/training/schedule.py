@@ -28,6 +28,7 @@ class Phase(NamedTuple):
         afresh: whether it begins with fresh weights, since the earlier phases trained unimodal teachers.
         fits_embedding_scale: whether embeddings are standardised first, for strategies that cannot do so themselves.
         temporary_fusion: whether a `TemporaryFusion` fuses in place of the configured strategy.
+        epochs: so many, the last of which counts; None: as many as configured, and validation rows choose the best.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Phase(NamedTuple):
     afresh: bool = False
     fits_embedding_scale: bool = False
     temporary_fusion: bool = False
+    epochs: int | None = None
 
 
 def phases(config: Config) -> list[Phase]:
@@ -50,8 +52,12 @@ def phases(config: Config) -> list[Phase]:
     if config.schedule == "joint":
         teachers = BALANCES[config.balance].needs_unimodal_training
         searched = strategy_of(config.fusion).searched
-        first = each if teachers or (searched and not config.fusion_options.get("joins")) else []
-        return [*first, Phase("joint", everything, ("",), afresh=bool(first))]
+        if teachers or (searched and not config.fusion_options.get("joins")):
+            return [*each, Phase("joint", everything, ("",), afresh=True)]
+        apart = heads_apart(config)
+        others = [f"{part}.{m}." for part in ("encoders", "heads") for m in everything if m not in apart]
+        first = [phase for phase in each if phase.name in apart]
+        return [*first, Phase("joint", everything, ("fusion.", *others) if apart else ("",))]
     if config.schedule == "fusion+joint":
         return [
             Phase("begun", everything, ("fusion.",), share=FUSION_SHARE, temporary_fusion=True),
@@ -61,6 +67,17 @@ def phases(config: Config) -> list[Phase]:
         ]
     staged = [*each, Phase("fusion", everything, ("fusion.",))]
     return staged if config.schedule == "staged" else [*staged, Phase("finetune", everything, ("",), FINETUNE_RATE)]
+
+
+def heads_apart(config: Config) -> list[str]:
+    """Lists the modalities whose head nothing else teaches than its own loss on the embeddings of a frozen encoder.
+
+    Such a head is trained before the rest, for as many epochs as suit it.
+    """
+    balance = BALANCES[config.balance]
+    if balance.flow.fused or strategy_of(config.fusion).exchanges():
+        return []
+    return [m for m in config.modalities if getattr(config, m).frozen]
 
 
 def check_balance(config: Config) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,17 @@ F1, SCORE, CHOICE = "val_f1", "val_score", "val_choice"  # displayed; early stop
 TIE = 1e-4  # weight of the loss in the selection: of epochs with equal F1 the one with the lower loss is better
 
 
+class Choice(Enum):
+    """How validation rows choose the epoch of a phase."""
+
+    BEST = "the best macro F1"
+    # Where parts are trained separately, one part's luck on validation rows must not choose for the others. (The rule
+    # of Breiman et al., 1984, chooses the simplest model within that error.)
+    LATE = "the latest epoch whose macro F1 is within a standard error of the best"
+    # What a single layer learns is reflected in its loss, which varies less on few rows than the number it gets right.
+    LOSS = "the lowest loss"
+
+
 class Stage(Objective):
     """Trains some parameters of the network on some of the modalities.
 
@@ -34,9 +46,7 @@ class Stage(Objective):
         optimization: which parameters are updated, and how.
         augment: augmentation of the training rows; its configuration has the seed of what is drawn.
         balance: the balance, which combines the losses.
-        late: whether to choose the latest epoch within a standard error of the best, in place of the best: where parts
-            are trained separately, one part's luck on validation rows must not choose for the others. (The rule of
-            Breiman et al., 1984, chooses the simplest model within that error.)
+        choose: how validation rows choose the epoch.
         relearn: fits the imputers of absent modalities again before each epoch; None: they stay absent.
     """
 
@@ -49,7 +59,7 @@ class Stage(Objective):
         optimization: Optimization,
         augment: Augment,
         balance: Auxiliary,
-        late: bool,
+        choose: Choice,
         relearn: Callable[[], Impute | None] | None = None,
     ) -> None:
         super().__init__(network, optimization)
@@ -57,7 +67,7 @@ class Stage(Objective):
         self.augment = augment
         self.balance = balance
         self.seed = augment.config.seed
-        self.late = late
+        self.choose = choose
         self.best = -math.inf  # the best score of all epochs
         self.subsets = subsets([m for m in network.modalities if m in active])
         self.predicted: dict[str, list[int]] = {}  # numbers, since many small tensors would fragment the memory
@@ -107,7 +117,12 @@ class Stage(Objective):
         self.val_losses.add(losses(outputs[0], present, self._target(batch)), rows_with_loss(outputs[0], present))
 
     def end_epoch(self, epoch: int) -> dict[str, float]:
-        """Computes macro F1 of each subset over the rows that have it, their mean, and the number of the selection."""
+        """Computes macro F1 of each subset over the rows that have it, their mean, and the number of the selection.
+
+        Nothing, where no validation rows were collected.
+        """
+        if not self.target:
+            return {}
         target, classes, numbers = np.array(self.target), self.network.classes, {}
         for name, said in self.predicted.items():
             predicted = np.array(said)
@@ -117,10 +132,10 @@ class Stage(Objective):
         f1, val = sum(numbers.values()) / len(numbers), self.val_losses.means()
         val_loss = sum(val.values())
         check_losses([torch.tensor(val_loss)], epoch, self.optimization.peak, "validation")
-        score = f1 - TIE * val_loss
+        score = -val_loss if self.choose is Choice.LOSS else f1 - TIE * val_loss
         self.best = max(self.best, score)
         close = score >= self.best - math.sqrt(f1 * (1 - f1) / len(target))
-        choice = (float(epoch) if close else -1.0) if self.late else score
+        choice = (float(epoch) if close else -1.0) if self.choose is Choice.LATE else score
         self.balance.after_epoch(val)
         self.val_losses, self.predicted, self.target = RowMeans(), {}, []
         return {**numbers, F1: f1, "val_loss": val_loss, SCORE: score, CHOICE: choice}

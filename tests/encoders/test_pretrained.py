@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 import transformers
@@ -12,6 +13,7 @@ from sightsound.encoders import pretrained
 from sightsound.errors import ConfigError
 from sightsound.modalities.base import modality as modality_of
 from sightsound.network.build import build_network
+from sightsound.training.feature_cache import BATCH
 from sightsound.training.fit import _groups
 from tests.conftest import write_table
 
@@ -128,11 +130,13 @@ def test_frozen_embeddings_are_computed_once(
     monkeypatch.setattr(pretrained.Front, "forward", counted)
     options = {"image": {"encoder": f"hf:{checkpoints['vit']}", "frozen": True}, "modalities": ("image",), "epochs": 5}
     ss.train(table, out=tmp_path / "one", **options)
-    trial, rows = 2, 24  # a trial batch tells the shapes
-    assert sum(size for size in calls if size > trial) == rows  # in all of the epochs and in the test
+    splits = pd.read_csv(tmp_path / "one" / "splits.csv")["split"]
+    probe, views, learned_from = 2, 4, int((splits != "test").sum())  # small batches tell sizes
+    whole = (1 + views) * learned_from // BATCH * BATCH
+    assert sum(size for size in calls if size > probe) == len(splits) + whole  # in all of the epochs and in the test
     calls.clear()
     ss.train(table, out=tmp_path / "two", **options)
-    assert not [size for size in calls if size > trial]  # kept from the run before
+    assert not [size for size in calls if size > probe]  # kept from the run before
 
 
 def test_first_layers_learn_slowest(checkpoints: dict[str, str]) -> None:

@@ -8,7 +8,7 @@ from sightsound.network.losses import losses
 from sightsound.training.augment import Augment
 from sightsound.training.balances import Auxiliary
 from sightsound.training.objective import Optimization
-from sightsound.training.stage import Stage
+from sightsound.training.stage import Choice, Stage
 from tests.contract.batches import SIZES, batch_of, network_with
 
 
@@ -16,7 +16,7 @@ def stage_of(seed: int = 0, augment: AugmentConfig | None = None) -> Stage:
     network = network_with("concat").eval()
     config = Config(**SIZES, seed=seed, augment=augment or AugmentConfig())
     how = Optimization([{"params": list(network.parameters()), "lr": 0.1}], 10, 0.3, 0.25)
-    return Stage(network, ("image", "audio"), how, Augment(config), Auxiliary(network), late=False)
+    return Stage(network, ("image", "audio"), how, Augment(config), Auxiliary(network), Choice.BEST)
 
 
 def test_validation_rows_are_not_changed_by_chance() -> None:

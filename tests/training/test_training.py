@@ -29,7 +29,7 @@ from sightsound.training.loop import Plan, run_loop
 from sightsound.training.objective import Objective, Optimization
 from sightsound.training.prepare import prepare
 from sightsound.training.schedule import phases
-from sightsound.training.stage import Stage
+from sightsound.training.stage import Choice, Stage
 from sightsound.types import Batch
 from tests.conftest import TRAINED, write_table
 from tests.contract.batches import batch_of, network_with
@@ -208,7 +208,7 @@ def test_an_epoch_without_a_mistake_is_the_best() -> None:
     classes = torch.arange(57) % 10
     network = SimpleNamespace(modalities=["image"], classes=10)
     optimization = Optimization([], 1, 0.1, 0.0)
-    stage = Stage(network, ("image",), optimization, Augment(Config()), Detached(network), late=True)
+    stage = Stage(network, ("image",), optimization, Augment(Config()), Detached(network), Choice.LATE)
     stage.target, stage.predicted = classes.tolist(), {"image": classes.tolist()}
     stage.val_losses = SimpleNamespace(means=lambda: {"fused": 0.1, "image": 0.1})
     numbers = stage.end_epoch(3)
@@ -221,7 +221,7 @@ def test_the_losses_that_are_logged_are_means_over_rows(tmp_path: Path) -> None:
         Batch(*({m: x[rows] for m, x in each.items()} for each in whole[:2]), whole.target[rows]) for rows in HALVES
     ]
     stage = Stage(
-        network, ("image", "audio"), Optimization([], 1, 0.1, 0.0), Augment(Config()), Detached(network), 0, True
+        network, ("image", "audio"), Optimization([], 1, 0.1, 0.0), Augment(Config()), Detached(network), Choice.LATE
     )
     for part in parts:
         stage.validate(part)

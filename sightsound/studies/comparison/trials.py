@@ -158,9 +158,11 @@ class Seed:
         wiring = self.folder / trial.folder / JOINS
         if wiring.exists() and network.fusion.searched:
             network.fusion.rewire(wiring.read_text())
-        checkpoint = self.folder / trial.folder / "checkpoints" / f"{self._part(trial).name}.safetensors"
-        if checkpoint.exists():  # missing for a strategy without parameters
-            network.load_state_dict(load_file(checkpoint), strict=False)
+        parts = phases(self.config_of(trial)) if trial.balance else [self._part(trial)]
+        names = [f"{part.name}.safetensors" for part in parts]
+        done = [file for name in names if (file := self.folder / trial.folder / "checkpoints" / name).exists()]
+        if done:  # none for a strategy without parameters
+            network.load_state_dict(load_file(done[-1]), strict=False)
         return network.eval()
 
     def calibrated_network(self, trial: Trial) -> ClassifierNetwork:
@@ -231,8 +233,6 @@ class Seed:
     def _part(self, trial: Trial) -> Phase:
         if trial.way == "frozen":
             return Phase("fusion", self.modalities, ("fusion.",))
-        if trial.balance:
-            return phases(self.config_of(trial))[-1]
         return Phase(trial.way, self.modalities, ("",), FINETUNE_RATE if trial.way == "finetuned" else 1.0)
 
     def _on_embeddings(self, network: ClassifierNetwork, trial: Trial) -> bool:

@@ -11,10 +11,10 @@ from sightsound.training.balances.unimodal_teacher import UnimodalTeacher
 __all__ = [
     "BALANCES",
     "Agm",
-    "Apart",
+    "Auxiliary",
+    "Detached",
     "FusedOnly",
     "GradientBlend",
-    "Auxiliary",
     "MMPareto",
     "Mla",
     "OgmGe",
