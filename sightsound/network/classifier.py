@@ -95,7 +95,7 @@ class ClassifierNetwork(nn.Module):
 
         Args:
             fusion: another strategy.
-            parts: features, standardize or encoders: modality -> the module to take its place.
+            parts: features, standardize, encoders or embedding_scale: modality -> the module to take its place.
         """
         names = ("features", "standardize", "encoders", "heads", "embedding_scale")
         every: dict[str, Any] = {name: {**dict(getattr(self, name).items()), **parts.get(name, {})} for name in names}

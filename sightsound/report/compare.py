@@ -18,6 +18,7 @@ from sightsound.studies.comparison.candidates import CompareOptions
 from sightsound.studies.comparison.compare import ComparisonStudy
 from sightsound.studies.comparison.recommend import Recommendation
 from sightsound.studies.comparison.summary import ComparisonRow, agreement, class_gains, differences
+from sightsound.training.encoder_choice import measured_candidates
 
 
 def write_comparison(
@@ -77,6 +78,7 @@ def write_comparison(
         options=options,
         resampled_over=resampled_over(study.clusters["test"].as_metrics()),
         seeds=len(study.unimodal.test),
+        encoders=measured_candidates(run),
         costs=[costs(rows, "latency_256_ms"), costs(rows, "train_seconds")],
         missing=missing(rows),
         gains=gains(of_classes, found.accuracy),

@@ -16,7 +16,7 @@ from sightsound.report.errors import browse
 from sightsound.report.figures import confusion, coverage, learning_curves, reliability
 from sightsound.report.page import kind_of, short_name, version, when, write_page
 from sightsound.run_folder import BUNDLE
-from sightsound.training.encoder_choice import read_candidates
+from sightsound.training.encoder_choice import measured_candidates
 from sightsound.training.loop import LOG
 from sightsound.training.schedule import phases
 from sightsound.types import SPLITS
@@ -43,7 +43,7 @@ def write_report(classifier: Classifier, table: Table, run: Path, name: str = ""
         the path of `report.html`.
     """
     config, metrics, labels = classifier.config, classifier.metrics, classifier.classes_.tolist()
-    subsets, counts, encoders = metrics["subsets"], class_counts(run, table), read_candidates(run)
+    subsets, counts = metrics["subsets"], class_counts(run, table)
     return write_page(
         run / "report.html",
         title=f"{kind_of(config)}, on {short_name(name or table.name)}",
@@ -57,7 +57,7 @@ def write_report(classifier: Classifier, table: Table, run: Path, name: str = ""
         resampled_over=resampled_over(metrics.get("clusters")),
         columns=COLUMNS,
         counts=counts,
-        encoders=encoders if any(one.training_rows for one in encoders) else [],
+        encoders=measured_candidates(run),
         curves=learning_curves(history(run, config)),
         reliability=reliability(subsets),
         coverage=coverage(subsets),

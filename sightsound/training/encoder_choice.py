@@ -128,6 +128,12 @@ def read_candidates(run: Path) -> list[Candidate]:
     return found
 
 
+def measured_candidates(run: Path) -> list[Candidate]:
+    """Reads the candidates of a run in which some were measured; nothing where there was no choice."""
+    found = read_candidates(run)
+    return found if any(one.training_rows for one in found) else []
+
+
 def exchanges(config: Config) -> bool:
     """Returns whether the strategy lets the encoders exchange information, so that no embeddings can be cached."""
     return strategy_of(config.fusion).exchanges()

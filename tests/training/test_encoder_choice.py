@@ -172,7 +172,7 @@ def test_what_asks_for_a_frozen_encoder_where_none_is_chosen_is_refused(
     measured: None, table: Path, tmp_path: Path, typed
 ) -> None:
     ask = ["--image.frozen", "--epochs", 1, "--out", tmp_path / "run"]
-    for verb in (["train", table, "--fusion", "mmtm"], ["compare", table, "--strategies", "concat", "--seeds", 1]):
+    for verb in (["train", table, "--fusion", "mmtm"], ["compare", table, "--strategies", "mmtm", "--seeds", 1]):
         done = typed(*verb, *ask)
         assert done.code == 1 and "has to be named here: --image.encoder NAME" in done.err and "small" not in done.out
 

@@ -14,10 +14,12 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from sightsound.network.classifier import ClassifierNetwork
+from sightsound.progress import progress_bar
 from sightsound.types import Batch
 
 MANY = 256
 REPEATS = 7
+ENOUGH_MS = 2000.0  # spent on a network; what takes so long varies little, and large encoders would take minutes
 
 
 class Cost(NamedTuple):
@@ -26,8 +28,8 @@ class Cost(NamedTuple):
     Attributes:
         parameters: the number of trainable parameters.
         multiply_adds: of one row; matrix products and convolutions (those of recurrent layers where torch counts them).
-        latency_ms: the time of one row, median of 7.
-        latency_256_ms: the time of 256 rows in one batch, median of 7.
+        latency_ms: the time of one row, median of 7; of fewer where a network is slow.
+        latency_256_ms: the time of 256 rows in one batch, likewise.
         memory_mb: the parameters and the peak memory of a batch of 256.
     """
 
@@ -48,8 +50,8 @@ def costs(networks: Mapping[str, ClassifierNetwork], example: Batch) -> dict[str
     """
     one = {name: _rows(network, example, 1) for name, network in networks.items()}
     many = {name: _rows(network, example, MANY) for name, network in networks.items()}
-    latency = _milliseconds(networks, one)
-    latency_256 = _milliseconds(networks, many)
+    latency = _milliseconds(networks, one, "timing one row")
+    latency_256 = _milliseconds(networks, many, f"timing {MANY} rows")
     return {
         name: Cost(
             sum(p.numel() for p in network.parameters()),
@@ -78,15 +80,21 @@ def _state_bytes(network: ClassifierNetwork) -> int:
     return sum(value.numel() * value.element_size() for value in network.state_dict().values())
 
 
-def _milliseconds(networks: Mapping[str, ClassifierNetwork], batches: Mapping[str, Batch]) -> dict[str, float]:
-    """Measures the median time of a prediction by name; the first round warms up."""
+def _milliseconds(
+    networks: Mapping[str, ClassifierNetwork], batches: Mapping[str, Batch], title: str
+) -> dict[str, float]:
+    """Measures the median time of a prediction by name; the first one warms up, and counts where no other is made."""
     times: dict[str, list[float]] = {name: [] for name in networks}
-    for _ in range(REPEATS + 1):
-        for name, network in networks.items():
-            begin = time.perf_counter()
-            network.eval()(batches[name])
-            times[name].append(1000 * (time.perf_counter() - begin))
-    return {name: statistics.median(each[1:]) for name, each in times.items()}
+    with progress_bar(title, len(networks) * (REPEATS + 1), "run") as bar:
+        for _ in range(REPEATS + 1):
+            for name, network in networks.items():
+                bar.update()
+                if sum(times[name]) > ENOUGH_MS:
+                    continue
+                begin = time.perf_counter()
+                network.eval()(batches[name])
+                times[name].append(1000 * (time.perf_counter() - begin))
+    return {name: statistics.median(each[1:] or each) for name, each in times.items()}
 
 
 def _peak_bytes(network: ClassifierNetwork, batch: Batch) -> int:

@@ -12,23 +12,27 @@ import pandas as pd
 
 from sightsound.classifier import Classifier
 from sightsound.config import Config, imputing_policies
-from sightsound.data.table import read_table
+from sightsound.data.table import Table, read_table
 from sightsound.errors import ConfigError, TableError
+from sightsound.fusion import strategy_of
 from sightsound.hardware import device_of, tuned_process
 from sightsound.inference.subsets import measure_answers
 from sightsound.missing import IMPUTERS
-from sightsound.modalities.base import MODALITIES
+from sightsound.modalities.base import MODALITIES, is_left_open
 from sightsound.network.build import resolved_options
-from sightsound.run_folder import BUNDLE, open_run, request_of, write_errors
-from sightsound.studies.comparison.candidates import CompareOptions, choose_candidates
+from sightsound.run_folder import BUNDLE, REQUEST, open_run, request_of, write_errors
+from sightsound.studies.comparison.candidates import FUSION, CompareOptions, choose_candidates
 from sightsound.studies.comparison.compare import ComparisonStudy, train_candidates
 from sightsound.studies.comparison.recommend import Recommendation, recommend
 from sightsound.studies.comparison.summary import ComparisonRow, rows
-from sightsound.training.encoder_choice import with_small_encoders
+from sightsound.training.encoder_choice import FILE as ENCODERS
+from sightsound.training.encoder_choice import choose_encoders, with_small_encoders
 from sightsound.training.feature_cache import on_cached
 from sightsound.training.imputers import fit_imputers
 from sightsound.training.prepare import Prepared, prepare
 from sightsound.training.run import begin
+
+EXCHANGING = "mmtm"  # any strategy that needs the encoders' inputs, and not their embeddings
 
 
 class Comparison(NamedTuple):
@@ -80,13 +84,14 @@ def run_comparison(
         raise ConfigError("A comparison needs both modalities; with one there is nothing to fuse.")
     if imputing_policies(config):
         raise ConfigError("A comparison fills in nothing: --missing can be ignore, drop, linear or gaussian.")
-    # strategies that exchange between the stages need the encoders' inputs, not their embeddings
-    config = dataclasses.replace(config, fusion="mmtm", fusion_options={}, schedule="joint", balance="auxiliary")
+    config = dataclasses.replace(config, fusion=FUSION, fusion_options={}, schedule="joint", balance="auxiliary")
     device_of(config.accelerator)
     table = read_table(source, config.columns)
     request = request_of(table, config)
     with open_run(run, request, resume), tuned_process(), write_errors(run):
-        prepared = prepare(table, with_small_encoders(config), run)
+        config, options = _with_encoders(table, config, options, run, say)
+        names = choose_candidates(options, config)
+        prepared = prepare(table, config, run)
         _check(prepared)
         begin(prepared, run, request, say)
         say(_announced(prepared, len(names), options))
@@ -96,6 +101,41 @@ def run_comparison(
         classifier = _winner(prepared, study, found.accuracy)
         classifier.save(run / BUNDLE)
     return Comparison(study, numbers, found, classifier)
+
+
+def _with_encoders(
+    table: Table, config: Config, options: CompareOptions, run: Path, say: Callable[[str], object]
+) -> tuple[Config, CompareOptions]:
+    """Returns the configuration with an encoder for each modality, and the options with what is compared on them.
+
+    Encoders that are left open are chosen as `train` chooses them. On frozen ones "all" strategies are those that do
+    not exchange between the encoders, since these would have to run in every epoch. Where such a strategy is named, and
+    for balances, which are about how encoders are trained, small networks are taken.
+
+    Raises:
+        ConfigError: a comparison that was begun on frozen encoders is to go on with strategies that exchange.
+    """
+    names = choose_candidates(options, config)
+    exchanging = [name for name in names if not options.balance and strategy_of(name).exchanges()]
+    small = bool(options.balance or (exchanging and options.strategies != "all"))
+    if (run / REQUEST).exists():
+        small = not (run / ENCODERS).exists()
+    left_open = [m for m in config.modalities if is_left_open(getattr(config, m))]
+    chosen = with_small_encoders(config) if small else choose_encoders(table, config, run, say)
+    if options.balance or (exchanging and not any(getattr(chosen, m).frozen for m in left_open)):
+        return dataclasses.replace(chosen, fusion=EXCHANGING), options
+    if exchanging and options.strategies != "all":
+        raise ConfigError(
+            f"{', '.join(exchanging)}: cannot be compared on frozen encoders, with which this comparison was begun. "
+            "Begin another one with another --out."
+        )
+    if exchanging:
+        say(
+            f"Left out: {', '.join(exchanging)}. They exchange between the encoders, which then run in every epoch. "
+            "Named with --strategies, they are compared on small networks."
+        )
+    some = ",".join(name for name in names if name not in exchanging)
+    return chosen, dataclasses.replace(options, strategies=some)
 
 
 def _check(prepared: Prepared) -> None:

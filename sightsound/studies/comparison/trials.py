@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import math
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.torch import load_file
+from torch import Tensor, nn
 
 from sightsound.config import NO_CHANGES, Config
 from sightsound.data.dataset import Rows
@@ -29,6 +31,7 @@ from sightsound.training.feature_cache import on_cached
 from sightsound.training.fit import JOINS, fit
 from sightsound.training.held_out import CrossFitted, fit_held_out, validation_rows
 from sightsound.training.prepare import Prepared
+from sightsound.training.refit import refit
 from sightsound.training.schedule import FINETUNE_RATE, Phase, check_balance, phases
 
 UNIMODAL, TOGETHER = "unimodal", "together"
@@ -76,14 +79,25 @@ class Seed:
 
     @cached_property
     def unimodal(self) -> ClassifierNetwork:
-        """Trains both encoders and heads, each on its modality alone; in one go, since they share nothing."""
+        """Trains encoders and heads as `train` does, each on its modality alone: a vote has nothing to train."""
         network = self.fresh("vote")
         begin = time.perf_counter()
-        each = Phase(UNIMODAL, self.modalities, ("encoders.", "heads."))
         cached = on_cached(network, self.prepared.cached)
-        fit(cached, self.config, self.prepared.rows, self.folder / UNIMODAL, schedule=[each])
+        fit(cached, self._apart, self.prepared.rows, self.folder / UNIMODAL)
         self._seconds(UNIMODAL, time.perf_counter() - begin)
         return network
+
+    @cached_property
+    def refitted(self) -> dict[str, Tensor]:
+        """Returns the heads of frozen encoders as `train` leaves them: trained on validation rows too."""
+        network = copy.deepcopy(self.unimodal)
+        prepared = dataclasses.replace(self.prepared, config=self._apart)
+        refit(on_cached(network, self.prepared.cached), prepared, self.folder / UNIMODAL)
+        return {name: value for name, value in network.state_dict().items() if name.startswith("heads.")}
+
+    @property
+    def _apart(self) -> Config:
+        return dataclasses.replace(_with_fusion(self.config, "vote"), schedule="joint", balance="detached")
 
     @cached_property
     def together(self) -> ClassifierNetwork:
@@ -169,6 +183,8 @@ class Seed:
         """Restores the network of a finished trial and calibrates it."""
         network = self.network(trial)
         self._fit_held_out(network, trial)
+        if trial.way == "frozen":
+            network.load_state_dict(self.refitted, strict=False)
         return network
 
     def _fit_held_out(self, network: ClassifierNetwork, trial: Trial) -> CrossFitted:
@@ -241,7 +257,9 @@ class Seed:
     def _on_cached(self, network: ClassifierNetwork, trial: Trial) -> tuple[ClassifierNetwork, dict[str, Rows]]:
         """Returns the network of cached inputs for the trial, and the rows that hold them."""
         if self._on_embeddings(network, trial):
-            return on_cached(network, dict.fromkeys(self.modalities, "embedding")), self.embeddings
+            cached = on_cached(network, dict.fromkeys(self.modalities, "embedding"))
+            scaled = {m: nn.Identity() for m in self.modalities}  # `embed` has scaled them already
+            return cached.with_parts(embedding_scale=scaled), self.embeddings
         return on_cached(network, self.prepared.cached), self.prepared.rows
 
     def answers_of(self, network: ClassifierNetwork, trial: Trial, split: str) -> Answered:
