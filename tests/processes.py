@@ -39,6 +39,7 @@ SHORT = {  # by tests and their processes done less than by the package: what fe
     "sightsound.studies.comparison.cost.MANY": 32,  # rows whose latency is measured
     "sightsound.studies.comparison.cost.REPEATS": 1,
     "sightsound.training.prepare.MOST_EPOCHS": 25,
+    "sightsound.training.views.VIEWS": 0,
     "sightsound.training.fusion_choice.FEW_ROWS_A_CLASS": 0,  # most tests have few rows, and are about what is trained
     "sightsound.missing.impute.PASSES": 15,  # of the training of imputers
     "sightsound.training.encoder_choice.candidates": small_alone,

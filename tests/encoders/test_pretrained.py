@@ -120,6 +120,7 @@ def test_frozen_embeddings_are_computed_once(
     checkpoints: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table = write_table(tmp_path / "data", rows_per_class=8)
+    monkeypatch.setattr("sightsound.training.views.VIEWS", 4)
     calls: list[int] = []
     forward = pretrained.Front.forward
 

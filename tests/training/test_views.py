@@ -1,5 +1,6 @@
 """Augmented views of the files that the head of a frozen encoder learns from."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -63,8 +64,15 @@ def test_each_view_is_drawn_as_often() -> None:
     assert drawn.shape == (10_000, 1) and (counts - 2000).abs().max() < 200
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _with_views() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("sightsound.training.views.VIEWS", 4)
+        yield
+
+
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+def prepared(_with_views: None, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     folder = tmp_path_factory.mktemp("views")
     table = write_table(folder / "data", rows_per_class=8)
     image = ss.ImageConfig(encoder="lite0", frozen=True, height=32, width=32)
