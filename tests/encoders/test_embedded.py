@@ -214,7 +214,7 @@ def test_they_are_trained_saved_and_loaded_without_their_packages(
 ) -> None:
     table = write_table(tmp_path / "data", rows_per_class=10)
     names = ("--image.encoder", "lite0", "--image.frozen", "--audio.encoder", "speech", "--audio.frozen")
-    done = typed("train", table, *names, "--epochs", 60, "--batch-size", 8, "--out", tmp_path / "run")
+    done = typed("train", table, *names, "--epochs", 20, "--batch-size", 8, "--out", tmp_path / "run")
     assert done.code == 0, done.err
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     classifier = ss.load(tmp_path / "run" / "bundle")

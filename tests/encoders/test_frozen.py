@@ -40,7 +40,10 @@ def test_frozen_embeddings_have_one_mean_norm_and_their_heads_begin_at_zero(fusi
 def test_a_bundle_answers_as_its_run_did(tmp_path: Path) -> None:
     """Training reads kept embeddings, a bundle computes them."""
     table = write_table(tmp_path / "data", rows_per_class=8)
-    frozen = {"image": {"encoder": "lite0", "frozen": True}, "audio": {"encoder": "speech", "frozen": True}}
+    frozen = {
+        "image": {"encoder": "lite0", "frozen": True, "height": 32, "width": 32},
+        "audio": {"encoder": "speech", "frozen": True},
+    }
     ss.train(table, out=tmp_path / "run", epochs=4, batch_size=8, **frozen)
     told = pd.read_csv(tmp_path / "run" / "predictions.csv")
     again = ss.load(tmp_path / "run" / "bundle").predict_table(table).iloc[told["row"] - 1]

@@ -20,7 +20,7 @@ from tests.conftest import write_table
 
 SMALL = Candidate("image", "resnet", False, 0.90, standard_error=0.02, training_rows=9, parameters=10)
 LARGE = Candidate("image", "lite0", True, 0.89, standard_error=0.02, training_rows=9, parameters=3000)
-QUICK = {"epochs": 8, "batch_size": 16, "image": {"height": 32}}
+QUICK = {"epochs": 8, "batch_size": 16, "image": {"height": 32, "width": 32}}
 
 
 @pytest.fixture
@@ -157,7 +157,8 @@ def test_a_class_without_sounds_is_no_hindrance(measured: None, tmp_path: Path, 
     frame["split"] = ["val" if i % 5 == 0 else "train" for i in range(len(frame))]
     frame.loc[(frame["label"] == "high") & (frame["split"] == "train"), "audio"] = ""
     frame.to_csv(table, index=False)
-    done = typed("train", table, "--epochs", 2, "--batch-size", 16, "--out", tmp_path / "run")
+    small = ["--image.height", 32, "--image.width", 32]
+    done = typed("train", table, *small, "--epochs", 2, "--batch-size", 16, "--out", tmp_path / "run")
     assert done.code == 0, done.err
     tried = {one.encoder: one for one in read_candidates(tmp_path / "run")}
     assert (
