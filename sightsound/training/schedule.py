@@ -75,7 +75,7 @@ def heads_apart(config: Config) -> list[str]:
     Such a head is trained before the rest, for as many epochs as suit it.
     """
     balance = BALANCES[config.balance]
-    if balance.flow.fused or strategy_of(config.fusion).exchanges():
+    if balance.flow.fused or balance.shares_head or strategy_of(config.fusion).exchanges():
         return []
     return [m for m in config.modalities if getattr(config, m).frozen]
 

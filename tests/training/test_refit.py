@@ -111,7 +111,8 @@ def test_which_heads_are_trained_apart() -> None:
     config = ss.Config(fusion="product", **frozen)
     assert heads_apart(config) == ["image", "audio"]
     assert [part.name for part in phases(config)] == ["image", "audio", "joint"]
-    for other in ({"balance": "auxiliary"}, {"fusion": "mmtm"}):  # the fused loss teaches them; the encoders run anyway
+    # the fused loss teaches them; they are one; the encoders run in every epoch anyway
+    for other in ({"balance": "auxiliary"}, {"balance": "mla"}, {"fusion": "mmtm"}):
         assert heads_apart(ss.Config(**{"fusion": "product", **frozen, **other})) == []
     one = ss.Config(fusion="product", audio=frozen["audio"])
     assert heads_apart(one) == ["audio"]
