@@ -277,7 +277,7 @@ def with_small_encoder(name: str, options: Any) -> Any:
     if options.frozen:
         raise ConfigError(
             f"{name}.frozen is of a pretrained encoder, which has to be named here: --{name}.encoder NAME. None is "
-            "chosen for a comparison, nor for a strategy that exchanges between the layers of the encoders."
+            "chosen for a comparison of balances, nor for a strategy that exchanges between the layers of the encoders."
         )
     if not modality(name).small_encoder:
         raise ConfigError(f"{name}.encoder is {AUTO!r}, and {name} has no encoder to fall back on. Name one.")

@@ -29,6 +29,7 @@ from sightsound.training.held_out import fit_held_out, validation_rows
 from sightsound.training.imputers import fit_imputers
 from sightsound.training.prepare import Prepared, prepare
 from sightsound.training.refit import refit
+from sightsound.training.schedule import heads_apart
 
 
 def run_training(
@@ -91,15 +92,17 @@ def begin(prepared: Prepared, run: Path, request: dict[str, Any], say: Callable[
 
 
 def describe(prepared: Prepared) -> str:
-    """Describes what is about to be trained, in two lines."""
+    """Describes what is about to be trained, in two or three lines."""
     config, rows = prepared.config, prepared.rows
     counts = ", ".join(f"{len(rows[part])} {part}" for part in rows)
     size = sum(p.numel() for p in prepared.network.parameters())
     fusion = part_in_words(config.fusion, config.fusion_options)
+    again = ", ".join(heads_apart(config)) if len(rows["test"]) else ""
+    said = f"\nIn the end, heads of frozen encoders ({again}) are trained on the validation rows too." if again else ""
     return (
         f"{len(prepared.labels)} classes; rows: {counts}.\n"
         f"{' + '.join(config.modalities)}, fusion {fusion}, schedule {config.schedule}: {size:,} parameters, "
-        f"at most {config.epochs} epochs in {config.precision}."
+        f"at most {config.epochs} epochs in {config.precision}.{said}"
     )
 
 

@@ -40,7 +40,9 @@ def test_validation_rows_are_learned_from_in_the_end(table: Path, tmp_path: Path
     other = {"low": "high", "high": "low", "middle": "middle"}
     frame["label"] = np.where(frame["split"] == "val", frame["label"].map(other), frame["label"])
     options = {"epochs": 20, "modalities": ("audio",), "augment": {"mixup": 0.0}, **QUIET}
-    run = ss.train(frame, out=tmp_path / "run", audio=FROZEN["audio"], **options)
+    said: list[str] = []
+    run = ss.train(frame, out=tmp_path / "run", audio=FROZEN["audio"], **options | {"say": said.append})
+    assert "heads of frozen encoders (audio) are trained on the validation rows too" in "".join(said)
     assert run.metrics["subsets"]["audio"]["accuracy"] <= 0.5
     without = split_as(table, ["train", "val", "val", "val", "train"]).assign(label=frame["label"])
     run = ss.train(without, out=tmp_path / "without", audio=FROZEN["audio"], **options)

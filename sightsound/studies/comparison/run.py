@@ -79,7 +79,7 @@ def run_comparison(
             "fusion_options are those of one strategy, and a comparison trains each with its defaults. Leave them "
             "away; `train` takes them."
         )
-    names = choose_candidates(options, config)
+    choose_candidates(options, config)  # wrong names are refused before the table is read
     if len(config.modalities) < 2:
         raise ConfigError("A comparison needs both modalities; with one there is nothing to fuse.")
     if imputing_policies(config):

@@ -204,9 +204,8 @@ class Seed:
             check_balance(self.config_of(trial))
         if trial.balance or trial.way == "joint":
             parts = None if trial.balance else self._parts(False)
-            fit(
-                on_cached(network, self.prepared.cached), self.config_of(trial), self.prepared.rows, run, schedule=parts
-            )
+            cached = on_cached(network, self.prepared.cached)
+            fit(cached, self.config_of(trial), self.prepared.rows, run, schedule=parts)
             return network
         if self._on_embeddings(network, trial):
             batch_size = min(max(len(self.embeddings["train"]) // STEPS_AN_EPOCH, config.batch_size), EMBEDDED_BATCH)
