@@ -206,14 +206,14 @@ def test_labels_without_meaning_are_said_to_teach_nothing(tmp_path: Path, typed)
 def test_what_only_both_modalities_tell_is_learnt_by_strategies_that_see_both(tmp_path: Path) -> None:
     table = write_table(tmp_path / "data", rows_per_class=40)
     frame = pd.read_csv(table)
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(1)
     seen, heard = rng.integers(len(frame), size=(2, 300))
     classes = frame["label"].astype("category").cat.codes.to_numpy()
     pairs = {"image": frame["image"][seen].to_numpy(), "audio": frame["audio"][heard].to_numpy()}
     pd.DataFrame({**pairs, "label": (classes[seen] + classes[heard]) % 3}).to_csv(table, index=False)
     options = ss.CompareOptions("concat,product", seeds=1)
     lines: list[str] = []
-    ss.compare(table, options=options, out=tmp_path / "run", epochs=6, batch_size=16, say=lines.append)
+    ss.compare(table, options=options, out=tmp_path / "run", epochs=10, batch_size=16, say=lines.append)
     assert any("Neither image nor audio alone says anything" in line for line in lines)
     found = pd.read_csv(tmp_path / "run" / "compare.csv").set_index("name")
     assert found["accuracy"]["concat"] >= 0.9
