@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -78,6 +79,9 @@ def _check(labels: Any, metrics: Any) -> None:
     of_shares = isinstance(guard, dict) and all(isinstance(shares, dict) for shares in guard.values())
     if not of_shares or not all(_number(share) for shares in guard.values() for share in shares.values()):
         raise ConfigError(f"{METRICS} does not say what the guard mixes")
+    refitted = metrics.get("refitted", [])
+    if not isinstance(refitted, list) or not all(isinstance(m, str) for m in refitted):
+        raise ConfigError(f"{METRICS} does not say which heads were trained again")
     subsets, clusters = metrics.get("subsets"), metrics.get("clusters", {"by": "row", "count": 0})
     if not isinstance(clusters, dict) or not _number(clusters.get("count")) or not isinstance(clusters.get("by"), str):
         raise ConfigError(f"{METRICS} does not say what its intervals were resampled over")
@@ -101,6 +105,16 @@ def describe_guard(guard: dict[str, dict[str, float]] | None) -> list[str]:
             f"of it and each modality alone, so that this mixture is what is answered: {parts}."
         )
     return found
+
+
+def describe_refit(refitted: Sequence[str]) -> list[str]:
+    """Describes which heads were trained again on training and validation rows, if any were."""
+    if not refitted:
+        return []
+    return [
+        f"Refit: once validation rows had chosen the epoch and the calibration, the heads of frozen encoders "
+        f"({', '.join(refitted)}) were trained again on training and validation rows together."
+    ]
 
 
 def _is_name(label: Any) -> bool:
@@ -150,7 +164,8 @@ def model_card(bundle: Bundle) -> str:
                 f"| {numbers['macro_f1']:.4f} | {numbers['calibration_error']:.4f} |"
             )
         lines.append("")
-    lines += [f"{text}\n" for text in describe_guard(metrics.get("guard"))]
+    notes = [*describe_refit(metrics.get("refitted", [])), *describe_guard(metrics.get("guard"))]
+    lines += [f"{text}\n" for text in notes]
     lines += [
         "Limits: it answers with one of its classes whatever it is given. The numbers hold for data like those it was",
         "tested on; rows that share a speaker, a place or a recording with training rows make them too good.",

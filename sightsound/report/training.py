@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from sightsound.bundle import METRICS, describe_guard
+from sightsound.bundle import METRICS, describe_guard, describe_refit
 from sightsound.classifier import Classifier
 from sightsound.config import Config
 from sightsound.data.clusters import resampled_over
@@ -53,6 +53,7 @@ def write_report(classifier: Classifier, table: Table, run: Path, name: str = ""
         place={label: i for i, label in enumerate(labels)},
         metrics=metrics,
         headline=headline(metrics),
+        refitted=describe_refit(metrics.get("refitted", [])),
         guarded=describe_guard(metrics.get("guard")),
         resampled_over=resampled_over(metrics.get("clusters")),
         columns=COLUMNS,

@@ -32,7 +32,7 @@ def refit(network: ClassifierNetwork, prepared: Prepared, run: Path) -> None:
         run: the run folder.
     """
     rows, again = prepared.rows, _phases_again(prepared, run)
-    if not again or not len(rows["test"]):
+    if not again:
         return
     parts = tuple(prefix for phase in again for prefix in phase.trains)
     fixed = ("encoders.", "fusion.") if network.fusion.fitted_held_out else ("encoders.",)
@@ -43,12 +43,16 @@ def refit(network: ClassifierNetwork, prepared: Prepared, run: Path) -> None:
     fit(network, prepared.config, {"train": every, "val": rows["val"]}, run, schedule=again)
 
 
+def heads_again(prepared: Prepared) -> list[str]:
+    """Lists the modalities whose heads `refit` trains again."""
+    return heads_apart(prepared.config) if len(prepared.rows["test"]) else []
+
+
 def _phases_again(prepared: Prepared, run: Path) -> list[Phase]:
     """Lists what is trained again, each phase for as many epochs as were chosen for it."""
-    config = prepared.config
-    apart = heads_apart(config)
+    apart = heads_again(prepared)
     found = []
-    for phase in phases(config):
+    for phase in phases(prepared.config) if apart else []:
         best = run / "checkpoints" / phase.name / BEST
         if set(phase.active) <= set(apart) and best.exists():  # otherwise it has nothing to train
             found.append(phase._replace(name=f"{phase.name} again", epochs=read(best)["epochs"]))

@@ -28,8 +28,7 @@ from sightsound.training.fit import fit
 from sightsound.training.held_out import fit_held_out, validation_rows
 from sightsound.training.imputers import fit_imputers
 from sightsound.training.prepare import Prepared, prepare
-from sightsound.training.refit import refit
-from sightsound.training.schedule import heads_apart
+from sightsound.training.refit import heads_again, refit
 
 
 def run_training(
@@ -97,7 +96,7 @@ def describe(prepared: Prepared) -> str:
     counts = ", ".join(f"{len(rows[part])} {part}" for part in rows)
     size = sum(p.numel() for p in prepared.network.parameters())
     fusion = part_in_words(config.fusion, config.fusion_options)
-    again = ", ".join(heads_apart(config)) if len(rows["test"]) else ""
+    again = ", ".join(heads_again(prepared))
     said = f"\nIn the end, heads of frozen encoders ({again}) are trained on the validation rows too." if again else ""
     return (
         f"{len(prepared.labels)} classes; rows: {counts}.\n"
@@ -129,5 +128,6 @@ def _tested(prepared: Prepared, cached: ClassifierNetwork, imputers: dict[str, I
     target = np.searchsorted(labels, frame["label"].to_numpy(dtype=str))  # labels are sorted
     clusters = clusters_of(prepared.table, network.modalities, answered.row)
     measured = measure_answers(answered, target, prepared.labels, clusters)
-    metrics = {"split": split, "table": prepared.given, "guard": network.calibration.guard_shares(), **measured}
+    fitted = {"guard": network.calibration.guard_shares(), "refitted": heads_again(prepared)}
+    metrics = {"split": split, "table": prepared.given, **fitted, **measured}
     return Classifier(network, resolved_options(prepared.config, network), prepared.labels, metrics, imputers)

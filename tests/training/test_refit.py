@@ -90,6 +90,9 @@ def test_beside_an_encoder_that_is_trained_only_the_frozen_one_s_head_is(table: 
     checkpoints = tmp_path / "run" / "checkpoints"
     assert {file.stem for file in checkpoints.glob("*.safetensors")} == {"audio", "joint", "audio again"}
     joint, audio = (load_file(checkpoints / f"{name}.safetensors") for name in ("joint", "audio"))
+    said = "the heads of frozen encoders (audio) were trained again"
+    for file in ("report.html", "bundle/README.md"):
+        assert said in (tmp_path / "run" / file).read_text(encoding="utf-8"), file
     heads = run.network.heads
     assert torch.equal(heads["image"].weight, joint["heads.image.weight"])
     assert torch.equal(joint["heads.audio.weight"], audio["heads.audio.weight"])  # the joint training leaves it

@@ -172,6 +172,7 @@ def _winner(prepared: Prepared, study: ComparisonStudy, name: str) -> Classifier
         "split": "test",
         "table": prepared.given,
         "guard": network.calibration.guard_shares(),
+        "refitted": study.seeds[best].refitted_heads(one.trial),
         **measure_answers(one.test[best], study.target["test"], prepared.labels, study.clusters["test"]),
     }
     cached = on_cached(network, prepared.cached)

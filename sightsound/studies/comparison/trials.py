@@ -31,7 +31,7 @@ from sightsound.training.feature_cache import on_cached
 from sightsound.training.fit import JOINS, fit
 from sightsound.training.held_out import CrossFitted, fit_held_out, validation_rows
 from sightsound.training.prepare import Prepared
-from sightsound.training.refit import refit
+from sightsound.training.refit import heads_again, refit
 from sightsound.training.schedule import FINETUNE_RATE, Phase, check_balance, phases
 
 UNIMODAL, TOGETHER = "unimodal", "together"
@@ -83,7 +83,7 @@ class Seed:
         network = self.fresh("vote")
         begin = time.perf_counter()
         cached = on_cached(network, self.prepared.cached)
-        fit(cached, self._apart, self.prepared.rows, self.folder / UNIMODAL)
+        fit(cached, self._apart.config, self.prepared.rows, self.folder / UNIMODAL)
         self._seconds(UNIMODAL, time.perf_counter() - begin)
         return network
 
@@ -91,13 +91,17 @@ class Seed:
     def refitted(self) -> dict[str, Tensor]:
         """Returns the heads of frozen encoders as `train` leaves them: trained on validation rows too."""
         network = copy.deepcopy(self.unimodal)
-        prepared = dataclasses.replace(self.prepared, config=self._apart)
-        refit(on_cached(network, self.prepared.cached), prepared, self.folder / UNIMODAL)
+        refit(on_cached(network, self.prepared.cached), self._apart, self.folder / UNIMODAL)
         return {name: value for name, value in network.state_dict().items() if name.startswith("heads.")}
 
+    def refitted_heads(self, trial: Trial) -> list[str]:
+        """Lists the modalities whose heads a trial takes from `refitted`."""
+        return heads_again(self._apart) if trial.way == "frozen" else []
+
     @property
-    def _apart(self) -> Config:
-        return dataclasses.replace(_with_fusion(self.config, "vote"), schedule="joint", balance="detached")
+    def _apart(self) -> Prepared:
+        config = dataclasses.replace(_with_fusion(self.config, "vote"), schedule="joint", balance="detached")
+        return dataclasses.replace(self.prepared, config=config)
 
     @cached_property
     def together(self) -> ClassifierNetwork:
@@ -183,7 +187,7 @@ class Seed:
         """Restores the network of a finished trial and calibrates it."""
         network = self.network(trial)
         self._fit_held_out(network, trial)
-        if trial.way == "frozen":
+        if self.refitted_heads(trial):
             network.load_state_dict(self.refitted, strict=False)
         return network
 
@@ -194,8 +198,7 @@ class Seed:
 
     def seconds(self, name: str) -> float:
         """Returns the training time of a folder."""
-        known: dict[str, float] = json.loads((self.folder / name / "seconds.json").read_text())
-        return known["seconds"]
+        return float(json.loads((self.folder / name / "seconds.json").read_text())["seconds"])
 
     def _trained(self, trial: Trial) -> ClassifierNetwork:
         network, config, part = self._begun(trial), self.config, self._part(trial)
@@ -209,14 +212,8 @@ class Seed:
             return network
         if self._on_embeddings(network, trial):
             batch_size = min(max(len(self.embeddings["train"]) // STEPS_AN_EPOCH, config.batch_size), EMBEDDED_BATCH)
-            config = dataclasses.replace(
-                config,
-                epochs=EMBEDDED_EPOCHS,
-                batch_size=batch_size,
-                precision="32-true",
-                accelerator="cpu",
-                augment=NO_CHANGES,
-            )
+            config = dataclasses.replace(config, epochs=EMBEDDED_EPOCHS, batch_size=batch_size, augment=NO_CHANGES)
+            config = dataclasses.replace(config, precision="32-true", accelerator="cpu")
         else:
             config = dataclasses.replace(config, epochs=self._epochs(trial))
             if trial.way == "finetuned":  # a wiring that was searched is kept
