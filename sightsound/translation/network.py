@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
 from sightsound.encoders import ENCODERS
+from sightsound.encoders.base import Encoder
 from sightsound.errors import ConfigError
 from sightsound.features.image import Standardize
 from sightsound.hardware import reseed
@@ -82,8 +83,9 @@ class TranslatorNetwork(nn.Module):
         return (cross_entropy(similarity, partner) + cross_entropy(similarity.T, partner)) / 2
 
     def decoder_loss(self, modality: str, features: Tensor) -> Tensor:
-        """Computes the reconstruction error of features (B, *shape); a scalar."""
-        return self.decoder(modality).loss(self.standardize[modality](features))
+        """Computes the error of reconstructed features (B, *shape), as they are and to the encoder; a scalar."""
+        encoder = cast(Encoder, self.encoders[modality])
+        return self.decoder(modality).loss(self.standardize[modality](features), list(encoder.stages))
 
     def latent(self, modality: str, features: Tensor) -> Tensor:
         """(B, *shape) -> (B, L), standardised once `latent_scale` is set."""

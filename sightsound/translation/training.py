@@ -144,6 +144,7 @@ def learn(network: TranslatorNetwork, pairs: Pairs, run: Path) -> RetrievalIndex
     encoders = nn.ModuleList([network.encoders, network.meanings])
     trained = [*encoders.parameters(), network.scale]
     fit_phase(network, TrainingPhase("meanings", trained, of_meanings, rows, config.batch_size, steps), config, run)
+    encoders.requires_grad_(False)  # they tell decoders what to keep
     for m in network.modalities:
         files = files_of(rows, m)
 

@@ -24,6 +24,7 @@ from sightsound.progress import progress_bar
 from sightsound.registry import resolve
 from sightsound.translation.config import MODALITIES, TranslatorConfig, translator_from_dict
 from sightsound.translation.decoders import VOCODERS, Vocoder
+from sightsound.translation.decoders.audio import enhance
 from sightsound.translation.network import TranslatorNetwork, build_translator, check_translator
 from sightsound.translation.retrieval import (
     Translation,
@@ -145,9 +146,9 @@ class Translator:
 
     @torch.inference_mode()
     def contents(self, modality: str, features: Tensor) -> list[NDArray[Any]]:
-        """Features (B, *shape) -> pixels (H, W[, 3]) uint8, or waveforms (N,), each."""
+        """Generated features (B, *shape) -> pixels (H, W[, 3]) uint8, or waveforms (N,), each."""
         if modality == "audio":
-            return list(self.vocoder(features).numpy())
+            return list(self.vocoder(enhance(features)).numpy())
         pixels = features.clamp(0, 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
         return [one.squeeze(2) if one.shape[2] == 1 else one for one in pixels]
 

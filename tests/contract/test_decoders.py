@@ -1,12 +1,15 @@
 """What holds for every autoencoder and every vocoder, and for the flow between latents."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from sightsound.features.audio import LogMel
+from sightsound.features.audio import FLOOR, LogMel
 from sightsound.translation.decoders import AUTOENCODERS, VOCODERS
+from sightsound.translation.decoders.audio import enhance
 from sightsound.translation.decoders.flow import LatentFlow
 
 SHAPES = {"image": [(1, 28, 28), (3, 17, 40)], "audio": [(80, 64), (23, 16)]}
@@ -39,6 +42,26 @@ def test_every_parameter_is_trained_and_saved(modality: str, shape: tuple[int, .
 
 
 @pytest.mark.parametrize("modality", AUTOENCODERS)
+def test_what_an_encoder_makes_of_it_counts_too(modality: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sightsound.translation.decoders.base.NOISE", 0.0)
+    torch.manual_seed(0)
+    shape = SHAPES[modality][0]
+    coder, maps = AUTOENCODERS[modality](shape, 7), 3 * torch.randn(2, *shape)
+    made = coder.decode(coder.encode(maps))
+    error = (made - maps).square().mean()
+    squares = (made.square() - maps.square()).square().mean() / maps.square().square().mean()
+    stages = [nn.Identity(), Squares()]
+    torch.testing.assert_close(coder.loss(maps, stages), error + (error / maps.square().mean() + squares) / 2)
+
+
+class Squares(nn.Module):
+    """The square of each number."""
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        return maps.square()
+
+
+@pytest.mark.parametrize("modality", AUTOENCODERS)
 def test_it_learns_to_put_together(modality: str) -> None:
     torch.manual_seed(0)
     shape = SHAPES[modality][-1]
@@ -52,6 +75,13 @@ def test_it_learns_to_put_together(modality: str) -> None:
         optimizer.step()
     error = (coder.decode(coder.encode(maps)) - maps).square().mean().item()
     assert error < 0.1 * maps.square().mean().item()
+
+
+def test_decoded_frames_get_contrast_between_their_bins() -> None:
+    silence = math.log(FLOOR)
+    frames = torch.tensor([[[0.0, -2.0], [silence, silence], [silence, silence + 2.0]]])
+    wanted = torch.tensor([[[0.2, -2.2], [silence, silence], [silence, silence + 2.2]]])
+    torch.testing.assert_close(enhance(frames), wanted)
 
 
 @pytest.mark.parametrize("name", VOCODERS)

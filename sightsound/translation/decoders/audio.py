@@ -1,8 +1,13 @@
 """Audio decoder: latents (B, L) <-> standardised log-mel frames (B, T, F)."""
 
+import math
+
 from torch import Tensor
 
+from sightsound.features.audio import FLOOR
 from sightsound.translation.decoders.base import Autoencoder
+
+CONTRAST = 1.2  # between the bins of decoded frames; 1: as they were decoded
 
 
 class AudioAutoencoder(Autoencoder):
@@ -24,3 +29,14 @@ class AudioAutoencoder(Autoencoder):
     def decode(self, latent: Tensor) -> Tensor:
         """(B, L) -> (B, T, F)."""
         return super().decode(latent)[:, 0]
+
+
+def enhance(frames: Tensor) -> Tensor:
+    """Enhances the contrast between the mel bins of each decoded frame: (B, T, F) natural log of power -> same.
+
+    An autoencoder smooths spectra. The postfilters of speech synthesis undo this by a factor on all cepstral
+    coefficients but the first (Koishida et al., CELP coding based on mel-cepstral analysis, ICASSP 1995), which is the
+    same.
+    """
+    mean = frames.mean(2, keepdim=True)
+    return (mean + CONTRAST * (frames - mean)).clamp_min(math.log(FLOOR))

@@ -5,6 +5,7 @@ length, with noise while training, so that vectors near a known one decode to pl
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -49,10 +50,21 @@ class Autoencoder(nn.Module):
         maps: Tensor = self.up(latent)
         return maps[:, :, : self.height, : self.width]
 
-    def loss(self, maps: Tensor) -> Tensor:
-        """Computes the mean square error of (B, channels, H, W) decoded from noisy latents; a scalar."""
+    def loss(self, maps: Tensor, stages: Sequence[nn.Module] = ()) -> Tensor:
+        """Computes the mean square error of (B, channels, H, W) decoded from noisy latents; a scalar.
+
+        Args:
+            maps: standardised maps.
+            stages: the stages of a trained encoder. The error of each stage's map, as a share of its mean square, is
+                added (a perceptual loss, Johnson et al., ECCV 2016): without it what tells classes apart is blurred.
+        """
         latent = self.encode(maps)
-        return (self.decode(latent + NOISE * torch.randn_like(latent)) - maps).square().mean()
+        made = self.decode(latent + NOISE * torch.randn_like(latent))
+        loss = (made - maps).square().mean()
+        for stage in stages:
+            made, maps = stage(made), stage(maps)
+            loss = loss + (made - maps).square().mean() / maps.square().mean() / len(stages)
+        return loss
 
 
 class _Down(nn.Module):
