@@ -67,6 +67,13 @@ def check_device(device: str | torch.device) -> None:
         raise ConfigError(f"The device {str(device)!r} cannot be used on this machine: {reason}") from error
 
 
+def set_layout(module: torch.nn.Module, memory_format: torch.memory_format) -> None:
+    """Changes the memory layout of the weights of two-dimensional convolutions in place; their values stay."""
+    for tensor in [*module.parameters(), *module.buffers()]:
+        if tensor.dim() == 4:  # for weights of other dimensions the layouts have other names
+            tensor.data = tensor.data.contiguous(memory_format=memory_format)
+
+
 def tune_process() -> None:
     """Makes training on the CPU faster; call it before any computation, in each process that trains.
 

@@ -97,15 +97,20 @@ def write_errors(run: Path) -> Iterator[None]:
 
 def claim(run: Path, config: Any, request: dict[str, Any]) -> None:
     """Writes `config.yaml` (of a dataclass) and `request.json`; from now on the folder belongs to this run."""
-    (run / "config.yaml").write_text(yaml.safe_dump(plain(config), sort_keys=False), encoding="utf-8")
+    write_whole(run / "config.yaml", yaml.safe_dump(plain(config), sort_keys=False))
     ask(run, request)
 
 
 def ask(run: Path, request: dict[str, Any]) -> None:
-    """Writes `request.json` atomically."""
-    partial = run / f"{REQUEST}.partial"
-    partial.write_text(json.dumps(request, indent=1), encoding="utf-8")
-    partial.replace(run / REQUEST)
+    """Writes `request.json`."""
+    write_whole(run / REQUEST, json.dumps(request, indent=1))
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a file beside its place, then renames it: a full disk or a kill leaves it whole, or as it was."""
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
 
 
 def plain(config: Any) -> dict[str, Any]:

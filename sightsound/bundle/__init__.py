@@ -21,6 +21,7 @@ from sightsound.registry import import_plugins
 
 FORMAT = 5
 WEIGHTS, IMPUTER_WEIGHTS, LABELS, METRICS = "model.safetensors", "missing.safetensors", "labels.json", "metrics.json"
+EXAMPLES = {"image": "a.png", "audio": "a.wav"}  # names of files
 SHOWN = ("accuracy", "macro_f1", "macro_recall", "calibration_error")  # metrics of each subset that are shown
 
 
@@ -137,12 +138,13 @@ def _by_policy(weights: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
 def model_card(bundle: Bundle) -> str:
     """Describes in Markdown the classifier, its metrics for each subset of the modalities, and its limits."""
     config, metrics = bundle.config, bundle.metrics
-    fusion = part_in_words(config.fusion, config.fusion_options)
+    fusion = f"; fusion: `{part_in_words(config.fusion, config.fusion_options)}`" if len(config.modalities) > 1 else ""
+    files = ", ".join(f'{m}="{EXAMPLES.get(m, "a.npy")}"' for m in config.modalities)
     lines = [
         "# A sightsound classifier",
         "",
         f"{len(bundle.labels)} classes: {', '.join(bundle.labels)}.",
-        f"Modalities: {' and '.join(config.modalities)}; fusion: `{fusion}`, schedule: `{config.schedule}`.",
+        f"Modalities: {' and '.join(config.modalities)}{fusion}, schedule: `{config.schedule}`.",
         "",
     ]
     for m in config.modalities:
@@ -173,7 +175,7 @@ def model_card(bundle: Bundle) -> str:
         "```python",
         "import sightsound as ss",
         'classifier = ss.load("path/of/this/folder")',
-        'classifier.predict(image="a.png", audio="a.wav")',
+        f"classifier.predict({files})",
         "```",
         "",
     ]

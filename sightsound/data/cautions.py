@@ -37,7 +37,7 @@ def cautions(table: Table, stores: Mapping[str, Store] | None = None, rows: torc
     for m in MODALITIES:
         found = _by_content(given[m], positions) if m in given else _by_file(table, m)
         shared |= {(m, key): places for key, places in found if len(places) > 1 and len({*splits[places]} - {""}) > 1}
-    return [*_shared(table, shared), *_cut_groups(table), *_contradictions(table), *_few(table)]
+    return [*_shared(table, shared), *_cut_groups(table), *_contradictions(table), *_few(table), *_unjudged(table)]
 
 
 def _by_file(table: Table, modality: str) -> Iterator[tuple[Hashable, NDArray[np.int64]]]:
@@ -140,4 +140,19 @@ def _few(table: Table) -> list[str]:
             f"the test split has {groups} group(s): its numbers are those of them. `sightsound evaluate BUNDLE TABLE "
             "--leave-one-group-out` tests on every group in turn"
         )
+    return notes
+
+
+def _unjudged(table: Table) -> list[str]:
+    """Returns a sentence for each split that lacks classes of the training rows."""
+    frame, notes = table.frame[table.frame["label"] != ""], []
+    of_split = {split: set(labels) for split, labels in frame.groupby("split")["label"]}
+    for split, effect in {
+        "val": "nothing that validation rows choose (encoders, epochs, confidence) heeds them",
+        "test": "how well they are recognised is not measured",
+    }.items():
+        lacking = sorted(of_split.get("train", set()) - of_split.get(split, set()))
+        if lacking and split in of_split:
+            named = ", ".join(map(repr, lacking[:3])) + (", ..." if len(lacking) > 3 else "")
+            notes.append(f"{len(lacking)} class(es) have no {split} row: {named}; {effect}")
     return notes

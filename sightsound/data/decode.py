@@ -33,7 +33,7 @@ from sightsound.types import INTERPOLATIONS, Batch
 
 CHUNK_ROWS = 2048  # rows of a table held in memory at once while predicting
 READER = 3  # raised when decoding changes, so that older caches are not used
-NAMED_IN_SUMMARY = 10
+NAMED_IN_SUMMARY, KINDS_IN_SUMMARY = 10, 5
 
 
 def reader(config: Config, name: str) -> functools.partial[NDArray[Any]]:
@@ -203,14 +203,18 @@ def header_reading(name: str) -> Reading:
 
 def _version(name: str) -> str:
     """Names the code that reads a modality's files, so that caches of other code are not used."""
-    found = modality(name)
-    if type(found).__module__.startswith("sightsound."):
-        return f"reader {READER}"
+    return f"reader {READER}{code_of(type(modality(name)))}"
+
+
+def code_of(kind: type) -> str:
+    """Names the code of a class from outside the package, so that what other code cached is not used."""
+    if kind.__module__.split(".")[0] in ("sightsound", "torch"):
+        return ""
     try:
-        code = inspect.getsource(inspect.getmodule(type(found)) or type(found))
+        code = inspect.getsource(inspect.getmodule(kind) or kind)
     except (OSError, TypeError):  # typed in, where no file has it: no other process can know whether it is the same
         code = f"process {os.getpid()}"
-    return f"reader {READER}, code {hashlib.sha256(code.encode()).hexdigest()[:8]}"
+    return f", code {hashlib.sha256(code.encode()).hexdigest()[:8]}"
 
 
 def clips(table: Table, config: Config, keep: bool = False) -> Table:
@@ -286,5 +290,8 @@ def summary(
     ]
     if len(ordered) > NAMED_IN_SUMMARY:
         kinds = Counter(bad.reason.partition("(")[0].strip() for bad in ordered[NAMED_IN_SUMMARY:])
-        lines += [f"  and {count} more: {kind}" for kind, count in kinds.most_common(5)]
+        named = kinds.most_common(KINDS_IN_SUMMARY)
+        lines += [f"  and {count} more: {kind}" for kind, count in named]
+        if others := kinds.total() - sum(count for _, count in named):
+            lines.append(f"  and {others} more, for {len(kinds) - len(named)} other reason(s)")
     return "\n".join([*lines, advice] if advice else lines)

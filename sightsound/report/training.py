@@ -107,5 +107,5 @@ def headline(metrics: dict[str, Any]) -> str:
         lines.append("There were no test rows; validation rows chose the epoch, which makes these numbers too good.")
     chance = [name for name, numbers in metrics["subsets"].items() if numbers.get("at_chance")]
     if chance:
-        lines.append(f"No better than naming the most frequent class: {', '.join(chance)}.")
+        lines.append(f"Not significantly better than naming the most frequent class: {', '.join(chance)}.")
     return " ".join(lines)

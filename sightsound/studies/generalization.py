@@ -22,7 +22,7 @@ from sightsound.data.prepare import check
 from sightsound.data.splits import SHARES, draw, split
 from sightsound.data.table import Table, read_table
 from sightsound.errors import TableError
-from sightsound.run_folder import REQUEST, claim, open_run, request_of, write_errors
+from sightsound.run_folder import REQUEST, claim, open_run, request_of, write_errors, write_whole
 from sightsound.training.prepare import MOST_EPOCHS
 from sightsound.training.run import run_training
 
@@ -164,9 +164,7 @@ def _fold(name: str, table: Table, config: Config, run: Path, say: Callable[[str
     some = known.sample(min(len(known), TRAIN_ROWS), random_state=0).assign(split="")
     train_metrics = classifier.evaluate(some, skip_bad_files=True)
     fold = Fold(name, len(known), classifier.metrics["rows"], classifier.metrics["subsets"], train_metrics["subsets"])
-    partial = done.with_suffix(".partial")
-    partial.write_text(json.dumps(fold))
-    partial.replace(done)
+    write_whole(done, json.dumps(fold))
     return fold
 
 

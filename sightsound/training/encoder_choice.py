@@ -9,10 +9,11 @@ given all, since it needs them, but half of the epochs, and it ends early where 
 from __future__ import annotations
 
 import dataclasses
+import math
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_type_hints
 
 import pandas as pd
 
@@ -23,7 +24,7 @@ from sightsound.encoders import checkpoints
 from sightsound.errors import ConfigError, RunError, TableError, TrainingError
 from sightsound.fusion import strategy_of
 from sightsound.modalities.base import is_left_open, modality, with_small_encoder
-from sightsound.run_folder import REQUEST
+from sightsound.run_folder import REQUEST, write_whole
 from sightsound.training.encoder_trials import Candidate, Trials, with_encoder
 from sightsound.training.prepare import prepare
 
@@ -56,12 +57,9 @@ def choose_encoders(table: Table, config: Config, run: Path, say: Callable[[str]
     if not begun:  # what a run that stopped before its training left
         (run / FILE).unlink(missing_ok=True)
         shutil.rmtree(run / FOLDER, ignore_errors=True)
-    if left_open and len(config.modalities) > 1 and exchanges(config):
+    if left_open and len(config.modalities) > 1 and (why := _trains_encoders(config)):
         small = with_small_encoders(config)
-        say(
-            f"{config.fusion} exchanges between the layers of the encoders, which then run in every epoch: small "
-            "networks are taken. --image.encoder and --audio.encoder name others."
-        )
+        say(f"{why}: small networks are taken. --image.encoder and --audio.encoder name others.")
         return small
     if not left_open:
         return with_small_encoders(config)
@@ -70,7 +68,7 @@ def choose_encoders(table: Table, config: Config, run: Path, say: Callable[[str]
         found = _checked(read_candidates(run), listed, run)
     else:
         found = _tried(table, config, listed, run)
-        pd.DataFrame(found).to_csv(run / FILE, index=False)
+        write_whole(run / FILE, pd.DataFrame(found).to_csv(index=False))
     for m in listed:
         say(in_words(m, [one for one in found if one.modality == m]))
     chosen: dict[str, Any] = {c.modality: with_encoder(getattr(config, c.modality), c) for c in found if c.chosen}
@@ -97,12 +95,15 @@ def _first(listed: Sequence[Candidate]) -> list[Candidate]:
 
 def _checked(found: list[Candidate], listed: Mapping[str, list[Candidate]], run: Path) -> list[Candidate]:
     """Raises RunError where what was read is not the result of a choice among these candidates."""
+    if strange := {one.modality for one in found} - set(listed):
+        raise _damaged(run, f"{', '.join(sorted(strange))}: not left open")
     for m, of in listed.items():
         read = [one for one in found if one.modality == m]
         chosen = [one.encoder for one in read if one.chosen]
         tried = [one for one in read if one.training_rows]
         best = [choose(tried).encoder] if tried else chosen[:1]
-        if {one.encoder for one in read} != {one.encoder for one in of} or len(chosen) != 1 or chosen != best:
+        pairs = [{(one.encoder, one.frozen) for one in some} for some in (read, of)]
+        if pairs[0] != pairs[1] or len(chosen) != 1 or chosen != best:
             raise _damaged(run, f"it does not say how the encoder of {modality(m).plural} was chosen")
     return found
 
@@ -110,7 +111,7 @@ def _checked(found: list[Candidate], listed: Mapping[str, list[Candidate]], run:
 def _damaged(run: Path, why: object) -> RunError:
     return RunError(
         f"{run / FILE}: damaged ({why}). Put it back as it was, or begin a new run with another --out. Of a finished "
-        "run it is only the table of encoders in the report, and can be deleted."
+        "training it is only the table of encoders in the report, and can be deleted."
     )
 
 
@@ -121,17 +122,31 @@ def read_candidates(run: Path) -> list[Candidate]:
     try:
         frame = pd.read_csv(run / FILE, float_precision="round_trip").fillna({"note": ""})
         found = [Candidate(**row) for row in cast(list[dict[str, Any]], frame.to_dict("records"))]
-        if not all(isinstance(one.chosen, bool) and isinstance(one.training_rows, int) for one in found):
-            raise ValueError("it says nothing of what was chosen")
+        for one in found:
+            wrong = [name for name, kind in get_type_hints(Candidate).items() if not _is(getattr(one, name), kind)]
+            if wrong or (one.training_rows and not math.isfinite(one.macro_f1 + one.standard_error)):
+                raise ValueError(f"{', '.join(wrong) or 'macro_f1'} of {one.encoder} is something else")
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise _damaged(run, error) from error
     return found
+
+
+def _is(value: Any, kind: type) -> bool:
+    """Returns whether a value is of this type; whole numbers are floats too."""
+    return type(value) is kind or (kind is float and type(value) is int)
 
 
 def measured_candidates(run: Path) -> list[Candidate]:
     """Reads the candidates of a run in which some were measured; nothing where there was no choice."""
     found = read_candidates(run)
     return found if any(one.training_rows for one in found) else []
+
+
+def _trains_encoders(config: Config) -> str:
+    """Says why the encoders cannot stay as they are, where the strategy or the balance is about their training."""
+    if exchanges(config):
+        return f"{config.fusion} exchanges between the layers of the encoders, which then run in every epoch"
+    return "" if config.balance == "detached" else f"The balance {config.balance} is about how encoders are trained"
 
 
 def exchanges(config: Config) -> bool:

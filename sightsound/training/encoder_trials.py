@@ -187,7 +187,9 @@ def _alone(config: Config, m: str, options: Any) -> Config:
     ignored = {name: "ignore" for name, policy in policies.items() if policy not in INTERPOLATED}
     missing = dataclasses.replace(config.missing, **ignored)
     plain: dict[str, Any] = {"fusion": "concat", "fusion_options": {}, "schedule": "joint", "balance": "detached"}
-    plain |= {"modalities": (m,), m: options, "missing": missing, "group_split": False, "modality_dropout": 0.0}
+    others = {o: dataclasses.replace(getattr(config, o), encoder_options={}) for o in config.modalities}
+    plain |= {**others, "modalities": (m,), m: options, "missing": missing}
+    plain |= {"group_split": False, "modality_dropout": 0.0}
     if options.frozen:  # views of so many files would take most of the time
         plain["augment"] = NO_CHANGES
     return dataclasses.replace(config, **plain)

@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from sightsound.config import Config
 from sightsound.data.dataset import Rows
-from sightsound.data.decode import reading_of
+from sightsound.data.decode import code_of, reading_of
 from sightsound.data.prepared.cache import prepared_folder
 from sightsound.data.prepared.store import Store, derive
 from sightsound.data.table import Table
 from sightsound.encoders.base import Embedded, Encoder
+from sightsound.hardware import set_layout
 from sightsound.modalities.base import modality
 from sightsound.network.classifier import ClassifierNetwork
 from sightsound.training.views import Unchanged, WithViews, views_of_each
 
+FEATURES = 1  # raised when features, encoders or augmentation change, so that older caches are not used
 NORM_FILES = 256  # enough to know how large embeddings are
 BATCH = 8  # files at a time: on processors two to three times faster than 64, whose maps no cache can hold
 
@@ -96,7 +98,9 @@ def _derived(
     store: Store, part: nn.Module, what: str, shape: tuple[int, ...], m: str, config: Config, table: Table
 ) -> Store:
     """Returns the store of what a part of the network makes of decoded files; `what` begins with a word for it."""
-    name, [word, *_] = f"{reading_of(config, m).name} | {what}", what.split()
+    codes = sorted({code_of(type(module)) for module in [modality(m), *part.modules()]})
+    how = f"{what} {shape} {getattr(config, m)}{''.join(codes)}"
+    name, [word, *_] = f"{reading_of(config, m).name} | features {FEATURES} | {how}", what.split()
     return derive(store, part, name, prepared_folder(table, name), f"computing {m} {word}", shape)
 
 
@@ -116,11 +120,11 @@ class InBatches(nn.Sequential):
     def forward(self, rows: Tensor) -> Tensor:
         """See the class."""
         each = nn.Sequential(*self)
-        cast(Any, each).to(memory_format=torch.channels_last)  # torch's stubs lack this form of the call
+        set_layout(each, torch.channels_last)
         try:
             return torch.cat([each(part) for part in rows.split(BATCH)])
         finally:
-            cast(Any, each).to(memory_format=torch.contiguous_format)
+            set_layout(each, torch.contiguous_format)
 
 
 def on_cached(network: ClassifierNetwork, cached: Mapping[str, str]) -> ClassifierNetwork:

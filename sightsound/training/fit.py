@@ -16,9 +16,10 @@ from sightsound.config import Config, imputing_policies
 from sightsound.data.dataset import Rows, loader
 from sightsound.encoders.base import Encoder
 from sightsound.fusion.search import Search
-from sightsound.hardware import reseed
+from sightsound.hardware import reseed, set_layout
 from sightsound.missing import Impute, impute_by
 from sightsound.network.classifier import ClassifierNetwork
+from sightsound.run_folder import write_whole
 from sightsound.training.augment import Augment
 from sightsound.training.balances import BALANCES, Auxiliary
 from sightsound.training.checkpoints import BEST, of_this_version, read
@@ -55,13 +56,13 @@ def fit(
         watchers: are called in every phase.
         schedule: the phases; default: those of the configured schedule.
     """
-    _order(network, torch.channels_last)  # the faster one for convolutions in half precision
+    set_layout(network, torch.channels_last)  # the faster one for convolutions in half precision
     fresh = copy.deepcopy(network.state_dict())
     for part in schedule or phases(config):
         trained = with_temporary_fusion(network, config.seed) if part.temporary_fusion else network
         _run_part(trained, part, config, rows, run, watchers, fresh)
     network.requires_grad_(True)
-    _order(network, torch.contiguous_format)
+    set_layout(network, torch.contiguous_format)
 
 
 def _run_part(
@@ -161,15 +162,10 @@ def _wire(network: ClassifierNetwork, config: Config, rows: Mapping[str, Rows], 
     if not known.exists():
         joins = search(network, cast(Search, network.fusion), rows, config)
         run.mkdir(parents=True, exist_ok=True)
-        known.write_text(joins)
+        write_whole(known, joins)
     if network.fusion.joins != known.read_text():
         reseed(config.seed)
         network.fusion.rewire(known.read_text())
-
-
-def _order(network: ClassifierNetwork, memory_format: torch.memory_format) -> None:
-    """Changes the memory layout of the convolutions' weights; their values stay the same."""
-    cast(Any, network).to(memory_format=memory_format)  # torch's stubs lack this form of the call
 
 
 def _unfreeze(network: ClassifierNetwork, prefixes: tuple[str, ...], config: Config) -> bool:

@@ -100,7 +100,7 @@ def fit_held_out(network: ClassifierNetwork, held: HeldOut, guard: bool = True) 
     for i, m in enumerate(every):
         raw = outputs[(m,)]
         calibration.energies[i] = energy_of(raw[present[m]]).quantile(percents)
-        if present[m].sum() >= FEWEST_UNIMODAL_ROWS:
+        if _rows_among(held.number, present[m]) >= FEWEST_UNIMODAL_ROWS:
             calibration.temperature[1 << i] = best_temperature(raw[present[m]], target[present[m]])
     own = {m: x.cpu() for m, x in calibration.unimodal({m: outputs[(m,)].to(network.device) for m in every}).items()}
     fusion = copy.deepcopy(network.fusion).cpu()
@@ -110,7 +110,7 @@ def fit_held_out(network: ClassifierNetwork, held: HeldOut, guard: bool = True) 
     for subset in several:
         there = torch.stack([present[m] for m in subset]).all(0)
         shown = {m: present[m] if m in subset else torch.zeros_like(there) for m in every}
-        if there.sum() < FEWEST_ROWS:
+        if _rows_among(held.number, there) < FEWEST_ROWS:
             continue
         scored = HeldOutLogits(own, outputs[subset], shown, target).at(there)
         row, number = np.unique(held.number[there.numpy()], return_inverse=True)
@@ -211,6 +211,11 @@ def _fitted(fusion: Fusion, scored: HeldOutLogits) -> Fusion:
     with torch.enable_grad():
         optimizer.step(loss)
     return fitted
+
+
+def _rows_among(number: NDArray[np.int64], chosen: Tensor) -> int:
+    """Counts the rows that chosen clips (n,) are of: many clips of one file say no more than the file."""
+    return len(np.unique(number[chosen.numpy()]))
 
 
 def _of_rows(values: Tensor, number: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -76,12 +76,12 @@ def prepare(table: Table, config: Config, run: Path) -> Prepared:
     table.frame[["row", *table.frame.columns.intersection(["start_seconds"]), "split"]].to_csv(
         run / "splits.csv", index=False
     )
-    for m in config.modalities:
-        for part in ("train", "val"):
-            if (table.part(part).frame[m] == "").all():
-                raise TableError(f"{table.name}: no {part} row has {m}. Add some, or leave it out: --modalities")
     labels = sorted(table.frame["label"].unique())
     rows = by_split(every, table, labels)
+    for m in config.modalities:
+        for part in ("train", "val"):
+            if not (rows[part].stores[m].entry[rows[part].rows] > 0).any():  # none, or every part of each is lost
+                raise TableError(f"{table.name}: no {part} row has {m}. Add some, or leave it out: --modalities")
     steps = -(-len(rows["train"]) // config.batch_size)
     epochs = config.epochs or min(max(math.ceil(STEPS / steps), FEWEST_EPOCHS), MOST_EPOCHS)
     if imputing_policies(config) and (found := int(rows["train"].complete().sum())) < FEWEST_COMPLETE:
@@ -93,7 +93,7 @@ def prepare(table: Table, config: Config, run: Path) -> Prepared:
     frame = table.part("train").frame
     complete = frame.loc[(frame[list(config.modalities)] != "").all(axis=1), "row"].nunique() / len(labels)
     left_open, config = config.fusion == AUTO, with_fusion(config, complete)
-    if left_open and config.fusion != strategy_name(AUTO):
+    if left_open and complete and config.fusion != strategy_name(AUTO):
         warnings.append(
             f"with {int(complete)} complete training rows a class, --fusion is {config.fusion}, which needs few. Where "
             f"only both modalities together determine the class, type --fusion {strategy_name(AUTO)}."

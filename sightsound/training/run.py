@@ -70,10 +70,10 @@ def _trained(prepared: Prepared, run: Path) -> Classifier:
     fit(network, prepared.config, prepared.rows, run)
     network.to(device_of(prepared.config.accelerator))
     fit_held_out(network, validation_rows(prepared), prepared.config.guard == "on")
-    refit(network, prepared, run)
+    refitted = refit(network, prepared, run)
     policies = [*IMPUTERS, *imputing_policies(prepared.config).values()]
     imputers = fit_imputers(network, prepared.rows["train"], dict.fromkeys(policies))
-    classifier = _tested(prepared, network, imputers, run).to("cpu")
+    classifier = _tested(prepared, network, imputers, run, refitted).to("cpu")
     classifier.save(run / BUNDLE)
     return classifier
 
@@ -105,7 +105,9 @@ def describe(prepared: Prepared) -> str:
     )
 
 
-def _tested(prepared: Prepared, cached: ClassifierNetwork, imputers: dict[str, Imputers], run: Path) -> Classifier:
+def _tested(
+    prepared: Prepared, cached: ClassifierNetwork, imputers: dict[str, Imputers], run: Path, refitted: list[str]
+) -> Classifier:
     """Reads the test rows, once; writes `predictions.csv`."""
     split = "test" if len(prepared.rows["test"]) else "val"
     network, rows, labels = prepared.network.eval(), prepared.rows[split], np.array(prepared.labels)
@@ -128,6 +130,6 @@ def _tested(prepared: Prepared, cached: ClassifierNetwork, imputers: dict[str, I
     target = np.searchsorted(labels, frame["label"].to_numpy(dtype=str))  # labels are sorted
     clusters = clusters_of(prepared.table, network.modalities, answered.row)
     measured = measure_answers(answered, target, prepared.labels, clusters)
-    fitted = {"guard": network.calibration.guard_shares(), "refitted": heads_again(prepared)}
+    fitted = {"guard": network.calibration.guard_shares(), "refitted": refitted}
     metrics = {"split": split, "table": prepared.given, **fitted, **measured}
     return Classifier(network, resolved_options(prepared.config, network), prepared.labels, metrics, imputers)

@@ -110,10 +110,22 @@ def test_rare_classes_and_few_groups_in_the_test_are_said() -> None:
     frame = pd.DataFrame({"image": [f"{i}" for i in range(69)], "label": labels})
     [note] = cautions(read_table(frame))
     assert "1 of 3 classes have fewer than 10 rows: 'b' (9)" in note
-    grouped = frame[frame["label"] != "b"].assign(split=["train"] * 50 + ["test"] * 10)
+    grouped = frame[:60].assign(label=["a", "c"] * 30, split=["train"] * 50 + ["test"] * 10)
     [note] = cautions(read_table(grouped.assign(group=[f"g{i % 4}" if i >= 50 else f"t{i}" for i in range(60)])))
     assert "the test split has 4 group(s)" in note
     assert cautions(read_table(grouped.assign(group=[f"g{i}" for i in range(60)]))) == []
+
+
+def test_classes_that_a_split_lacks_are_said() -> None:
+    frame = pd.DataFrame({"image": [f"{i}" for i in range(60)], "label": ["a", "b", "c"] * 20})
+    given = frame.assign(split=["train"] * 30 + ["val"] * 15 + ["test"] * 15)
+    assert cautions(read_table(given)) == []
+    without = given[~((given["split"] == "val") & (given["label"] != "a"))]
+    [note] = cautions(read_table(without))
+    assert note.startswith("2 class(es) have no val row: 'b', 'c'; nothing that validation rows choose")
+    [note] = cautions(read_table(given[~((given["split"] == "test") & (given["label"] == "b"))]))
+    assert note == "1 class(es) have no test row: 'b'; how well they are recognised is not measured"
+    assert cautions(read_table(frame.assign(split="train"))) == []  # there is no such split at all
 
 
 def test_files_with_two_labels_are_said() -> None:

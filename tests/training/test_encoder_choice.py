@@ -9,11 +9,12 @@ import torch
 import sightsound as ss
 from sightsound.data.table import read_table
 from sightsound.encoders import embedded
-from sightsound.errors import ConfigError, TrainingError
+from sightsound.errors import ConfigError, RunError, TrainingError
 from sightsound.modalities.base import modality
+from sightsound.network.build import check_parts
 from sightsound.training import encoder_trials
-from sightsound.training.encoder_choice import FILE, FOLDER, candidates, choose, in_words, read_candidates
-from sightsound.training.encoder_trials import Candidate, Race, Trials
+from sightsound.training.encoder_choice import FILE, FOLDER, _checked, candidates, choose, in_words, read_candidates
+from sightsound.training.encoder_trials import Candidate, Race, Trials, _alone
 from sightsound.training.prepare import prepare
 from sightsound.training.stage import F1
 from tests.conftest import write_table
@@ -199,6 +200,39 @@ def test_strategies_that_exchange_and_options_of_an_encoder_take_the_small_netwo
     config = ss.load(tmp_path / "b" / "bundle").config
     assert (config.image.encoder, config.audio.encoder) == ("resnet", "convnet")
     assert config.image.encoder_options["width"] == 8 and not (tmp_path / "b" / FILE).exists()
+
+
+def test_a_balance_is_about_how_encoders_are_trained(measured: None, tmp_path: Path, typed) -> None:
+    table = write_table(tmp_path / "data", rows_per_class=10)
+    done = typed("train", table, "--epochs", 1, "--batch-size", 16, "--balance", "auxiliary", "--out", tmp_path / "run")
+    assert done.code == 0 and "The balance auxiliary is about how encoders are trained: small networks" in done.out
+    assert not ss.load(tmp_path / "run" / "bundle").config.image.frozen
+
+
+def test_options_of_one_modality_s_encoder_leave_the_choice_of_the_other_s(tmp_path: Path) -> None:
+    config = ss.Config(image=ss.ImageConfig(encoder="resnet", encoder_options={"width": 8}))
+    alone = _alone(config, "audio", ss.AudioConfig(encoder="convnet"))
+    assert alone.modalities == ("audio",) and alone.image.encoder_options == {}
+    check_parts(alone)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("modality", "smell"), ("macro_f1", "high"), ("validation_rows", "few"), ("standard_error", "")]
+    + [("latency_ms", "slow"), ("frozen", "perhaps"), ("encoder", "3")],
+)
+def test_a_damaged_choice_is_said(column: str, value: str, tmp_path: Path) -> None:
+    one = Candidate("image", "lite0", True, 0.9, 0.8, 1.0, 0.1, 30, 10, 1.0, 3, 2.0, True)
+    listed = {"image": [Candidate("image", "lite0", True)]}
+    frame = pd.DataFrame([one])
+    frame.to_csv(tmp_path / FILE, index=False)
+    assert _checked(read_candidates(tmp_path), listed, tmp_path) == [one]
+    frame.astype(object).assign(**{column: value}).to_csv(tmp_path / FILE, index=False)
+    with pytest.raises(RunError, match="damaged"):
+        _checked(read_candidates(tmp_path), listed, tmp_path)
+    frame.assign(frozen=False).to_csv(tmp_path / FILE, index=False)
+    with pytest.raises(RunError, match="damaged"):
+        _checked(read_candidates(tmp_path), listed, tmp_path)
 
 
 def test_without_a_choice_the_reason_is_said(monkeypatch: pytest.MonkeyPatch, own_cache: Path) -> None:

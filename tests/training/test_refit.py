@@ -77,7 +77,7 @@ def test_temperatures_are_those_of_heads_that_had_not_met_the_rows(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = ss.train(table, out=tmp_path / "run", epochs=8, fusion="product", **FROZEN, **QUIET)
-    monkeypatch.setattr("sightsound.training.run.refit", lambda *given: None)
+    monkeypatch.setattr("sightsound.training.run.refit", lambda *given: [])
     once = ss.train(table, out=tmp_path / "once", epochs=8, fusion="product", **FROZEN, **QUIET)
     both = [one.network.calibration.state_dict() for one in (run, once)]
     assert all(torch.equal(value, both[1][name]) for name, value in both[0].items())

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 import sightsound as ss
 from sightsound.config import NO_CHANGES, AugmentConfig
 from sightsound.data.table import read_table
+from sightsound.encoders.base import STAGES, Encoder
 from sightsound.modalities.base import Augmentation, modality
 from sightsound.training.augment import Augment
 from sightsound.training.feature_cache import on_cached
@@ -48,6 +49,43 @@ def test_views_depend_on_the_file_alone_and_nobody_else_s_draws_change() -> None
     every = embed(FILES)
     assert torch.equal(torch.rand(1), expected)
     torch.testing.assert_close(viewed()(FILES[[2, 0]]), every[[2, 0]])
+
+
+def test_an_augmentation_may_change_its_input() -> None:
+    def in_place(x: Tensor) -> Tensor:
+        return x.add_(torch.rand_like(x))
+
+    for views in (1, 3):
+        files = FILES.clone()
+        made = WithViews(nn.Identity(), nn.Identity(), Augmentation(decoded=in_place), views)(files)
+        torch.testing.assert_close(made[:, 0], FILES)
+        assert torch.equal(files, FILES) and len(torch.unique(made.flatten(0, 1), dim=0)) == 4 * (1 + views)
+
+
+class Powered(Encoder):
+    """A power of the mean of an image, which nothing but its option tells."""
+
+    def __init__(self, shape: tuple[int, ...], *, power: int = 1) -> None:
+        super().__init__()
+        self.stages = nn.ModuleList(nn.Identity() for _ in range(STAGES))
+        self.stage_channels, self.embedding_size, self.power = [shape[0]] * STAGES, 1, power
+        self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(shape[0], 1))
+
+    def forward(self, features: Tensor) -> Tensor:
+        return super().forward(features) ** self.power
+
+
+def test_an_encoder_of_one_s_own_is_cached_with_its_options(tmp_path: Path) -> None:
+    table = write_table(tmp_path / "data", rows_per_class=4)
+    found = []
+    for power in (1, 3):
+        image = ss.ImageConfig(encoder=f"{__name__}.Powered", encoder_options={"power": power}, frozen=True)
+        config = ss.Config(image=image, modalities=("image",))
+        made = prepare(read_table(table, config.columns), config, tmp_path)
+        store = made.rows["val"].stores["image"]
+        found.append(store.read(store.entry[made.rows["val"].rows]))
+    assert len(torch.unique(found[0])) > 1
+    torch.testing.assert_close(found[1], found[0] ** 3)
 
 
 def test_how_many_views_are_worth_their_time() -> None:

@@ -60,9 +60,10 @@ class DiskStore:
             with self.write_lock():
                 mark(folder, about)
                 written = folder / "format"
-                if not (self.rows_file.exists() and written.exists() and written.read_text() == FORMAT):
+                form = f"{FORMAT} {self.dtype} {self.shape}"
+                if not (self.rows_file.exists() and written.exists() and written.read_text() == form):
                     self.clear()
-                    written.write_text(FORMAT)
+                    written.write_text(form)
                 self._cut_to_whole_rows()
                 if not len(self.keys()):
                     self.append(np.zeros(1, np.uint64), np.zeros((1, *shape), self.dtype))

@@ -214,8 +214,10 @@ def derive(
     used, codes = torch.unique(store.entry, return_inverse=True)
     keys = store.values.keys[used.numpy()]
     kept = _sound_store(folder, shape, "float32", {"what": name, "files": f"those of {store.values.store.folder.name}"})
-    with kept.write_lock():
-        missing = np.flatnonzero((kept.find(keys) == 0) & (keys != 0))
+    if not _missing(kept, keys).size:  # nothing is written, so that a cache that can only be read serves
+        return Store(StoredRows(kept), torch.from_numpy(kept.find(keys))[codes])
+    with kept.system_errors(), kept.write_lock():
+        missing = _missing(kept, keys)
         with progress_bar(title, len(missing)) as bar:
             for start in range(0, len(missing), CHUNK):
                 part = missing[start : start + CHUNK]
@@ -223,6 +225,11 @@ def derive(
                     kept.append(keys[part], transform(store.read(used[torch.from_numpy(part)])).float().cpu().numpy())
                 bar.update(len(part))
     return Store(StoredRows(kept), torch.from_numpy(kept.find(keys))[codes])
+
+
+def _missing(kept: DiskStore, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Returns the places of the keys whose rows are not there yet."""
+    return np.flatnonzero((kept.find(keys) == 0) & (keys != 0))
 
 
 def fingerprints(table: Table, items: list[Item]) -> NDArray[np.uint64]:

@@ -33,7 +33,8 @@ from sightsound.progress import progress_bar
 from sightsound.studies.comparison.candidates import CompareOptions, Trial, choose_candidates, family
 from sightsound.studies.comparison.cost import Cost, costs
 from sightsound.studies.comparison.dependence import Dependence, conditional_dependence
-from sightsound.studies.comparison.trials import TOGETHER, UNIMODAL, Seed, targets
+from sightsound.studies.comparison.said import targets
+from sightsound.studies.comparison.trials import TOGETHER, UNIMODAL, Seed
 from sightsound.training.held_out import validation_rows
 from sightsound.training.prepare import Prepared
 from sightsound.types import Batch

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from sightsound.bundle import describe_refit
 from sightsound.classifier import Classifier
 from sightsound.config import Config, imputing_policies
 from sightsound.data.table import Table, read_table
@@ -100,6 +101,8 @@ def run_comparison(
         found = recommend(study, numbers)
         classifier = _winner(prepared, study, found.accuracy)
         classifier.save(run / BUNDLE)
+        for sentence in describe_refit(classifier.metrics["refitted"]):
+            say(f"Of the bundle, and not of the table: {sentence}")
     return Comparison(study, numbers, found, classifier)
 
 
@@ -121,7 +124,14 @@ def _with_encoders(
     if (run / REQUEST).exists():
         small = not (run / ENCODERS).exists()
     left_open = [m for m in config.modalities if is_left_open(getattr(config, m))]
-    chosen = with_small_encoders(config) if small else choose_encoders(table, config, run, say)
+    if small:
+        chosen = with_small_encoders(config)
+        if left_open:
+            apart = f"strategies that exchange between them ({', '.join(exchanging)})"
+            say(f"Small networks are taken as encoders: {'balances' if options.balance else apart} need to train them.")
+    else:  # each is trained apart, whatever the balance of the strategies
+        chosen = choose_encoders(table, dataclasses.replace(config, balance="detached"), run, say)
+        chosen = dataclasses.replace(chosen, balance=config.balance)
     if options.balance or (exchanging and not any(getattr(chosen, m).frozen for m in left_open)):
         return dataclasses.replace(chosen, fusion=EXCHANGING), options
     if exchanging and options.strategies != "all":
@@ -165,15 +175,17 @@ def _winner(prepared: Prepared, study: ComparisonStudy, name: str) -> Classifier
     one = study.compared[name]
     modalities = tuple(prepared.config.modalities)
     right = [(said.probabilities[modalities].argmax(1) == study.target["val"]).mean() for said in one.val]
-    best = int(np.argmax(right))
-    network = study.seeds[best].calibrated_network(one.trial)
-    config = resolved_options(study.seeds[best].config_of(one.trial), network)
+    seed = study.seeds[int(np.argmax(right))]
+    network = seed.refitted_network(one.trial)
+    config = resolved_options(seed.config_of(one.trial), network)
     metrics = {
         "split": "test",
         "table": prepared.given,
         "guard": network.calibration.guard_shares(),
-        "refitted": study.seeds[best].refitted_heads(one.trial),
-        **measure_answers(one.test[best], study.target["test"], prepared.labels, study.clusters["test"]),
+        "refitted": seed.refitted_heads(one.trial),
+        **measure_answers(
+            seed.answers_of(network, one.trial, "test"), study.target["test"], prepared.labels, study.clusters["test"]
+        ),
     }
     cached = on_cached(network, prepared.cached)
     imputers = fit_imputers(cached, prepared.rows["train"], IMPUTERS)

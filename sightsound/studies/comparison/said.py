@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sightsound.inference.subsets import Answered
 from sightsound.training.held_out import CrossFitted
+from sightsound.training.prepare import Prepared
 
 
 def replace_cross_fitted(answered: Answered, crossed: CrossFitted) -> Answered:
@@ -37,3 +39,10 @@ def read_answers(path: Path) -> Answered:
             {tuple(name[2:].split("+")): arrays[name] for name in arrays if name.startswith("p ")},
             {name[4:]: arrays[name] for name in arrays if name.startswith("has ")},
         )
+
+
+def targets(prepared: Prepared, split: str, answered: Answered) -> NDArray[np.int64]:
+    """Returns (n,) class indices of the predicted rows of a split."""
+    by_row = prepared.table.part(split).frame.drop_duplicates("row").set_index("row")["label"]
+    result: NDArray[np.int64] = np.searchsorted(prepared.labels, by_row.loc[answered.row.tolist()].to_numpy(dtype=str))
+    return result

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sightsound.inference.metrics import calibration_error, macro_means
+from sightsound.inference.metrics import calibration_error, macro_means, share_interval
 from sightsound.inference.subsets import Answered
 from sightsound.studies.comparison.compare import ComparisonStudy
 from sightsound.studies.comparison.significance import Difference, compare_to, resample_means
@@ -60,6 +60,9 @@ def rows(study: ComparisonStudy, classes: int) -> list[ComparisonRow]:
     right = {**right_answers(study, "test"), **right_unimodal(study, "test")}
     few, drawn = study.clusters["test"].few, resample_means(right, study.clusters["test"])
     accuracy = {name: (0.0, 1.0) if few else np.percentile(values, [2.5, 97.5]) for name, values in drawn.items()}
+    for name, of in right.items():
+        if of.all() or not of.any():  # every resample is alike, however few the rows
+            accuracy[name] = share_interval(of.mean(0), study.clusters["test"])
     result = []
     for name in right:
         modality = name.removesuffix(ONLY) if name.endswith(ONLY) else ""

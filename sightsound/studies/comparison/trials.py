@@ -13,8 +13,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-import numpy as np
-from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -24,6 +22,7 @@ from sightsound.hardware import device_of
 from sightsound.inference.subsets import Answered, answer_rows
 from sightsound.network.build import build_network
 from sightsound.network.classifier import ClassifierNetwork
+from sightsound.run_folder import write_whole
 from sightsound.studies.comparison.candidates import SCHEDULES, Trial
 from sightsound.studies.comparison.embeddings import embed
 from sightsound.studies.comparison.said import read_answers, replace_cross_fitted, write_answers
@@ -72,7 +71,8 @@ class Seed:
         network = build_network(_with_fusion(self.config, strategy), len(self.prepared.labels))
         known = self.prepared.network.state_dict()
         given = ["standardize.", "embedding_scale."]
-        given += [f"encoders.{m}." for m in self.modalities if getattr(self.config, m).pretrained]
+        options = {m: getattr(self.config, m) for m in self.modalities}
+        given += [f"encoders.{m}." for m, of in options.items() if of.pretrained or of.frozen]
         kept = {name: value for name, value in known.items() if name.startswith(tuple(given))}
         network.load_state_dict(kept, strict=False)
         return network
@@ -187,6 +187,14 @@ class Seed:
         """Restores the network of a finished trial and calibrates it."""
         network = self.network(trial)
         self._fit_held_out(network, trial)
+        return network
+
+    def refitted_network(self, trial: Trial) -> ClassifierNetwork:
+        """Returns the calibrated network with the heads that `train` would leave; no candidate is tested with these.
+
+        Strategies that train on embeddings have learned from training rows alone: the heads would be ahead of them.
+        """
+        network = self.calibrated_network(trial)
         if self.refitted_heads(trial):
             network.load_state_dict(self.refitted, strict=False)
         return network
@@ -281,16 +289,9 @@ class Seed:
         path = self.folder / name / "seconds.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
-            path.write_text(json.dumps({"seconds": seconds}))
+            write_whole(path, json.dumps({"seconds": seconds}))
 
 
 def _with_fusion(config: Config, strategy: str) -> Config:
     """Returns the configuration with another strategy, all options of which are the defaults."""
     return dataclasses.replace(config, fusion=strategy, fusion_options={})
-
-
-def targets(prepared: Prepared, split: str, answered: Answered) -> NDArray[np.int64]:
-    """Returns (n,) class indices of the predicted rows of a split."""
-    by_row = prepared.table.part(split).frame.drop_duplicates("row").set_index("row")["label"]
-    result: NDArray[np.int64] = np.searchsorted(prepared.labels, by_row.loc[answered.row.tolist()].to_numpy(dtype=str))
-    return result

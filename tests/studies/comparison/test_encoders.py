@@ -7,8 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from torch import nn
 
 import sightsound as ss
+from sightsound.encoders.base import STAGES, Encoder
 from sightsound.fusion import STRATEGIES
 from sightsound.studies.comparison.candidates import CompareOptions
 from sightsound.studies.comparison.run import _with_encoders
@@ -37,6 +39,57 @@ def test_the_recommended_bundle_is_that_of_train(encoders: dict, table: Path, tm
     for name, value in trained.network.state_dict().items():
         assert torch.equal(value, weights[name]) or name == "calibration.energies", name
     assert compared.classifier.metrics["subsets"] == trained.metrics["subsets"]
+
+
+class Drawn(Encoder):
+    """Numbers drawn once, which nobody trains."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.stages = nn.ModuleList(nn.Identity() for _ in range(STAGES))
+        self.stage_channels, self.embedding_size = [shape[0]] * STAGES, 16
+        self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(16 * shape[0], 16))
+
+
+def test_a_frozen_encoder_of_one_s_own_is_the_same_in_every_seed(table: Path, tmp_path: Path) -> None:
+    encoders = {**SMALL, "image": {"encoder": f"{__name__}.Drawn", "frozen": True}}
+    options = CompareOptions(strategies="vote", seeds=1)
+    compared = ss.compare(table, out=tmp_path / "compared", options=options, seed=5, **encoders, **QUICK)
+    bundle = ss.load(tmp_path / "compared" / "bundle", trust=True)
+    splits = pd.read_csv(tmp_path / "compared" / "splits.csv")["split"]
+    test = pd.read_csv(table).assign(split=splits.to_numpy())
+    test[["image", "audio"]] = test[["image", "audio"]].map(lambda name: str(table.parent / name))
+    found = bundle.evaluate(test[test["split"] == "test"])
+    assert found["subsets"]["image"]["accuracy"] == compared.classifier.metrics["subsets"]["image"]["accuracy"]
+    [row] = [row for row in compared.rows if row.name == "image only"]
+    assert found["subsets"]["image"]["accuracy"] == pytest.approx(row.accuracy, abs=0.2)
+
+
+def test_a_strategy_that_exchanges_takes_small_networks_and_says_so(table: Path, tmp_path: Path) -> None:
+    lines = list[str]()
+    given = ss.Config(fusion="concat", balance="auxiliary")
+    _with_encoders(None, given, CompareOptions(strategies="mmtm,product"), tmp_path, lines.append)
+    [line] = lines
+    assert line.startswith("Small networks are taken as encoders: strategies that exchange between them (mmtm) need")
+
+
+def test_no_candidate_is_tested_with_heads_that_learned_from_validation_rows(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others would have learned from fewer rows."""
+
+    def spoil(network: torch.nn.Module, *given: object) -> None:
+        for name, value in network.named_parameters():
+            if name.startswith("heads."):
+                value.data.zero_()
+
+    monkeypatch.setattr("sightsound.studies.comparison.trials.refit", spoil)
+    options, lines = CompareOptions(strategies="product", seeds=1), list[str]()
+    said = {**QUICK, "say": lines.append}
+    compared = ss.compare(table, out=tmp_path / "compared", options=options, **FROZEN, **said)
+    assert all(row.accuracy > 0.6 for row in compared.rows)  # in three classes
+    assert compared.classifier.metrics["subsets"]["image+audio"]["accuracy"] < 0.5
+    assert any(line.startswith("Of the bundle, and not of the table: Refit") for line in lines)
 
 
 def test_encoders_are_chosen_once_for_all_strategies_and_shown(
