@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sightsound.errors import ConfigError
-from sightsound.hardware import device_of, resolve_precision
+from sightsound.hardware import device_of, resolve_precision, set_layout
 from tests.processes import python
 
 
@@ -41,3 +41,13 @@ print((torch.full((10,), 1e-39) * 0.5).count_nonzero().item())
 """
     done = python("-c", code)
     assert done.stdout.split() == ["0", "10"], done.stderr  # and for whoever goes on they count again
+
+
+def test_the_layout_is_of_convolutions_over_two_dimensions() -> None:
+    layers = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Conv3d(3, 4, 3), torch.nn.Linear(2, 2))
+    values = [parameter.clone() for parameter in layers.parameters()]
+    set_layout(layers, torch.channels_last)
+    assert layers[0].weight.is_contiguous(memory_format=torch.channels_last) and layers[1].weight.is_contiguous()
+    assert all(map(torch.equal, layers.parameters(), values))
+    set_layout(layers, torch.contiguous_format)
+    assert layers[0].weight.is_contiguous()

@@ -1,6 +1,7 @@
 """From files to rows: what was prepared for other settings is not taken for what these settings ask for."""
 
 import dataclasses
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -9,8 +10,8 @@ import torch
 from torch import nn
 
 from sightsound.config import AudioConfig, Config
-from sightsound.data.decode import prepare_rows, reading_of
-from sightsound.data.table import Table, read_table
+from sightsound.data.decode import prepare_rows, reading_of, summary
+from sightsound.data.table import Rejected, Table, read_table
 from sightsound.network.build import build_network
 from sightsound.training.feature_cache import _digest, cache_features
 from tests.contract.batches import SIZES
@@ -74,3 +75,11 @@ def test_other_weights_give_other_embeddings_to_keep() -> None:
         with torch.no_grad():
             change -= 1
     assert _digest(nn.Sequential(nn.Linear(3, 2), nn.Identity())) != first
+
+
+def test_no_row_is_missing_in_the_summary() -> None:
+    reasons = ["a", *"bcdefgh" * 3, *"b" * 4]
+    text = summary("t.csv", [Rejected(i, f"{i}.png", reason) for i, reason in enumerate(reasons, 1)])
+    assert text.count("\n  row ") == 10
+    assert sum(map(int, re.findall(r"and (\d+) more", text))) == len(reasons) - 10
+    assert "more, for 2 other reason(s)" in text

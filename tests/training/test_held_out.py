@@ -102,6 +102,15 @@ def test_folds_hold_whole_clusters() -> None:
     assert len(set(_folds(Clusters("group", (np.zeros(9, int),))))) == 5  # but a single one is divided by rows
 
 
+@pytest.mark.parametrize("name", ["concat", "stacking"])
+def test_many_clips_of_one_file_are_one_row(name: str) -> None:
+    """Nothing can be fitted on the one, and judged on another."""
+    network = network_with(name).eval()
+    held = HeldOut(rows_of(60), np.zeros(60, int), np.array([7]), Clusters.of_rows(1))
+    assert len(fit_held_out(network, held).row) == 0
+    assert (network.calibration.temperature == 1).all() and network.calibration.guard_shares() == {}
+
+
 def test_rows_do_not_answer_about_themselves() -> None:
     """What cross-fitting says of a row does not change with its own label, and that of others does.
 

@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import load_file
 
 import sightsound as ss
-from sightsound.training.checkpoints import BEST, read
+from sightsound.errors import RunError
+from sightsound.training.checkpoints import BEST, read, save
 from sightsound.training.schedule import heads_apart, phases
 from tests.conftest import write_table
 
@@ -122,3 +123,13 @@ def test_which_heads_are_trained_apart() -> None:
     one = ss.Config(fusion="product", audio=frozen["audio"])
     assert heads_apart(one) == ["audio"]
     assert [part.trains for part in phases(one)][1] == ("fusion.", "encoders.image.", "heads.image.")
+
+
+def test_a_checkpoint_without_its_epochs_is_said(table: Path, tmp_path: Path) -> None:
+    given = {"epochs": 2, "fusion": "product", **FROZEN, **QUIET}
+    ss.train(table, out=tmp_path / "run", **given)
+    best = tmp_path / "run" / "checkpoints" / "audio" / BEST
+    shutil.rmtree(tmp_path / "run" / "bundle")
+    save(best, {name: value for name, value in read(best).items() if name != "epochs"})
+    with pytest.raises(RunError, match="of another version"):
+        ss.train(table, out=tmp_path / "run", resume=True, **given)

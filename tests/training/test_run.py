@@ -6,10 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
 import sightsound as ss
 from sightsound.config import Config
 from sightsound.data.table import read_table
+from sightsound.errors import TableError
 from sightsound.inference.subsets import Answered
 from sightsound.training.prepare import prepare
 from sightsound.training.run import _tested
@@ -52,7 +54,7 @@ def test_predictions_by_hand(table: Path, tmp_path: Path, monkeypatch: pytest.Mo
     }
     has = {"image": np.ones(rows, bool), "audio": np.arange(rows) > 0}
     monkeypatch.setattr("sightsound.training.run.answer_rows", lambda *_: Answered(numbers, said, has))
-    _tested(prepared, prepared.network, {}, tmp_path / "run")
+    _tested(prepared, prepared.network, {}, tmp_path / "run", [])
     written = pd.read_csv(tmp_path / "run" / "predictions.csv", keep_default_na=False)
     assert prepared.labels == ["high", "low", "middle"] and written["row"].tolist() == numbers.tolist()
     assert set(written["predicted"]) == {"middle"} and set(written["probability"]) == {0.5}
@@ -61,3 +63,14 @@ def test_predictions_by_hand(table: Path, tmp_path: Path, monkeypatch: pytest.Mo
     assert written["audio_only_probability"].tolist() == ["", *["0.7"] * (rows - 1)]
     assert written[["p_high", "p_low", "p_middle"]].drop_duplicates().to_numpy().tolist() == [[0.2, 0.3, 0.5]]
     assert written["label"].tolist() == frame["label"].iloc[numbers - 1].tolist()
+
+
+@pytest.mark.parametrize("part", ["train", "val"])
+def test_images_of_which_nothing_is_left_are_none(part: str, table: Path, tmp_path: Path) -> None:
+    frame = pd.read_csv(table)
+    frame[["image", "audio"]] = frame[["image", "audio"]].map(lambda name: str(table.parent / name))
+    frame["split"] = [["train", "train", "val", "test"][i % 4] for i in range(len(frame))]
+    Image.new("L", (16, 16), 255).save(tmp_path / "mask.png")
+    frame["image_mask"] = np.where(frame["split"] == part, str(tmp_path / "mask.png"), "")
+    with pytest.raises(TableError, match=f"no {part} row has image"):
+        ss.train(frame, out=tmp_path / "run", missing={"image": "linear"}, **ONCE)

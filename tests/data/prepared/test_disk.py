@@ -213,3 +213,25 @@ def test_a_store_that_can_only_be_read_is_read(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)  # root may write everywhere
     assert content(numbers(table, tmp_path / "store")) == [0, 1, 2, 3, 4, 5]
     assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "store").iterdir()} == before
+
+
+def test_what_is_there_is_derived_without_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a disk that can only be read."""
+    store = numbers(write_numbers(tmp_path / "data", 6), tmp_path / "store")
+
+    def doubled(values: torch.Tensor) -> torch.Tensor:
+        return 2 * values
+
+    made = content(derive(store, doubled, "doubled", tmp_path / "more", "doubling", (3,)))
+    monkeypatch.setattr("sightsound.data.prepared.disk.os.access", lambda *given: False)
+    monkeypatch.setattr(DiskStore, "write_lock", lambda self: pytest.fail("it is locked"))
+    assert content(derive(store, doubled, "doubled", tmp_path / "more", "doubling", (3,))) == made
+
+
+def test_rows_of_another_shape_are_not_taken_for_these(tmp_path: Path) -> None:
+    store = DiskStore(tmp_path / "s", (2,), "float32", {})
+    with store.write_lock():
+        store.append(np.array([5], np.uint64), np.ones((1, 2), np.float32))
+    assert DiskStore(tmp_path / "s", (2,), "float32", {}).find(np.array([5], np.uint64))[0] > 0
+    other = DiskStore(tmp_path / "s", (3,), "float32", {})
+    assert other.find(np.array([5], np.uint64))[0] == 0 and not other.has_damage()
