@@ -30,7 +30,7 @@ DRAWN_FROM = 3000  # rows at most, whose embeddings are computed
 
 
 def rows_of(given: argparse.Namespace) -> pd.DataFrame:
-    """All rows, with whole paths; those to test on are `test` in the column `split`, the others `train`."""
+    """All rows, with whole paths and an index from 0; `split` is test or train."""
     source = ss.SourceOptions(root=given.root)
     table = read_table(table_for(given.table, source), ss.ColumnsConfig())
     frame = table.frame[["image", "audio", "label", "split", "group"]]
@@ -45,7 +45,7 @@ def rows_of(given: argparse.Namespace) -> pd.DataFrame:
     left = left[left["split"] != "test"]
     if len(left) > DRAWN_FROM:
         left = left.sample(DRAWN_FROM, random_state=0)
-    return pd.concat([left.assign(split="train"), test.assign(split="test")]).sort_index()
+    return pd.concat([left.assign(split="train"), test.assign(split="test")]).sort_index().reset_index(drop=True)
 
 
 def drawn(frame: pd.DataFrame, rows: int, draw: int) -> pd.DataFrame:

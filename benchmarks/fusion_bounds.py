@@ -22,7 +22,8 @@ from sightsound.data.datasets import dataset
 from sightsound.data.sources import SourceOptions
 from sightsound.data.table import read_table
 from sightsound.inference.subsets import Answered
-from sightsound.studies.comparison.compare import UNIMODAL_TRIAL, targets
+from sightsound.studies.comparison.compare import UNIMODAL_TRIAL
+from sightsound.studies.comparison.said import targets
 from sightsound.studies.comparison.trials import Seed
 from sightsound.training.prepare import Prepared, prepare
 from sightsound.training.run import run_training

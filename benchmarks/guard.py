@@ -24,7 +24,7 @@ from sightsound.data.sources import SourceOptions
 from sightsound.data.sources.base import write_wav
 from sightsound.studies.comparison.candidates import CompareOptions
 from sightsound.studies.comparison.run import Comparison, run_comparison
-from sightsound.studies.comparison.trials import targets
+from sightsound.studies.comparison.said import targets
 
 CLASSES = {"low": 300.0, "middle": 900.0, "high": 2200.0}
 KNOWN = 0.7  # of the images show their class

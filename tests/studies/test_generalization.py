@@ -182,7 +182,7 @@ def test_a_fold_that_cannot_be_written_whole_is_not_there(
     monkeypatch.setattr(type(classifier), "evaluate", lambda *_, **__: {"subsets": {}})
     whole = Path.write_text
 
-    def half(path: Path, content: str) -> int:
+    def half(path: Path, content: str, encoding: str) -> int:
         whole(path, content[: len(content) // 2])
         raise OSError("the disk is full")
 
