@@ -59,11 +59,10 @@ class WithViews(nn.Module):
     def _featurized(self, one: Tensor) -> Tensor:
         """Decoded (...) -> features (1 + views, *shape)."""
         reseed(zlib.crc32(one.contiguous().numpy().tobytes()))
-        unchanged = self.features(one[None]).clone()  # first, and copied: an augmentation may change its input
-        views = one.repeat(self.views, *[1] * one.dim())
+        views = one.repeat(self.views, *[1] * one.dim())  # copies, since an augmentation may change its input
         changed = self.features(self.change.decoded(views) if self.change.decoded else views)
         changed = self.change.features(changed) if self.change.features else changed
-        return torch.cat([unchanged.to(changed), changed])
+        return torch.cat([self.features(one[None]).to(changed), changed])
 
 
 class Unchanged(nn.Module):
