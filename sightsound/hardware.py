@@ -71,7 +71,8 @@ def set_layout(module: torch.nn.Module, memory_format: torch.memory_format) -> N
     """Changes the memory layout of the weights of two-dimensional convolutions in place; their values stay."""
     for tensor in [*module.parameters(), *module.buffers()]:
         if tensor.dim() == 4:  # for weights of other dimensions the layouts have other names
-            tensor.data = tensor.data.contiguous(memory_format=memory_format)
+            # as `Module.to` does; `contiguous` would leave a weight of one channel in the other layout
+            tensor.data = tensor.data.to(memory_format=memory_format)
 
 
 def tune_process() -> None:
