@@ -102,8 +102,8 @@ def _checked(found: list[Candidate], listed: Mapping[str, list[Candidate]], run:
         chosen = [one.encoder for one in read if one.chosen]
         tried = [one for one in read if one.training_rows]
         best = [choose(tried).encoder] if tried else chosen[:1]
-        pairs = [{(one.encoder, one.frozen) for one in some} for some in (read, of)]
-        if pairs[0] != pairs[1] or len(chosen) != 1 or chosen != best:
+        known = {(one.encoder, one.frozen) for one in of}
+        if {(one.encoder, one.frozen) for one in read} != known or len(chosen) != 1 or chosen != best:
             raise _damaged(run, f"it does not say how the encoder of {modality(m).plural} was chosen")
     return found
 

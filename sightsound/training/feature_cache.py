@@ -98,7 +98,7 @@ def _derived(
     store: Store, part: nn.Module, what: str, shape: tuple[int, ...], m: str, config: Config, table: Table
 ) -> Store:
     """Returns the store of what a part of the network makes of decoded files; `what` begins with a word for it."""
-    codes = sorted({code_of(type(module)) for module in [modality(m), *part.modules()]})
+    codes = sorted({code_of(kind) for kind in {type(module) for module in [modality(m), *part.modules()]}})
     how = f"{what} {shape} {getattr(config, m)}{''.join(codes)}"
     name, [word, *_] = f"{reading_of(config, m).name} | features {FEATURES} | {how}", what.split()
     return derive(store, part, name, prepared_folder(table, name), f"computing {m} {word}", shape)

@@ -102,7 +102,7 @@ def run_comparison(
         classifier = _winner(prepared, study, found.accuracy)
         classifier.save(run / BUNDLE)
         for sentence in describe_refit(classifier.metrics["refitted"]):
-            say(f"Of the bundle, and not of the table: {sentence}")
+            say(f"The bundle differs from the table here. {sentence}")
     return Comparison(study, numbers, found, classifier)
 
 

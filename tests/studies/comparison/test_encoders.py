@@ -89,7 +89,7 @@ def test_no_candidate_is_tested_with_heads_that_learned_from_validation_rows(
     compared = ss.compare(table, out=tmp_path / "compared", options=options, **FROZEN, **said)
     assert all(row.accuracy > 0.6 for row in compared.rows)  # in three classes
     assert compared.classifier.metrics["subsets"]["image+audio"]["accuracy"] < 0.5
-    assert any(line.startswith("Of the bundle, and not of the table: Refit") for line in lines)
+    assert any(line.startswith("The bundle differs from the table here. Refit") for line in lines)
 
 
 def test_encoders_are_chosen_once_for_all_strategies_and_shown(
