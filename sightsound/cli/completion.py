@@ -64,6 +64,7 @@ def options(verb: Callable[[Sequence[str]], None]) -> str:
     def stop(parser: Parser, arguments: Sequence[str]) -> None:
         raise Built(parser)
 
+    # a verb builds its parser when it is called: it is called, and stopped where it would parse
     original, Parser.parse = Parser.parse, stop  # type: ignore[assignment, method-assign]
     try:
         verb([])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, Literal, NamedTuple
 
 from sightsound.data.mpeg import ROOM, count_frames, info_frame
 from sightsound.data.opened import size_of
@@ -59,7 +59,7 @@ class Spliced(io.RawIOBase):
         self.position = max(start + offset, 0)
         return self.position
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed has any buffer
         """Fills the buffer as any file does."""
         wanted = len(buffer)
         found = self.head[self.position : self.position + wanted]
@@ -120,18 +120,18 @@ def _unknown(declared: int) -> bool:
 def _chunks(file: BinaryIO, start: int, size: int) -> Claim:
     """Checks RIFF, RIFX, RF64, FORM: chunks of a name, a length, and bytes. libsndfile accepts truncated files."""
     file.seek(start)
-    order = "big" if file.read(4) in (b"RIFX", b"FORM") else "little"
+    order: Literal["big", "little"] = "big" if file.read(4) in (b"RIFX", b"FORM") else "little"
     position, long = start + 12, 0
     while position + 8 <= size:
         file.seek(position)
-        name, length = file.read(4), int.from_bytes(file.read(4), order)  # type: ignore[arg-type]
+        name, length = file.read(4), int.from_bytes(file.read(4), order)
         if name == b"ds64":
             long = int.from_bytes(file.read(16)[8:], "little")
         if name in (b"data", b"SSND"):
             there = size - position - 8
             if not length and there:  # not closed by its writer; libsndfile would take it for empty
                 file.seek(start)
-                head = file.read(position + 4 - start) + min(there, 2**31).to_bytes(4, order)  # type: ignore[arg-type]
+                head = file.read(position + 4 - start) + min(there, 2**31).to_bytes(4, order)
                 return Claim("", head, position + 8)
             declared = long if long and length == 0xFFFFFFFF else length
             return Claim("" if _unknown(length) and not long else _cut_off(there, declared))
