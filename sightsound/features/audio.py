@@ -23,6 +23,7 @@ class LogMel(nn.Module):
 
     window: Tensor
     mel: Tensor
+    decibel = math.log(10) / 10  # by which the frames change where the sound is 1 dB louder
 
     def __init__(
         self, sample_rate_hz: int, clip_seconds: float, window_ms: float, hop_ms: float, mel_bins: int

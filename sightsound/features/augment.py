@@ -99,17 +99,18 @@ class FilterFrames(nn.Module):
 
     Args:
         decibels: largest change of a bin; drawn at 5 bins and interpolated linearly between these.
+        decibel: one decibel in the units of the frames, which are logarithms.
     """
 
-    def __init__(self, decibels: float) -> None:
+    def __init__(self, decibels: float, decibel: float) -> None:
         super().__init__()
-        self.nepers = decibels / 10 * math.log(10)  # log-mel is the natural logarithm of a power
+        self.largest = decibels * decibel
 
     def forward(self, frames: Tensor) -> Tensor:
         """(B, T, F) -> (B, T, F)."""
-        if not self.nepers:
+        if not self.largest:
             return frames
-        drawn = self.nepers * _uniform(BANDS * len(frames), frames).reshape(len(frames), 1, BANDS)
+        drawn = self.largest * _uniform(BANDS * len(frames), frames).reshape(len(frames), 1, BANDS)
         return frames + functional.interpolate(drawn, size=frames.shape[2], mode="linear", align_corners=True)
 
 

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+LOUDER_DB = 10.0  # to measure in what units the features are
+
 
 class CheckpointFeatures(nn.Module):
     """Hugging Face's feature extractor of a checkpoint, as a module without parameters.
@@ -29,6 +31,9 @@ class CheckpointFeatures(nn.Module):
         self.sample_rate_hz = sample_rate_hz
         with torch.no_grad():
             self.shape: tuple[int, ...] = tuple(self(torch.zeros(1, samples)).shape[1:])
+            noise = torch.randn(1, samples, generator=torch.Generator().manual_seed(0)) / LOUDER_DB
+            louder = self(noise * 10 ** (LOUDER_DB / 20)) - self(noise)
+        self.decibel = louder.max().item() / LOUDER_DB  # by which they change where the sound is 1 dB louder
 
     def forward(self, wave: Tensor) -> Tensor:
         """(B, N) in [-1, 1] -> (B, *shape)."""

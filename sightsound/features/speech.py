@@ -27,6 +27,7 @@ class SpeechFrames(nn.Module):
 
     window: Tensor
     mel: Tensor
+    decibel = 0.1  # by which the frames change where the sound is 1 dB louder
 
     def __init__(self, samples: int, bins: int, margin_frames: int) -> None:
         super().__init__()

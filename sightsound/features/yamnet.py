@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -24,6 +26,7 @@ class YamnetFrames(nn.Module):
 
     window: Tensor
     mel: Tensor
+    decibel = math.log(10) / 20  # by which the frames change where the sound is 1 dB louder, and well above OFFSET
 
     def __init__(self, samples: int, bins: int, window: int, step: int) -> None:
         super().__init__()

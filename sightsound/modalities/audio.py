@@ -162,7 +162,9 @@ class AudioModality(Modality):
         given = config.augment
         shift = round(given.audio_shift_seconds * config.audio.sample_rate_hz)
         wave = AugmentWaveform(given.audio_speed, given.audio_gain_db, shift, given.audio_noise)
-        masks = nn.Sequential(FilterFrames(given.audio_filter_db), MaskFrames(given.audio_masks))
+        masks = nn.Sequential(
+            FilterFrames(given.audio_filter_db, decibel_of(config.audio)), MaskFrames(given.audio_masks)
+        )
 
         def frames(features: Tensor) -> Tensor:
             return masks(features) if features.dim() == 3 else features  # some encoders take waveforms
@@ -213,6 +215,12 @@ def checkpoint_features(options: AudioConfig) -> CheckpointFeatures | SpeechFram
     if embedded.KEY in known:
         return SpeechFrames(samples, speech.BINS, speech.WINDOW - speech.STEP)
     return CheckpointFeatures(known["processor"], options.sample_rate_hz, samples)
+
+
+def decibel_of(options: AudioConfig) -> float:
+    """Returns by how much the frames that an encoder takes change where the sound is 1 dB louder."""
+    known = options.pretrained is not None and options.clip_seconds is not None
+    return checkpoint_features(options).decibel if known else LogMel.decibel
 
 
 def seconds_of(options: AudioConfig) -> float:

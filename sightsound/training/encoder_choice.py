@@ -1,8 +1,9 @@
 """Chooses the encoder of each modality by measurement, where the configuration leaves it open.
 
 The candidates are the modality's small network, trained from nothing, and the pretrained encoders that are on this
-computer, frozen. Each is trained on its modality alone; the validation rows decide, by macro F1: of those within one
-standard error of the best, the cheapest to train. A frozen encoder is given some training rows. The small network is
+computer, frozen. Each is trained on its modality alone; the validation rows decide, by macro F1 (with few of them a
+cross-validation over these and the training rows): of those within one standard error of the best, the cheapest to
+train. A frozen encoder is given some training rows. The small network is
 given all, since it needs them, but half of the epochs, and it ends early where it is ahead, or too far behind.
 """
 
@@ -25,11 +26,10 @@ from sightsound.errors import ConfigError, RunError, TableError, TrainingError
 from sightsound.fusion import strategy_of
 from sightsound.modalities.base import is_left_open, modality, with_small_encoder
 from sightsound.run_folder import REQUEST, write_whole
-from sightsound.training.encoder_trials import Candidate, Trials, with_encoder
+from sightsound.training.encoder_trials import FEW_ROWS, Candidate, Trials, with_encoder
 from sightsound.training.prepare import prepare
 
 FILE, FOLDER = "encoders.csv", "encoders.partial"  # in the run folder: the result, and the trainings meanwhile
-FEW_ROWS = 50  # validation rows below which the user is told that they decide little
 
 
 def with_small_encoders(config: Config) -> Config:
@@ -220,5 +220,6 @@ def in_words(m: str, found: Sequence[Candidate]) -> str:
         return f"{said}; there is no choice.{without}"
     scores = "".join(f"; {one.encoder} {one.macro_f1:.2f}" for one in found if one.training_rows and not one.chosen)
     few = " On so few rows the choice is uncertain." if chosen.validation_rows < FEW_ROWS else ""
-    rows = f"macro F1 {chosen.macro_f1:.2f} on {chosen.validation_rows} validation rows"
+    kind = "validation rows" if chosen.folds == 1 else f"rows, {chosen.folds}-fold cross-validation"
+    rows = f"macro F1 {chosen.macro_f1:.2f} on {chosen.validation_rows} {kind}"
     return f"{said} ({rows}{scores}).{few}{without}"

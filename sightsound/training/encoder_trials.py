@@ -13,10 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from sightsound.config import NO_CHANGES, Config
-from sightsound.data.clusters import clusters_of
+from sightsound.data.clusters import clusters_of, components
+from sightsound.data.splits import draw
 from sightsound.data.table import Table
 from sightsound.hardware import device_of
 from sightsound.inference.metrics import measure
@@ -32,6 +34,8 @@ from sightsound.training.stage import F1
 
 TRAINING_ROWS, ROWS_A_CLASS = 600, 30  # at most, for frozen encoders: their heads need no more to be compared
 VALIDATION_ROWS = 400
+FEW_ROWS = 50  # validation rows, below which training rows have to help to decide
+FOLDS = 3  # of the cross-validation that does it
 SMALL_SHARE = 0.5  # of the epochs, for the small network
 JUDGED_FROM = 0.4  # share of its epochs, before which it may not have lost
 TIMED_ROWS, TIMES = 16, 3
@@ -47,12 +51,13 @@ class Candidate(NamedTuple):
         frozen: whether it stays as it is; the others are trained from nothing.
         macro_f1: of the validation rows, with its 95 % interval `low` to `high` over clusters.
         standard_error: of macro F1, over rows: over few groups it would be so large that all candidates tie.
-        training_rows, validation_rows: how many it was trained and measured on.
-        training_seconds: of this training, with the embeddings that were not cached.
+        training_rows, validation_rows: how many it was trained and measured on; of folds the mean, and the sum.
+        training_seconds: of its trainings, with the embeddings that were not cached.
         parameters: of the encoder.
         latency_ms: to embed one file on the processor, among 16.
         chosen: whether it is the one.
         note: why it was not tried, or ended early.
+        folds: of the cross-validation, or 1 where it was measured on the validation rows.
     """
 
     modality: str
@@ -69,6 +74,7 @@ class Candidate(NamedTuple):
     latency_ms: float = float("nan")
     chosen: bool = False
     note: str = ""
+    folds: int = 1
 
 
 def with_encoder(options: Any, one: Candidate) -> Any:
@@ -91,53 +97,84 @@ class Trials(NamedTuple):
         return getattr(self.prepared.config, self.modality)
 
     def result_of(self, one: Candidate, rival: Candidate | None) -> Candidate:
-        """Trains a candidate and measures it; `rival` is the best of those before."""
-        m, begin, folder = self.modality, time.perf_counter(), self.folder / f"{one.modality}-{one.encoder}"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        alone = _alone(
-            self.config, m, modality(m).with_clips_of(with_encoder(getattr(self.config, m), one), self.sizes)
-        )
-        most = max(TRAINING_ROWS, ROWS_A_CLASS * len(self.prepared.labels)) if one.frozen else None
-        ready = prepare(self._rows(most), alone, folder)
-        config, network = ready.config, on_cached(ready.network, ready.cached)
-        race = None
-        if not one.frozen:
-            config = dataclasses.replace(config, epochs=math.ceil((config.epochs or 1) * SMALL_SHARE))
-            race = Race(rival, config.epochs or 1) if rival else None
-        phase = Phase(f"{m} by {one.encoder}", (m,), ("",))
-        fit(network, config, ready.rows, folder, [race] if race else [], [phase])
-        seconds = time.perf_counter() - begin
-        network.to(device_of(config.accelerator)).eval()
-        frame = ready.table.part("val").frame
-        answered = answer_rows(network, ready.rows["val"], frame["row"].to_numpy())
-        frame = frame.drop_duplicates("row").set_index("row").loc[answered.row]
-        target = np.searchsorted(ready.labels, frame["label"].to_numpy(dtype=str))  # labels are sorted
-        said = answered.probabilities[(m,)]
-        clustered = measure(said, target, ready.labels, clusters_of(self.prepared.table, [m], answered.row))
-        low, high = measure(said, target, ready.labels)["macro_f1_ci"]
+        """Trains a candidate and measures it; `rival` is the best of those before.
+
+        With few validation rows this is a cross-validation over training and validation rows: each of them is
+        answered by a network that has not learned from it.
+        """
+        begin, labels = time.perf_counter(), self.prepared.labels
+        parts = self._parts(one.frozen)
+        if rival:  # one fold tells less than all of them
+            rival = rival._replace(standard_error=rival.standard_error * math.sqrt(len(parts)))
+        fits = [self._fitted(one, rival, part, f", fold {i}" * (len(parts) > 1)) for i, part in enumerate(parts, 1)]
+        rows = np.concatenate([of.row for of in fits])
+        said = np.concatenate([of.probabilities for of in fits])
+        classes = self.prepared.table.frame.drop_duplicates("row").set_index("row")["label"]
+        target = np.searchsorted(labels, classes.loc[rows].to_numpy(dtype=str))  # labels are sorted
+        clustered = measure(said, target, labels, clusters_of(self.prepared.table, [self.modality], rows))
+        low, high = measure(said, target, labels)["macro_f1_ci"]
         return one._replace(
             macro_f1=clustered["macro_f1"],
             low=clustered["macro_f1_ci"][0],
             high=clustered["macro_f1_ci"][1],
             standard_error=(high - low) / (2 * NORMAL_95),
-            training_rows=ready.table.part("train").frame["row"].nunique(),
-            validation_rows=len(answered.row),
-            training_seconds=seconds,
-            parameters=sum(x.numel() for x in ready.network.encoders[m].parameters()),
-            latency_ms=_latency_ms(ready.network.cpu(), config, m),
-            note=race.ended if race else "",
+            training_rows=round(float(np.mean([of.training_rows for of in fits]))),
+            validation_rows=len(rows),
+            training_seconds=time.perf_counter() - begin,
+            parameters=sum(x.numel() for x in fits[0].network.encoders[self.modality].parameters()),
+            latency_ms=_latency_ms(fits[0].network, fits[0].config, self.modality),
+            note=next((of.ended for of in fits if of.ended), ""),
+            folds=len(fits),
         )
 
-    def _rows(self, most: int | None) -> Table:
-        """Selects training rows, `most` of them or all, and validation rows, that have the modality.
+    def _fitted(self, one: Candidate, rival: Candidate | None, table: Table, which: str) -> Fitted:
+        """Trains a candidate on the training rows of a table, and answers its validation rows; `which` is the fold."""
+        m, folder = self.modality, self.folder / f"{one.modality}-{one.encoder}"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        options = modality(m).with_clips_of(with_encoder(getattr(self.config, m), one), self.sizes)
+        ready = prepare(table, _alone(self.config, m, options), folder)
+        config, network = ready.config, on_cached(ready.network, ready.cached)
+        race = None
+        if not one.frozen:
+            config = dataclasses.replace(config, epochs=math.ceil((config.epochs or 1) * SMALL_SHARE))
+            race = Race(rival, config.epochs or 1) if rival else None
+        phase = Phase(f"{m} by {one.encoder}{which}", (m,), ("",))
+        fit(network, config, ready.rows, folder, [race] if race else [], [phase])
+        network.to(device_of(config.accelerator)).eval()
+        parts = ready.table.part("train").frame["row"], ready.table.part("val").frame["row"]
+        answered = answer_rows(network, ready.rows["val"], parts[1].to_numpy())
+        said = np.zeros((len(answered.row), len(self.prepared.labels)))
+        said[:, np.searchsorted(self.prepared.labels, ready.labels)] = answered.probabilities[(m,)]
+        ended = race.ended if race else ""
+        return Fitted(ready.network.cpu(), ready.config, answered.row, said, parts[0].nunique(), ended)
 
-        Each class that the training rows have is there in proportion, and with one row at least.
+    def _parts(self, frozen: bool) -> list[Table]:
+        """Returns training and validation rows, or with few of the latter the folds of a cross-validation over both.
+
+        Rows of one group or file are in one fold. Of many rows the first fold holds enough.
         """
         usable = self.prepared.table.frame.drop_duplicates("row").set_index("row")["split"]
         frame = self.table.frame
         frame = frame[frame["row"].isin(usable.index) & (frame[self.modality] != "")]
         frame = frame.assign(split=usable.loc[frame["row"]].to_numpy())
+        frame = frame[frame["split"] != "test"]
+        most = max(TRAINING_ROWS, ROWS_A_CLASS * len(self.prepared.labels)) if frozen else None
+        together = clusters_of(self.prepared.table, [self.modality], frame["row"].to_numpy())
+        if (frame["split"] == "val").sum() >= FEW_ROWS or together.number < FOLDS:
+            return [self._some(frame, most)]
+        codes = pd.Series(components(together.codes), frame.index)
+        shared = codes.map(codes.value_counts()) > 1
+        grouped = frame.assign(group=codes.astype(str).where(shared, ""))
+        drawn = draw(grouped, {str(i): 1 / FOLDS for i in range(FOLDS)}, self.prepared.config.seed)
+        folds = range(FOLDS if len(frame) <= TRAINING_ROWS else 1)
+        return [self._some(frame.assign(split=np.where(drawn == str(i), "val", "train")), most) for i in folds]
+
+    def _some(self, frame: pd.DataFrame, most: int | None) -> Table:
+        """Selects training rows, `most` of them or all, and validation rows.
+
+        Each class that the training rows have is there in proportion, and with one row at least.
+        """
         parts: list[pd.DataFrame] = []
         rng = np.random.default_rng(self.prepared.config.seed)
         for split, some in (("train", most), ("val", VALIDATION_ROWS)):
@@ -147,6 +184,26 @@ class Trials(NamedTuple):
             place = by_class.cumcount() / by_class.transform("size")
             parts.append(part.loc[place.sort_values(kind="stable").index[:some]])
         return self.table.with_frame(pd.concat(parts).sort_values("row"))
+
+
+class Fitted(NamedTuple):
+    """A candidate's network, what it says of its validation rows, and how it was trained.
+
+    Attributes:
+        network: of decoded files, on the processor.
+        config: the resolved configuration of its training.
+        row: (n,) numbers of the validation rows.
+        probabilities: (n, C) of all classes of the table.
+        training_rows: how many rows it has learned from.
+        ended: why its training ended early.
+    """
+
+    network: ClassifierNetwork
+    config: Config
+    row: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+    training_rows: int
+    ended: str
 
 
 class Race(Watcher):

@@ -25,7 +25,7 @@ from sightsound.modalities.base import modality
 from sightsound.network.classifier import ClassifierNetwork
 from sightsound.training.views import Unchanged, WithViews, views_of_each
 
-FEATURES = 1  # raised when features, encoders or augmentation change, so that older caches are not used
+FEATURES = 2  # raised when features, encoders or augmentation change, so that older caches are not used
 NORM_FILES = 256  # enough to know how large embeddings are
 BATCH = 8  # files at a time: on processors two to three times faster than 64, whose maps no cache can hold
 

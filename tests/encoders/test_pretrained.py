@@ -1,5 +1,6 @@
 """Checkpoints of Hugging Face, built small from their configuration, saved to disk and loaded as any other."""
 
+import math
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +12,7 @@ import sightsound as ss
 from sightsound.config import AudioConfig, Config, ImageConfig
 from sightsound.encoders import pretrained
 from sightsound.errors import ConfigError
+from sightsound.modalities.audio import decibel_of
 from sightsound.modalities.base import modality as modality_of
 from sightsound.network.build import build_network
 from sightsound.training.feature_cache import BATCH
@@ -89,6 +91,15 @@ def test_preprocessing_is_the_checkpoints_own(checkpoints: dict[str, str]) -> No
             clip_seconds=0.3, pretrained=pretrained.describe(checkpoints[kind], modality_of("audio").checkpoints)
         )
         torch.testing.assert_close(modality_of("audio").features(audio).module(wave), expected)
+
+
+def test_a_decibel_of_a_checkpoint_s_features_is_measured(checkpoints: dict[str, str]) -> None:
+    described = pretrained.describe(checkpoints["ast"], modality_of("audio").checkpoints)
+    options = AudioConfig(clip_seconds=0.3, pretrained=described)
+    # the natural logarithm of a power, divided by twice the standard deviation of AudioSet
+    expected = math.log(10) / 10 / (2 * described["processor"]["std"])
+    assert decibel_of(options) == pytest.approx(expected, rel=0.02)
+    assert decibel_of(AudioConfig()) == math.log(10) / 10
 
 
 @pytest.mark.parametrize(("image", "audio"), [("vit", "wav2vec2"), ("resnet", "ast")])

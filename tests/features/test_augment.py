@@ -7,7 +7,10 @@ import pytest
 import torch
 
 from sightsound.config import NO_CHANGES
+from sightsound.features.audio import LogMel
 from sightsound.features.augment import AugmentImage, AugmentWaveform, FilterFrames, MaskFrames, mix
+from sightsound.features.speech import SpeechFrames
+from sightsound.features.yamnet import YamnetFrames
 
 IMAGES = torch.rand(40, 2, 12, 16) * 255
 WAVES = torch.rand(40, 4000) - 0.5
@@ -74,11 +77,22 @@ def test_speed_moves_the_pitch_and_the_length() -> None:
 
 def test_a_filter_is_the_same_in_every_frame() -> None:
     torch.manual_seed(0)
-    change = FilterFrames(6.0)(FRAMES) - FRAMES
+    change = FilterFrames(6.0, LogMel.decibel)(FRAMES) - FRAMES
     torch.testing.assert_close(change, change[:, :1].expand_as(change), atol=1e-5, rtol=0)
     decibels = 10 * change / math.log(10)
     assert decibels.abs().max() <= 6.001 and decibels.std() > 1
-    assert FilterFrames(0.0)(FRAMES) is FRAMES
+    assert FilterFrames(0.0, 1.0)(FRAMES) is FRAMES
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [LogMel(16_000, 0.5, 32, 12.5, 64), SpeechFrames(8000, 32, 0), YamnetFrames(8000, 64, 48, 24)],
+    ids=lambda frames: type(frames).__name__,
+)
+def test_a_decibel_is_one_whatever_the_features(frames: LogMel | SpeechFrames | YamnetFrames) -> None:
+    noise = torch.randn(1, 8000, generator=torch.Generator().manual_seed(0)) / 4
+    louder = frames(noise * 10 ** (6 / 20)) - frames(noise)
+    assert louder.median().item() == pytest.approx(6 * frames.decibel, rel=0.02)
 
 
 def test_masks_take_a_band_and_a_stretch() -> None:

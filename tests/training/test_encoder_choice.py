@@ -74,7 +74,9 @@ def test_frozen_random_weights_are_refused(table: Path, tmp_path: Path) -> None:
         ss.train(table, out=tmp_path / "run", image={"encoder": "cnn", "frozen": True})
 
 
-def test_the_rows_of_a_trial_keep_split_and_classes(table: Path, tmp_path: Path) -> None:
+def test_the_rows_of_a_trial_keep_split_and_classes(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     frame = pd.read_csv(table)
     frame.loc[0, "image"] = ""
     frame.loc[len(frame) - 1, "label"] = "rare"
@@ -83,11 +85,60 @@ def test_the_rows_of_a_trial_keep_split_and_classes(table: Path, tmp_path: Path)
     config = ss.Config(image=ss.ImageConfig(encoder="resnet"), audio=ss.AudioConfig(encoder="convnet"))
     prepared = prepare(read_table(table, config.columns), config, tmp_path)
     trials = Trials("image", read_table(table, config.columns), config, prepared, tmp_path)
-    few, every = trials._rows(8).frame, trials._rows(None).frame
+    monkeypatch.setattr(encoder_trials, "FEW_ROWS", 1)
+    [every] = [part.frame for part in trials._parts(False)]
+    few = trials._some(every, 8).frame
     assert few["split"].value_counts().to_dict() == {"val": 12, "train": 8} and set(few["label"]) == set(frame["label"])
     assert len(every) == (frame["split"] != "test").sum()
     assert (every.set_index("row")["split"] == frame["split"].loc[every["row"] - 1].to_numpy()).all()
-    assert (every["image"] != "").all() and trials._rows(8).frame.equals(few)
+    assert (every["image"] != "").all() and trials._some(every, 8).frame.equals(few)
+
+
+def test_few_validation_rows_are_helped_by_the_training_rows(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = pd.read_csv(table)
+    frame["split"] = ["test" if i % 5 == 0 else "val" if i % 5 == 1 else "train" for i in range(len(frame))]
+    frame["group"] = [f"g{i // 2}" if i < 20 else "" for i in range(len(frame))]
+    frame.loc[frame.index[-2:], "label"] = "rare"  # two rows, in two folds at most
+    frame.to_csv(table, index=False)
+    config = ss.Config(image=ss.ImageConfig(encoder="resnet"), audio=ss.AudioConfig(encoder="convnet"))
+    prepared = prepare(read_table(table, config.columns), config, tmp_path)
+    trials = Trials("image", read_table(table, config.columns), config, prepared, tmp_path)
+    folds = [part.frame.set_index("row") for part in trials._parts(True)]
+    held = [fold.index[fold["split"] == "val"].tolist() for fold in folds]
+    learned = [fold.index[fold["split"] == "train"].tolist() for fold in folds]
+    known = set(frame.index[frame["split"] != "test"] + 1)
+    assert len(folds) == 3 and len(set().union(*held)) == sum(map(len, held)) <= len(known)
+    assert set().union(*held) | {len(frame), len(frame) - 1} >= known
+    for of, others, fold in zip(held, learned, folds, strict=True):
+        assert not set(of) & set(others) and set(of) | set(others) <= known and 0.2 < len(of) / len(known) < 0.5
+        groups = fold["group"].where(fold["group"] != "")
+        assert (groups.groupby(groups).agg(lambda of, splits=fold["split"]: splits.loc[of.index].nunique()) == 1).all()
+        assert set(fold["label"][of]) <= set(fold["label"][others])
+    assert [
+        part.frame.equals(again.frame) for part, again in zip(trials._parts(True), trials._parts(True), strict=True)
+    ]
+    monkeypatch.setattr(encoder_trials, "TRAINING_ROWS", 5)
+    assert len(trials._parts(False)) == 1 and len(trials._parts(True)[0].part("train").frame) < len(known)
+
+
+def test_each_row_is_answered_by_a_network_that_has_not_learned_from_it(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files that say nothing of their labels: whoever were measured on rows that it learned from would be above."""
+    frame = pd.read_csv(table)
+    frame["label"] = frame["label"].sample(frac=1, random_state=0).to_numpy()
+    frame["split"] = ["val" if i % 6 == 1 else "train" for i in range(len(frame))]
+    frame.to_csv(table, index=False)
+    config = ss.Config(image=ss.ImageConfig(encoder="resnet"), audio=ss.AudioConfig(encoder="convnet"), epochs=20)
+    prepared = prepare(read_table(table, config.columns), config, tmp_path)
+    trials = Trials("audio", read_table(table, config.columns), config, prepared, tmp_path / "trials")
+    one = trials.result_of(Candidate("audio", "speech", True), None)
+    assert one.folds == 3 and one.validation_rows == len(frame) and one.training_rows == round(len(frame) * 2 / 3)
+    assert one.macro_f1 < 0.6 and 0 < one.standard_error < 0.2
+    said = in_words("audio", [one._replace(chosen=True)])
+    assert f"on {len(frame)} rows, 3-fold cross-validation)" in said
 
 
 def test_it_is_measured_said_kept_and_shown(
@@ -163,9 +214,9 @@ def test_a_class_without_sounds_is_no_hindrance(measured: None, tmp_path: Path, 
     assert done.code == 0, done.err
     tried = {one.encoder: one for one in read_candidates(tmp_path / "run")}
     assert (
-        tried["speech"].training_rows == 22
-        and tried["speech"].validation_rows == 6
-        and tried["lite0"].validation_rows == 9
+        tried["speech"].training_rows == 21  # of 31, two thirds
+        and tried["speech"].validation_rows == 31
+        and tried["lite0"].validation_rows == 42
     )
     assert "On so few rows the choice is uncertain." in done.out and "Not tried: yamnet." in done.out
 
