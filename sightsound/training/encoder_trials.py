@@ -104,9 +104,10 @@ class Trials(NamedTuple):
         """
         begin, labels = time.perf_counter(), self.prepared.labels
         parts = self._parts(one.frozen)
-        if rival:  # one fold tells less than all of them
+        several = len(parts) > 1
+        if rival and several:  # one fold tells less than all of them
             rival = rival._replace(standard_error=rival.standard_error * math.sqrt(len(parts)))
-        fits = [self._fitted(one, rival, part, f", fold {i}" * (len(parts) > 1)) for i, part in enumerate(parts, 1)]
+        fits = [self._fitted(one, rival, part, f", fold {i}" * several) for i, part in enumerate(parts, 1)]
         rows = np.concatenate([of.row for of in fits])
         said = np.concatenate([of.probabilities for of in fits])
         classes = self.prepared.table.frame.drop_duplicates("row").set_index("row")["label"]
@@ -138,7 +139,7 @@ class Trials(NamedTuple):
         race = None
         if not one.frozen:
             config = dataclasses.replace(config, epochs=math.ceil((config.epochs or 1) * SMALL_SHARE))
-            race = Race(rival, config.epochs or 1) if rival else None
+            race = Race(rival, config.epochs or 1, to_win=not which) if rival else None
         phase = Phase(f"{m} by {one.encoder}{which}", (m,), ("",))
         fit(network, config, ready.rows, folder, [race] if race else [], [phase])
         network.to(device_of(config.accelerator)).eval()
@@ -215,10 +216,11 @@ class Race(Watcher):
     Args:
         rival: the best of the pretrained encoders.
         epochs: of the whole training.
+        to_win: whether it ends once it has won; not in a fold, whose answers are joined with those of others.
     """
 
-    def __init__(self, rival: Candidate, epochs: int) -> None:
-        self.rival, self.epochs = rival, epochs
+    def __init__(self, rival: Candidate, epochs: int, to_win: bool = True) -> None:
+        self.rival, self.epochs, self.to_win = rival, epochs, to_win
         self.best: list[float] = []  # macro F1 so far, after each epoch
         self.ended = ""
 
@@ -231,7 +233,7 @@ class Race(Watcher):
         expected = now + slope * (self.epochs - done)
         if done == self.epochs:
             return True
-        if now > self.rival.macro_f1 + self.rival.standard_error:
+        if self.to_win and now > self.rival.macro_f1 + self.rival.standard_error:
             self.ended = f"ended early, better than {self.rival.encoder} after {done} of {self.epochs} epochs"
         elif done >= JUDGED_FROM * self.epochs and expected < self.rival.macro_f1 - self.rival.standard_error:
             self.ended = f"ended early, too far behind {self.rival.encoder} after {done} of {self.epochs} epochs"

@@ -54,6 +54,8 @@ def test_a_race_is_decided_when_nothing_can_change_it() -> None:
     assert ended(0.2, 0.5, 0.78, 0.85, 0.88) == (0, "")  # it rises: 0.78 after 0.2 may become anything
     assert ended(0.88, 0.1, 0.1, 0.1) == (0, "")  # the best epoch counts
     assert ended(0.1, of=1) == ended(0.99, of=1) == (1, "")  # which was its end in any case
+    in_a_fold = Race(LARGE, 9, to_win=False)
+    assert not any(in_a_fold.after_epoch(torch.nn.Identity(), {F1: score}) for score in (0.5, 0.99, 1.0))
 
 
 def test_what_cannot_be_used_is_listed_with_the_reason(monkeypatch: pytest.MonkeyPatch, own_cache: Path) -> None:
