@@ -152,10 +152,8 @@ class Classifier:
                     if len(given) == 1:
                         raise
                     del given[rows.reading]
-        source = {m: name_of(x) for m, x in given.items()}
-        asked = Asked(rows.starts, source, rows.damage, flags=rows.flags)
-        found = prediction(said, asked, self._labels, self.config)
-        return abstain(found, abstain_below)
+        asked = Asked(rows.starts, {m: name_of(x) for m, x in given.items()}, rows.damage, flags=rows.flags)
+        return abstain(prediction(said, asked, self._labels, self.config, self.network.decision), abstain_below)
 
     def predict_table(
         self, table: TableLike, columns: Columns = None, abstain_below: float = 0.0, missing: Missing = None
@@ -278,9 +276,10 @@ class Classifier:
 
     def save(self, folder: str | Path) -> None:
         """Writes a bundle. Raises BundleError if that fails."""
-        weights = dict(self.network.state_dict())
+        bundle = Bundle(dict(self.network.state_dict()), self.config, self._labels, self.metrics)
         imputers = {policy: dict(of.state_dict()) for policy, of in self.imputers.items()}
-        write_bundle(Path(folder), Bundle(weights, self.config, self._labels, self.metrics, imputers))
+        decision = self.network.decision.named(self._labels)
+        write_bundle(Path(folder), bundle._replace(imputers=imputers, decision=decision))
 
 
 def load(folder: str | Path, *, trust: bool = False) -> Classifier:

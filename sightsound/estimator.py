@@ -8,11 +8,10 @@ from __future__ import annotations
 import dataclasses
 import numbers
 import tempfile
-import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 import pandas as pd
@@ -27,10 +26,12 @@ from sightsound.classifier import Classifier
 from sightsound.config import AudioConfig, AugmentConfig, ColumnsConfig, Config, ImageConfig, MissingConfig, check_names
 from sightsound.config.given import with_options
 from sightsound.data import cells
+from sightsound.data.frames import columns_named, numbered, warn_of_missing
 from sightsound.errors import ConfigError, InputError
 from sightsound.modalities.base import MODALITIES
 from sightsound.progress import Say, hidden
 from sightsound.training.run import run_training
+from sightsound.types import Prediction
 
 DEFAULT = Config()
 SECTIONS: dict[str, type[Any]] = {
@@ -81,6 +82,10 @@ class SightsoundEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         group_split: bool = DEFAULT.group_split,
         schedule: str = DEFAULT.schedule,
         balance: str = DEFAULT.balance,
+        class_weights: str | dict[str, float] = DEFAULT.class_weights,
+        logit_adjustment: str | float = DEFAULT.logit_adjustment,
+        class_recall: dict[str, float] | None = None,
+        class_precision: dict[str, float] | None = None,
         guard: str | bool = DEFAULT.guard,
         epochs: int | None = DEFAULT.epochs,
         patience: int = DEFAULT.patience,
@@ -107,6 +112,10 @@ class SightsoundEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.fusion_options = fusion_options
         self.schedule = schedule
         self.balance = balance
+        self.class_weights = class_weights
+        self.logit_adjustment = logit_adjustment
+        self.class_recall = class_recall
+        self.class_precision = class_precision
         self.guard = guard
         self.epochs = epochs
         self.patience = patience
@@ -166,29 +175,38 @@ class SightsoundEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             SightsoundError: something else that you can mend; the message says how.
         """
         classes, labels = self._labels(y)
-        config, frame = self._config(), _frame(X)
+        config, frame = self._config(), numbered(X)
         check_consistent_length(X, y, groups)
         names = config.columns
-        frame = frame.drop(columns=_named(frame, names.label)).assign(**{names.label: labels})
+        frame = frame.drop(columns=columns_named(frame, names.label)).assign(**{names.label: labels})
         if groups is not None:
             given = column_or_1d(groups)
-            frame = frame.drop(columns=_named(frame, names.group)).assign(**{names.group: given})
-        if not _named(frame, names.split) and not config.group_split:
+            frame = frame.drop(columns=columns_named(frame, names.group)).assign(**{names.group: given})
+        if not columns_named(frame, names.split) and not config.group_split:
             frame[names.split] = "train"
         self.notes_: list[str] = []
-        _warn_of_missing(frame, [getattr(names, m) for m in config.modalities], "the classifier is trained without it")
+        warn_of_missing(frame, [getattr(names, m) for m in config.modalities], "the classifier is trained without it")
         with self._quiet():
             self.classifier_ = self._trained(frame, config)
         self.classes_ = classes
         self._places = [_texts(classes).index(name) for name in self.classifier_.classes_.tolist()]
-        files = [column for m in config.modalities for column in _named(frame, getattr(names, m))]
+        files = [column for m in config.modalities for column in columns_named(frame, getattr(names, m))]
         self.feature_names_in_ = np.array([column for column in frame if column in files], dtype=object)
         self.n_features_in_ = len(files)
         return self
 
     def predict(self, X: pd.DataFrame) -> NDArray[Any]:  # noqa: N803
-        """(rows,) the most probable label of each row of a DataFrame; arguments and errors as of `predict_proba`."""
+        """(rows,) the label of each row of a DataFrame: the most probable one, unless the options say otherwise.
+
+        Arguments and errors as of `predict_proba`.
+        """
         most = self.predict_proba(X).argmax(axis=1)
+        if self.classifier_.network.decision:
+            with self._quiet():
+                rows = self.classifier_.rows_to_predict(numbered(X))
+                said = {row: one for part in self.classifier_.predict_parts(rows) for row, one in part.items()}
+            names = _texts(self.classes_)
+            most = np.array([names.index(cast(Prediction, said[row]).label) for row in sorted(said)])
         predicted: NDArray[Any] = self.classes_[most]
         return predicted
 
@@ -203,8 +221,8 @@ class SightsoundEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             TableError: a row or a file cannot be used, whatever `on_bad_file` says; the message lists all of them.
         """
         check_is_fitted(self, "classifier_")
-        frame = _frame(X)
-        _warn_of_missing(frame, self.feature_names_in_, "all rows are predicted without it")
+        frame = numbered(X)
+        warn_of_missing(frame, self.feature_names_in_, "all rows are predicted without it")
         with self._quiet():
             found = self.classifier_.predict_proba(frame)
         every = np.zeros((len(found), len(self.classes_)))
@@ -265,28 +283,6 @@ def _given(section: Any) -> dict[str, Any]:
     if dataclasses.is_dataclass(section):
         return {f.name: getattr(section, f.name) for f in dataclasses.fields(section)}
     return dict(section) if isinstance(section, Mapping) else {}
-
-
-def _frame(given: Any) -> pd.DataFrame:
-    """X with its rows numbered from 0. Raises InputError."""
-    if not isinstance(given, pd.DataFrame):
-        raise InputError(
-            f"X is a {type(given).__name__}. It takes a pandas DataFrame with the columns image and audio, no array or "
-            'sparse matrix. A step of a Pipeline gives one on with .set_output(transform="pandas").'
-        )
-    return given.reset_index(drop=True)
-
-
-def _warn_of_missing(frame: pd.DataFrame, columns: Iterable[str], consequence: str) -> None:
-    """Warns of each column of files that X does not have, since its name may only be misspelt."""
-    for column in columns:
-        if not _named(frame, column):
-            warnings.warn(f"X has no column {column!r}: {consequence}.", stacklevel=3)
-
-
-def _named(frame: pd.DataFrame, name: str) -> list[Any]:
-    """The columns of a name, whatever their case and the blanks around them."""
-    return [column for column in frame if str(column).strip().casefold() == name.strip().casefold()]
 
 
 def _texts(classes: NDArray[Any]) -> list[str]:

@@ -133,7 +133,8 @@ class Prediction(NamedTuple):
     """The prediction for one row; of a sound cut into clips the mean over these.
 
     Attributes:
-        label: the most probable class; "" where the classifier abstained.
+        label: the most probable class, or one whose probability reaches its threshold; "" where the classifier
+            abstained.
         probabilities: class name -> probability; they sum to 1.
         per_modality: the unimodal probabilities of each present modality.
         weights: modality -> weight that the fusion strategy gave it; None where the strategy has no weights.
@@ -147,6 +148,7 @@ class Prediction(NamedTuple):
         errors: modality -> why its file could not be used, where the prediction is made from the others.
         imputed: modality -> how it was imputed or interpolated, by a missing-data policy.
         clips: the predictions for the clips of the sound, where it was cut into clips.
+        unimodal_labels: the class that each present modality alone would be answered with.
     """
 
     label: str
@@ -161,3 +163,4 @@ class Prediction(NamedTuple):
     clips: tuple[Clip, ...] = ()
     errors: dict[str, str] = {}
     notes: dict[str, str] = {}
+    unimodal_labels: dict[str, str] = {}

@@ -70,7 +70,8 @@ def test_every_option_of_a_training_is_a_parameter_with_its_default() -> None:
     parameters = inspect.signature(ss.SightsoundEstimator).parameters
     options = {f.name: getattr(ss.Config(), f.name) for f in dataclasses.fields(ss.Config)}
     assert options.pop("seed") == parameters["random_state"].default
-    assert {name: None if name in (*SECTIONS, "fusion_options") else value for name, value in options.items()} == {
+    mappings = (*SECTIONS, "fusion_options", "class_recall", "class_precision")
+    assert {name: None if name in mappings else value for name, value in options.items()} == {
         name: parameters[name].default for name in options
     }
     assert set(parameters) - set(options) == {"random_state", "out", "say"}

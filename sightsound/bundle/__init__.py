@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,7 +28,7 @@ SHOWN = ("accuracy", "macro_f1", "macro_recall", "calibration_error")  # metrics
 class Bundle(NamedTuple):
     """The content of a bundle: weights by name, the resolved configuration, class names, metrics as in `metrics.json`.
 
-    It also holds the weights of the imputers of each policy.
+    It also holds the weights of the imputers of each policy, and how a class is chosen, as `Decision.named` gives it.
     """
 
     weights: dict[str, Tensor]
@@ -36,13 +36,19 @@ class Bundle(NamedTuple):
     labels: list[str]
     metrics: dict[str, Any]
     imputers: dict[str, dict[str, Tensor]] = {}
+    decision: dict[str, Any] = {}
 
 
 def write_bundle(folder: Path, bundle: Bundle) -> None:
     """Writes all files of a classifier's bundle. Raises BundleError."""
     imputers = {f"{policy}/{name}": x for policy, of in bundle.imputers.items() for name, x in of.items()}
     texts = {
-        CONFIG: {"format": FORMAT, "kind": CLASSIFIER, "config": dataclasses.asdict(bundle.config)},
+        CONFIG: {
+            "format": FORMAT,
+            "kind": CLASSIFIER,
+            "config": dataclasses.asdict(bundle.config),
+            "decision": bundle.decision,
+        },
         LABELS: bundle.labels,
         METRICS: bundle.metrics,
     }
@@ -55,7 +61,9 @@ def read_bundle(folder: Path, trust: bool = False) -> Bundle:
     with bundle_errors(folder):
         labels, metrics = saved.json(LABELS), saved.json(METRICS)
         _check(labels, metrics)
-        values = saved.json(CONFIG)["config"]
+        written = saved.json(CONFIG)
+        values, decision = written["config"], written.get("decision", {})
+        _check_decision(decision, labels, CONFIG)
         import_plugins(values.get("plugins", ()), trust)
         if unknown := [m for m in values.get("modalities", ()) if isinstance(m, str) and m not in MODALITIES]:
             raise BundleError(
@@ -63,7 +71,8 @@ def read_bundle(folder: Path, trust: bool = False) -> Bundle:
                 "registers it first."
             )
         config = from_dict(values)
-        return Bundle(saved.tensors(WEIGHTS), config, labels, metrics, _by_policy(saved.tensors(IMPUTER_WEIGHTS)))
+        weights, imputers = saved.tensors(WEIGHTS), _by_policy(saved.tensors(IMPUTER_WEIGHTS))
+        return Bundle(weights, config, labels, metrics, imputers, decision)
 
 
 def _check(labels: Any, metrics: Any) -> None:
@@ -83,6 +92,7 @@ def _check(labels: Any, metrics: Any) -> None:
     refitted = metrics.get("refitted", [])
     if not isinstance(refitted, list) or not all(isinstance(m, str) for m in refitted):
         raise ConfigError(f"{METRICS} does not say which heads were trained again")
+    _check_decision(metrics.get("decision", {}), labels, METRICS)
     subsets, clusters = metrics.get("subsets"), metrics.get("clusters", {"by": "row", "count": 0})
     if not isinstance(clusters, dict) or not _number(clusters.get("count")) or not isinstance(clusters.get("by"), str):
         raise ConfigError(f"{METRICS} does not say what its intervals were resampled over")
@@ -94,6 +104,39 @@ def _check(labels: Any, metrics: Any) -> None:
         named = all(_number(known.get(what)) for what in ("rows", *SHOWN))
         if not named or not isinstance(interval, list) or len(interval) != 2 or not all(map(_number, interval)):
             raise ConfigError(f"{METRICS} does not say {', '.join(SHOWN)} and an interval for {name!r:.100}")
+
+
+def _check_decision(decision: Any, labels: list[str], name: str) -> None:
+    """Raises ConfigError for a decision that is not one of these classes."""
+    found = decision if isinstance(decision, dict) else {"thresholds": None}
+    factors, thresholds = found.get("factors", {}), found.get("thresholds", {})
+    by_class = [factors, *(thresholds.values() if isinstance(thresholds, dict) else [None])]
+    if not all(isinstance(of, dict) and set(of) <= set(labels) for of in by_class):
+        raise ConfigError(f"{name} does not say how a class is chosen")
+    if not all(_number(value) and value >= 0 for of in by_class for value in of.values()):
+        raise ConfigError(f"{name} has a factor or a threshold that is none")
+
+
+def describe_decision(metrics: Mapping[str, Any]) -> list[str]:
+    """Describes how a class is chosen, where it is not the most probable one, and the recall and precision then."""
+    decision, found = metrics.get("decision", {}), []
+    if factors := decision.get("factors"):
+        rare = sorted(factors, key=lambda label: -factors[label] / min(factors.values()))
+        most = factors[rare[0]] / min(factors.values())
+        found.append(
+            f"Logit adjustment: rare classes are favoured in choosing the answer, {rare[0]!r} most, whose probability "
+            f"counts {most:.3g} times as much as that of {rare[-1]!r}."
+        )
+    for subset, of_classes in decision.get("thresholds", {}).items():
+        measured = metrics.get("subsets", {}).get(subset, {}).get("per_class", {})
+        for label, value in of_classes.items():
+            of_class, parts = measured.get(label, {}), []
+            for what in ("recall", "precision"):
+                if bounds := of_class.get(f"{what}_ci"):
+                    parts.append(f"{what} {of_class[what]:.3f} ({bounds[0]:.3f} to {bounds[1]:.3f})")
+            tested = f"; on {of_class['rows']} {metrics['split']} rows of it: {', '.join(parts)}" if parts else ""
+            found.append(f"Threshold: by {subset}, {label!r} is answered from a probability of {value:.3g}{tested}.")
+    return found
 
 
 def describe_guard(guard: dict[str, dict[str, float]] | None) -> list[str]:
@@ -167,6 +210,7 @@ def model_card(bundle: Bundle) -> str:
             )
         lines.append("")
     notes = [*describe_refit(metrics.get("refitted", [])), *describe_guard(metrics.get("guard"))]
+    notes += describe_decision(metrics)
     lines += [f"{text}\n" for text in notes]
     lines += [
         "Limits: it answers with one of its classes whatever it is given. The numbers hold for data like those it was",

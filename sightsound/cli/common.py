@@ -1,9 +1,10 @@
-"""Shared by the verbs: a parser that accepts hyphens, and tables as text."""
+"""Shared by the verbs: a parser that accepts hyphens, and says in words what is wrong with a call."""
 
 from __future__ import annotations
 
 import contextlib
 import difflib
+import json
 import os
 import re
 from argparse import RawDescriptionHelpFormatter
@@ -196,6 +197,7 @@ def _underscored(argument: str) -> str:
     return f"--{name.replace('-', '_')}{equals}{value}"
 
 
+BY_CLASS = ("--class_weights", "--class_recall", "--class_precision")  # typed as NAME=NUMBER,NAME=NUMBER
 PART_OPTION = re.compile(r"(--fusion|--\w+\.encoder)\.(\w+)")
 
 
@@ -210,7 +212,10 @@ def _rewritten(arguments: Sequence[str], flags: Set[str]) -> list[str]:
         name, equals, value = argument.partition("=")
         if part := PART_OPTION.fullmatch(name):
             name = argument = f"{part[1]}_options.{part[2]}{equals}{value}"
-        if name in ("--missing", "--modalities", "--plugins"):
+        if name in BY_CLASS:
+            value = value if equals or not left else left.pop(0)
+            found.append(f"{name}={_by_name(value)}")
+        elif name in ("--missing", "--modalities", "--plugins"):
             value = value if equals or not left else left.pop(0)
             if name == "--missing":
                 found += [f"--missing.{m}={value}" for m in MODALITIES]
@@ -221,6 +226,14 @@ def _rewritten(arguments: Sequence[str], flags: Set[str]) -> list[str]:
         else:
             found.append(argument)
     return found
+
+
+def _by_name(value: str) -> str:
+    """Turns defect=0.95,crack=0.9 into a mapping; leaves anything else to the parser."""
+    pairs = [pair.rpartition("=") for pair in value.split(",")]
+    if value.startswith("{") or not all(equals for _, equals, _ in pairs):
+        return value
+    return json.dumps({name.strip(): yaml.safe_load(number) for name, _, number in pairs})
 
 
 EXPECTED = {
@@ -255,37 +268,3 @@ def in_words(message: str, options: Sequence[str]) -> str:
         )
     expected = f"one of {choices[1]}" if choices else " or ".join(kinds)
     return f"--{wrong[1].replace('_', '-')} is {wrong[2].strip()!r:.200}; it takes {expected}."
-
-
-def text_table(rows: Sequence[Sequence[Any]]) -> str:
-    """Aligns rows in columns, the first row being the head; the first column to the left, numbers to the right."""
-    cells = [[str(cell) for cell in row] for row in rows]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
-    lines = [
-        "  ".join(
-            cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in cells
-    ]
-    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
-
-
-def metrics_table(metrics: dict[str, Any]) -> str:
-    """Tabulates the metrics of each subset of the modalities."""
-    from sightsound.data.clusters import resampled_over
-
-    head = ["modalities", "rows", "accuracy", "95 % interval", "macro F1", "macro recall", "calibration error"]
-    rows = [
-        [
-            name,
-            numbers["rows"],
-            f"{numbers['accuracy']:.4f}",
-            "{:.4f} to {:.4f}".format(*numbers["accuracy_ci"]),
-            f"{numbers['macro_f1']:.4f}",
-            f"{numbers['macro_recall']:.4f}",
-            f"{numbers['calibration_error']:.4f}",
-        ]
-        for name, numbers in metrics["subsets"].items()
-    ]
-    over = resampled_over(metrics.get("clusters"))
-    return text_table([head, *rows]) + ("" if over == "the rows" else f"\nIntervals: bootstrap over {over}.")

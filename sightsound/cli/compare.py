@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import fields
 
-from sightsound.cli.common import Parser, run_options, text_table
+from sightsound.cli.common import Parser, run_options
+from sightsound.cli.tables import text_table
 from sightsound.config import from_dict
 
 EXAMPLE = """Trains each modality, then each fusion strategy on the same data and budget, several times over; recommends

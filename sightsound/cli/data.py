@@ -6,7 +6,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sightsound.cli.common import Parser, text_table
+from sightsound.cli.common import Parser
+from sightsound.cli.tables import text_table
 from sightsound.data.sources.base import SourceOptions
 
 EXAMPLE = """Data sets known by name, each of which becomes a table like your own.

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from sightsound.cli.common import Parser, metrics_table
+from sightsound.cli.common import Parser
+from sightsound.cli.tables import metrics_table
 
 EPOCHS = 14  # as good as the 30 of the default on these data, in half the time
 EXAMPLE = """Writes real handwritten digits and spoken digits (both in noise) as files with a table, trains on them, and

@@ -8,15 +8,14 @@ from jsonargparse import Namespace
 from sightsound.cli.common import (
     Parser,
     columns_of,
-    metrics_table,
     missing_arguments,
     missing_of,
     output_path,
     source_arguments,
     source_of,
-    text_table,
     trust_argument,
 )
+from sightsound.cli.tables import metrics_table, text_table
 from sightsound.config import columns_type
 
 EXAMPLE = """Measures a classifier on a table with labels: accuracy, macro F1 and more, with 95 % intervals, for both

@@ -7,7 +7,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sightsound.cli.common import Parser, metrics_table, text_table, trust_argument
+from sightsound.cli.common import Parser, trust_argument
+from sightsound.cli.tables import metrics_table, text_table
 from sightsound.config import ColumnsConfig, columns_type, roles
 from sightsound.data.sources.base import SourceOptions
 from sightsound.modalities.base import MODALITIES, modality

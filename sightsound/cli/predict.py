@@ -19,9 +19,9 @@ from sightsound.cli.common import (
     output_path,
     source_arguments,
     source_of,
-    text_table,
     trust_argument,
 )
+from sightsound.cli.tables import text_table
 from sightsound.config import columns_type, mask_columns
 from sightsound.modalities.base import MODALITIES, modality
 

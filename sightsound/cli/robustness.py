@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from sightsound.cli.common import Parser, source_arguments, source_of, text_table, trust_argument
+from sightsound.cli.common import Parser, source_arguments, source_of, trust_argument
+from sightsound.cli.tables import text_table
 
 EXAMPLE = """Takes files away and damages them, more and more, and measures what is still right: missing
 modalities in tenths of the rows under each policy, lost pixels and frames, 8 corruptions of images and 11 of sounds in

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sightsound.cli.common import Parser, metrics_table, run_options
+from sightsound.cli.common import Parser, run_options
+from sightsound.cli.tables import metrics_table
 from sightsound.config import from_dict
 from sightsound.modalities.base import MODALITIES
 
@@ -29,14 +30,14 @@ def run(arguments: Sequence[str]) -> None:
     parser = Parser("train", "TABLE", EXAMPLE)
     given = run_options(parser, arguments)
     from sightsound.api import train
-    from sightsound.bundle import describe_guard
+    from sightsound.bundle import describe_decision, describe_guard
 
     classifier = train(**given.where, config=from_dict(given.options))
     metrics = classifier.metrics
     if metrics["split"] != "test":
         print("\nThere are no test rows. These are the validation rows, which chose the epoch: too good.")
     print(f"\n{metrics_table(metrics)}")
-    for sentence in describe_guard(metrics["guard"]):
+    for sentence in [*describe_decision(metrics), *describe_guard(metrics["guard"])]:
         print(sentence)
     if hint := _hint(metrics, classifier.config.balance):
         print(f"\n{hint}")

@@ -8,7 +8,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from sightsound.cli.common import SHARED, Parser, text_table, trust_argument
+from sightsound.cli.common import SHARED, Parser, trust_argument
+from sightsound.cli.tables import text_table
 from sightsound.config import ColumnsConfig
 from sightsound.data.sources.base import SourceOptions
 from sightsound.errors import did_you_mean

@@ -61,6 +61,12 @@ def out_of_range(options: Any) -> str | None:
         value = getattr(getattr(options, section), name)
         if not low <= value <= high:
             return f"{section}.{name} is {value}; it must be from {low} to {high}."
+    if options.logit_adjustment != "auto" and not 0 <= options.logit_adjustment <= 1:
+        return f"logit_adjustment is {options.logit_adjustment}; it must be auto, or from 0 to 1."
+    for name in ("class_recall", "class_precision"):
+        for label, share in getattr(options, name).items():
+            if not 0 < share <= 1:
+                return f"{name} of {label!r} is {share}; it must be above 0 and at most 1."
     return None
 
 
@@ -96,7 +102,8 @@ def is_of_type(value: Any, hint: Any) -> bool:
     if origin is tuple:
         return isinstance(value, list | tuple) and all(is_of_type(one, inside[0]) for one in value)
     if origin is dict:
-        return isinstance(value, dict) and all(isinstance(key, str) for key in value)
+        named = isinstance(value, dict) and all(isinstance(key, str) for key in value)
+        return named and all(is_of_type(one, inside[1]) for one in value.values())
     if hint is bool:
         return isinstance(value, bool) or (isinstance(value, int) and value in (0, 1))
     if hint is int:
@@ -124,4 +131,6 @@ def type_in_words(hint: Any) -> str:
         return " or ".join(map(repr, inside))
     if origin is tuple:
         return "a list"
+    if origin is dict and inside[1] is float:
+        return "a number for each of some names"
     return "nothing (null)" if hint is type(None) else IN_WORDS.get(origin or hint, str(hint))

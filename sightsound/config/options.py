@@ -191,6 +191,17 @@ class Config:
     schedule: Literal["joint", "staged", "staged+finetune", "fusion+joint"] = "joint"
     """joint: all at once; staged: each modality first, then the fusion on the frozen encoders; +finetune: then all;
     fusion+joint: another fusion trains the encoders first, for classes that only both modalities determine."""
+    class_weights: Literal["none", "balanced"] | dict[str, float] = "none"
+    """How much a row counts in training. balanced: each class as much as every other, however rare it is; or a weight
+    for each class that is to count more or less, such as {defect: 20}."""
+    logit_adjustment: Literal["auto"] | float = 0.0
+    """How much rare classes are favoured in choosing the answer: from 0 (the most probable class) to 1 (as if all were
+    equally frequent); auto: what has the best macro F1 on validation rows. Probabilities stay as they are."""
+    class_recall: dict[str, float] = field(default_factory=dict)
+    """The recall that a class is to have at least, such as {defect: 0.95}: the probability from which it is answered is
+    chosen on validation rows."""
+    class_precision: dict[str, float] = field(default_factory=dict)
+    """The precision that a class is to have at least; as class_recall."""
     balance: Literal[
         "detached", "auxiliary", "fused-only", "ogm-ge", "gradient-blend", "unimodal-teacher", "mmpareto", "agm", "mla"
     ] = "detached"

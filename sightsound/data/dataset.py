@@ -29,6 +29,12 @@ class Rows(Dataset[Batch]):
     def __len__(self) -> int:
         return len(self.rows)
 
+    def classes(self) -> Tensor:
+        """(n,) class indices. Raises ValueError where they are not known."""
+        if self.target is None:
+            raise ValueError("these rows have no targets")
+        return self.target[self.rows]
+
     def complete(self) -> Tensor:
         """(n,) bool: which of the rows have every modality."""
         return torch.stack([store.entry[self.rows] > 0 for store in self.stores.values()]).all(0)

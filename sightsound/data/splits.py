@@ -53,8 +53,10 @@ def split(table: Table, seed: int, labelled: bool = True) -> Table:
 def draw(frame: pd.DataFrame, shares: dict[str, float], seed: int) -> pd.Series:
     """Draws a split for each row: stratified by label, whole groups together, deterministic for a seed.
 
-    Groups are assigned first, the largest first, each to the part that lacks its classes most; rows without a group
-    then complete each class to its shares, so that a class with as many rows as there are parts is in all of them.
+    Groups are assigned first, the largest first, each to the part that lacks its classes most; but where no more groups
+    of a class are left than parts without it, to one of these parts. Rows without a group then complete each class to
+    its shares. So a class with as many rows and groups as there are parts is in all of them, unless the groups of
+    several such classes contradict each other.
     """
     rng = np.random.default_rng(seed)
     parts = list(shares)
@@ -62,10 +64,16 @@ def draw(frame: pd.DataFrame, shares: dict[str, float], seed: int) -> pd.Series:
     wanted = np.bincount(codes, minlength=len(labels))[:, None] * np.array([shares[p] for p in parts])  # (C, parts)
     filled = np.zeros_like(wanted)
     result = np.full(len(frame), -1)
-    for rows in _groups(frame["group"].to_numpy(), rng):
-        counts = np.bincount(codes[rows], minlength=len(labels))
-        lack = (wanted - filled) / wanted.sum(axis=0)
-        best = int(np.argmax((counts[:, None] * lack).sum(axis=0)))
+    groups = _groups(frame["group"].to_numpy(), rng)
+    in_groups = [np.bincount(codes[rows], minlength=len(labels)) for rows in groups]
+    alone = np.bincount(codes[(frame["group"] == "").to_numpy()], minlength=len(labels))
+    left = alone + sum((counts > 0).astype(int) for counts in in_groups)  # (C,) groups and rows to be assigned
+    for rows, counts in zip(groups, in_groups, strict=True):
+        lack = (counts[:, None] * ((wanted - filled) / wanted.sum(axis=0))).sum(axis=0)
+        needed = (counts > 0) & (left <= (filled == 0).sum(axis=1))
+        urgent = (filled[needed] == 0).sum(axis=0)  # (parts,) how many of the classes that need it lack it
+        left -= counts > 0
+        best = int(np.argmax(np.where(urgent == urgent.max(), lack, -np.inf)))
         filled[:, best] += counts
         result[rows] = best
     for code in range(len(labels)):

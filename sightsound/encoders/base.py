@@ -103,3 +103,9 @@ class Residual(nn.Module):
         small: Tensor = self.down(x)
         refined: Tensor = self.refine(small)
         return small + refined
+
+
+def sizes_of(encoders: Mapping[str, nn.Module]) -> tuple[dict[str, int], dict[str, list[int]]]:
+    """Returns what strategies are built from: the size of each embedding, the channels of each stage's map."""
+    known = {m: cast(Encoder, encoder) for m, encoder in encoders.items()}
+    return {m: e.embedding_size for m, e in known.items()}, {m: e.stage_channels for m, e in known.items()}

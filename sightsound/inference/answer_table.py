@@ -49,11 +49,11 @@ def flat(row: int, result: Prediction | Rejected) -> list[dict[str, Any]]:
     """Flattens one prediction to rows of `flat_columns`: the whole, then each clip; absent values are left out."""
     if isinstance(result, Rejected):
         return [{"row": row, "error": f"{result.file + ': ' if result.file else ''}{result.reason}"}]
-    alone = {m: max(said, key=lambda label: said[label]) for m, said in result.per_modality.items()}
+    alone = result.unimodal_labels
     whole = {
         "row": row,
         "predicted": result.label,
-        "probability": max(result.probabilities.values()),
+        "probability": result.probabilities[result.label] if result.label else max(result.probabilities.values()),
         "disagreement": result.disagreement,
         **{f"{m}_only": label for m, label in alone.items()},
         **{f"{m}_only_probability": result.per_modality[m][label] for m, label in alone.items()},

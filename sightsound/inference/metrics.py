@@ -20,6 +20,7 @@ def measure(
     target: NDArray[Any],
     labels: list[str],
     clusters: Clusters | None = None,
+    predicted: NDArray[Any] | None = None,
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> dict[str, Any]:
@@ -32,38 +33,71 @@ def measure(
     rows]; "coverage" for each tenth of the rows, the surest first, [share of the rows, accuracy over them, least
     confidence among them] (El-Yaniv & Wiener, 2010).
 
+    Of each class, "average_precision" is the area under the curve of precision over recall (None where no row is
+    true), and recall and precision have intervals by `share_interval` (None where they are over no rows).
+
     Args:
         probabilities: (n, C), n at least 1.
         target: (n,) class indices.
         labels: C names.
         clusters: which rows belong together; None: each row is a cluster of its own.
+        predicted: (n,) class indices of the answers; default: the most probable classes.
         seed: the seed of the bootstrap over clusters.
         resamples: the number of bootstrap resamples.
     """
     clusters = clusters or Clusters.of_rows(len(target))
-    pairs = target * len(labels) + probabilities.argmax(axis=1)
+    predicted = probabilities.argmax(axis=1) if predicted is None else predicted
+    pairs = target * len(labels) + predicted
     result: dict[str, Any] = {"rows": len(target)}
     intervals = _bootstrap(pairs, len(labels), clusters, seed, resamples)
     for name, value in macro_means(pairs, len(labels)).items():
         result[name] = value
         result[f"{name}_ci"] = intervals[name]
-    result["at_chance"] = at_chance(probabilities.argmax(axis=1) == target, target, clusters)
-    result["calibration_error"] = calibration_error(probabilities, target)
+    right, confidence = predicted == target, probabilities[np.arange(len(target)), predicted]
+    result["at_chance"] = at_chance(right, target, clusters)
+    result["calibration_error"] = calibration_error(confidence, right)
     confusion = _confusion(pairs, len(labels))
-    named = zip(labels, *_per_class(confusion), confusion.sum(axis=1).tolist(), strict=True)
-    result["per_class"] = {
-        label: {"precision": float(p), "recall": float(r), "f1": float(f), "rows": n} for label, p, r, f, n in named
-    }
+    result["per_class"] = _of_classes(probabilities, predicted, target, labels, clusters)
+    areas = [of["average_precision"] for of in result["per_class"].values() if of["average_precision"] is not None]
+    result["average_precision"] = float(np.mean(areas))
     result["confusion"] = confusion.tolist()
-    result["reliability"] = _reliability(probabilities, target)
-    result["coverage"] = _coverage(probabilities, target)
+    result["reliability"] = _reliability(confidence, right)
+    result["coverage"] = _coverage(confidence, right)
     return result
 
 
-def selective_prediction(probabilities: NDArray[Any], target: NDArray[Any], below: float) -> dict[str, float | None]:
-    """Computes the share of rows whose largest probability reaches a bound, and their accuracy (None: no row)."""
-    given = probabilities.max(axis=1) >= below
-    right = (probabilities.argmax(axis=1) == target)[given]
+def _of_classes(
+    probabilities: NDArray[Any],
+    predicted: NDArray[Any],
+    target: NDArray[Any],
+    labels: list[str],
+    clusters: Clusters,
+) -> dict[str, dict[str, Any]]:
+    """Computes the metrics of each class, by name; arguments as of `measure`."""
+    from sklearn.metrics import average_precision_score  # here, since importing it takes a second
+
+    found: dict[str, dict[str, Any]] = {}
+    scores = _per_class(_confusion(target * len(labels) + predicted, len(labels)))
+    for k, (label, precision, recall, f1) in enumerate(zip(labels, *scores, strict=True)):
+        true, said = target == k, predicted == k
+        found[label] = {
+            "precision": float(precision),
+            "precision_ci": share_interval(true[said], clusters.at(said)) if said.any() else None,
+            "recall": float(recall),
+            "recall_ci": share_interval(said[true], clusters.at(true)) if true.any() else None,
+            "f1": float(f1),
+            "average_precision": float(average_precision_score(true, probabilities[:, k])) if true.any() else None,
+            "rows": int(true.sum()),
+        }
+    return found
+
+
+def selective_prediction(
+    probabilities: NDArray[Any], target: NDArray[Any], predicted: NDArray[Any], below: float
+) -> dict[str, float | None]:
+    """Computes the share of rows whose answer is as probable as a bound, and their accuracy (None: no row)."""
+    given = probabilities[np.arange(len(target)), predicted] >= below
+    right = (predicted == target)[given]
     return {"below": below, "coverage": float(given.mean()), "accuracy": float(right.mean()) if given.any() else None}
 
 
@@ -98,17 +132,16 @@ def share_interval(right: NDArray[np.bool_ | np.float64], clusters: Clusters) ->
     return float(low), float(high)
 
 
-def calibration_error(probabilities: NDArray[Any], target: NDArray[Any]) -> float:
-    """Computes the expected calibration error of probabilities (n, C) for classes (n,)."""
-    bins, gaps = _confidence(probabilities, target)
-    return float(np.abs(np.bincount(bins, weights=gaps, minlength=CALIBRATION_BINS)).sum() / len(bins))
+def calibration_error(confidence: NDArray[Any], right: NDArray[np.bool_]) -> float:
+    """Computes the expected calibration error of answers: their probabilities (n,), and which are right (n,)."""
+    bins = _bins(confidence)
+    return float(np.abs(np.bincount(bins, weights=right - confidence, minlength=CALIBRATION_BINS)).sum() / len(bins))
 
 
-def _confidence(probabilities: NDArray[Any], target: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Returns for each row the bin of its confidence, and how far it is from right (1) or wrong (0)."""
-    confidence = probabilities.max(axis=1)
-    bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
-    return bins, (probabilities.argmax(axis=1) == target) - confidence
+def _bins(confidence: NDArray[Any]) -> NDArray[Any]:
+    """Returns the bin of each probability (n,)."""
+    bins: NDArray[Any] = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    return bins
 
 
 def disagreement(probabilities: NDArray[Any]) -> NDArray[np.float64]:
@@ -119,23 +152,20 @@ def disagreement(probabilities: NDArray[Any]) -> NDArray[np.float64]:
     return share
 
 
-def _reliability(probabilities: NDArray[Any], target: NDArray[Any]) -> list[tuple[float, float, int]]:
+def _reliability(confidence: NDArray[Any], right: NDArray[np.bool_]) -> list[tuple[float, float, int]]:
     """Returns for each bin that has rows: mean confidence, share that is right, rows."""
-    bins, gaps = _confidence(probabilities, target)
-    confidence = probabilities.max(axis=1)
+    bins = _bins(confidence)
     return [
-        (float(confidence[bins == b].mean()), float((gaps + confidence)[bins == b].mean()), int((bins == b).sum()))
+        (float(confidence[bins == b].mean()), float(right[bins == b].mean()), int((bins == b).sum()))
         for b in np.unique(bins)
     ]
 
 
-def _coverage(probabilities: NDArray[Any], target: NDArray[Any]) -> list[tuple[float, float, float]]:
+def _coverage(confidence: NDArray[Any], right: NDArray[np.bool_]) -> list[tuple[float, float, float]]:
     """Returns for each tenth of the rows, the surest first, their share, accuracy and least confidence."""
-    confidence = probabilities.max(axis=1)
     order = np.argsort(-confidence, kind="stable")
-    right = (probabilities.argmax(axis=1) == target)[order]
-    counts = np.unique(np.ceil(np.arange(1, 11) / 10 * len(target)).astype(int))
-    return [(float(n / len(target)), float(right[:n].mean()), float(confidence[order[n - 1]])) for n in counts]
+    counts = np.unique(np.ceil(np.arange(1, 11) / 10 * len(right)).astype(int))
+    return [(float(n / len(right)), float(right[order][:n].mean()), float(confidence[order[n - 1]])) for n in counts]
 
 
 def _confusion(pairs: NDArray[Any], classes: int, times: NDArray[Any] | None = None) -> NDArray[Any]:

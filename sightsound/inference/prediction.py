@@ -24,6 +24,7 @@ from sightsound.inference.subsets import Answer, Answered, all_answers, answer_r
 from sightsound.missing import FEWEST_COMPLETE, Impute, Imputers, impute_by
 from sightsound.modalities.base import modality
 from sightsound.network.classifier import ClassifierNetwork
+from sightsound.network.decision import Decision
 from sightsound.types import Clip, Imputation, Imputed, Prediction
 
 Array = NDArray[Any]
@@ -47,7 +48,13 @@ class Asked(NamedTuple):
     flags: Mapping[str, int] = {}
 
 
-def prediction(said: dict[tuple[str, ...], Answer], asked: Asked, labels: list[str], config: Config) -> Prediction:
+def prediction(
+    said: dict[tuple[str, ...], Answer],
+    asked: Asked,
+    labels: list[str],
+    config: Config,
+    decision: Decision,
+) -> Prediction:
     """Builds the prediction of one row.
 
     Args:
@@ -55,23 +62,24 @@ def prediction(said: dict[tuple[str, ...], Answer], asked: Asked, labels: list[s
         asked: the files of the row.
         labels: class names.
         config: the configuration with all sizes set.
+        decision: how a class is chosen.
     """
     starts, source, damage, errors, flags = asked
     modalities, there = config.modalities, tuple(source)
     fused = said[modalities]
+    answered = [labels[k] for k in decision.choose(_with_mean(fused.probabilities), there)]
     probabilities = _named(fused.probabilities.mean(0), labels)
     cut = cut_modality(config)
     cut = cut if cut in there else ""
     length = modality(cut).clip_seconds(getattr(config, cut)) if cut else 0.0
     of_clips = []
-    for start, each in zip(starts, fused.probabilities, strict=True):
-        named = _named(each, labels)
-        of_clips.append(Clip(float(start), float(start) + length, max(named, key=lambda label: named[label]), named))
+    for start, each, label in zip(starts, fused.probabilities, answered[1:], strict=True):
+        of_clips.append(Clip(float(start), float(start) + length, label, _named(each, labels)))
     weights = fused.weights
     said_of = ~Remark.CUT if cut_modality(config) else ~Remark(0)  # clips are cut on purpose
     alone = {m: said[(m,)].probabilities.mean(0) for m in there}
     return Prediction(
-        label=max(probabilities, key=lambda label: probabilities[label]),
+        label=answered[0],
         probabilities=probabilities,
         per_modality={m: _named(p, labels) for m, p in alone.items()},
         weights=None if weights is None else {m: float(weights[m].mean()) for m in modalities},
@@ -82,8 +90,14 @@ def prediction(said: dict[tuple[str, ...], Answer], asked: Asked, labels: list[s
         imputed=imputations(config.missing, damage, fused.imputed),
         errors=dict(errors),
         notes={m: note for m, of_file in flags.items() if (note := words(m, of_file & said_of))},
+        unimodal_labels={m: labels[decision.choose(p.numpy()[None], (m,))[0]] for m, p in alone.items()},
         clips=tuple(of_clips) if cut else (),
     )
+
+
+def _with_mean(probabilities: torch.Tensor) -> Array:
+    """(clips, C) -> (1 + clips, C), the mean first."""
+    return torch.cat([probabilities.mean(0, keepdim=True), probabilities]).numpy()
 
 
 def _named(probabilities: torch.Tensor, labels: list[str]) -> dict[str, float]:
@@ -113,8 +127,8 @@ def check_share(abstain_below: float) -> None:
 
 
 def abstain(prediction: Prediction, below: float) -> Prediction:
-    """Withholds the label of a prediction whose largest probability is below a bound."""
-    sure = max(prediction.probabilities.values()) >= below
+    """Withholds the label of a prediction that is less probable than a bound."""
+    sure = prediction.probabilities[prediction.label] >= below
     return prediction if sure else prediction._replace(label="")
 
 
@@ -178,7 +192,7 @@ def answer_table_rows(
         of_files = {m: found[places] for m, found in damage.items() if m in source}
         remarkable = {m: int(np.bitwise_and.reduce(flags[m][places])) for m in source}  # of all clips
         asked = Asked(starts[places].tolist(), source, of_files, errors.get(row, {}), remarkable)
-        results[row] = prediction(of_row, asked, labels, config)
+        results[row] = prediction(of_row, asked, labels, config, network.decision)
     return results
 
 

@@ -17,6 +17,7 @@ from sightsound.inference.metrics import measure, selective_prediction
 from sightsound.missing import Impute, OverTime
 from sightsound.network.calibration import energy_of
 from sightsound.network.classifier import ClassifierNetwork
+from sightsound.network.decision import Decision
 from sightsound.types import FeatureBatch, Imputed, Output
 
 BATCH_ROWS = 256
@@ -149,11 +150,19 @@ class Answered(NamedTuple):
         row: (n,) the row's number in the table.
         probabilities: per subset (n, C).
         has: presence (n,) bool of each modality.
+        decision: how a class is chosen.
     """
 
     row: NDArray[np.int64]
     probabilities: dict[tuple[str, ...], NDArray[Any]]
     has: dict[str, NDArray[np.bool_]]
+    decision: Decision = Decision()
+
+    def predicted(self, subset: tuple[str, ...] | None = None) -> NDArray[np.int64]:
+        """Returns (n,) the class that is answered by a subset of the modalities; None: by those that each row has."""
+        if subset is None:
+            return self.decision.choose_by_row(self.probabilities[tuple(self.has)], self.has)
+        return self.decision.choose(self.probabilities[subset], subset)
 
 
 def answer_rows(
@@ -179,7 +188,7 @@ def answer_rows(
     for subset in subsets(network.modalities):
         probabilities[subset] = np.add.reduceat(said[subset].probabilities.numpy(), first) / count[:, None]
     has = {m: (store.entry[rows.rows] > 0).numpy()[first] for m, store in rows.stores.items()}
-    return Answered(numbers[first], probabilities, has)
+    return Answered(numbers[first], probabilities, has, network.decision)
 
 
 def concatenate(parts: list[Answered]) -> Answered:
@@ -188,6 +197,7 @@ def concatenate(parts: list[Answered]) -> Answered:
         np.concatenate([part.row for part in parts]),
         {s: np.concatenate([part.probabilities[s] for part in parts]) for s in parts[0].probabilities},
         {m: np.concatenate([part.has[m] for part in parts]) for m in parts[0].has},
+        parts[0].decision,
     )
 
 
@@ -212,10 +222,12 @@ def measure_answers(
     for subset, probabilities in answered.probabilities.items():
         complete = np.logical_and.reduce([answered.has[m] for m in subset])
         if complete.any():
-            numbers = measure(probabilities[complete], target[complete], labels, clusters.at(complete))
+            predicted = answered.predicted(subset)[complete]
+            of_subset = probabilities[complete], target[complete]
+            numbers = measure(*of_subset, labels, clusters.at(complete), predicted)
             if abstain_below:
-                numbers["abstaining"] = selective_prediction(probabilities[complete], target[complete], abstain_below)
+                numbers["abstaining"] = selective_prediction(*of_subset, predicted, abstain_below)
             result["+".join(subset)] = numbers
         if len(subset) == len(answered.has) and not complete.all():
-            result["as given"] = measure(probabilities, target, labels, clusters)
+            result["as given"] = measure(probabilities, target, labels, clusters, answered.predicted())
     return {"rows": len(target), "clusters": clusters.as_metrics(), "subsets": result}

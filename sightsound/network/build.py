@@ -14,14 +14,15 @@ from sightsound.bundle import Bundle
 from sightsound.config import Config, imputing_policies
 from sightsound.config.parts import part_options
 from sightsound.encoders import checkpoints
-from sightsound.encoders.base import STAGES, Encoder
+from sightsound.encoders.base import STAGES, Encoder, sizes_of
 from sightsound.errors import ConfigError
 from sightsound.features.image import Standardize
 from sightsound.fusion import AUTO, STRATEGIES, Fusion, strategy_name, strategy_of
 from sightsound.hardware import reseed
 from sightsound.missing import IMPUTERS, Imputer, Imputers
 from sightsound.modalities.base import MODALITIES, modality, with_small_encoder
-from sightsound.network.classifier import ClassifierNetwork, sizes_of
+from sightsound.network.classifier import ClassifierNetwork
+from sightsound.network.decision import from_names
 from sightsound.registry import resolve
 
 
@@ -127,6 +128,7 @@ def restore_network(bundle: Bundle, trust: bool) -> tuple[ClassifierNetwork, dic
             imputers[policy].load_state_dict(weights)
     except RuntimeError as error:
         raise ConfigError(f"the weights do not fit what config.json describes: {error}") from error
+    network.decision = from_names(bundle.decision, bundle.labels)
     if not network.calibration.is_valid():
         raise ConfigError("the guard's shares do not sum to 1, or a temperature is not above 0")
     return network, imputers

@@ -21,6 +21,8 @@ from sightsound.fusion.base import like
 from sightsound.missing import Impute
 from sightsound.missing.combine import completed_presence, put_in, weigh_by_certainty
 from sightsound.network.calibration import Calibration
+from sightsound.network.decision import Decision
+from sightsound.network.losses import RowLoss
 from sightsound.types import Batch, FeatureBatch, Output
 
 SQUARED_NORM = 128.0  # of frozen embeddings, in the mean: as of 128 standardised numbers
@@ -85,6 +87,8 @@ class ClassifierNetwork(nn.Module):
         self.encoders = nn.ModuleDict(encoders)
         self.fusion = fusion
         self.classes = classes
+        self.row_loss = RowLoss(classes)
+        self.decision = Decision()
         # standardises the inputs of heads and strategies; the identity unless it was fitted
         self.embedding_scale = nn.ModuleDict({m: Standardize(encoders[m].embedding_size, 0) for m in self.modalities})
         self.heads = nn.ModuleDict(heads)
@@ -101,7 +105,8 @@ class ClassifierNetwork(nn.Module):
         every: dict[str, Any] = {name: {**dict(getattr(self, name).items()), **parts.get(name, {})} for name in names}
         scale = nn.ModuleDict(every.pop("embedding_scale"))
         view = ClassifierNetwork(**every, fusion=fusion or self.fusion, classes=self.classes)
-        view.embedding_scale, view.calibration = scale, self.calibration
+        view.embedding_scale, view.calibration, view.row_loss = scale, self.calibration, self.row_loss
+        view.decision = self.decision
         return view
 
     @property
@@ -273,12 +278,6 @@ class ClassifierNetwork(nn.Module):
 
     def _encoder(self, modality: str) -> Encoder:
         return cast(Encoder, self.encoders[modality])
-
-
-def sizes_of(encoders: Mapping[str, nn.Module]) -> tuple[dict[str, int], dict[str, list[int]]]:
-    """Returns what strategies are built from: the size of each embedding, the channels of each stage's map."""
-    known = {m: cast(Encoder, encoder) for m, encoder in encoders.items()}
-    return {m: e.embedding_size for m, e in known.items()}, {m: e.stage_channels for m, e in known.items()}
 
 
 def _to_fuse(made: dict[str, Tensor], flow: GradientFlow) -> dict[str, Tensor]:

@@ -1,7 +1,7 @@
 """The losses of training: the cross-entropy of the fused answer and of each modality's head."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from sightsound.missing.combine import completed_presence
@@ -10,14 +10,38 @@ from sightsound.types import Output
 FUSED = "fused"
 
 
+class RowLoss(nn.Module):
+    """The cross-entropy of each row, weighted by its class: logits (B, C), target (B,) -> (B,).
+
+    A network trained on weighted rows would answer as if the classes were as frequent as their weights make them. The
+    logarithms of the weights are therefore added to the logits in the loss alone, as in the logit-adjusted loss of
+    Menon et al. (Long-tail learning via logit adjustment, ICLR 2021), so that softmax of the logits themselves is the
+    probability of each class at the frequencies of the training rows.
+
+    Args:
+        classes: C.
+    """
+
+    weight: Tensor
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.register_buffer("weight", torch.ones(classes), persistent=False)  # which answering does not need
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        """See the class."""
+        return self.weight[target] * cross_entropy(logits + self.weight.log(), target, reduction="none")
+
+
 def losses(
-    output: Output, present: dict[str, Tensor], target: Tensor, weight: Tensor | float = 1.0
+    row_loss: RowLoss, output: Output, present: dict[str, Tensor], target: Tensor, weight: Tensor | float = 1.0
 ) -> dict[str, Tensor]:
     """Mean cross-entropies: of the fused logits where several modalities are fused, of each head where it is present.
 
     Imputed modalities are fused too; a head is trained on present modalities only.
 
     Args:
+        row_loss: the loss of each row.
         output: fused and unimodal logits (B, C), and what was imputed.
         present: per modality (B,) bool.
         target: (B,) class indices.
@@ -27,7 +51,8 @@ def losses(
         scalars: "fused", and one by the name of each modality.
     """
     logits = {FUSED: output.logits, **output.unimodal_logits}
-    return {n: _mean_over(rows, logits[n], target, weight) for n, rows in rows_with_loss(output, present).items()}
+    each = {name: weight * row_loss(of_name, target) for name, of_name in logits.items()}
+    return {n: _mean_over(rows, each[n]) for n, rows in rows_with_loss(output, present).items()}
 
 
 def rows_with_loss(output: Output, present: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -58,7 +83,6 @@ class RowMeans:
         return {n: float(total / self.counts[n]) if self.counts[n] else 0.0 for n, total in self.sums.items()}
 
 
-def _mean_over(rows: Tensor, logits: Tensor, target: Tensor, weight: Tensor | float) -> Tensor:
-    """Computes the mean cross-entropy over the rows that are True; zero if there are none."""
-    each = weight * cross_entropy(logits, target, reduction="none")
+def _mean_over(rows: Tensor, each: Tensor) -> Tensor:
+    """Computes the mean over the rows that are True; zero if there are none."""
     return torch.where(rows, each, 0).sum() / rows.sum().clamp_min(1)

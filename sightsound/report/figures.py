@@ -9,7 +9,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from sightsound.report.charts import Bars, Dots, Lines, Matrix, Point, Points, Series, Shares
 from sightsound.report.colours import colour_of
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from sightsound.studies.robustness.curves import RobustnessCurve
 
 FEWEST_IN_BIN = 10  # rows, below which the share that is right is too uncertain
+CLASS_COLOURS = ("red", "blue", "green", "orange", "purple", "grey")  # of a few classes
+CURVE_POINTS = 200  # of a curve at most
 WIDE = 20  # times from the least to the most, from where a logarithmic axis shows costs better
 
 
@@ -53,6 +57,27 @@ def coverage(subsets: Mapping[str, Any]) -> Lines:
         shares, accuracy, _ = zip(*numbers["coverage"], strict=True)
         series.append(Series(name, colour_of(name), shares, accuracy))
     return Lines("If it abstains when it is less sure", "share of the rows answered", "accuracy", series)
+
+
+def curves_of_classes(target: NDArray[Any], probabilities: NDArray[Any], labels: Sequence[str]) -> Lines:
+    """Precision over recall of the six classes with the smallest area under this curve, the smallest first.
+
+    Args:
+        target: (n,) true classes.
+        probabilities: (n, C).
+        labels: (C,) class names.
+    """
+    from sklearn.metrics import average_precision_score, precision_recall_curve
+
+    areas = {k: float(average_precision_score(target == k, probabilities[:, k])) for k in np.unique(target).tolist()}
+    series = []
+    for k, colour in zip(sorted(areas, key=lambda k: areas[k]), CLASS_COLOURS, strict=False):
+        precision, recall, _ = precision_recall_curve(target == k, probabilities[:, k])
+        some = np.unique(np.linspace(0, len(recall) - 1, CURVE_POINTS).astype(int))
+        name = f"{labels[k]}: {areas[k]:.3f}"
+        series.append(Series(name, colour, recall[some][::-1].tolist(), precision[some][::-1].tolist()))
+    title = "Precision and recall of a class, as its threshold falls"
+    return Lines(title, "recall", "precision", series, y_range=(0, 1))
 
 
 def learning_curves(history: Mapping[str, pd.DataFrame]) -> list[Lines]:

@@ -7,13 +7,15 @@ from typing import Any
 
 import pandas as pd
 
-from sightsound.bundle import METRICS, describe_guard, describe_refit
+from sightsound.bundle import METRICS, describe_decision, describe_guard, describe_refit
 from sightsound.classifier import Classifier
 from sightsound.config import Config
 from sightsound.data.clusters import resampled_over
 from sightsound.data.table import Table
+from sightsound.data.text import without_formulas
+from sightsound.report.charts import Lines
 from sightsound.report.errors import browse
-from sightsound.report.figures import confusion, coverage, learning_curves, reliability
+from sightsound.report.figures import confusion, coverage, curves_of_classes, learning_curves, reliability
 from sightsound.report.page import kind_of, short_name, version, when, write_page
 from sightsound.run_folder import BUNDLE
 from sightsound.training.encoder_choice import measured_candidates
@@ -26,6 +28,7 @@ COLUMNS = {
     "macro_f1": "macro F1",
     "macro_precision": "macro precision",
     "macro_recall": "macro recall",
+    "average_precision": "average precision",
     "calibration_error": "calibration error",
 }
 
@@ -54,6 +57,7 @@ def write_report(classifier: Classifier, table: Table, run: Path, name: str = ""
         metrics=metrics,
         headline=headline(metrics),
         refitted=describe_refit(metrics.get("refitted", [])),
+        decided=describe_decision(metrics),
         guarded=describe_guard(metrics.get("guard")),
         resampled_over=resampled_over(metrics.get("clusters")),
         columns=COLUMNS,
@@ -62,6 +66,7 @@ def write_report(classifier: Classifier, table: Table, run: Path, name: str = ""
         curves=learning_curves(history(run, config)),
         reliability=reliability(subsets),
         coverage=coverage(subsets),
+        precision_recall=precision_recall(run, labels),
         confusions=[confusion(name, numbers, labels) for name, numbers in subsets.items()],
         errors=browse(run, table, config, labels),
     )
@@ -71,6 +76,14 @@ def history(run: Path, config: Config) -> dict[str, pd.DataFrame]:
     """Per phase, in the order of the schedule, the logged numbers of each epoch; without those whose log is gone."""
     logs = {part.name: run / "logs" / part.name / LOG for part in phases(config)}
     return {name: pd.read_csv(log, index_col="epoch") for name, log in logs.items() if log.exists()}
+
+
+def precision_recall(run: Path, labels: list[str]) -> Lines:
+    """Draws the curves of the classes that are told worst from the others, by the answers in a run folder."""
+    answers = pd.read_csv(run / "predictions.csv", dtype={"label": str}, keep_default_na=False)
+    probabilities = answers[[f"p_{label}" for label in labels]].to_numpy()
+    written = without_formulas(pd.DataFrame({"label": labels}))["label"].tolist()
+    return curves_of_classes(pd.Index(written).get_indexer(answers["label"]), probabilities, labels)
 
 
 def class_counts(run: Path, table: Table) -> pd.DataFrame:

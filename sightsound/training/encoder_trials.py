@@ -36,7 +36,7 @@ TRAINING_ROWS, ROWS_A_CLASS = 600, 30  # at most, for frozen encoders: their hea
 VALIDATION_ROWS = 400
 FEW_ROWS = 50  # validation rows, below which training rows have to help to decide
 FOLDS = 3  # of the cross-validation that does it
-SMALL_SHARE = 0.5  # of the epochs, for the small network
+SMALL_SHARE = 0.5  # of the epochs, for the small network on many rows
 JUDGED_FROM = 0.4  # share of its epochs, before which it may not have lost
 TIMED_ROWS, TIMES = 16, 3
 NORMAL_95 = 1.96  # standard errors on each side of a 95 % interval
@@ -138,7 +138,8 @@ class Trials(NamedTuple):
         config, network = ready.config, on_cached(ready.network, ready.cached)
         race = None
         if not one.frozen:
-            config = dataclasses.replace(config, epochs=math.ceil((config.epochs or 1) * SMALL_SHARE))
+            if not which:  # the epochs of so few rows that they are divided into folds are short
+                config = dataclasses.replace(config, epochs=math.ceil((config.epochs or 1) * SMALL_SHARE))
             race = Race(rival, config.epochs or 1, to_win=not which) if rival else None
         phase = Phase(f"{m} by {one.encoder}{which}", (m,), ("",))
         fit(network, config, ready.rows, folder, [race] if race else [], [phase])

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from sightsound.encoders.base import sizes_of
 from sightsound.fusion.base import Channels, Combined, Fusion, Sizes, Tensors, dense
 from sightsound.hardware import reseed
-from sightsound.network.classifier import ClassifierNetwork, sizes_of
+from sightsound.network.classifier import ClassifierNetwork
 
 SIZE = 256
 LEAST_VARIANCE = 1e-8  # untrained encoders put all rows close to one point

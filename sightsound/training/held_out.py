@@ -21,7 +21,7 @@ from torch.nn.functional import cross_entropy
 from sightsound.data.clusters import Clusters, clusters_of, lowest_mean
 from sightsound.data.dataset import Rows, loader
 from sightsound.fusion import Fusion
-from sightsound.inference.subsets import BATCH_ROWS, subsets
+from sightsound.inference.subsets import BATCH_ROWS, Answered, subsets
 from sightsound.network.calibration import energy_of
 from sightsound.network.classifier import ClassifierNetwork
 from sightsound.training.calibrate import FEWEST_ROWS, FEWEST_UNIMODAL_ROWS, best_temperature
@@ -73,6 +73,13 @@ class CrossFitted(NamedTuple):
 
     row: NDArray[np.int64]
     probabilities: NDArray[np.float64]
+
+    def put_in(self, answered: Answered) -> Answered:
+        """Replaces the predictions for complete rows by these."""
+        every = max(answered.probabilities, key=len)
+        probabilities = answered.probabilities[every].copy()
+        probabilities[np.searchsorted(answered.row, self.row)] = self.probabilities
+        return answered._replace(probabilities={**answered.probabilities, every: probabilities})
 
 
 def validation_rows(prepared: Prepared, rows: Rows | None = None) -> HeldOut:

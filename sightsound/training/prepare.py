@@ -26,6 +26,7 @@ from sightsound.modalities.base import modality
 from sightsound.network.build import build_network, check_parts, new_imputers
 from sightsound.network.classifier import ClassifierNetwork
 from sightsound.run_folder import content_of
+from sightsound.training.class_weights import class_weights
 from sightsound.training.feature_cache import cache_features
 from sightsound.training.fusion_choice import with_fusion
 from sightsound.training.schedule import check_balance
@@ -99,6 +100,7 @@ def prepare(table: Table, config: Config, run: Path) -> Prepared:
             f"only both modalities together determine the class, type --fusion {strategy_name(AUTO)}."
         )
     network = fresh_network(config, len(labels), rows["train"])
+    network.row_loss.weight.copy_(class_weights(config.class_weights, labels, rows["train"].classes()))
     for policy in imputing_policies(config).values():
         new_imputers(network, policy)  # fails now, and not after the training, where one cannot be built
     config = dataclasses.replace(config, epochs=epochs)

@@ -22,6 +22,7 @@ from sightsound.missing import IMPUTERS, Imputers, impute_by
 from sightsound.network.build import check_parts, resolved_options
 from sightsound.network.classifier import ClassifierNetwork
 from sightsound.run_folder import BUNDLE, claim, open_run, request_of, with_files, write_errors
+from sightsound.training.decision import check_aims, fit_decision
 from sightsound.training.encoder_choice import choose_encoders
 from sightsound.training.feature_cache import on_cached
 from sightsound.training.fit import fit
@@ -59,17 +60,21 @@ def run_training(
             return load(run / BUNDLE)
         with tuned_process(), write_errors(run):
             prepared = prepare(table, choose_encoders(table, config, run, say), run)
+            check_aims(prepared)
             begin(prepared, run, request, say)
             say(describe(prepared))
-            return _trained(prepared, run)
+            return _trained(prepared, run, say)
 
 
-def _trained(prepared: Prepared, run: Path) -> Classifier:
+def _trained(prepared: Prepared, run: Path, say: Callable[[str], object]) -> Classifier:
     """Trains, tests and saves."""
     network = on_cached(prepared.network, prepared.cached)
     fit(network, prepared.config, prepared.rows, run)
     network.to(device_of(prepared.config.accelerator))
-    fit_held_out(network, validation_rows(prepared), prepared.config.guard == "on")
+    held = validation_rows(prepared)
+    crossed = fit_held_out(network, held, prepared.config.guard == "on")
+    fit_decision(network, prepared, crossed, say)
+    prepared.network.decision = network.decision
     refitted = refit(network, prepared, run)
     policies = [*IMPUTERS, *imputing_policies(prepared.config).values()]
     imputers = fit_imputers(network, prepared.rows["train"], dict.fromkeys(policies))
@@ -116,12 +121,14 @@ def _tested(
     impute = impute_by(imputers, imputing_policies(prepared.config))
     answered = answer_rows(cached.eval(), rows, frame["row"].to_numpy(), between, impute)
     frame = frame.drop_duplicates("row").set_index("row").loc[answered.row]
-    fused = answered.probabilities[tuple(network.modalities)]
-    columns = {"label": frame["label"], "predicted": labels[fused.argmax(1)], "probability": fused.max(1).round(4)}
+    fused, most = answered.probabilities[tuple(network.modalities)], answered.predicted()
+    probability = fused[np.arange(len(most)), most].round(4)
+    columns = {"label": frame["label"], "predicted": labels[most], "probability": probability}
     for modality in network.modalities:
         unimodal, has = answered.probabilities[(modality,)], answered.has[modality]
-        columns[f"{modality}_only"] = np.where(has, labels[unimodal.argmax(1)], "")
-        columns[f"{modality}_only_probability"] = np.where(has, unimodal.max(1).round(4), np.nan)
+        most = answered.predicted((modality,))
+        columns[f"{modality}_only"] = np.where(has, labels[most], "")
+        columns[f"{modality}_only_probability"] = np.where(has, unimodal[np.arange(len(most)), most].round(4), np.nan)
     columns |= {m: [name and prepared.table.display_name(name) for name in frame[m]] for m in network.modalities}
     columns |= {f"p_{label}": of_class.round(4) for label, of_class in zip(labels, fused.T, strict=True)}
     without_formulas(pd.DataFrame(columns).rename_axis("row").reset_index()).to_csv(
@@ -131,5 +138,6 @@ def _tested(
     clusters = clusters_of(prepared.table, network.modalities, answered.row)
     measured = measure_answers(answered, target, prepared.labels, clusters)
     fitted = {"guard": network.calibration.guard_shares(), "refitted": refitted}
+    fitted["decision"] = cached.decision.named(prepared.labels)
     metrics = {"split": split, "table": prepared.given, **fitted, **measured}
     return Classifier(network, resolved_options(prepared.config, network), prepared.labels, metrics, imputers)

@@ -114,7 +114,8 @@ class Stage(Objective):
             self.predicted.setdefault("+".join(subset), []).extend(
                 torch.where(has_all, output.logits.argmax(1), -1).tolist()
             )
-        self.val_losses.add(losses(outputs[0], present, self._target(batch)), rows_with_loss(outputs[0], present))
+        each = losses(self.network.row_loss, outputs[0], present, self._target(batch))
+        self.val_losses.add(each, rows_with_loss(outputs[0], present))
 
     def end_epoch(self, epoch: int) -> dict[str, float]:
         """Computes macro F1 of each subset over the rows that have it, their mean, and the number of the selection.

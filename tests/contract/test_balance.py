@@ -92,9 +92,9 @@ def test_apart_no_strategy_touches_what_a_modality_learns(fusion: str) -> None:
 def test_gradient_modulation_compares_the_modalities_on_the_rows_that_have_both() -> None:
     balance = OgmGe(network_with("concat"))
     sure = {"image": torch.tensor([0.9, 0.7, 0.2, 0.5]), "audio": torch.tensor([0.2, 0.2, 0.6, 0.1])}  # of class 0
-    scores = {m: torch.stack([p, 1 - p], 1).log() for m, p in sure.items()}
+    scores = {m: torch.stack([p, 1 - p, 0 * p, 0 * p], 1).clamp_min(1e-30).log() for m, p in sure.items()}
     present = {"image": torch.tensor([True, True, True, False]), "audio": torch.tensor([True, True, False, True])}
-    output, target = Output(torch.zeros(4, 2), scores, None, {}), torch.zeros(4, dtype=torch.long)
+    output, target = Output(torch.zeros(4, 4), scores, None, {}), torch.zeros(4, dtype=torch.long)
     balance.loss(output, Batch({}, present, target), target)
     assert balance.certainty == pytest.approx({"image": 0.9 + 0.7, "audio": 0.2 + 0.2})
     balance.certainty = {}
@@ -130,7 +130,7 @@ def test_without_a_row_that_has_both_no_gradient_is_modulated(absent: str) -> No
     batch = network.featurize(batch_of(6))
     batch = batch._replace(present={**batch.present, absent: torch.zeros(6, dtype=torch.bool)})
     balance = OgmGe(network)
-    sum(losses(network.fuse(batch), batch.present, batch.target).values()).backward()
+    sum(losses(network.row_loss, network.fuse(batch), batch.present, batch.target).values()).backward()
     plain = encoder_gradients(network)
     balance.loss(network.fuse(batch), batch, batch.target)
     balance.after_backward(network)
@@ -167,7 +167,7 @@ def test_what_was_imputed_teaches_no_encoder_either(fusion: str) -> None:
         }
 
     output = network.fuse(batch, fill, Detached.flow)
-    loss = losses(output, batch.present, batch.target)["fused"]
+    loss = losses(network.row_loss, output, batch.present, batch.target)["fused"]
     assert loss > 0
     if loss.requires_grad:
         loss.backward()

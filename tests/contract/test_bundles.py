@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 import sightsound as ss
 from sightsound.bundle import model_card, read_bundle
 from sightsound.bundle.files import SUMS, _sums
-from sightsound.cli.common import metrics_table
+from sightsound.cli.tables import metrics_table
 from sightsound.errors import BundleError, ConfigError, SightsoundError
 
 EVIL = "import pathlib\npathlib.Path('touched').touch()\n\n\nclass Thing:\n    pass\n"

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from sightsound.config import AudioConfig, Config, ImageConfig
-from sightsound.encoders.base import STAGES, Encoder
+from sightsound.encoders.base import STAGES, Encoder, sizes_of
 from sightsound.errors import ConfigError
 from sightsound.fusion import STRATEGIES
-from sightsound.network.classifier import ClassifierNetwork, sizes_of
+from sightsound.network.classifier import ClassifierNetwork
 from sightsound.training import fit as fitting
 from sightsound.training.balances import BALANCES, Auxiliary
 from sightsound.training.schedule import Phase, check_balance

@@ -22,7 +22,7 @@ def seeded(network: ClassifierNetwork, batch: Batch) -> Output:
 def step(network: ClassifierNetwork, batch: Batch) -> torch.Tensor:
     network.train()
     torch.manual_seed(0)
-    loss = torch.stack(list(losses(network(batch), batch.present, batch.target).values())).sum()
+    loss = torch.stack(list(losses(network.row_loss, network(batch), batch.present, batch.target).values())).sum()
     loss.backward()
     return loss.detach()
 

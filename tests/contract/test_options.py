@@ -13,11 +13,10 @@ import sightsound as ss
 from sightsound.config import Config
 from sightsound.config.parts import part_in_words, part_options
 from sightsound.encoders import ENCODERS
-from sightsound.encoders.base import STAGES
+from sightsound.encoders.base import STAGES, sizes_of
 from sightsound.errors import ConfigError
 from sightsound.fusion import STRATEGIES, Fusion
 from sightsound.network.build import check_parts
-from sightsound.network.classifier import sizes_of
 from tests.contract.batches import CLASSES, batch_of, network_with
 
 SIZES, CHANNELS = {"image": 24, "audio": 16}, {m: [8] * STAGES for m in ("image", "audio")}

@@ -51,6 +51,25 @@ def test_groups_are_never_cut(rows: list[tuple[int, int]], seed: int) -> None:
     assert (draw(frame, SHARES, seed) == drawn).all()
 
 
+@given(st.integers(3, 5), st.lists(st.integers(2, 30), min_size=8, max_size=30), st.integers(0, 1000))
+@settings(deadline=None, max_examples=60)
+def test_a_class_of_three_groups_is_in_every_part(rare: int, sizes: list[int], seed: int) -> None:
+    """The groups of the rare class hold many rows of the others, which would decide otherwise."""
+    labels, groups = [], []
+    for number, size in enumerate(sizes):
+        labels += ["rare"] * (number < rare) + [f"c{i % 2}" for i in range(size)]
+        groups += [f"g{number}"] * (size + (number < rare))
+    frame = split(table_of(labels, groups), seed).frame
+    assert set(frame["split"][frame["label"] == "rare"]) == set(SHARES)
+
+
+def test_a_class_of_one_group_and_two_rows_is_in_every_part() -> None:
+    labels = ["rare"] * 3 + ["a", "b"] * 30
+    for seed in range(20):
+        frame = split(table_of(labels, ["g"] + [""] * 62), seed).frame
+        assert set(frame["split"][frame["label"] == "rare"]) == set(SHARES)
+
+
 def test_many_groups_come_near_the_shares() -> None:
     rng = np.random.default_rng(0)
     groups = [f"g{g}" for g in rng.integers(0, 60, 1200)]

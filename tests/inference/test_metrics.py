@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import binomtest, t
-from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score
+from sklearn.metrics import accuracy_score, average_precision_score, f1_score, precision_score, recall_score
 
 from sightsound.data.clusters import Clusters, effective_rows
 from sightsound.inference.metrics import (
@@ -44,7 +44,13 @@ def test_numbers_equal_the_libraries(said: tuple[np.ndarray, np.ndarray]) -> Non
     assert numbers["calibration_error"] == pytest.approx(float(theirs), abs=1e-6)
     assert np.trace(numbers["confusion"]) == (predicted == target).sum()
     assert numbers["per_class"]["a"]["rows"] == (target == 0).sum()
-    assert numbers["per_class"]["never"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "rows": 0}
+    never = {"precision": 0.0, "recall": 0.0, "f1": 0.0, "rows": 0}
+    assert numbers["per_class"]["never"] == never | dict.fromkeys(("precision_ci", "recall_ci", "average_precision"))
+    areas = [average_precision_score(target == k, probabilities[:, k]) for k in range(3)]
+    assert numbers["average_precision"] == pytest.approx(np.mean(areas))
+    of_a, true, named_so = numbers["per_class"]["a"], target == 0, predicted == 0
+    assert of_a["recall_ci"] == share_interval(named_so[true], Clusters.of_rows(true.sum()))
+    assert of_a["precision_ci"] == share_interval(true[named_so], Clusters.of_rows(named_so.sum()))
 
 
 def test_the_interval_of_accuracy_is_the_binomial_one(said: tuple[np.ndarray, np.ndarray]) -> None:
@@ -91,8 +97,9 @@ def test_coverage_reliability_and_abstaining_by_hand() -> None:
         (pytest.approx(0.9), 1.0, 1),
         (pytest.approx(0.95), 1.0, 1),
     ]
-    assert selective_prediction(probabilities, target, 0.7) == {"below": 0.7, "coverage": 0.75, "accuracy": 2 / 3}
-    assert selective_prediction(probabilities, target, 0.99) == {"below": 0.99, "coverage": 0.0, "accuracy": None}
+    most = probabilities.argmax(1)
+    assert selective_prediction(probabilities, target, most, 0.7) == {"below": 0.7, "coverage": 0.75, "accuracy": 2 / 3}
+    assert selective_prediction(probabilities, target, most, 0.99) == {"below": 0.99, "coverage": 0.0, "accuracy": None}
 
 
 def test_disagreement_by_hand() -> None:

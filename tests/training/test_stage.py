@@ -23,7 +23,7 @@ def test_validation_rows_are_not_changed_by_chance() -> None:
     stage, batch = stage_of(augment=AugmentConfig(image_erase=1.0, image_shift=0.5, audio_noise=1.0)), batch_of(9)
     with torch.no_grad():
         stage.validate(batch)
-        plain = losses(stage.network(batch), batch.present, batch.target)
+        plain = losses(stage.network.row_loss, stage.network(batch), batch.present, batch.target)
     assert stage.val_losses.means() == pytest.approx({name: float(value) for name, value in plain.items()})
 
 

@@ -225,7 +225,7 @@ def test_the_losses_that_are_logged_are_means_over_rows(tmp_path: Path) -> None:
     )
     for part in parts:
         stage.validate(part)
-    expected = losses(network(whole), whole.present, whole.target)
+    expected = losses(network.row_loss, network(whole), whole.present, whole.target)
     assert stage.end_epoch(0)["val_loss"] == pytest.approx(sum(expected.values()).item(), rel=1e-5)
 
     class Steps(Objective):

@@ -26,6 +26,7 @@ from sightsound.studies.comparison.candidates import FUSION, CompareOptions, cho
 from sightsound.studies.comparison.compare import ComparisonStudy, train_candidates
 from sightsound.studies.comparison.recommend import Recommendation, recommend
 from sightsound.studies.comparison.summary import ComparisonRow, rows
+from sightsound.training.decision import check_aims, decision_for
 from sightsound.training.encoder_choice import FILE as ENCODERS
 from sightsound.training.encoder_choice import choose_encoders, with_small_encoders
 from sightsound.training.feature_cache import on_cached
@@ -94,12 +95,13 @@ def run_comparison(
         names = choose_candidates(options, config)
         prepared = prepare(table, config, run)
         _check(prepared)
+        check_aims(prepared)
         begin(prepared, run, request, say)
         say(_announced(prepared, len(names), options))
         study = train_candidates(prepared, options, run, say)
         numbers = rows(study, len(prepared.labels))
         found = recommend(study, numbers)
-        classifier = _winner(prepared, study, found.accuracy)
+        classifier = _winner(prepared, study, found.accuracy, say)
         classifier.save(run / BUNDLE)
         for sentence in describe_refit(classifier.metrics["refitted"]):
             say(f"The bundle differs from the table here. {sentence}")
@@ -170,19 +172,24 @@ def _announced(prepared: Prepared, strategies: int, options: CompareOptions) -> 
     )
 
 
-def _winner(prepared: Prepared, study: ComparisonStudy, name: str) -> Classifier:
-    """Builds the classifier of a strategy from its best seed."""
+def _winner(prepared: Prepared, study: ComparisonStudy, name: str, say: Callable[[str], object]) -> Classifier:
+    """Builds the classifier of a strategy from its best seed, with the thresholds that are asked for."""
     one = study.compared[name]
     modalities = tuple(prepared.config.modalities)
     right = [(said.probabilities[modalities].argmax(1) == study.target["val"]).mean() for said in one.val]
-    seed = study.seeds[int(np.argmax(right))]
+    best = int(np.argmax(right))
+    seed = study.seeds[best]
     network = seed.refitted_network(one.trial)
+    network.decision, said = decision_for(prepared, one.val[best])
+    for line in said:
+        say(line)
     config = resolved_options(seed.config_of(one.trial), network)
     metrics = {
         "split": "test",
         "table": prepared.given,
         "guard": network.calibration.guard_shares(),
         "refitted": seed.refitted_heads(one.trial),
+        "decision": network.decision.named(prepared.labels),
         **measure_answers(
             seed.answers_of(network, one.trial, "test"), study.target["test"], prepared.labels, study.clusters["test"]
         ),

@@ -9,16 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightsound.inference.subsets import Answered
-from sightsound.training.held_out import CrossFitted
 from sightsound.training.prepare import Prepared
-
-
-def replace_cross_fitted(answered: Answered, crossed: CrossFitted) -> Answered:
-    """Replaces the predictions for complete rows by cross-fitted ones, by which a strategy is selected."""
-    every = max(answered.probabilities, key=len)
-    probabilities = answered.probabilities[every].copy()
-    probabilities[np.searchsorted(answered.row, crossed.row)] = crossed.probabilities
-    return answered._replace(probabilities={**answered.probabilities, every: probabilities})
 
 
 def write_answers(path: Path, answered: Answered) -> None:

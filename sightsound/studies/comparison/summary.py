@@ -82,7 +82,7 @@ def rows(study: ComparisonStudy, classes: int) -> list[ComparisonRow]:
                 f1,
                 f1_low,
                 f1_high,
-                float(np.mean([calibration_error(p, study.target["test"]) for p in said])),
+                float(np.mean([calibration_error(p.max(1), p.argmax(1) == study.target["test"]) for p in said])),
                 {m: unimodal_accuracy(one.test, m, study.target["test"]) for m in (subset if modality else modalities)},
                 study.unimodal_seconds if modality else one.seconds,
                 *study.costs[modality or name],

@@ -25,7 +25,7 @@ from sightsound.network.classifier import ClassifierNetwork
 from sightsound.run_folder import write_whole
 from sightsound.studies.comparison.candidates import SCHEDULES, Trial
 from sightsound.studies.comparison.embeddings import embed
-from sightsound.studies.comparison.said import read_answers, replace_cross_fitted, write_answers
+from sightsound.studies.comparison.said import read_answers, write_answers
 from sightsound.training.feature_cache import on_cached
 from sightsound.training.fit import JOINS, fit
 from sightsound.training.held_out import CrossFitted, fit_held_out, validation_rows
@@ -75,6 +75,7 @@ class Seed:
         given += [f"encoders.{m}." for m, of in options.items() if of.pretrained or of.frozen]
         kept = {name: value for name, value in known.items() if name.startswith(tuple(given))}
         network.load_state_dict(kept, strict=False)
+        network.row_loss = self.prepared.network.row_loss
         return network
 
     @cached_property
@@ -159,7 +160,7 @@ class Seed:
             network = self._trained(trial)
             self._seconds(trial.folder, time.perf_counter() - begin)
             crossed = self._fit_held_out(network, trial)
-            write_answers(self._result(trial), replace_cross_fitted(self.answers_of(network, trial, "val"), crossed))
+            write_answers(self._result(trial), crossed.put_in(self.answers_of(network, trial, "val")))
         return Tried(read_answers(self._result(trial)), self.seconds(trial.folder))
 
     def is_finished(self, trial: Trial) -> bool:

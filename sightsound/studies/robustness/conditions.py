@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from sightsound.data.clusters import Clusters
 from sightsound.data.dataset import Rows
 from sightsound.data.prepared.store import Store
-from sightsound.inference.subsets import Answered
 from sightsound.modalities.base import modality
 from sightsound.types import INTERPOLATIONS
 
@@ -48,17 +47,17 @@ class Decoded(NamedTuple):
 
 
 def with_missing(
-    clean: Answered,
+    clean: NDArray[np.int64],
     without: Mapping[str, NDArray[Any]],
     condition: Condition,
     target: NDArray[np.int64],
     rng: np.random.Generator,
 ) -> NDArray[Any]:
-    """Returns predictions (n, C), in which rows that lost a modality are predicted without it.
+    """Returns predicted classes (n,), in which rows that lost a modality are predicted without it.
 
     Args:
-        clean: the predictions for all rows unchanged.
-        without: for each modality (n, C), the predictions for all rows without it.
+        clean: (n,) the predicted classes of all rows unchanged.
+        without: for each modality (n,), the predicted classes of all rows without it.
         condition: which rows lose which modality.
         target: (n,) classes.
         rng: the random generator that draws the rows.
@@ -67,8 +66,7 @@ def with_missing(
     if condition.kind == "missing by class":  # the first classes lose it first
         order = order[np.argsort(target[order], kind="stable")]
     lost = order[: round(condition.level * len(target))]
-    modalities = tuple(clean.has)
-    result = clean.probabilities[modalities].copy()
+    modalities, result = tuple(without), clean.copy()
     victims = np.full(len(lost), condition.modality, object)
     if condition.modality == EITHER:
         victims = rng.choice(np.array(modalities, object), len(lost))

@@ -15,6 +15,7 @@ from sightsound.data.clusters import Clusters, lowest_mean
 from sightsound.inference.metrics import disagreement, macro_means, share_interval
 from sightsound.inference.subsets import Answered, answer_rows
 from sightsound.modalities.base import modality
+from sightsound.network.decision import decide
 from sightsound.studies.robustness.conditions import (
     CLEAN,
     CONTRADICTION,
@@ -83,12 +84,12 @@ def measure_condition(
         change = lose_parts if condition.kind == modality(changed).lost_part else corrupt
         rows = change(decoded, condition, getattr(classifier.config, changed), rng)
         said = answer_rows(network, rows, decoded.numbers)
-    fused = said.probabilities[tuple(said.has)]
-    accuracy, macro_f1 = _right(fused, target)
-    late, _ = _right(late_fusion(said, said.has), target)
-    alone = _right(said.probabilities[(changed,)], target)[0] if changed else None
+    fused, classes = said.predicted(), len(classifier.classes_)
+    accuracy, macro_f1 = _right(fused, target, classes)
+    late, _ = _right(late_fusion(said, said.has), target, classes)
+    alone = _right(said.predicted((changed,)), target, classes)[0] if changed else None
     measured = Measurement(condition, accuracy, macro_f1, late, alone, _mean_disagreement(said))
-    return measured, (fused.argmax(1) == target).astype(float)
+    return measured, (fused == target).astype(float)
 
 
 def with_intervals(
@@ -121,39 +122,37 @@ def _mean_of_draws(
     drawn: list[int],
 ) -> tuple[Measurement, NDArray[np.float64]]:
     """Measures a condition in which rows lose a modality, over ten draws of the rows."""
-    late = clean._replace(probabilities={tuple(clean.has): late_fusion(clean, clean.has)})
-    late_without = {m: late_fusion(clean, set(clean.has) - {m}) for m in clean.has}
+    said, classes = clean.predicted(), clean.probabilities[tuple(clean.has)].shape[1]
+    late, late_without = late_fusion(clean, clean.has), {m: late_fusion(clean, set(clean.has) - {m}) for m in clean.has}
     found, right = [], np.zeros(len(target))
     for draw in range(DRAWS):
-        answered = with_missing(clean, without, condition, target, np.random.default_rng([*drawn, draw]))
+        answered = with_missing(said, without, condition, target, np.random.default_rng([*drawn, draw]))
         late_answered = with_missing(late, late_without, condition, target, np.random.default_rng([*drawn, draw]))
-        found.append([*_right(answered, target), _right(late_answered, target)[0]])
-        right += (answered.argmax(1) == target) / DRAWS
+        found.append([*_right(answered, target, classes), _right(late_answered, target, classes)[0]])
+        right += (answered == target) / DRAWS
     accuracy, macro_f1, late_accuracy = np.mean(found, axis=0).tolist()
     return Measurement(condition, accuracy, macro_f1, late_accuracy, None, None), right
 
 
 def late_fusion(said: Answered, modalities: Iterable[str]) -> NDArray[Any]:
-    """Returns (n, C), the mean of the unimodal predictions of these modalities."""
-    mean: NDArray[Any] = np.mean([said.probabilities[(m,)] for m in modalities], axis=0)
-    return mean
+    """Returns (n,) the most probable class in the mean of the unimodal predictions of these modalities."""
+    return decide(np.mean([said.probabilities[(m,)] for m in modalities], axis=0))
 
 
 def after_losing(classifier: Classifier, decoded: Decoded, clean: Answered, policy: str) -> dict[str, NDArray[Any]]:
-    """Predicts, for each modality (n, C), all rows without it under a policy."""
+    """Predicts, for each modality (n,), the classes of all rows without it under a policy."""
     network = classifier.network
     every = tuple(network.modalities)
     if policy == "ignore":
-        return {m: clean.probabilities[tuple(other for other in every if other != m)] for m in every}
+        return {m: clean.predicted(tuple(other for other in every if other != m)) for m in every}
     impute = classifier.imputers[policy]
     answered = {m: answer_rows(network, without_modality(decoded, m), decoded.numbers, impute=impute) for m in every}
-    return {m: said.probabilities[every] for m, said in answered.items()}
+    return {m: said.predicted() for m, said in answered.items()}
 
 
-def _right(probabilities: NDArray[Any], target: NDArray[np.int64]) -> tuple[float, float]:
-    """Computes accuracy and macro F1."""
-    classes = probabilities.shape[1]
-    means = macro_means(target * classes + probabilities.argmax(1), classes)
+def _right(predicted: NDArray[np.int64], target: NDArray[np.int64], classes: int) -> tuple[float, float]:
+    """Computes accuracy and macro F1 of predicted classes (n,)."""
+    means = macro_means(target * classes + predicted, classes)
     return means["accuracy"], means["macro_f1"]
 
 

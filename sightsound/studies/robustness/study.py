@@ -103,7 +103,7 @@ def run_robustness(
         say(f"{len(decoded.target)} rows that have {' and '.join(classifier.network.modalities)}.")
         clean = answer_rows(classifier.network, decoded.rows, decoded.numbers)
         found = measure_all(classifier, decoded, clean, run, say, options.seed)
-    alone = {m: float((clean.probabilities[(m,)].argmax(1) == decoded.target).mean()) for m in clean.has}
+    alone = {m: float((clean.predicted((m,)) == decoded.target).mean()) for m in clean.has}
     return RobustnessStudy(found, curves(found, alone), len(decoded.target))
 
 

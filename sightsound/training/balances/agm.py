@@ -6,7 +6,6 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from sightsound.network.classifier import ClassifierNetwork
 from sightsound.training.balances.base import FusedOnly
@@ -46,7 +45,7 @@ class Agm(FusedOnly):
         complete = torch.stack([batch.present[m] for m in output.unimodal_logits]).all(0)
         self.rows += float(torch.where(complete, weight, 0.0).sum())
         for m, part in attribute(output.logits.detach(), output.unimodal_logits).items():
-            each = weight * cross_entropy(part, target, reduction="none")
+            each = weight * self.row_loss(part, target)
             self.sums[m] = self.sums.get(m, 0.0) + float(torch.where(complete, each, 0).sum())
         return super().loss(output, batch, target, weight)
 

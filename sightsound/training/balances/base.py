@@ -32,10 +32,11 @@ class Auxiliary:
 
     def __init__(self, network: ClassifierNetwork) -> None:
         self.weights = dict.fromkeys((FUSED, *network.modalities), 1.0)
+        self.row_loss = network.row_loss
 
     def loss(self, output: Output, batch: FeatureBatch, target: Tensor, weight: Tensor | float = 1.0) -> Tensor:
         """A scalar to minimise; `batch` holds features, `weight` (B,) is of each row."""
-        each = losses(output, batch.present, target, weight)
+        each = losses(self.row_loss, output, batch.present, target, weight)
         self.after_losses(each, rows_with_loss(output, batch.present), weight)
         return torch.stack([self.weights[name] * loss for name, loss in each.items()]).sum()
 

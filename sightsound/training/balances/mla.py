@@ -59,7 +59,7 @@ class Mla(Detached):
         rows = batch.present[self.active]
         if rows.any():
             self.mean = output.embeddings[self.active][rows].detach().mean(0)
-        each = losses(output, batch.present, target, weight)
+        each = losses(self.row_loss, output, batch.present, target, weight)
         return each[FUSED] + each[self.active]
 
     def after_backward(self, network: ClassifierNetwork) -> None:

@@ -11,7 +11,7 @@ import torch
 from sightsound.config import Config
 from sightsound.data.table import Table
 from sightsound.inference.subsets import Answered
-from sightsound.studies.comparison.said import read_answers, replace_cross_fitted, write_answers
+from sightsound.studies.comparison.said import read_answers, write_answers
 from sightsound.studies.comparison.trials import Seed, Trial
 from sightsound.training.held_out import CrossFitted, fit_held_out
 from tests.contract.batches import SIZES, network_with
@@ -56,6 +56,6 @@ def test_answers_come_back_as_they_were_written_or_not_at_all(tmp_path: Path, mo
 def test_complete_rows_are_answered_by_what_was_fitted_on_others() -> None:
     said = {s: np.full((3, 2), 0.5) for s in (("image", "audio"), ("image",), ("audio",))}
     answered = Answered(np.array([4, 5, 9]), said, {"image": np.ones(3, bool), "audio": np.array([True, False, True])})
-    found = replace_cross_fitted(answered, CrossFitted(np.array([4, 9]), np.array([[1.0, 0.0], [0.0, 1.0]])))
+    found = CrossFitted(np.array([4, 9]), np.array([[1.0, 0.0], [0.0, 1.0]])).put_in(answered)
     assert found.probabilities[("image", "audio")].tolist() == [[1, 0], [0.5, 0.5], [0, 1]]
     assert found.probabilities[("image",)] is said[("image",)] and said[("image", "audio")].tolist() == [[0.5, 0.5]] * 3

@@ -1,0 +1,148 @@
+"""Fits how a class is chosen: thresholds for a wanted recall or precision, and how much rare classes are favoured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightsound.config import Config
+from sightsound.data.clusters import clusters_of
+from sightsound.errors import ConfigError, did_you_mean
+from sightsound.inference.metrics import macro_means, share_interval
+from sightsound.inference.subsets import Answered, answer_rows
+from sightsound.network.classifier import ClassifierNetwork
+from sightsound.network.decision import Decision, Floats, decide, for_precision, for_recall
+from sightsound.training.held_out import CrossFitted
+from sightsound.training.prepare import Prepared
+
+STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the logit adjustment, that are tried
+
+
+class Aim(NamedTuple):
+    """What is wanted of a class: its name, "recall" or "precision", and the share that it is to reach."""
+
+    label: str
+    what: str
+    share: float
+
+
+def aims(config: Config) -> list[Aim]:
+    """Lists the recalls and precisions that a configuration asks for."""
+    wanted = {"recall": config.class_recall, "precision": config.class_precision}
+    return [Aim(label, what, share) for what, of in wanted.items() for label, share in of.items()]
+
+
+def check_aims(prepared: Prepared) -> None:
+    """Raises ConfigError for a class that is not there, that both are asked of, or that has no validation row."""
+    config, validated = prepared.config, set(prepared.table.part("val").frame["label"])
+    for label, what, _ in aims(config):
+        if label not in prepared.labels:
+            raise ConfigError(f"class_{what} has {label!r}, which is no class. {did_you_mean(label, prepared.labels)}")
+        if label not in validated:
+            raise ConfigError(
+                f"class_{what} has {label!r}, and no validation row is of this class, on which a threshold could be "
+                "chosen. Give one of its rows the split val."
+            )
+        if label in config.class_recall and label in config.class_precision:
+            raise ConfigError(f"class_recall and class_precision both have {label!r}; a threshold decides one of them.")
+
+
+def fit_decision(
+    network: ClassifierNetwork, prepared: Prepared, crossed: CrossFitted, say: Callable[[str], object]
+) -> None:
+    """Fits the decision of a network in place, and says what it reaches on validation rows.
+
+    Args:
+        network: a network of cached inputs, calibrated, which has not learned from validation rows.
+        prepared: what it was trained on.
+        crossed: cross-fitted predictions for complete rows.
+        say: called with each line for the user.
+    """
+    if aims(prepared.config) or prepared.config.logit_adjustment:
+        numbers = prepared.table.part("val").frame["row"].to_numpy()
+        answered = crossed.put_in(answer_rows(network.eval(), prepared.rows["val"], numbers))
+        network.decision, said = decision_for(prepared, answered)
+        for line in said:
+            say(line)
+
+
+def decision_for(prepared: Prepared, answered: Answered) -> tuple[Decision, list[str]]:
+    """Chooses how a class is chosen.
+
+    Args:
+        prepared: the table.
+        answered: the predictions for validation rows, of networks that were not trained on these.
+
+    Returns:
+        the decision, and sentences that say what it reaches on validation rows.
+    """
+    of_row = prepared.table.part("val").frame.drop_duplicates("row").set_index("row")["label"]
+    labels = of_row.loc[answered.row.tolist()].to_numpy(dtype=str)
+    factors, said = _factors(prepared, answered, np.searchsorted(prepared.labels, labels))
+    thresholds: dict[tuple[str, ...], Floats] = {}
+    for subset, probabilities in answered.probabilities.items() if aims(prepared.config) else ():
+        there = np.logical_and.reduce([answered.has[m] for m in subset])
+        values = np.full(len(prepared.labels), np.nan)
+        for aim in aims(prepared.config):
+            place, true = prepared.labels.index(aim.label), labels[there] == aim.label
+            probability = probabilities[there][:, place]
+            chosen = (for_recall if aim.what == "recall" else for_precision)(probability, true, aim.share)
+            said.append(_reached(prepared, aim, subset, answered.row[there], true, chosen, probability))
+            values[place] = np.nan if chosen is None else chosen
+        if not np.isnan(values).all():
+            thresholds[subset] = values
+    return Decision(factors, thresholds), said
+
+
+def _reached(
+    prepared: Prepared,
+    aim: Aim,
+    subset: tuple[str, ...],
+    row: NDArray[np.int64],
+    true: NDArray[np.bool_],
+    threshold: float | None,
+    probability: Floats,
+) -> str:
+    """Says what a threshold reaches on the validation rows (n,) that have a subset of the modalities."""
+    name = f"{aim.label!r} by {'+'.join(subset)}"
+    if threshold is None:
+        return f"{name}: no threshold reaches a {aim.what} of {aim.share:g} on {true.sum()} validation rows of it"
+    clusters, above = clusters_of(prepared.table, subset, row), probability >= threshold
+    shares = {"recall": (above[true], clusters.at(true)), "precision": (true[above], clusters.at(above))}
+    reached = [
+        f"{what} {right.mean():.3f} ({low:.3f} to {high:.3f})"
+        for what, (right, those) in shares.items()
+        for low, high in [share_interval(right, those)]
+    ]
+    return (
+        f"{name}: answered from a probability of {threshold:.3g}, chosen for a {aim.what} of {aim.share:g}; on "
+        f"validation rows, {true.sum()} of which are of the class: {', '.join(reached)}"
+    )
+
+
+def _factors(prepared: Prepared, answered: Answered, target: NDArray[np.int64]) -> tuple[Floats | None, list[str]]:
+    """Returns the factors of the logit adjustment (Menon et al., ICLR 2021, section 4.1), and what was chosen.
+
+    Probabilities are divided by the frequencies of the classes in training, to the power of the strength: at 0 the
+    answer is right most often, at 1 all classes are recognised equally often. "auto" takes the strength with the best
+    macro F1 on validation rows, of equal ones the smallest.
+    """
+    strength = prepared.config.logit_adjustment
+    if not strength:
+        return None, []
+    counts = np.bincount(prepared.rows["train"].classes().numpy(), minlength=len(prepared.labels))
+    frequency = np.maximum(counts, 1) / counts.sum()
+    if strength != "auto":
+        return frequency ** -float(strength), []
+    probabilities, classes = answered.probabilities[tuple(answered.has)], len(prepared.labels)
+    scores = {
+        tried: macro_means(target * classes + decide(probabilities, factors=frequency**-tried), classes)["macro_f1"]
+        for tried in STRENGTHS
+    }
+    best = max(STRENGTHS, key=lambda tried: (round(scores[tried], 9), -tried))
+    tried = ", ".join(f"{one:g}: {score:.3f}" for one, score in scores.items())
+    said = f"Logit adjustment {best:g}, the best of macro F1 on {len(target)} validation rows ({tried})"
+    return (frequency**-best if best else None), [said]
