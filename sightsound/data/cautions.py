@@ -17,8 +17,11 @@ from sightsound.data.clusters import codes_of, file_identities
 from sightsound.data.prepared.store import Store
 from sightsound.data.table import Table
 from sightsound.modalities.base import MODALITIES
+from sightsound.types import SPLITS
 
 FEWEST_ROWS = 10  # rows of a class; with fewer, each test row moves its recall by a third or more
+RARE = 0.1  # of the rows of the mean class, below which accuracy hardly notices a class
+FEWEST_JUDGED = 20  # test rows of a class; if all are right, the recall is still anything from 0.83
 FEWEST_GROUPS = 5  # groups in the test split; with fewer, its metrics do not generalise beyond these speakers or sites
 
 
@@ -124,14 +127,22 @@ def _too_good(frame: pd.DataFrame, places: NDArray[np.int64]) -> str:
 def _few(table: Table) -> list[str]:
     """Returns sentences about rare classes, and a test split of few groups."""
     frame, notes = table.frame.drop_duplicates("row"), []
-    counts = frame["label"][frame["label"] != ""].value_counts()
-    rare = counts[counts < FEWEST_ROWS]
+    labelled = frame[frame["label"] != ""]
+    counts = labelled["label"].value_counts()
+    rare = counts[(counts < FEWEST_ROWS) | (counts < RARE * counts.mean())]
     if len(rare) and len(rare) < len(counts):  # where all are rare, the table is obviously small
-        named = ", ".join(f"{label!r} ({count})" for label, count in list(rare.items())[:3])
+        in_splits = pd.crosstab(labelled["label"], labelled["split"]).reindex(columns=list(SPLITS), fill_value=0)
+        drawn = (labelled["split"] != "").all()
+        named = ", ".join(
+            f"{label!r} ({count} rows{_in_words(in_splits.loc[str(label)]) if drawn else ''})"
+            for label, count in list(rare.items())[:3]
+        )
         more = ", ..." if len(rare) > 3 else ""
+        judged = f" With fewer than {FEWEST_JUDGED} test rows its recall is uncertain by more than 15 points."
         notes.append(
-            f"{len(rare)} of {len(counts)} classes have fewer than {FEWEST_ROWS} rows: {named}{more}. Accuracy hardly "
-            "notices them: look at the recall of each class"
+            f"{len(rare)} of {len(counts)} classes are rare: {named}{more}. Accuracy hardly notices them: look at the "
+            f"recall of each class.{judged if drawn else ''} --logit-adjustment auto favours them, --class-recall "
+            "NAME=0.9 finds a share of their rows that you choose"
         )
     test = frame[frame["split"] == "test"]
     groups = test["group"][test["group"] != ""].nunique()
@@ -141,6 +152,10 @@ def _few(table: Table) -> list[str]:
             "--leave-one-group-out` tests on every group in turn"
         )
     return notes
+
+
+def _in_words(counts: pd.Series[int]) -> str:
+    return ": " + ", ".join(f"{count} {split}" for split, count in counts.items())
 
 
 def _unjudged(table: Table) -> list[str]:

@@ -109,7 +109,11 @@ def test_rare_classes_and_few_groups_in_the_test_are_said() -> None:
     labels = ["a"] * 50 + ["b"] * 9 + ["c"] * 10
     frame = pd.DataFrame({"image": [f"{i}" for i in range(69)], "label": labels})
     [note] = cautions(read_table(frame))
-    assert "1 of 3 classes have fewer than 10 rows: 'b' (9)" in note
+    assert "1 of 3 classes are rare: 'b' (9 rows)." in note and "--logit-adjustment auto" in note
+    defects = pd.DataFrame({"image": [f"{i}" for i in range(2000)], "label": ["fine"] * 1960 + ["defect"] * 40})
+    [note] = cautions(read_table(defects.assign(split=["test", "val", *["train"] * 6] * 250)))
+    assert "1 of 2 classes are rare: 'defect' (40 rows: 30 train, 5 val, 5 test)." in note
+    assert "With fewer than 20 test rows" in note and "more than 15 points" in note
     grouped = frame[:60].assign(label=["a", "c"] * 30, split=["train"] * 50 + ["test"] * 10)
     [note] = cautions(read_table(grouped.assign(group=[f"g{i % 4}" if i >= 50 else f"t{i}" for i in range(60)])))
     assert "the test split has 4 group(s)" in note
