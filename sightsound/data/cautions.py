@@ -131,10 +131,10 @@ def _few(table: Table) -> list[str]:
     counts = labelled["label"].value_counts()
     rare = counts[(counts < FEWEST_ROWS) | (counts < RARE * counts.mean())]
     if len(rare) and len(rare) < len(counts):  # where all are rare, the table is obviously small
-        in_splits = pd.crosstab(labelled["label"], labelled["split"]).reindex(columns=list(SPLITS), fill_value=0)
+        in_splits = pd.crosstab(labelled["label"], labelled["split"]).reindex(columns=list(SPLITS), fill_value=0).T.to_dict()
         drawn = (labelled["split"] != "").all()
         named = ", ".join(
-            f"{label!r} ({count} rows{_in_words(in_splits.loc[str(label)]) if drawn else ''})"
+            f"{label!r} ({count} rows{_in_words(in_splits[label]) if drawn else ''})"
             for label, count in list(rare.items())[:3]
         )
         more = ", ..." if len(rare) > 3 else ""
@@ -154,7 +154,7 @@ def _few(table: Table) -> list[str]:
     return notes
 
 
-def _in_words(counts: pd.Series[int]) -> str:
+def _in_words(counts: Mapping[Any, int]) -> str:
     return ": " + ", ".join(f"{count} {split}" for split, count in counts.items())
 
 
