@@ -25,6 +25,7 @@ from sightsound.errors import RunError
 
 BUNDLE = "bundle"
 REQUEST = "request.json"
+NOTES = "notes.json"  # what was said of the table and of the choices, for the report
 LOCK = ".lock"  # held by the process at work; the system releases it when that process ends in any way
 ENOUGH_BYTES = 200_000_000  # free space below which no run begins
 
@@ -104,6 +105,16 @@ def claim(run: Path, config: Any, request: dict[str, Any]) -> None:
 def ask(run: Path, request: dict[str, Any]) -> None:
     """Writes `request.json`."""
     write_whole(run / REQUEST, json.dumps(request, indent=1))
+
+
+def read_notes(run: Path) -> list[str]:
+    """Reads the notes of a run; none of an earlier version's, which did not write them. Raises RunError."""
+    if not (run / NOTES).exists():
+        return []
+    try:
+        return [str(note) for note in json.loads((run / NOTES).read_text(encoding="utf-8"))]
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise RunError(f"{run / NOTES}: damaged ({error}). The report has them; it can be deleted.") from error
 
 
 def write_whole(path: Path, text: str) -> None:

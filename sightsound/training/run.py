@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from sightsound.inference.subsets import answer_rows, measure_answers
 from sightsound.missing import IMPUTERS, Imputers, impute_by
 from sightsound.network.build import check_parts, resolved_options
 from sightsound.network.classifier import ClassifierNetwork
-from sightsound.run_folder import BUNDLE, claim, open_run, request_of, with_files, write_errors
+from sightsound.run_folder import BUNDLE, NOTES, claim, open_run, request_of, with_files, write_errors, write_whole
 from sightsound.training.encoder_choice import choose_encoders
 from sightsound.training.feature_cache import on_cached
 from sightsound.training.fit import fit
@@ -79,7 +80,7 @@ def _trained(prepared: Prepared, run: Path) -> Classifier:
 
 
 def begin(prepared: Prepared, run: Path, request: dict[str, Any], say: Callable[[str], object]) -> None:
-    """Prints warnings about the table, and claims the folder for this run.
+    """Prints warnings about the table, claims the folder for this run, and stores them in it for the report.
 
     Raises:
         RunError: the files have changed since the resumed run was begun.
@@ -88,6 +89,7 @@ def begin(prepared: Prepared, run: Path, request: dict[str, Any], say: Callable[
     for warning in prepared.warnings:
         say(f"Note: {warning}")
     claim(run, prepared.config, request)
+    write_whole(run / NOTES, json.dumps(prepared.warnings, indent=1, ensure_ascii=False))
 
 
 def describe(prepared: Prepared) -> str:

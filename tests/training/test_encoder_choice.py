@@ -221,6 +221,8 @@ def test_a_class_without_sounds_is_no_hindrance(measured: None, tmp_path: Path, 
         and tried["lite0"].validation_rows == 42
     )
     assert "On so few rows the choice is uncertain." in done.out and "Not tried: yamnet." in done.out
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "of image, 42 rows: On so few rows the choice is uncertain." in page
 
 
 def test_what_asks_for_a_frozen_encoder_where_none_is_chosen_is_refused(
