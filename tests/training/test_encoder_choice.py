@@ -1,5 +1,6 @@
 """Encoders that the configuration leaves open: what is tried, which one wins, and what the user is told."""
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -141,6 +142,24 @@ def test_each_row_is_answered_by_a_network_that_has_not_learned_from_it(
     assert one.macro_f1 < 0.6 and 0 < one.standard_error < 0.2
     said = in_words("audio", [one._replace(chosen=True)])
     assert f"on {len(frame)} rows, 3-fold cross-validation)" in said
+
+
+@pytest.mark.parametrize("few_rows", [0, 50])  # on validation rows, or by cross-validation
+def test_a_trial_without_improvement_says_when_it_ended(
+    measured: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_rows: int
+) -> None:
+    monkeypatch.setattr(encoder_trials, "FEW_ROWS", few_rows)
+    table, run = write_table(tmp_path / "data", rows_per_class=10), tmp_path / "run"
+    quick = {"epochs": 12, "batch_size": 16, "learning_rate": 1e-9, "modalities": ("audio",)}
+    ss.train(table, out=run, patience=2, **quick)
+    [note] = [one.note for one in read_candidates(run) if one.encoder == "speech"]
+    first, *others = note.split("; ")
+    said = re.fullmatch(r"ended after (\d+) of 12 epochs, without improvement(, fold 1)?", first)
+    assert said and 3 <= int(said[1]) < 12 and (said[2] or "") == ", fold 1" * bool(few_rows)
+    assert len(others) == 2 * bool(few_rows)
+    assert f"speech: {note}" in (run / "report.html").read_text()
+    ss.train(table, out=tmp_path / "whole", patience=12, **quick)
+    assert "without improvement" not in (tmp_path / "whole" / "encoders.csv").read_text()
 
 
 def test_it_is_measured_said_kept_and_shown(
