@@ -127,9 +127,13 @@ def test_what_the_defaults_cut_is_said(typed, table: Path, tmp_path: Path) -> No
     frame["image"] = "large.png"
     frame.loc[:20, "audio"] = "long.wav"
     frame.to_csv(table, index=False)
-    for done in (typed("inspect", table), typed("train", table, "--epochs", 1, "--out", tmp_path / "run")):
+    for done, left_open in (
+        (typed("inspect", table), True),
+        (typed("train", table, "--epochs", 1, "--out", tmp_path / "run"), False),
+    ):
         assert done.code == 0, done.err
         assert "images of 300 x 400 pixels (the median) are reduced to 48 x 64" in done.out
+        assert ("So it is with resnet; a pretrained encoder, if one is chosen, takes another" in done.out) == left_open
         # a file is counted once, however many rows have it
         assert "1 of the 40 sounds that were looked at are longer than" in done.out, done.out
     sizes = ["--image.height", 32, "--audio.clip-seconds", 0.3]
