@@ -16,7 +16,7 @@ import sightsound as ss
 from sightsound.cli import VERBS
 from sightsound.cli.train import NEVER_FOUND, TOGETHER, _hint
 from sightsound.inference.metrics import measure
-from sightsound.progress import Lines
+from sightsound.progress import Lines, progress_bar
 from tests.conftest import RATE
 
 
@@ -61,6 +61,20 @@ def test_bars_are_lines_where_no_terminal_is(capsys: pytest.CaptureFixture[str],
     printed = capsys.readouterr().err
     assert len(printed.splitlines()) == 3 and "\r" not in printed  # one each minute of 150 s, and the last
     assert printed.splitlines()[-1].startswith("reading: 100%")
+
+
+@pytest.mark.parametrize(("seconds", "keep", "lines"), [(1.9, False, 0), (2.0, False, 1), (59, False, 1), (0, True, 1)])
+def test_every_bar_that_a_terminal_would_show_is_a_line(
+    seconds: float, keep: bool, lines: int, capsys: pytest.CaptureFixture[str], monkeypatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("sightsound.progress.time.monotonic", lambda: clock[0])
+    with progress_bar("robustness", 2, "condition", keep=keep) as bar:
+        bar.update()
+        clock[0] += seconds
+        bar.update()
+    printed = capsys.readouterr().err.splitlines()
+    assert len(printed) == lines and all(line.startswith("robustness: 100%") for line in printed)
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh"])
