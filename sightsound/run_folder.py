@@ -9,7 +9,7 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,8 @@ ENOUGH_BYTES = 200_000_000  # free space below which no run begins
 def open_run(run: Path, request: dict[str, Any], resume: bool) -> Iterator[None]:
     """Creates the run folder, or checks that it is the one to resume, and locks it within the block.
 
+    A folder that it created and in which nothing was written is removed again where the block raises.
+
     Args:
         run: a new folder; or, with `resume`, the folder of a run with the same request.
         request: as `request_of` returns it.
@@ -44,16 +46,31 @@ def open_run(run: Path, request: dict[str, Any], resume: bool) -> Iterator[None]
     """
     if not (run / LOCK).exists():
         _check(run, request, resume)  # before a lock is written into a folder that is not ours
+    created = [folder for folder in (run, *run.parents) if not folder.exists()]
     try:
         run.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(run).free
     except OSError as error:
         raise RunError(f"{run}: the run folder cannot be written: {error}. Give another --out.") from error
-    if free < ENOUGH_BYTES:
-        raise RunError(f"{run}: only {free / 1e6:.0f} MB are free there; a run needs {ENOUGH_BYTES / 1e6:.0f} MB.")
-    with alone_in(run):
+    with alone_in(run), _removed_if_unused(created):
+        if free < ENOUGH_BYTES:
+            raise RunError(f"{run}: only {free / 1e6:.0f} MB are free there; a run needs {ENOUGH_BYTES / 1e6:.0f} MB.")
         _check(run, request, resume)
         yield
+
+
+@contextmanager
+def _removed_if_unused(created: list[Path]) -> Iterator[None]:
+    """Removes the created folders, the innermost first, where the block raises and only the lock is in that one."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # it is not empty, or the system does not remove a file that is open
+            if created and all(path.name == LOCK for path in created[0].iterdir()):
+                (created[0] / LOCK).unlink()
+                for folder in created:
+                    folder.rmdir()
+        raise
 
 
 @contextmanager
