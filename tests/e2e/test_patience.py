@@ -155,6 +155,17 @@ def test_what_the_defaults_cut_is_said(typed, table: Path, tmp_path: Path) -> No
     assert "are reduced to" not in done.out and "are longer than" not in done.out
 
 
+@pytest.mark.parametrize(("seconds", "said"), [(0.02, True), (0.4, False)])
+def test_clips_that_are_short_for_their_encoder_are_said(
+    seconds: float, said: bool, typed, table: Path, tmp_path: Path
+) -> None:
+    audio = ["--audio.encoder", "speech", "--audio.frozen", "--audio.clip-seconds", seconds, "--modalities", "audio"]
+    done = typed("train", table, *audio, "--epochs", 1, "--out", tmp_path / "run")
+    assert done.code == 0, done.err
+    note = f"Note: clips of {seconds} s are mostly silence to the encoder speech, which sees 0.76 s at once"
+    assert (note in done.out) == said and ("mostly silence" in done.out) == said
+
+
 def test_silence_constants_and_channels_that_cancel_are_said(typed, table: Path, tmp_path: Path) -> None:
     frame = pd.read_csv(table)
     for i in range(4):
