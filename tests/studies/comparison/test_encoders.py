@@ -108,9 +108,7 @@ def test_encoders_are_chosen_once_for_all_strategies_and_shown(
     monkeypatch.setattr(
         encoder_choice,
         "candidates",
-        lambda m, options: [
-            Candidate(m, {"image": "lite0", "audio": "speech"}[m], True, 1.0, standard_error=0.0, training_rows=9)
-        ],
+        lambda m, options: [Candidate(m, {"image": "lite0", "audio": "speech"}[m], True, 1.0, 1.0, 1.0, 0.0, 9, 9)],
     )
     asked = ["compare", table, "--seeds", 1, "--epochs", 2, "--batch-size", 16, "--out", tmp_path / "run"]
     asked += ["--image.height", 32, "--image.width", 32]
@@ -118,7 +116,10 @@ def test_encoders_are_chosen_once_for_all_strategies_and_shown(
     assert done.code == 0, done.err
     assert "Encoder of images: lite0, frozen" in done.out and "Left out" not in done.out
     assert set(pd.read_csv(tmp_path / "run" / "encoders.csv")["encoder"]) == {"lite0", "speech"}
-    assert "Encoders that were tried" in (tmp_path / "run" / "compare.html").read_text()
+    page = (tmp_path / "run" / "compare.html").read_text()
+    assert "Encoders that were tried" in page and "lite0 of image, 9 rows: On so few rows the choice is unc" in page
+    notes = [line.removeprefix("Note: ") for line in done.out.splitlines() if line.startswith("Note: ")]
+    assert notes and all(note in page for note in notes)
     assert ss.load(tmp_path / "run" / "bundle").config.image.encoder == "lite0"
     more = typed(*asked, "--strategies", "product,mmtm", "--resume")
     assert more.code == 1 and "mmtm: cannot be compared on frozen encoders" in more.err
