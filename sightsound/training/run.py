@@ -89,7 +89,7 @@ def begin(prepared: Prepared, run: Path, request: dict[str, Any], say: Callable[
     for warning in prepared.warnings:
         say(f"Note: {warning}")
     claim(run, prepared.config, request)
-    write_whole(run / NOTES, json.dumps(prepared.warnings, indent=1, ensure_ascii=False))
+    write_whole(run / NOTES, json.dumps(prepared.warnings, indent=1))
 
 
 def describe(prepared: Prepared) -> str:
