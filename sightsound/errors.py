@@ -71,3 +71,18 @@ def did_you_mean(name: str, choices: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f"Did you mean {near[0]!r}? " if near else ""
     return f"{hint}Known: {', '.join(known)}."
+
+
+def needs_extra(extra: str, error: Exception) -> str:
+    """Ends the sentence of what needs an extra that cannot be imported; quotes the reason, by which it may be damaged.
+
+    Args:
+        extra: its name.
+        error: what its import raised: of another kind than ModuleNotFoundError where it is there, but fails.
+    """
+    if isinstance(error, ModuleNotFoundError):
+        return f'needs an extra: pip install "sightsound[{extra}]" ({error})'
+    return (
+        f"needs the extra {extra!r}, which fails with {type(error).__name__}: {error}. Install it anew: "
+        f'pip install --force-reinstall "sightsound[{extra}]"'
+    )

@@ -1,4 +1,4 @@
-"""Progress bars of one style, shown after two seconds and as lines where standard error is no terminal."""
+"""Progress bars of one style, shown after two seconds, and as lines where standard error is no terminal."""
 
 import sys
 import time
@@ -26,12 +26,13 @@ def hidden() -> Iterator[None]:
 
 
 class Lines(tqdm):  # type: ignore[type-arg]
-    """A progress bar for files and pipes: one line a minute, and one at the end of a bar that is kept."""
+    """A progress bar for files and pipes: one line a minute, and one at the end of a bar that took `delay` seconds."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, delay: float = 0, **options: Any) -> None:
         self._printed = time.monotonic()
+        self._shown = self._printed + delay
         self._closing = False
-        super().__init__(**options)
+        super().__init__(delay=delay, **options)
 
     def display(self, msg: str | None = None, pos: int | None = None) -> None:
         """Prints the bar as a line if a minute has passed or the bar ends."""
@@ -44,10 +45,10 @@ class Lines(tqdm):  # type: ignore[type-arg]
         """Does nothing: lines stay when something else is written."""
 
     def close(self) -> None:
-        """Prints the last state of a bar that is kept."""
+        """Prints the last state of a bar that was shown."""
         if self.disable:
             return
-        if self.leave and self.n:
+        if self.n and time.monotonic() >= self._shown:
             self._closing = True
             self.display()
         self.disable = True

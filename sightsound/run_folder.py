@@ -9,7 +9,7 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from sightsound.errors import RunError
 
 BUNDLE = "bundle"
 REQUEST = "request.json"
+NOTES = "notes.json"  # what was said of the table and of the choices, for the report
 LOCK = ".lock"  # held by the process at work; the system releases it when that process ends in any way
 ENOUGH_BYTES = 200_000_000  # free space below which no run begins
 
@@ -32,6 +33,8 @@ ENOUGH_BYTES = 200_000_000  # free space below which no run begins
 @contextmanager
 def open_run(run: Path, request: dict[str, Any], resume: bool) -> Iterator[None]:
     """Creates the run folder, or checks that it is the one to resume, and locks it within the block.
+
+    A folder that it created and in which nothing was written is removed again where the block raises.
 
     Args:
         run: a new folder; or, with `resume`, the folder of a run with the same request.
@@ -43,16 +46,31 @@ def open_run(run: Path, request: dict[str, Any], resume: bool) -> Iterator[None]
     """
     if not (run / LOCK).exists():
         _check(run, request, resume)  # before a lock is written into a folder that is not ours
+    created = [folder for folder in (run, *run.parents) if not folder.exists()]
     try:
         run.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(run).free
     except OSError as error:
         raise RunError(f"{run}: the run folder cannot be written: {error}. Give another --out.") from error
-    if free < ENOUGH_BYTES:
-        raise RunError(f"{run}: only {free / 1e6:.0f} MB are free there; a run needs {ENOUGH_BYTES / 1e6:.0f} MB.")
-    with alone_in(run):
+    with alone_in(run), _removed_if_unused(created):
+        if free < ENOUGH_BYTES:
+            raise RunError(f"{run}: only {free / 1e6:.0f} MB are free there; a run needs {ENOUGH_BYTES / 1e6:.0f} MB.")
         _check(run, request, resume)
         yield
+
+
+@contextmanager
+def _removed_if_unused(created: list[Path]) -> Iterator[None]:
+    """Removes the created folders, the innermost first, where the block raises and only the lock is in that one."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # it is not empty, or the system does not remove a file that is open
+            if created and all(path.name == LOCK for path in created[0].iterdir()):
+                (created[0] / LOCK).unlink()
+                for folder in created:
+                    folder.rmdir()
+        raise
 
 
 @contextmanager
@@ -104,6 +122,16 @@ def claim(run: Path, config: Any, request: dict[str, Any]) -> None:
 def ask(run: Path, request: dict[str, Any]) -> None:
     """Writes `request.json`."""
     write_whole(run / REQUEST, json.dumps(request, indent=1))
+
+
+def read_notes(run: Path) -> list[str]:
+    """Reads the notes of a run; none of an earlier version's, which did not write them. Raises RunError."""
+    if not (run / NOTES).exists():
+        return []
+    try:
+        return [str(note) for note in json.loads((run / NOTES).read_text(encoding="utf-8"))]
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise RunError(f"{run / NOTES}: damaged ({error}). The report has them; it can be deleted.") from error
 
 
 def write_whole(path: Path, text: str) -> None:

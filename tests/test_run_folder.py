@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 import sightsound as ss
-from sightsound.errors import RunError
+from sightsound.errors import ConfigError, RunError, TableError
 from sightsound.run_folder import LOCK, alone_in, is_free, open_run
 from sightsound.training.run import run_training
 from tests.conftest import write_image, write_sound
@@ -102,6 +102,22 @@ def test_a_folder_that_is_not_ours_gets_no_file_from_us(table: Path, tmp_path: P
         with pytest.raises(RunError, match="is there already"):
             ss.train(table, out=tmp_path / "photos", resume=resume, **QUICK)
     assert [path.name for path in (tmp_path / "photos").iterdir()] == ["me.jpg"]
+
+
+def test_a_refused_run_leaves_no_folder_of_its_own(table: Path, tmp_path: Path) -> None:
+    refused = {"image": {"encoder": "lite0", "channels": 1}, "audio": {"encoder": "convnet"}}
+    for folder in ("mine", "empty"):
+        (tmp_path / folder).mkdir()
+    for run in ("runs/first", "mine/first", "empty"):
+        with pytest.raises(ConfigError, match="lite0 takes 3"):
+            ss.train(table, out=tmp_path / run, **refused, **QUICK)
+    assert not (tmp_path / "runs").exists() and not any((tmp_path / "mine").iterdir()) and (tmp_path / "empty").exists()
+    frame = pd.read_csv(table)
+    frame.loc[0, "image"] = "gone.png"
+    frame.to_csv(table, index=False)
+    with pytest.raises(TableError, match="rejected.csv"):  # which is in it
+        ss.train(table, out=tmp_path / "runs" / "first", **QUICK)
+    assert (tmp_path / "runs" / "first" / "rejected.csv").exists()
 
 
 def test_a_damaged_request_is_said(table: Path, tmp_path: Path) -> None:

@@ -3,9 +3,10 @@
 import errno
 import gc
 import os
+import signal
 import sys
-from collections.abc import Sequence
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from importlib import import_module
 
 from sightsound import __version__
@@ -44,12 +45,33 @@ registers a modality, say.
 """
 
 
+class Terminated(KeyboardInterrupt):
+    """The signal SIGTERM, with which schedulers and services end a process: it ends as cleanly as with Ctrl-C."""
+
+
 def main() -> None:
-    """Runs the typed verb; exits with 0, 1 for errors the user can correct, 2 for a wrong call, 130 for Ctrl-C."""
+    """Runs the typed verb and exits.
+
+    The exit code is 0, 1 for errors the user can correct, 2 for a wrong call, 130 for Ctrl-C, and 143 for SIGTERM.
+    """
     gc.set_threshold(100_000, 20, 100)  # importing torch makes so many objects that collecting costs 40 %
     sys.path.append("")  # the current folder, for the user's own classes; last, so that it hides nothing
-    with redirect_stdout(Visible(sys.stdout)), redirect_stderr(Visible(sys.stderr)):
+    with redirect_stdout(Visible(sys.stdout)), redirect_stderr(Visible(sys.stderr)), _terminable():
         sys.exit(_run(sys.argv[1:]))
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Raises Terminated within the block where the process is told to end."""
+
+    def end(*_: object) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
 def _run(arguments: Sequence[str]) -> int:
@@ -67,9 +89,10 @@ def _run(arguments: Sequence[str]) -> int:
             raise
         print(f"error: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("\nStopped. What was begun goes on with the same command and --resume.", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:
+        ended, code = ("Terminated", 143) if isinstance(stop, Terminated) else ("Stopped", 130)
+        print(f"\n{ended}. What was begun goes on with the same command and --resume.", file=sys.stderr)
+        return code
     except BrokenPipeError:  # the reader of our output left, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # otherwise Python complains at exit
         return 1

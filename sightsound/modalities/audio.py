@@ -36,6 +36,7 @@ from sightsound.modalities.corruptions import AUDIO, Setting, corrupt_audio
 from sightsound.modalities.media import Shown, frames_uri, wav_uri
 
 LONGEST_CLIP = 10.0  # seconds, unless the user asks for more
+WINDOW_SECONDS = {"speech": speech.WINDOW / 100, "yamnet": yamnet.WINDOW / 100}  # seen at once, in frames of 10 ms
 FRAME_SECONDS, BURST = 0.01, 5  # frames that are lost together in a robustness study: 50 ms
 
 
@@ -114,16 +115,24 @@ class AudioModality(Modality):
         return dataclasses.replace(options, clip_seconds=sized.clip_seconds)
 
     def cuts(self, asked: AudioConfig, options: AudioConfig, headers: Array) -> list[str]:
-        """Reports sounds that are longer than a clip."""
+        """Reports sounds that are longer than a clip, and clips that are short for a pretrained encoder."""
+        found, name = [], str((options.pretrained or {}).get(embedded.KEY))
+        window = WINDOW_SECONDS.get(name, 0.0)
+        if options.clip_seconds and options.clip_seconds < window / 2:
+            found.append(
+                f"clips of {options.clip_seconds:g} s are mostly silence to the encoder {name}, which sees {window:g} "
+                "s at once"
+            )
         longer = headers[:, 0] > (options.clip_seconds or math.inf) + 0.05
         if not longer.any() or asked.clip_seconds or asked.step_seconds:
-            return []
+            return found
         kept = {"start": "first", "center": "middle", "end": "last"}[options.crop]
         return [
+            *found,
             f"{longer.sum()} of the {len(headers)} sounds that were looked at are longer than "
             f"{options.clip_seconds:g} s, the longest "
             f"{headers.max():.4g} s; of these the {kept} {options.clip_seconds:g} s are kept. "
-            "--audio.clip-seconds keeps more, --audio.step-seconds cuts them into clips that all count"
+            "--audio.clip-seconds keeps more, --audio.step-seconds cuts them into clips that all count",
         ]
 
     def blank(self, options: AudioConfig) -> Tensor:

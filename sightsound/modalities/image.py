@@ -24,7 +24,7 @@ from sightsound.features.augment import AugmentImage
 from sightsound.features.image import ChannelsFirst
 from sightsound.features.pretrained import image_side, image_statistics
 from sightsound.missing.signals import interpolate_image
-from sightsound.modalities.base import Array, Augmentation, Features, Interpolation, Modality, Reader, Rng
+from sightsound.modalities.base import AUTO, Array, Augmentation, Features, Interpolation, Modality, Reader, Rng
 from sightsound.modalities.corruptions import IMAGE, corrupt_image
 from sightsound.modalities.media import Shown, thumbnail
 
@@ -110,9 +110,13 @@ class ImageModality(Modality):
         if len(headers) and not (asked.height or asked.width or options.pretrained):
             height, width = np.median(headers[:, :2], axis=0)
             if max(height, width) > LARGEST_SIDE:
+                other = (
+                    f". So it is with {self.small_encoder}; a pretrained encoder, if one is chosen, takes another size"
+                )
                 found.append(
                     f"images of {height:.0f} x {width:.0f} pixels (the median) are reduced to {options.height} x "
                     f"{options.width}. Small things may vanish: --image.height and --image.width keep more"
+                    f"{other if asked.encoder == AUTO else ''}"
                 )
         if options.white and not asked.white:
             deep = int((headers[:, 3] > 0).sum())

@@ -13,12 +13,12 @@ from sightsound.data.text import without_formulas
 from sightsound.report.figures import agreement as agreement_chart
 from sightsound.report.figures import costs, gains, missing
 from sightsound.report.page import short_name, version, when, write_page
-from sightsound.run_folder import BUNDLE
+from sightsound.run_folder import BUNDLE, read_notes
 from sightsound.studies.comparison.candidates import CompareOptions
 from sightsound.studies.comparison.compare import ComparisonStudy
 from sightsound.studies.comparison.recommend import Recommendation
 from sightsound.studies.comparison.summary import ComparisonRow, agreement, class_gains, differences
-from sightsound.training.encoder_choice import measured_candidates
+from sightsound.training.encoder_choice import doubt, measured_candidates
 
 
 def write_comparison(
@@ -79,6 +79,8 @@ def write_comparison(
         resampled_over=resampled_over(study.clusters["test"].as_metrics()),
         seeds=len(study.unimodal.test),
         encoders=measured_candidates(run),
+        doubt=doubt,
+        notes=read_notes(run),
         costs=[costs(rows, "latency_256_ms"), costs(rows, "train_seconds")],
         missing=missing(rows),
         gains=gains(of_classes, found.accuracy),

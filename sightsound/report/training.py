@@ -17,8 +17,8 @@ from sightsound.report.charts import Lines
 from sightsound.report.errors import browse
 from sightsound.report.figures import confusion, coverage, curves_of_classes, learning_curves, reliability
 from sightsound.report.page import kind_of, short_name, version, when, write_page
-from sightsound.run_folder import BUNDLE
-from sightsound.training.encoder_choice import measured_candidates
+from sightsound.run_folder import BUNDLE, read_notes
+from sightsound.training.encoder_choice import doubt, measured_candidates
 from sightsound.training.loop import LOG
 from sightsound.training.schedule import phases
 from sightsound.types import SPLITS
@@ -63,6 +63,8 @@ def write_report(classifier: Classifier, table: Table, run: Path, name: str = ""
         columns=COLUMNS,
         counts=counts,
         encoders=measured_candidates(run),
+        doubt=doubt,
+        notes=read_notes(run),
         curves=learning_curves(history(run, config)),
         reliability=reliability(subsets),
         coverage=coverage(subsets),

@@ -219,7 +219,13 @@ def in_words(m: str, found: Sequence[Candidate]) -> str:
     if not chosen.training_rows:
         return f"{said}; there is no choice.{without}"
     scores = "".join(f"; {one.encoder} {one.macro_f1:.2f}" for one in found if one.training_rows and not one.chosen)
-    few = " On so few rows the choice is uncertain." if chosen.validation_rows < FEW_ROWS else ""
+    few = f" {doubt(chosen)}".rstrip()
     kind = "validation rows" if chosen.folds == 1 else f"rows, {chosen.folds}-fold cross-validation"
     rows = f"macro F1 {chosen.macro_f1:.2f} on {chosen.validation_rows} {kind}"
     return f"{said} ({rows}{scores}).{few}{without}"
+
+
+def doubt(chosen: Candidate) -> str:
+    """Says that the choice of an encoder is uncertain where it rests on few rows; nothing where it does not."""
+    few = 0 < chosen.validation_rows < FEW_ROWS
+    return "On so few rows the choice is uncertain." if few else ""

@@ -124,7 +124,7 @@ class Trials(NamedTuple):
             training_seconds=time.perf_counter() - begin,
             parameters=sum(x.numel() for x in fits[0].network.encoders[self.modality].parameters()),
             latency_ms=_latency_ms(fits[0].network, fits[0].config, self.modality),
-            note=next((of.ended for of in fits if of.ended), ""),
+            note="; ".join(of.ended for of in fits if of.ended),
             folds=len(fits),
         )
 
@@ -141,14 +141,17 @@ class Trials(NamedTuple):
             if not which:  # the epochs of so few rows that they are divided into folds are short
                 config = dataclasses.replace(config, epochs=math.ceil((config.epochs or 1) * SMALL_SHARE))
             race = Race(rival, config.epochs or 1, to_win=not which) if rival else None
-        phase = Phase(f"{m} by {one.encoder}{which}", (m,), ("",))
-        fit(network, config, ready.rows, folder, [race] if race else [], [phase])
+        phase, counted = Phase(f"{m} by {one.encoder}{which}", (m,), ("",)), Count()
+        fit(network, config, ready.rows, folder, [counted, *([race] if race else [])], [phase])
         network.to(device_of(config.accelerator)).eval()
         parts = ready.table.part("train").frame["row"], ready.table.part("val").frame["row"]
         answered = answer_rows(network, ready.rows["val"], parts[1].to_numpy())
         said = np.zeros((len(answered.row), len(self.prepared.labels)))
         said[:, np.searchsorted(self.prepared.labels, ready.labels)] = answered.probabilities[(m,)]
         ended = race.ended if race else ""
+        if not ended and counted.epochs < (config.epochs or 1):
+            ended = f"ended after {counted.epochs} of {config.epochs} epochs, without improvement"
+        ended += which if ended else ""
         return Fitted(ready.network.cpu(), ready.config, answered.row, said, parts[0].nunique(), ended)
 
     def _parts(self, frozen: bool) -> list[Table]:
@@ -206,6 +209,18 @@ class Fitted(NamedTuple):
     probabilities: NDArray[np.float64]
     training_rows: int
     ended: str
+
+
+class Count(Watcher):
+    """Counts the epochs of a training, which ends before its last where patience is at its end."""
+
+    def __init__(self) -> None:
+        self.epochs = 0
+
+    def after_epoch(self, network: nn.Module, numbers: Mapping[str, float]) -> bool:
+        """See the base class."""
+        self.epochs += 1
+        return False
 
 
 class Race(Watcher):

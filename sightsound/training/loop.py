@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from sightsound.data.dataset import BatchOrder
+from sightsound.errors import needs_extra
 from sightsound.hardware import PRECISIONS, device_of
 from sightsound.progress import notice, progress_bar
 from sightsound.training.checkpoints import BEST, LAST, latest, of_this_version, read, save
@@ -30,7 +31,6 @@ from sightsound.types import Batch
 LOSS = "train_loss"
 SECONDS_BETWEEN_CHECKPOINTS = 1.0  # written after each of many short epochs, they would take much of the time
 LOG = "metrics.csv"  # in the folder of a phase's logs
-INSTALL = 'TensorBoard logs need an extra: pip install "sightsound[tensorboard]"'
 
 
 class Plan(NamedTuple):
@@ -278,7 +278,7 @@ def tensorboard_writer() -> Any:
     """Returns the class that writes TensorBoard's logs; None, with one warning, without the extra `tensorboard`."""
     try:
         from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        notice(f"No TensorBoard log is written ({error}); {LOG} holds the same numbers. {INSTALL}")
+    except Exception as error:  # a damaged library raises anything
+        notice(f"No TensorBoard log is written; {LOG} holds the same numbers. It {needs_extra('tensorboard', error)}")
         return None
     return SummaryWriter

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from sightsound.inference.subsets import answer_rows, measure_answers
 from sightsound.missing import IMPUTERS, Imputers, impute_by
 from sightsound.network.build import check_parts, resolved_options
 from sightsound.network.classifier import ClassifierNetwork
-from sightsound.run_folder import BUNDLE, claim, open_run, request_of, with_files, write_errors
+from sightsound.run_folder import BUNDLE, NOTES, claim, open_run, request_of, with_files, write_errors, write_whole
 from sightsound.training.decision import check_aims, fit_decision
 from sightsound.training.encoder_choice import choose_encoders
 from sightsound.training.feature_cache import on_cached
@@ -84,7 +85,7 @@ def _trained(prepared: Prepared, run: Path, say: Callable[[str], object]) -> Cla
 
 
 def begin(prepared: Prepared, run: Path, request: dict[str, Any], say: Callable[[str], object]) -> None:
-    """Prints warnings about the table, and claims the folder for this run.
+    """Prints warnings about the table, claims the folder for this run, and stores them in it for the report.
 
     Raises:
         RunError: the files have changed since the resumed run was begun.
@@ -93,6 +94,7 @@ def begin(prepared: Prepared, run: Path, request: dict[str, Any], say: Callable[
     for warning in prepared.warnings:
         say(f"Note: {warning}")
     claim(run, prepared.config, request)
+    write_whole(run / NOTES, json.dumps(prepared.warnings, indent=1))
 
 
 def describe(prepared: Prepared) -> str:

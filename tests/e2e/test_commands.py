@@ -181,16 +181,23 @@ def test_a_modality_is_chosen_by_its_name(modalities: str, typed, table: Path, t
     assert ss.load(tmp_path / "run" / "bundle").config.modalities == ("image",)
 
 
-def test_ctrl_c_leaves_a_run_that_goes_on(table: Path, tmp_path: Path, typed) -> None:
+@pytest.mark.parametrize(
+    ("sent", "code", "said"), [(signal.SIGINT, 130, "\nStopped. "), (signal.SIGTERM, 143, "\nTerminated. ")]
+)
+def test_a_run_that_is_told_to_end_goes_on_later(
+    sent: int, code: int, said: str, table: Path, tmp_path: Path, typed
+) -> None:
     run = tmp_path / "run"
     train = ["train", table, "--out", run, "--epochs", "40", "--patience", "40", "--batch-size", "16"]
     process = Started("-m", "sightsound", *train, patched=EVERY_EPOCH)
     while not (run / "checkpoints" / "joint" / "last.ckpt").exists():
         assert process.runs()
         time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     done = process.end()
-    assert done.returncode == 130
-    assert "--resume" in done.stderr and "Traceback" not in done.stderr
+    assert done.returncode == code
+    assert said in done.stderr and "--resume" in done.stderr and "Traceback" not in done.stderr
+    handler = signal.getsignal(signal.SIGTERM)
     done = typed(*train, "--resume")
+    assert signal.getsignal(signal.SIGTERM) == handler
     assert done.code == 0 and (run / "bundle" / "model.safetensors").exists()

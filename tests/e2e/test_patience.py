@@ -16,7 +16,7 @@ import sightsound as ss
 from sightsound.cli import VERBS
 from sightsound.cli.train import NEVER_FOUND, TOGETHER, _hint
 from sightsound.inference.metrics import measure
-from sightsound.progress import Lines
+from sightsound.progress import Lines, progress_bar
 from tests.conftest import RATE
 
 
@@ -61,6 +61,20 @@ def test_bars_are_lines_where_no_terminal_is(capsys: pytest.CaptureFixture[str],
     printed = capsys.readouterr().err
     assert len(printed.splitlines()) == 3 and "\r" not in printed  # one each minute of 150 s, and the last
     assert printed.splitlines()[-1].startswith("reading: 100%")
+
+
+@pytest.mark.parametrize(("seconds", "keep", "lines"), [(1.9, False, 0), (2.0, False, 1), (59, False, 1), (0, True, 1)])
+def test_every_bar_that_a_terminal_would_show_is_a_line(
+    seconds: float, keep: bool, lines: int, capsys: pytest.CaptureFixture[str], monkeypatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("sightsound.progress.time.monotonic", lambda: clock[0])
+    with progress_bar("robustness", 2, "condition", keep=keep) as bar:
+        bar.update()
+        clock[0] += seconds
+        bar.update()
+    printed = capsys.readouterr().err.splitlines()
+    assert len(printed) == lines and all(line.startswith("robustness: 100%") for line in printed)
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh"])
@@ -127,14 +141,29 @@ def test_what_the_defaults_cut_is_said(typed, table: Path, tmp_path: Path) -> No
     frame["image"] = "large.png"
     frame.loc[:20, "audio"] = "long.wav"
     frame.to_csv(table, index=False)
-    for done in (typed("inspect", table), typed("train", table, "--epochs", 1, "--out", tmp_path / "run")):
+    for done, left_open in (
+        (typed("inspect", table), True),
+        (typed("train", table, "--epochs", 1, "--out", tmp_path / "run"), False),
+    ):
         assert done.code == 0, done.err
         assert "images of 300 x 400 pixels (the median) are reduced to 48 x 64" in done.out
+        assert ("So it is with resnet; a pretrained encoder, if one is chosen, takes another" in done.out) == left_open
         # a file is counted once, however many rows have it
         assert "1 of the 40 sounds that were looked at are longer than" in done.out, done.out
     sizes = ["--image.height", 32, "--audio.clip-seconds", 0.3]
     done = typed("train", table, "--epochs", 1, "--out", tmp_path / "asked", *sizes)
     assert "are reduced to" not in done.out and "are longer than" not in done.out
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(0.02, True), (0.4, False)])
+def test_clips_that_are_short_for_their_encoder_are_said(
+    seconds: float, said: bool, typed, table: Path, tmp_path: Path
+) -> None:
+    audio = ["--audio.encoder", "speech", "--audio.frozen", "--audio.clip-seconds", seconds, "--modalities", "audio"]
+    done = typed("train", table, *audio, "--epochs", 1, "--out", tmp_path / "run")
+    assert done.code == 0, done.err
+    note = f"Note: clips of {seconds} s are mostly silence to the encoder speech, which sees 0.76 s at once"
+    assert (note in done.out) == said and ("mostly silence" in done.out) == said
 
 
 def test_silence_constants_and_channels_that_cancel_are_said(typed, table: Path, tmp_path: Path) -> None:

@@ -60,6 +60,27 @@ def test_the_first_lines_say_what_was_trained_on_what(trained: tuple[Path, Path]
     assert f"sightsound {ss.__version__}" in page.text and "Right answers on" in page.text
 
 
+def test_the_notes_of_the_training_are_in_the_report(
+    table: Path, tmp_path: Path, typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sightsound.training.fusion_choice.FEW_ROWS_A_CLASS", 100)
+    frame = pd.read_csv(table)
+    frame.loc[0, "image"] = frame.loc[1, "image"]
+    frame["split"] = ["test" if i % 4 == 0 else "train" for i in range(60)]
+    frame.to_csv(table, index=False)
+    run = tmp_path / "run"
+    done = typed("train", table, "--epochs", 1, "--batch-size", 16, "--out", run)
+    page = Page(run / "report.html")
+    for note in ("complete training rows a class, --fusion is product", "1 file(s) stand in more than one split"):
+        assert note in done.out and note in page.text
+    assert ("a", {"href": "#notes"}) in page.tags
+    assert typed("train", table, "--epochs", 1, "--batch-size", 16, "--out", run, "--resume").code == 0
+    assert "--fusion is product" in Page(run / "report.html").text  # of the run that was finished
+    (run / "notes.json").write_text("7")
+    again = typed("train", table, "--epochs", 1, "--batch-size", 16, "--out", run, "--resume")
+    assert again.code == 1 and "notes.json: damaged" in again.err
+
+
 def test_every_wrong_row_is_there_with_its_files(run: Path, trained: tuple[Path, Path]) -> None:
     rows = pd.read_csv(run / "predictions.csv").head(3)
     page = Page(write_report(ss.load(run / "bundle"), read_table(trained[0]), run))

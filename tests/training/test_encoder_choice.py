@@ -1,22 +1,18 @@
 """Encoders that the configuration leaves open: what is tried, which one wins, and what the user is told."""
 
+import re
 from pathlib import Path
 
 import pandas as pd
 import pytest
-import torch
 
 import sightsound as ss
-from sightsound.data.table import read_table
 from sightsound.encoders import embedded
 from sightsound.errors import ConfigError, RunError, TrainingError
 from sightsound.modalities.base import modality
-from sightsound.network.build import check_parts
 from sightsound.training import encoder_trials
 from sightsound.training.encoder_choice import FILE, FOLDER, _checked, candidates, choose, in_words, read_candidates
-from sightsound.training.encoder_trials import Candidate, Race, Trials, _alone
-from sightsound.training.prepare import prepare
-from sightsound.training.stage import F1
+from sightsound.training.encoder_trials import Candidate, Trials
 from tests.conftest import write_table
 
 SMALL = Candidate("image", "resnet", False, 0.90, standard_error=0.02, training_rows=9, parameters=10)
@@ -39,25 +35,6 @@ def test_within_a_standard_error_the_cheapest_to_train_is_chosen() -> None:
     assert choose(same) == choose(same[::-1]) == same[2]  # all tie
 
 
-def test_a_race_is_decided_when_nothing_can_change_it() -> None:
-    def ended(*scores: float, of: int = 9) -> tuple[int, str]:
-        race = Race(LARGE, of)
-        for number, score in enumerate(scores, 1):
-            if race.after_epoch(torch.nn.Identity(), {F1: score}):
-                return number, race.ended
-        return 0, race.ended
-
-    assert ended(0.5, 0.8, 0.912, 0.95) == (3, "ended early, better than lite0 after 3 of 9 epochs")
-    # at the end: 0.31 + 5 * 0.11 / 2
-    assert ended(0.1, 0.2, 0.3, 0.31, 0.31) == (4, "ended early, too far behind lite0 after 4 of 9 epochs")
-    assert ended(0.1, 0.1, 0.1, of=10) == (0, "")  # too early
-    assert ended(0.2, 0.5, 0.78, 0.85, 0.88) == (0, "")  # it rises: 0.78 after 0.2 may become anything
-    assert ended(0.88, 0.1, 0.1, 0.1) == (0, "")  # the best epoch counts
-    assert ended(0.1, of=1) == ended(0.99, of=1) == (1, "")  # which was its end in any case
-    in_a_fold = Race(LARGE, 9, to_win=False)
-    assert not any(in_a_fold.after_epoch(torch.nn.Identity(), {F1: score}) for score in (0.5, 0.99, 1.0))
-
-
 def test_what_cannot_be_used_is_listed_with_the_reason(monkeypatch: pytest.MonkeyPatch, own_cache: Path) -> None:
     assert [one.encoder for one in candidates("image", ss.ImageConfig())] == ["resnet", "lite0"]
     grey = candidates("image", ss.ImageConfig(channels=1))
@@ -76,71 +53,22 @@ def test_frozen_random_weights_are_refused(table: Path, tmp_path: Path) -> None:
         ss.train(table, out=tmp_path / "run", image={"encoder": "cnn", "frozen": True})
 
 
-def test_the_rows_of_a_trial_keep_split_and_classes(
-    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("few_rows", [0, 50])  # on validation rows, or by cross-validation
+def test_a_trial_without_improvement_says_when_it_ended(
+    measured: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_rows: int
 ) -> None:
-    frame = pd.read_csv(table)
-    frame.loc[0, "image"] = ""
-    frame.loc[len(frame) - 1, "label"] = "rare"
-    frame["split"] = ["test" if i % 5 == 0 else "val" if i % 5 == 1 else "train" for i in range(len(frame))]
-    frame.to_csv(table, index=False)
-    config = ss.Config(image=ss.ImageConfig(encoder="resnet"), audio=ss.AudioConfig(encoder="convnet"))
-    prepared = prepare(read_table(table, config.columns), config, tmp_path)
-    trials = Trials("image", read_table(table, config.columns), config, prepared, tmp_path)
-    monkeypatch.setattr(encoder_trials, "FEW_ROWS", 1)
-    [every] = [part.frame for part in trials._parts(False)]
-    few = trials._some(every, 8).frame
-    assert few["split"].value_counts().to_dict() == {"val": 12, "train": 8} and set(few["label"]) == set(frame["label"])
-    assert len(every) == (frame["split"] != "test").sum()
-    assert (every.set_index("row")["split"] == frame["split"].loc[every["row"] - 1].to_numpy()).all()
-    assert (every["image"] != "").all() and trials._some(every, 8).frame.equals(few)
-
-
-def test_few_validation_rows_are_helped_by_the_training_rows(
-    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    frame = pd.read_csv(table)
-    frame["split"] = ["test" if i % 5 == 0 else "val" if i % 5 == 1 else "train" for i in range(len(frame))]
-    frame["group"] = [f"g{i // 2}" if i < 20 else "" for i in range(len(frame))]
-    frame.loc[frame.index[-2:], "label"] = "rare"  # two rows, in two folds at most
-    frame.to_csv(table, index=False)
-    config = ss.Config(image=ss.ImageConfig(encoder="resnet"), audio=ss.AudioConfig(encoder="convnet"))
-    prepared = prepare(read_table(table, config.columns), config, tmp_path)
-    trials = Trials("image", read_table(table, config.columns), config, prepared, tmp_path)
-    folds = [part.frame.set_index("row") for part in trials._parts(True)]
-    held = [fold.index[fold["split"] == "val"].tolist() for fold in folds]
-    learned = [fold.index[fold["split"] == "train"].tolist() for fold in folds]
-    known = set(frame.index[frame["split"] != "test"] + 1)
-    assert len(folds) == 3 and len(set().union(*held)) == sum(map(len, held)) <= len(known)
-    assert set().union(*held) | {len(frame), len(frame) - 1} >= known
-    for of, others, fold in zip(held, learned, folds, strict=True):
-        assert not set(of) & set(others) and set(of) | set(others) <= known and 0.2 < len(of) / len(known) < 0.5
-        groups = fold["group"].where(fold["group"] != "")
-        assert (groups.groupby(groups).agg(lambda of, splits=fold["split"]: splits.loc[of.index].nunique()) == 1).all()
-        assert set(fold["label"][of]) <= set(fold["label"][others])
-    assert [
-        part.frame.equals(again.frame) for part, again in zip(trials._parts(True), trials._parts(True), strict=True)
-    ]
-    monkeypatch.setattr(encoder_trials, "TRAINING_ROWS", 5)
-    assert len(trials._parts(False)) == 1 and len(trials._parts(True)[0].part("train").frame) < len(known)
-
-
-def test_each_row_is_answered_by_a_network_that_has_not_learned_from_it(
-    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Files that say nothing of their labels: whoever were measured on rows that it learned from would be above."""
-    frame = pd.read_csv(table)
-    frame["label"] = frame["label"].sample(frac=1, random_state=0).to_numpy()
-    frame["split"] = ["val" if i % 6 == 1 else "train" for i in range(len(frame))]
-    frame.to_csv(table, index=False)
-    config = ss.Config(image=ss.ImageConfig(encoder="resnet"), audio=ss.AudioConfig(encoder="convnet"), epochs=20)
-    prepared = prepare(read_table(table, config.columns), config, tmp_path)
-    trials = Trials("audio", read_table(table, config.columns), config, prepared, tmp_path / "trials")
-    one = trials.result_of(Candidate("audio", "speech", True), None)
-    assert one.folds == 3 and one.validation_rows == len(frame) and one.training_rows == round(len(frame) * 2 / 3)
-    assert one.macro_f1 < 0.6 and 0 < one.standard_error < 0.2
-    said = in_words("audio", [one._replace(chosen=True)])
-    assert f"on {len(frame)} rows, 3-fold cross-validation)" in said
+    monkeypatch.setattr(encoder_trials, "FEW_ROWS", few_rows)
+    table, run = write_table(tmp_path / "data", rows_per_class=10), tmp_path / "run"
+    quick = {"epochs": 12, "batch_size": 16, "learning_rate": 1e-9, "modalities": ("audio",)}
+    ss.train(table, out=run, patience=2, **quick)
+    [note] = [one.note for one in read_candidates(run) if one.encoder == "speech"]
+    first, *others = note.split("; ")
+    said = re.fullmatch(r"ended after (\d+) of 12 epochs, without improvement(, fold 1)?", first)
+    assert said and 3 <= int(said[1]) < 12 and (said[2] or "") == ", fold 1" * bool(few_rows)
+    assert len(others) == 2 * bool(few_rows)
+    assert f"speech: {note}" in (run / "report.html").read_text()
+    ss.train(table, out=tmp_path / "whole", patience=12, **quick)
+    assert "without improvement" not in (tmp_path / "whole" / "encoders.csv").read_text()
 
 
 def test_it_is_measured_said_kept_and_shown(
@@ -221,6 +149,8 @@ def test_a_class_without_sounds_is_no_hindrance(measured: None, tmp_path: Path, 
         and tried["lite0"].validation_rows == 42
     )
     assert "On so few rows the choice is uncertain." in done.out and "Not tried: yamnet." in done.out
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "of image, 42 rows: On so few rows the choice is uncertain." in page
 
 
 def test_what_asks_for_a_frozen_encoder_where_none_is_chosen_is_refused(
@@ -260,13 +190,6 @@ def test_a_balance_is_about_how_encoders_are_trained(measured: None, tmp_path: P
     done = typed("train", table, "--epochs", 1, "--batch-size", 16, "--balance", "auxiliary", "--out", tmp_path / "run")
     assert done.code == 0 and "The balance auxiliary is about how encoders are trained: small networks" in done.out
     assert not ss.load(tmp_path / "run" / "bundle").config.image.frozen
-
-
-def test_options_of_one_modality_s_encoder_leave_the_choice_of_the_other_s(tmp_path: Path) -> None:
-    config = ss.Config(image=ss.ImageConfig(encoder="resnet", encoder_options={"width": 8}))
-    alone = _alone(config, "audio", ss.AudioConfig(encoder="convnet"))
-    assert alone.modalities == ("audio",) and alone.image.encoder_options == {}
-    check_parts(alone)
 
 
 @pytest.mark.parametrize(

@@ -250,6 +250,8 @@ def fingerprints(table: Table, items: list[Item]) -> NDArray[np.uint64]:
             known[i] = f"{path}|{status.st_size}|{status.st_mtime_ns}|{more}{masks or ''}"
         except (OSError, ValueError):
             known[i] = f"{path}|{more}"
+    if not all(map(str.isascii, known)):  # a name that is no UTF-8 has surrogates, which cannot be hashed
+        known[:] = [text.encode("utf-8", "backslashreplace").decode() for text in known]
     return pd.util.hash_array(known, categorize=False) | np.uint64(1)
 
 

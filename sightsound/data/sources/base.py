@@ -48,6 +48,7 @@ class DataSource:
         build: writes `table.csv` and whatever files it needs into a new folder; raises SourceError.
         downloads: the files it is built from; empty where there is nothing to fetch.
         parts: names of the sources it is built from.
+        encoder: the option that takes it, where it is the weights of an encoder and no table; else "".
     """
 
     about: str
@@ -55,6 +56,7 @@ class DataSource:
     build: Callable[[SourceOptions, Path], None]
     downloads: tuple[Download, ...] = ()
     parts: tuple[str, ...] = ()
+    encoder: str = ""
 
 
 def find(root: str | None, fetched: Path, name: str, places: tuple[str, ...], file: str) -> Path:

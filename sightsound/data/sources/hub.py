@@ -12,12 +12,11 @@ from typing import Any
 import pandas as pd
 
 from sightsound.data.sources.base import SourceOptions
-from sightsound.errors import SourceError
+from sightsound.errors import SourceError, needs_extra
 from sightsound.progress import notice, progress_bar
 from sightsound.types import SPLIT_OF
 
 PREFIX = "hub:"
-INSTALL = 'Hugging Face data sets need an extra: pip install "sightsound[hub]"'
 
 
 def build(name: str, options: SourceOptions, folder: Path) -> None:
@@ -58,8 +57,8 @@ def _load(name: str) -> dict[str, Any]:
     """Loads split -> rows, whose images and sounds are not decoded."""
     try:
         import datasets
-    except ImportError as error:
-        raise SourceError(INSTALL) from error
+    except Exception as error:  # a damaged library raises anything
+        raise SourceError(f"A Hugging Face data set {needs_extra('hub', error)}") from error
     try:
         if (Path(name) / "dataset_dict.json").exists() or (Path(name) / "state.json").exists():
             loaded = datasets.load_from_disk(name)

@@ -17,12 +17,11 @@ from PIL import Image
 
 from sightsound.data.sources.base import DataSource, SourceOptions, write_wav
 from sightsound.data.text import without_formulas
-from sightsound.errors import FileError, SourceError
+from sightsound.errors import FileError, SourceError, needs_extra
 from sightsound.progress import progress_bar
 
 ENDINGS = {".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v", ".mpg", ".mpeg", ".ogv", ".3gp", ".flv"}
 SLIVER = 0.1  # of a segment: a shorter rest at the end is left out; sound and images seldom end together
-INSTALL = 'Reading videos needs an extra: pip install "sightsound[video]"'
 
 
 class Segment(NamedTuple):
@@ -87,8 +86,8 @@ def parts(path: Path, every: float | None) -> Iterator[Segment]:
     """Yields the segments of a video: one for the whole, or one for every `every` seconds. Raises FileError."""
     try:
         import av
-    except ImportError as error:
-        raise SourceError(INSTALL) from error
+    except Exception as error:  # a damaged library raises anything
+        raise SourceError(f"Reading videos {needs_extra('video', error)}") from error
     try:
         with av.open(str(path)) as container:
             seen = [(time, frame) for time, frame in _pictures(container, every)]

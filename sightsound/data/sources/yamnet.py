@@ -8,10 +8,12 @@ from sightsound.data.sources.base import DataSource, SourceOptions
 from sightsound.downloads import YAMNET
 from sightsound.errors import SourceError
 
+ENCODER = "--audio.encoder yamnet"
+
 
 def build(options: SourceOptions, folder: Path) -> None:
     """Raises SourceError: there is nothing to build."""
-    raise SourceError("yamnet has no rows to train on: it is an encoder. Give it sounds: --audio.encoder yamnet")
+    raise SourceError(f"yamnet has no rows to train on: it is an encoder. Give it sounds: {ENCODER}")
 
 
 SOURCE = DataSource(
@@ -19,4 +21,5 @@ SOURCE = DataSource(
     licence="Apache-2.0; M. Plakal and D. Ellis, YAMNet, as Google Coral publishes it",
     build=build,
     downloads=(YAMNET,),
+    encoder=ENCODER,
 )

@@ -5,7 +5,8 @@ The rule, whose every step reads validation rows only:
    (`studies.comparison.significance`).
 2. For accuracy: the best one; but `product`, if it is tied and the modalities are independent given the class, since no
    strategy can then be better than the product of calibrated unimodal predictions.
-3. For speed: the tied one that predicts 256 rows fastest.
+3. For speed: the tied one, or the better unimodal model if it is not significantly worse, that predicts 256 rows
+   fastest, encoders included; but the one for accuracy, unless another saves a tenth of its time.
 4. For a modality that may be missing: the tied one with the highest mean unimodal accuracy.
 5. Where the best is the only one that the budget reached, or no better than naming the most frequent class, nothing is
    recommended.
@@ -27,6 +28,8 @@ from sightsound.studies.comparison.significance import Gain, best_of, compare_to
 from sightsound.studies.comparison.summary import ONLY, ComparisonRow, right_answers, right_unimodal, unimodal_accuracy
 
 WORTH = 0.005  # gain in accuracy from which fusion is worth it
+FASTER = 0.9  # share of the time up to which another one counts as faster; strategies on the same encoders seldom do
+NONE_FASTER = "; nothing that is tied with it is clearly faster."
 NOTHING = (
     "Training found nothing: no {} and no modality is better than naming the most frequent class. Are labels and files "
     "in step? More rows, more --epochs or a smaller --learning-rate may help."
@@ -37,7 +40,7 @@ class Recommendation(NamedTuple):
     """The recommended strategies, by name.
 
     Attributes:
-        accuracy, speed, missing: the strategy to take for each purpose.
+        accuracy, speed, missing: the strategy to take for each purpose; for speed also a unimodal model.
         tied: the strategies tied with the best, and the best itself.
         worth: whether fusion is worth it; None where there are too few rows to decide.
         unimodal: the better unimodal model, such as "image only".
@@ -63,9 +66,12 @@ def recommend(study: ComparisonStudy, rows: list[ComparisonRow]) -> Recommendati
     independent = study.dependence is not None and not study.dependence.found and not study.joint
     accuracy = "product" if independent and "product" in tied else best
     known = {row.name: row for row in rows}
-    speed = min(tied, key=lambda name: known[name].latency_256_ms)
     missing = max(tied, key=lambda name: (round(_alone(study, name), 4), name == accuracy))
     better = max(unimodal, key=lambda name: float(unimodal[name].mean()))
+    alone = compare_to(best, {best: right[best], better: unimodal[better]}, clusters)[better]
+    worse = alone.significant and alone.mean < 0
+    fast = min(tied if worse else [*tied, better], key=lambda name: known[name].latency_256_ms)
+    speed = fast if known[fast].latency_256_ms < FASTER * known[accuracy].latency_256_ms else accuracy
     gain = best_of(better, {better: unimodal[better], **right}, clusters)
     worth = (True if gain.significant else None) if gain.mean >= WORTH else False
     found = Recommendation(accuracy, speed, missing, tied, worth, better, [])
@@ -131,9 +137,10 @@ def _words(study: ComparisonStudy, found: Recommendation, known: dict[str, Compa
     if others:
         lines.append(f"Tied with it on validation rows: {', '.join(others)}.")
     fast, slow = known[found.speed], take
+    doubt = ", which is not significantly worse" if found.speed == found.unimodal else ""
     lines.append(
-        f"For speed: {found.speed}, {fast.latency_256_ms:.1f} ms for 256 rows"
-        + (f" against {slow.latency_256_ms:.1f} ms of {found.accuracy}." if found.speed != found.accuracy else ".")
+        f"For speed: {found.speed}{doubt}, {fast.latency_256_ms:.1f} ms for 256 rows with the encoders"
+        + (f" against {slow.latency_256_ms:.1f} ms of {found.accuracy}." if fast is not slow else NONE_FASTER)
     )
     alone = ", ".join(f"{m} only {_percent(value)}" for m, value in known[found.missing].unimodal.items())
     if all(_at_chance(study, right) for right in right_unimodal(study, "val").values()):

@@ -118,28 +118,31 @@ def _with_encoders(
     for balances, which are about how encoders are trained, small networks are taken.
 
     Raises:
-        ConfigError: a comparison that was begun on frozen encoders is to go on with strategies that exchange.
+        ConfigError: a comparison that was begun on frozen encoders is to go on with balances, or with strategies that
+            exchange.
     """
     names = choose_candidates(options, config)
     exchanging = [name for name in names if not options.balance and strategy_of(name).exchanges()]
+    begun = (run / REQUEST).exists()
     small = bool(options.balance or (exchanging and options.strategies != "all"))
-    if (run / REQUEST).exists():
-        small = not (run / ENCODERS).exists()
+    small = not (run / ENCODERS).exists() if begun else small
     left_open = [m for m in config.modalities if is_left_open(getattr(config, m))]
     if small:
         chosen = with_small_encoders(config)
         if left_open:
-            apart = f"strategies that exchange between them ({', '.join(exchanging)})"
-            say(f"Small networks are taken as encoders: {'balances' if options.balance else apart} need to train them.")
+            what = "balances" if options.balance else f"strategies that exchange between them ({', '.join(exchanging)})"
+            why = "this comparison was begun on them" if begun else f"{what} need to train them"
+            say(f"Small networks are taken as encoders: {why}.")
     else:  # each is trained apart, whatever the balance of the strategies
         chosen = choose_encoders(table, dataclasses.replace(config, balance="detached"), run, say)
         chosen = dataclasses.replace(chosen, balance=config.balance)
-    if options.balance or (exchanging and not any(getattr(chosen, m).frozen for m in left_open)):
+    frozen = any(getattr(chosen, m).frozen for m in left_open)
+    if (options.balance or exchanging) and not frozen:
         return dataclasses.replace(chosen, fusion=EXCHANGING), options
-    if exchanging and options.strategies != "all":
+    if options.balance or (exchanging and options.strategies != "all"):
         raise ConfigError(
-            f"{', '.join(exchanging)}: cannot be compared on frozen encoders, with which this comparison was begun. "
-            "Begin another one with another --out."
+            f"{', '.join(names if options.balance else exchanging)}: cannot be compared on frozen encoders, with which "
+            "this comparison was begun. Begin another one with another --out."
         )
     if exchanging:
         say(

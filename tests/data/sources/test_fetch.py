@@ -8,6 +8,7 @@ import pytest
 
 from sightsound.data import datasets
 from sightsound.data.sources import SOURCES, DataSource, SourceOptions
+from sightsound.downloads import YAMNET, fetched_path
 from sightsound.errors import SourceError
 from tests.originals import serve, write_mnist, write_speech_commands
 
@@ -105,6 +106,17 @@ def test_archives_that_climb_out_or_are_none(
     with pytest.raises(SourceError, match="cannot be unpacked"):
         fetch("speech-commands", server[0])
     assert not list(own_cache.parent.rglob("outside.txt"))
+
+
+def test_weights_are_shown_as_what_they_are(typed, own_cache: Path) -> None:
+    said = typed("data", "show", "yamnet").out
+    assert "the weights of the audio encoder yamnet" in said and "not here" in said and "built" not in said.lower()
+    assert said.endswith("Fetch it: `sightsound data fetch yamnet`. Then --audio.encoder yamnet takes it.\n")
+    file = fetched_path("yamnet", YAMNET)
+    file.parent.mkdir(parents=True)
+    file.touch()
+    said = typed("data", "show", "yamnet").out
+    assert "not here" not in said and said.endswith("\n--audio.encoder yamnet takes it.\n")
 
 
 def test_every_source_is_whole() -> None:

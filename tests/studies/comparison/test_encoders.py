@@ -73,6 +73,14 @@ def test_a_strategy_that_exchanges_takes_small_networks_and_says_so(table: Path,
     assert line.startswith("Small networks are taken as encoders: strategies that exchange between them (mmtm) need")
 
 
+def test_what_was_begun_on_small_networks_goes_on_with_them_and_says_so(tmp_path: Path) -> None:
+    (tmp_path / "request.json").write_text("{}")
+    lines, given = list[str](), ss.Config(fusion="concat", balance="auxiliary")
+    config, _ = _with_encoders(None, given, CompareOptions(strategies="product"), tmp_path, lines.append)
+    assert lines == ["Small networks are taken as encoders: this comparison was begun on them."]
+    assert (config.image.encoder, config.audio.encoder) == ("resnet", "convnet")
+
+
 def test_no_candidate_is_tested_with_heads_that_learned_from_validation_rows(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,9 +108,7 @@ def test_encoders_are_chosen_once_for_all_strategies_and_shown(
     monkeypatch.setattr(
         encoder_choice,
         "candidates",
-        lambda m, options: [
-            Candidate(m, {"image": "lite0", "audio": "speech"}[m], True, 1.0, standard_error=0.0, training_rows=9)
-        ],
+        lambda m, options: [Candidate(m, {"image": "lite0", "audio": "speech"}[m], True, 1.0, 1.0, 1.0, 0.0, 9, 9)],
     )
     asked = ["compare", table, "--seeds", 1, "--epochs", 2, "--batch-size", 16, "--out", tmp_path / "run"]
     asked += ["--image.height", 32, "--image.width", 32]
@@ -110,10 +116,15 @@ def test_encoders_are_chosen_once_for_all_strategies_and_shown(
     assert done.code == 0, done.err
     assert "Encoder of images: lite0, frozen" in done.out and "Left out" not in done.out
     assert set(pd.read_csv(tmp_path / "run" / "encoders.csv")["encoder"]) == {"lite0", "speech"}
-    assert "Encoders that were tried" in (tmp_path / "run" / "compare.html").read_text()
+    page = (tmp_path / "run" / "compare.html").read_text()
+    assert "Encoders that were tried" in page and "lite0 of image, 9 rows: On so few rows the choice is unc" in page
+    notes = [line.removeprefix("Note: ") for line in done.out.splitlines() if line.startswith("Note: ")]
+    assert notes and all(note in page for note in notes)
     assert ss.load(tmp_path / "run" / "bundle").config.image.encoder == "lite0"
     more = typed(*asked, "--strategies", "product,mmtm", "--resume")
     assert more.code == 1 and "mmtm: cannot be compared on frozen encoders" in more.err
+    balances = typed(*asked, "--balance", "auxiliary,mla", "--resume")
+    assert balances.code == 1 and "auxiliary, mla: cannot be compared on frozen encoders" in balances.err
 
 
 def test_all_strategies_on_frozen_encoders_are_those_that_leave_them_alone(

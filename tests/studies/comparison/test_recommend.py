@@ -88,3 +88,23 @@ def test_one_strategy_of_many_is_no_comparison() -> None:
 def test_the_better_modality_is_the_one_on_validation_rows() -> None:
     made = study(2000, 0.9, 0.8)
     assert "against image only, the better modality on validation rows" in recommend(made, rows(made, 2)).lines[0]
+
+
+@pytest.mark.parametrize(
+    ("image_right", "milliseconds", "speed", "said_of_it"),
+    [
+        (0.70, {}, "concat", "concat, 10.0 ms for 256 rows with the encoders; nothing that is tied with it is clearly"),
+        (0.70, {"vote": 9.5}, "concat", "concat, 10.0 ms"),  # a twentieth faster, which the next measurement may not be
+        (0.70, {"vote": 8.5}, "vote", "vote, 8.5 ms for 256 rows with the encoders against 10.0 ms of concat."),
+        (0.70, {"vote": 8.5, "image": 5.0}, "vote", "vote, 8.5 ms"),  # images alone are significantly worse
+        (0.90, {"image": 5.0}, "image only", "image only, which is not significantly worse, 5.0 ms for 256 rows with"),
+        (0.95, {"image": 5.0}, "image only", "image only, which is not significantly worse, 5.0 ms for 256 rows with"),
+        (0.90, {"audio": 1.0}, "concat", "concat, 10.0 ms"),  # the worse of both
+    ],
+)
+def test_the_fast_one_is_faster(image_right: float, milliseconds: dict, speed: str, said_of_it: str) -> None:
+    made = study(2000, 0.9, image_right)
+    [one] = made.compared.values()
+    costs = {name: COST._replace(latency_256_ms=milliseconds.get(name, 10.0)) for name in (*made.costs, "vote")}
+    found = recommend(two := made._replace(compared={"concat": one, "vote": one}, costs=costs), rows(two, 2))
+    assert found.speed == speed and any(f"For speed: {said_of_it}" in line for line in found.lines), found.lines
