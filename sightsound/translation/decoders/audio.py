@@ -3,12 +3,10 @@
 import math
 
 from torch import Tensor
-from torch.nn import functional
 
 from sightsound.features.audio import FLOOR
 from sightsound.translation.decoders.base import Autoencoder
 
-SMALLEST = 1e-3  # variance
 CONTRAST = 1.2  # between the bins of decoded frames; 1: as they were decoded
 
 
@@ -31,23 +29,6 @@ class AudioAutoencoder(Autoencoder):
     def decode(self, latent: Tensor) -> Tensor:
         """(B, L) -> (B, T, F)."""
         return super().decode(latent)[:, 0]
-
-    def distance(self, made: Tensor, maps: Tensor) -> Tensor:
-        """Computes the mean square error of the values and of their local deviation, which blurring takes away."""
-        return super().distance(made, maps) + (local_deviation(made) - local_deviation(maps)).square().mean()
-
-
-def local_deviation(maps: Tensor) -> Tensor:
-    """Computes the standard deviation of the values around each place: (B, T, F) -> same.
-
-    It is that of the differences to their own local means, over three frames and three bins.
-    """
-
-    def blurred(x: Tensor) -> Tensor:
-        return functional.avg_pool2d(functional.pad(x[:, None], (1, 1, 1, 1), mode="replicate"), 3, 1)[:, 0]
-
-    maps = maps.float()
-    return blurred((maps - blurred(maps)).square()).add(SMALLEST).sqrt()  # SMALLEST: for a finite gradient at 0
 
 
 def enhance(frames: Tensor) -> Tensor:

@@ -51,7 +51,7 @@ class Autoencoder(nn.Module):
         return maps[:, :, : self.height, : self.width]
 
     def loss(self, maps: Tensor, stages: Sequence[nn.Module] = ()) -> Tensor:
-        """Computes the distance to maps (B, channels, H, W) of what is decoded from their noisy latents; a scalar.
+        """Computes the mean square error of (B, channels, H, W) decoded from noisy latents; a scalar.
 
         Args:
             maps: standardised maps.
@@ -60,15 +60,11 @@ class Autoencoder(nn.Module):
         """
         latent = self.encode(maps)
         made = self.decode(latent + NOISE * torch.randn_like(latent))
-        loss = self.distance(made, maps)
+        loss = (made - maps).square().mean()
         for stage in stages:
             made, maps = stage(made), stage(maps)
             loss = loss + (made - maps).square().mean() / maps.square().mean() / len(stages)
         return loss
-
-    def distance(self, made: Tensor, maps: Tensor) -> Tensor:
-        """Computes the mean square error; a scalar."""
-        return (made - maps).square().mean()
 
 
 class _Down(nn.Module):
