@@ -20,6 +20,8 @@ import sightsound as ss
 
 
 class Trained(NamedTuple):
+    """What a training took, and what it gave."""
+
     seconds: float
     megabytes: float
     accuracy: float
