@@ -18,7 +18,8 @@ from sightsound.network.decision import Decision, Floats, decide, for_precision,
 from sightsound.training.held_out import CrossFitted
 from sightsound.training.prepare import Prepared
 
-STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the logit adjustment, that are tried
+STRENGTHS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0)  # of the logit adjustment, that are tried
+FEW_ROWS, MOST_ON_FEW = 10, 0.3  # validation rows of the rarest class, with fewer of which no more is tried
 
 
 class Aim(NamedTuple):
@@ -128,7 +129,8 @@ def _factors(prepared: Prepared, answered: Answered, target: NDArray[np.int64]) 
 
     Probabilities are divided by the frequencies of the classes in training, to the power of the strength: at 0 the
     answer is right most often, at 1 all classes are recognised equally often. "auto" takes the strength with the best
-    macro F1 on validation rows, of equal ones the smallest.
+    macro F1 on validation rows, of equal ones the largest. A class of few validation rows tells little of where its
+    answers become wrong too often: a slight strength is then the most that is tried.
     """
     strength = prepared.config.logit_adjustment
     if not strength:
@@ -138,11 +140,13 @@ def _factors(prepared: Prepared, answered: Answered, target: NDArray[np.int64]) 
     if strength != "auto":
         return frequency ** -float(strength), []
     probabilities, classes = answered.probabilities[tuple(answered.has)], len(prepared.labels)
+    rarest = np.bincount(target, minlength=classes)[counts.argmin()]
+    some = [tried for tried in STRENGTHS if rarest >= FEW_ROWS or tried <= MOST_ON_FEW]
     scores = {
         tried: macro_means(target * classes + decide(probabilities, factors=frequency**-tried), classes)["macro_f1"]
-        for tried in STRENGTHS
+        for tried in some
     }
-    best = max(STRENGTHS, key=lambda tried: (round(scores[tried], 9), -tried))
+    best = max(some, key=lambda tried: (round(scores[tried], 9), tried))
     tried = ", ".join(f"{one:g}: {score:.3f}" for one, score in scores.items())
     said = f"Logit adjustment {best:g}, the best of macro F1 on {len(target)} validation rows ({tried})"
     return (frequency**-best if best else None), [said]

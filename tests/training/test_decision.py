@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import sightsound as ss
+from sightsound.data.dataset import Rows
 from sightsound.inference.subsets import Answered
 from sightsound.training.decision import decision_for
 from tests.conftest import write_table
@@ -154,3 +156,43 @@ def test_the_estimator_and_a_comparison_obey_them(tmp_path: Path, typed) -> None
     assert done.code == 0, done.err
     kept = json.loads((tmp_path / "compare" / "bundle" / "config.json").read_text())
     assert kept["decision"]["thresholds"]["image+audio"]["low"] > 0 and "chosen for a recall of 1" in done.out
+
+
+@pytest.mark.parametrize(("strength", "factors"), [(0.5, [20**0.5, (20 / 19) ** 0.5]), (1.0, [20, 20 / 19])])
+def test_a_given_strength_by_hand(strength: float, factors: list[float]) -> None:
+    decision, said = decision_for(prepared_of(5, 95, logit_adjustment=strength), answered_by([0.3] * 10))
+    np.testing.assert_allclose(decision.factors, factors)
+    assert said == [] and decision.named(["x", "y"])["factors"] == pytest.approx(dict(zip("xy", factors, strict=True)))
+
+
+def test_auto_takes_the_best_strength_and_little_where_it_can_judge_little() -> None:
+    """With a probability of 0.27 rows of the rare class lose at 0.3, which is 2.4 times the odds, and win at 0.4."""
+    few = answered_by([0.27] * 4 + [0.02] * 36)
+    decision, [said] = decision_for(prepared_of(5, 95, few.row, 4, logit_adjustment="auto"), few)
+    assert "Logit adjustment 0.3, the best of macro F1 on 40 validation rows" in said  # all the same, so the largest
+    many = answered_by([0.27] * 12 + [0.02] * 88)
+    decision, [said] = decision_for(prepared_of(5, 95, many.row, 12, logit_adjustment="auto"), many)
+    assert "Logit adjustment 1" in said and "0.3: 0.468" in said and "0.4: 1.000" in said, said
+    np.testing.assert_allclose(decision.factors, [20, 20 / 19])
+    harmful = answered_by([0.02] * 12 + [0.45] * 88)
+    assert decision_for(prepared_of(5, 95, harmful.row, 12, logit_adjustment="auto"), harmful)[0].factors is None
+
+
+def answered_by(rare: list[float]) -> Answered:
+    p = np.array(rare)
+    said = np.stack([p, 1 - p], 1)
+    return Answered(np.arange(1, len(p) + 1), {("image",): said}, {"image": np.ones(len(p), bool)})
+
+
+def prepared_of(rare: int, others: int, rows: np.ndarray | None = None, true: int = 4, **options: object) -> type:
+    """All that `decision_for` reads of a table: training rows of each class, and labels of validation rows."""
+    numbers = np.arange(1, 11) if rows is None else rows
+    frame = pd.DataFrame({"row": numbers, "label": ["x"] * true + ["y"] * (len(numbers) - true), "split": "val"})
+
+    class Only:
+        table = ss_table(frame)
+        labels = ["x", "y"]
+        config = ss.Config(**options)
+        rows = {"train": Rows({}, torch.tensor([0] * rare + [1] * others), torch.arange(rare + others))}
+
+    return Only
