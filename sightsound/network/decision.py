@@ -16,7 +16,7 @@ Floats = NDArray[np.floating[Any]]
 SMALLEST = 1e-12  # a threshold of nothing would be reached by all classes
 
 
-@dataclass
+@dataclass(frozen=True)
 class Decision:
     """How a class is chosen.
 

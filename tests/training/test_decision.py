@@ -11,6 +11,7 @@ import torch
 import sightsound as ss
 from sightsound.data.dataset import Rows
 from sightsound.inference.subsets import Answered
+from sightsound.network.decision import for_recall
 from sightsound.training.decision import decision_for
 from tests.conftest import write_table
 
@@ -97,6 +98,10 @@ def test_from_the_command_line_to_the_answers(tmp_path: Path, typed) -> None:
     assert measured["as given"]["accuracy"] == pytest.approx(shares.mean())
     kept_numbers = classifier.metrics["subsets"]["image+audio"]["per_class"]
     assert json.loads(json.dumps(measured["image+audio"]["per_class"])) == kept_numbers
+    val = frame[(frame["split"] == "val") & (frame["image"] != "")]
+    seen = classifier.predict_table(val.assign(audio=""))["p_low"].to_numpy()
+    chosen = for_recall(seen, (val["label"] == "low").to_numpy(), 0.9)
+    assert thresholds["image"]["low"] == pytest.approx(chosen, abs=1e-4)
     one = classifier.predict(image=test.loc[0, "image"])
     assert one.label == one.unimodal_labels["image"] == again.loc[0, "image_only"]
 
