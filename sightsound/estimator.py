@@ -26,7 +26,7 @@ from sightsound.classifier import Classifier
 from sightsound.config import AudioConfig, AugmentConfig, ColumnsConfig, Config, ImageConfig, MissingConfig, check_names
 from sightsound.config.given import with_options
 from sightsound.data import cells
-from sightsound.data.frames import columns_named, numbered, warn_of_missing
+from sightsound.data.frames import columns_by_name, warn_of_missing, with_row_numbers
 from sightsound.errors import ConfigError, InputError
 from sightsound.modalities.base import MODALITIES
 from sightsound.progress import Say, hidden
@@ -175,14 +175,14 @@ class SightsoundEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             SightsoundError: something else that you can mend; the message says how.
         """
         classes, labels = self._labels(y)
-        config, frame = self._config(), numbered(X)
+        config, frame = self._config(), with_row_numbers(X)
         check_consistent_length(X, y, groups)
         names = config.columns
-        frame = frame.drop(columns=columns_named(frame, names.label)).assign(**{names.label: labels})
+        frame = frame.drop(columns=columns_by_name(frame, names.label)).assign(**{names.label: labels})
         if groups is not None:
             given = column_or_1d(groups)
-            frame = frame.drop(columns=columns_named(frame, names.group)).assign(**{names.group: given})
-        if not columns_named(frame, names.split) and not config.group_split:
+            frame = frame.drop(columns=columns_by_name(frame, names.group)).assign(**{names.group: given})
+        if not columns_by_name(frame, names.split) and not config.group_split:
             frame[names.split] = "train"
         self.notes_: list[str] = []
         warn_of_missing(frame, [getattr(names, m) for m in config.modalities], "the classifier is trained without it")
@@ -190,7 +190,7 @@ class SightsoundEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             self.classifier_ = self._trained(frame, config)
         self.classes_ = classes
         self._places = [_texts(classes).index(name) for name in self.classifier_.classes_.tolist()]
-        files = [column for m in config.modalities for column in columns_named(frame, getattr(names, m))]
+        files = [column for m in config.modalities for column in columns_by_name(frame, getattr(names, m))]
         self.feature_names_in_ = np.array([column for column in frame if column in files], dtype=object)
         self.n_features_in_ = len(files)
         return self
@@ -203,7 +203,7 @@ class SightsoundEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         most = self.predict_proba(X).argmax(axis=1)
         if self.classifier_.network.decision:
             with self._quiet():
-                rows = self.classifier_.rows_to_predict(numbered(X))
+                rows = self.classifier_.rows_to_predict(with_row_numbers(X))
                 said = {row: one for part in self.classifier_.predict_parts(rows) for row, one in part.items()}
             names = _texts(self.classes_)
             most = np.array([names.index(cast(Prediction, said[row]).label) for row in sorted(said)])
@@ -221,7 +221,7 @@ class SightsoundEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             TableError: a row or a file cannot be used, whatever `on_bad_file` says; the message lists all of them.
         """
         check_is_fitted(self, "classifier_")
-        frame = numbered(X)
+        frame = with_row_numbers(X)
         warn_of_missing(frame, self.feature_names_in_, "all rows are predicted without it")
         with self._quiet():
             found = self.classifier_.predict_proba(frame)
@@ -244,6 +244,9 @@ class SightsoundEstimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _config(self) -> Config:
         options = {f.name: getattr(self, f.name) for f in dataclasses.fields(Config) if f.name != "seed"}
         given = {name: value for name, value in options.items() if value is not None or getattr(DEFAULT, name) is None}
+        for name in ("class_weights", "class_recall", "class_precision"):
+            if isinstance(given.get(name), dict):  # classes of y, which may be numbers
+                given[name] = {cells.texts([label])[0]: value for label, value in given[name].items()}
         state: Any = self.random_state
         if not isinstance(state, numbers.Integral):
             state = check_random_state(state).randint(2**31 - 1)

@@ -149,7 +149,8 @@ def plain(config: Any) -> dict[str, Any]:
 
 def request_of(table: Table, config: Any) -> dict[str, Any]:
     """Describes a run by the table's content and a dataclass of options; two calls with equal requests are one run."""
-    return {"table": table.name, "content": table.digest(), "config": plain(config)}
+    defaults = plain(type(config)())  # of options that a run begun by an earlier version did not have
+    return {"table": table.name, "content": table.digest(), "config": plain(config), "defaults": defaults}
 
 
 def content_of(rows: Rows) -> dict[str, str]:
@@ -199,8 +200,9 @@ def _check(run: Path, request: dict[str, Any], resume: bool) -> None:
     """Raises RunError for a folder of another run, or with other content."""
     if resume and (run / REQUEST).exists():
         before = _known(run)
-        names = {**before["config"], **request["config"]}
-        differing = [name for name in names if before["config"].get(name) != request["config"].get(name)]
+        asked = {**request.get("defaults", {}), **before["config"]}
+        names = {**asked, **request["config"]}
+        differing = [name for name in names if asked.get(name) != request["config"].get(name)]
         differing += ["the table's content"] if before["content"] != request["content"] else []
         if differing:
             raise RunError(

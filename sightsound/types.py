@@ -149,6 +149,7 @@ class Prediction(NamedTuple):
         imputed: modality -> how it was imputed or interpolated, by a missing-data policy.
         clips: the predictions for the clips of the sound, where it was cut into clips.
         unimodal_labels: the class that each present modality alone would be answered with.
+        withheld: the class that was not answered, where the classifier abstained.
     """
 
     label: str
@@ -164,3 +165,4 @@ class Prediction(NamedTuple):
     errors: dict[str, str] = {}
     notes: dict[str, str] = {}
     unimodal_labels: dict[str, str] = {}
+    withheld: str = ""

@@ -63,7 +63,6 @@ def read_bundle(folder: Path, trust: bool = False) -> Bundle:
         _check(labels, metrics)
         written = saved.json(CONFIG)
         values, decision = written["config"], written.get("decision", {})
-        _check_decision(decision, labels, CONFIG)
         import_plugins(values.get("plugins", ()), trust)
         if unknown := [m for m in values.get("modalities", ()) if isinstance(m, str) and m not in MODALITIES]:
             raise BundleError(
@@ -71,6 +70,7 @@ def read_bundle(folder: Path, trust: bool = False) -> Bundle:
                 "registers it first."
             )
         config = from_dict(values)
+        _check_decision(decision, labels, config.modalities)
         weights, imputers = saved.tensors(WEIGHTS), _by_policy(saved.tensors(IMPUTER_WEIGHTS))
         return Bundle(weights, config, labels, metrics, imputers, decision)
 
@@ -92,7 +92,6 @@ def _check(labels: Any, metrics: Any) -> None:
     refitted = metrics.get("refitted", [])
     if not isinstance(refitted, list) or not all(isinstance(m, str) for m in refitted):
         raise ConfigError(f"{METRICS} does not say which heads were trained again")
-    _check_decision(metrics.get("decision", {}), labels, METRICS)
     subsets, clusters = metrics.get("subsets"), metrics.get("clusters", {"by": "row", "count": 0})
     if not isinstance(clusters, dict) or not _number(clusters.get("count")) or not isinstance(clusters.get("by"), str):
         raise ConfigError(f"{METRICS} does not say what its intervals were resampled over")
@@ -104,30 +103,56 @@ def _check(labels: Any, metrics: Any) -> None:
         named = all(_number(known.get(what)) for what in ("rows", *SHOWN))
         if not named or not isinstance(interval, list) or len(interval) != 2 or not all(map(_number, interval)):
             raise ConfigError(f"{METRICS} does not say {', '.join(SHOWN)} and an interval for {name!r:.100}")
+        _check_classes(known.get("per_class", {}))
 
 
-def _check_decision(decision: Any, labels: list[str], name: str) -> None:
-    """Raises ConfigError for a decision that is not one of these classes."""
-    found = decision if isinstance(decision, dict) else {"thresholds": None}
+def _check_decision(decision: Any, labels: list[str], modalities: Sequence[str]) -> None:
+    """Raises ConfigError for a decision that is not one of these classes and modalities."""
+    found: dict[str, Any] = decision if isinstance(decision, dict) else {"factors": None}
     factors, thresholds = found.get("factors", {}), found.get("thresholds", {})
-    by_class = [factors, *(thresholds.values() if isinstance(thresholds, dict) else [None])]
-    if not all(isinstance(of, dict) and set(of) <= set(labels) for of in by_class):
-        raise ConfigError(f"{name} does not say how a class is chosen")
-    if not all(_number(value) and value >= 0 for of in by_class for value in of.values()):
-        raise ConfigError(f"{name} has a factor or a threshold that is none")
+    of_subsets: dict[str, Any] = thresholds if isinstance(thresholds, dict) else {"": None}
+    if not all(isinstance(of, dict) for of in (factors, *of_subsets.values())):
+        raise ConfigError(f"{CONFIG} does not say how a class is chosen")
+    if factors and (set(factors) != set(labels) or not all(_number(x) and x > 0 for x in factors.values())):
+        raise ConfigError(f"{CONFIG} does not say how much each class is favoured")
+    for subset, of_classes in of_subsets.items():
+        if subset.split("+") != [m for m in modalities if m in subset.split("+")]:
+            raise ConfigError(f"{CONFIG} has thresholds for {subset!r:.100}, which are no modalities of it")
+        if not set(of_classes) <= set(labels) or not all(_number(x) and 0 <= x <= 1 for x in of_classes.values()):
+            raise ConfigError(f"{CONFIG} has thresholds that are no probabilities of its classes")
 
 
-def describe_decision(metrics: Mapping[str, Any]) -> list[str]:
-    """Describes how a class is chosen, where it is not the most probable one, and the recall and precision then."""
-    decision, found = metrics.get("decision", {}), []
-    if factors := decision.get("factors"):
-        rare = sorted(factors, key=lambda label: -factors[label] / min(factors.values()))
-        most = factors[rare[0]] / min(factors.values())
+def _check_classes(of_classes: Any) -> None:
+    """Raises ConfigError for metrics of classes that are none."""
+    for one in of_classes.values() if isinstance(of_classes, dict) else [None]:
+        known = one if isinstance(one, dict) else {}
+        intervals = [known.get(f"{what}_ci") or [0, 0] for what in ("recall", "precision")]
+        numbers = [known.get(what) for what in ("rows", "recall", "precision", "f1")]
+        if not all(map(_number, numbers)) or not all(_interval(bounds) for bounds in intervals):
+            raise ConfigError(f"{METRICS} does not say recall and precision of each class")
+
+
+def _interval(bounds: Any) -> bool:
+    return isinstance(bounds, list | tuple) and len(bounds) == 2 and all(map(_number, bounds))
+
+
+def describe_decision(decision: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str]:
+    """Describes how a class is chosen, where it is not the most probable one, and the recall and precision then.
+
+    Args:
+        decision: as `Decision.named` gives it.
+        metrics: as in `metrics.json`.
+    """
+    thresholds, found = decision.get("thresholds", {}), []
+    decided = set.intersection(*(set(of) for of in thresholds.values())) if thresholds else set()
+    factors = {label: x for label, x in decision.get("factors", {}).items() if label not in decided}
+    if len(factors) > 1:
+        most, least = max(factors, key=lambda label: factors[label]), min(factors, key=lambda label: factors[label])
         found.append(
-            f"Logit adjustment: rare classes are favoured in choosing the answer, {rare[0]!r} most, whose probability "
-            f"counts {most:.3g} times as much as that of {rare[-1]!r}."
+            f"Logit adjustment: rare classes are favoured in choosing the answer, {most!r} most, whose probability "
+            f"counts {factors[most] / factors[least]:.3g} times as much as that of {least!r}."
         )
-    for subset, of_classes in decision.get("thresholds", {}).items():
+    for subset, of_classes in thresholds.items():
         measured = metrics.get("subsets", {}).get(subset, {}).get("per_class", {})
         for label, value in of_classes.items():
             of_class, parts = measured.get(label, {}), []
@@ -210,7 +235,7 @@ def model_card(bundle: Bundle) -> str:
             )
         lines.append("")
     notes = [*describe_refit(metrics.get("refitted", [])), *describe_guard(metrics.get("guard"))]
-    notes += describe_decision(metrics)
+    notes += describe_decision(bundle.decision, metrics)
     lines += [f"{text}\n" for text in notes]
     lines += [
         "Limits: it answers with one of its classes whatever it is given. The numbers hold for data like those it was",

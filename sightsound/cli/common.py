@@ -206,15 +206,20 @@ def _rewritten(arguments: Sequence[str], flags: Set[str]) -> list[str]:
 
     The options of a strategy or an encoder, such as --fusion.width, are those of the dict beside its name.
     """
-    found, left = [], list(arguments)
+    found, left = list[str](), list(arguments)
     while left:
         argument = left.pop(0)
         name, equals, value = argument.partition("=")
         if part := PART_OPTION.fullmatch(name):
             name = argument = f"{part[1]}_options.{part[2]}{equals}{value}"
         if name in BY_CLASS:
-            value = value if equals or not left else left.pop(0)
-            found.append(f"{name}={_by_name(value)}")
+            value = _by_name(value if equals or not left else left.pop(0))
+            before = next((one for one in found if one.startswith(f"{name}={{")), None)
+            if before and value.startswith("{"):  # typed once for each class
+                found.remove(before)
+                with contextlib.suppress(ValueError):
+                    value = json.dumps(json.loads(before.partition("=")[2]) | json.loads(value))
+            found.append(f"{name}={value}")
         elif name in ("--missing", "--modalities", "--plugins"):
             value = value if equals or not left else left.pop(0)
             if name == "--missing":
@@ -233,7 +238,13 @@ def _by_name(value: str) -> str:
     pairs = [pair.rpartition("=") for pair in value.split(",")]
     if value.startswith("{") or not all(equals for _, equals, _ in pairs):
         return value
-    return json.dumps({name.strip(): yaml.safe_load(number) for name, _, number in pairs})
+    return json.dumps({name.strip(): _number(number) for name, _, number in pairs})
+
+
+def _number(text: str) -> float | str:
+    with contextlib.suppress(ValueError):
+        return float(text)
+    return text
 
 
 EXPECTED = {
@@ -267,4 +278,9 @@ def in_words(message: str, options: Sequence[str]) -> str:
             "in a YAML file."
         )
     expected = f"one of {choices[1]}" if choices else " or ".join(kinds)
+    if f"--{wrong[1]}" in BY_CLASS:
+        words = f"{choices[1]}, or " if choices else ""
+        expected = f"{words}NAME=NUMBER for each class, such as defect=0.9,crack=0.8; names with a comma as JSON"
+    elif choices and "<class 'float'>" in message:
+        expected = f"{choices[1]}, or a number"
     return f"--{wrong[1].replace('_', '-')} is {wrong[2].strip()!r:.200}; it takes {expected}."

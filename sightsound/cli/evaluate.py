@@ -1,6 +1,7 @@
 """`sightsound evaluate BUNDLE TABLE`: metrics for each subset of the modalities."""
 
 import json
+import sys
 from collections.abc import Sequence
 
 from jsonargparse import Namespace
@@ -15,7 +16,7 @@ from sightsound.cli.common import (
     source_of,
     trust_argument,
 )
-from sightsound.cli.tables import metrics_table, text_table
+from sightsound.cli.tables import metrics_table, text_table, withheld_alarms
 from sightsound.config import columns_type
 
 EXAMPLE = """Measures a classifier on a table with labels: accuracy, macro F1 and more, with 95 % intervals, for both
@@ -98,6 +99,7 @@ def train_anew(given: Namespace) -> None:
 
 def measure(given: Namespace) -> None:
     """Measures the classifier without training."""
+    from sightsound.bundle import describe_decision
     from sightsound.classifier import load
     from sightsound.data.datasets import table_for, with_seed
     from sightsound.errors import RunError
@@ -105,8 +107,12 @@ def measure(given: Namespace) -> None:
     out = output_path(given.out, [given.bundle, given.table], [".json"]) if given.out else None  # before the work
     classifier, skip = load(given.bundle, trust=given.trust).under(missing_of(given)), given.on_bad_file == "skip"
     table = table_for(given.table, with_seed(source_of(given), classifier.config.seed))
+    if note := withheld_alarms(classifier, given.abstain_below):
+        print(note, file=sys.stderr)
     metrics = classifier.evaluate(table, columns_of(given), skip, given.abstain_below)
     print(metrics_table(metrics))
+    for sentence in describe_decision(classifier.network.decision.named(classifier.classes_.tolist()), metrics):
+        print(sentence)
     if "left_out" in metrics:
         print(f"{metrics['left_out']} row(s) without all modalities are left out, as the policy drop says.")
     for name, numbers in metrics["subsets"].items():

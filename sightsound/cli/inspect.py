@@ -46,6 +46,7 @@ def run(arguments: Sequence[str]) -> None:
 
 def inspect_bundle(folder: str, trust: bool) -> None:
     """Prints classes, build and metrics of a bundle."""
+    from sightsound.bundle import describe_decision
     from sightsound.classifier import load
     from sightsound.config.parts import part_in_words
 
@@ -61,6 +62,9 @@ def inspect_bundle(folder: str, trust: bool) -> None:
     if classifier.metrics:
         print(f"\nMeasured on {classifier.metrics['rows']} rows of the split {classifier.metrics['split']!r}:\n")
         print(metrics_table(classifier.metrics))
+    decision = classifier.network.decision.named(classifier.classes_.tolist())
+    for sentence in describe_decision(decision, classifier.metrics):
+        print(sentence)
 
 
 def inspect_table(source: str | Path | pd.DataFrame, columns: ColumnsConfig) -> None:

@@ -21,7 +21,7 @@ from sightsound.cli.common import (
     source_of,
     trust_argument,
 )
-from sightsound.cli.tables import text_table
+from sightsound.cli.tables import text_table, withheld_alarms
 from sightsound.config import columns_type, mask_columns
 from sightsound.modalities.base import MODALITIES, modality
 
@@ -75,6 +75,8 @@ def run(arguments: Sequence[str]) -> None:
     from sightsound.classifier import load
 
     classifier = load(given.bundle, trust=given.trust).under(missing_of(given))
+    if note := withheld_alarms(classifier, given.abstain_below):
+        print(note, file=sys.stderr)
     if given.table is None:
         one(classifier, given, form, out)
     else:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sightsound.classifier import Classifier
 
 
 def text_table(rows: Sequence[Sequence[Any]]) -> str:
@@ -17,6 +20,17 @@ def text_table(rows: Sequence[Sequence[Any]]) -> str:
         for row in cells
     ]
     return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
+
+
+def withheld_alarms(classifier: Classifier, abstain_below: float) -> str:
+    """Warns where answers by a threshold would be withheld since they are not probable; "" where there are none."""
+    named = classifier.network.decision.answered_below(abstain_below, classifier.classes_.tolist())
+    if not named:
+        return ""
+    return (
+        f"Note: {', '.join(map(repr, named))}: answered from a probability below {abstain_below:g}, and "
+        "--abstain-below withholds such answers."
+    )
 
 
 def metrics_table(metrics: dict[str, Any]) -> str:

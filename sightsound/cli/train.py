@@ -35,9 +35,10 @@ def run(arguments: Sequence[str]) -> None:
     classifier = train(**given.where, config=from_dict(given.options))
     metrics = classifier.metrics
     if metrics["split"] != "test":
-        print("\nThere are no test rows. These are the validation rows, which chose the epoch: too good.")
+        print("\nThere are no test rows. These are the validation rows, by which the training chose: too good.")
     print(f"\n{metrics_table(metrics)}")
-    for sentence in [*describe_decision(metrics), *describe_guard(metrics["guard"])]:
+    decision = classifier.network.decision.named(classifier.classes_.tolist())
+    for sentence in [*describe_decision(decision, metrics), *describe_guard(metrics["guard"])]:
         print(sentence)
     if hint := _hint(metrics, classifier.config.balance):
         print(f"\n{hint}")

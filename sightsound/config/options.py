@@ -193,13 +193,13 @@ class Config:
     fusion+joint: another fusion trains the encoders first, for classes that only both modalities determine."""
     class_weights: Literal["none", "balanced"] | dict[str, float] = "none"
     """How much a row counts in training. balanced: each class as much as every other, however rare it is; or a weight
-    for each class that is to count more or less, such as {defect: 20}."""
+    for each class that is to count more or less, such as defect=20,crack=5."""
     logit_adjustment: Literal["auto"] | float = 0.0
     """How much rare classes are favoured in choosing the answer: from 0 (the most probable class) to 1 (as if all were
     equally frequent); auto: what has the best macro F1 on validation rows. Probabilities stay as they are."""
     class_recall: dict[str, float] = field(default_factory=dict)
-    """The recall that a class is to have at least, such as {defect: 0.95}: the probability from which it is answered is
-    chosen on validation rows."""
+    """The recall that classes are to have at least, such as defect=0.95,crack=0.9: the probability from which each is
+    answered is chosen on validation rows."""
     class_precision: dict[str, float] = field(default_factory=dict)
     """The precision that a class is to have at least; as class_recall."""
     balance: Literal[

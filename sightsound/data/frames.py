@@ -11,7 +11,7 @@ import pandas as pd
 from sightsound.errors import InputError
 
 
-def numbered(given: Any) -> pd.DataFrame:
+def with_row_numbers(given: Any) -> pd.DataFrame:
     """X with its rows numbered from 0. Raises InputError."""
     if not isinstance(given, pd.DataFrame):
         raise InputError(
@@ -24,10 +24,10 @@ def numbered(given: Any) -> pd.DataFrame:
 def warn_of_missing(frame: pd.DataFrame, columns: Iterable[str], consequence: str) -> None:
     """Warns of each column of files that X does not have, since its name may only be misspelt."""
     for column in columns:
-        if not columns_named(frame, column):
+        if not columns_by_name(frame, column):
             warnings.warn(f"X has no column {column!r}: {consequence}.", stacklevel=3)
 
 
-def columns_named(frame: pd.DataFrame, name: str) -> list[Any]:
+def columns_by_name(frame: pd.DataFrame, name: str) -> list[Any]:
     """The columns of a name, whatever their case and the blanks around them."""
     return [column for column in frame if str(column).strip().casefold() == name.strip().casefold()]

@@ -53,7 +53,7 @@ def flat(row: int, result: Prediction | Rejected) -> list[dict[str, Any]]:
     whole = {
         "row": row,
         "predicted": result.label,
-        "probability": result.probabilities[result.label] if result.label else max(result.probabilities.values()),
+        "probability": result.probabilities[result.label or result.withheld],
         "disagreement": result.disagreement,
         **{f"{m}_only": label for m, label in alone.items()},
         **{f"{m}_only_probability": result.per_modality[m][label] for m, label in alone.items()},

@@ -65,9 +65,11 @@ def prediction(
         decision: how a class is chosen.
     """
     starts, source, damage, errors, flags = asked
-    modalities, there = config.modalities, tuple(source)
+    modalities, there = config.modalities, tuple(m for m in config.modalities if m in source)
+    imputed = [m for m, of in said[modalities].imputed.items() if of.rows.any()]
+    completed = tuple(m for m in modalities if m in there or m in imputed)  # by whose thresholds it is decided
     fused = said[modalities]
-    answered = [labels[k] for k in decision.choose(_with_mean(fused.probabilities), there)]
+    answered = [labels[k] for k in decision.choose(_with_mean(fused.probabilities), completed)]
     probabilities = _named(fused.probabilities.mean(0), labels)
     cut = cut_modality(config)
     cut = cut if cut in there else ""
@@ -129,7 +131,7 @@ def check_share(abstain_below: float) -> None:
 def abstain(prediction: Prediction, below: float) -> Prediction:
     """Withholds the label of a prediction that is less probable than a bound."""
     sure = prediction.probabilities[prediction.label] >= below
-    return prediction if sure else prediction._replace(label="")
+    return prediction if sure else prediction._replace(label="", withheld=prediction.label)
 
 
 def imputations(missing: MissingConfig, damage: dict[str, Array], imputed: dict[str, Imputed]) -> dict[str, Imputation]:

@@ -151,17 +151,20 @@ class Answered(NamedTuple):
         probabilities: per subset (n, C).
         has: presence (n,) bool of each modality.
         decision: how a class is chosen.
+        imputed: (n,) bool of each modality that was imputed where it was absent.
     """
 
     row: NDArray[np.int64]
     probabilities: dict[tuple[str, ...], NDArray[Any]]
     has: dict[str, NDArray[np.bool_]]
     decision: Decision = Decision()
+    imputed: dict[str, NDArray[np.bool_]] = {}
 
     def predicted(self, subset: tuple[str, ...] | None = None) -> NDArray[np.int64]:
         """Returns (n,) the class that is answered by a subset of the modalities; None: by those that each row has."""
         if subset is None:
-            return self.decision.choose_by_row(self.probabilities[tuple(self.has)], self.has)
+            has = {m: there | self.imputed.get(m, False) for m, there in self.has.items()}
+            return self.decision.choose_by_row(self.probabilities[tuple(self.has)], has)
         return self.decision.choose(self.probabilities[subset], subset)
 
 
@@ -188,7 +191,8 @@ def answer_rows(
     for subset in subsets(network.modalities):
         probabilities[subset] = np.add.reduceat(said[subset].probabilities.numpy(), first) / count[:, None]
     has = {m: (store.entry[rows.rows] > 0).numpy()[first] for m, store in rows.stores.items()}
-    return Answered(numbers[first], probabilities, has, network.decision)
+    imputed = {m: of.rows.numpy()[first] for m, of in said[tuple(network.modalities)].imputed.items()}
+    return Answered(numbers[first], probabilities, has, network.decision, imputed)
 
 
 def concatenate(parts: list[Answered]) -> Answered:
@@ -198,6 +202,7 @@ def concatenate(parts: list[Answered]) -> Answered:
         {s: np.concatenate([part.probabilities[s] for part in parts]) for s in parts[0].probabilities},
         {m: np.concatenate([part.has[m] for part in parts]) for m in parts[0].has},
         parts[0].decision,
+        {m: np.concatenate([part.imputed[m] for part in parts]) for m in parts[0].imputed},
     )
 
 

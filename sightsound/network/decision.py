@@ -43,6 +43,11 @@ class Decision:
             thresholds[np.logical_and.reduce([has[m] if m in subset else ~has[m] for m in has])] = values
         return decide(probabilities, thresholds, self.factors)
 
+    def answered_below(self, bound: float, labels: Sequence[str]) -> list[str]:
+        """Lists the classes with a threshold below a probability, such as one below which answers are withheld."""
+        lowest = np.nanmin([np.full(len(labels), np.inf), *self.thresholds.values()], axis=0)
+        return [label for label, threshold in zip(labels, lowest, strict=True) if threshold < bound]
+
     def named(self, labels: Sequence[str]) -> dict[str, Any]:
         """Returns it by names, such as {"thresholds": {"image+audio": {"defect": 0.2}}, "factors": {}}."""
         thresholds = {"+".join(subset): _known(values, labels) for subset, values in self.thresholds.items()}

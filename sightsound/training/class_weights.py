@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from sightsound.errors import ConfigError, did_you_mean
+
+LEAST, MOST = 0.001, 1000  # beyond which rows of one class are all that counts
 
 
 def class_weights(asked: str | Mapping[str, float], labels: Sequence[str], target: Tensor) -> Tensor:
@@ -21,7 +22,7 @@ def class_weights(asked: str | Mapping[str, float], labels: Sequence[str], targe
         target: (n,) class indices of the training rows.
 
     Raises:
-        ConfigError: a class that is not there, or a weight that is not a positive number.
+        ConfigError: a class that is not there, or a weight out of bounds.
     """
     if asked == "none":
         return torch.ones(len(labels))
@@ -32,7 +33,7 @@ def class_weights(asked: str | Mapping[str, float], labels: Sequence[str], targe
         for label, weight in asked.items():
             if label not in labels:
                 raise ConfigError(f"class_weights has {label!r}, which is no class. {did_you_mean(label, labels)}")
-            if not (math.isfinite(weight) and weight > 0):
-                raise ConfigError(f"class_weights: {label!r} is {weight}; a weight is a number above 0.")
+            if not LEAST <= weight <= MOST:
+                raise ConfigError(f"class_weights: {label!r} is {weight}; a weight is from {LEAST} to {MOST:,}.")
         weights = torch.tensor([asked.get(label, 1.0) for label in labels], dtype=torch.double)
     return (weights * counts.sum() / (weights * counts).sum()).float()

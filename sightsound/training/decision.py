@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sightsound.config import Config
-from sightsound.data.clusters import clusters_of
+from sightsound.data.clusters import Clusters, clusters_of
+from sightsound.data.table import Table
 from sightsound.errors import ConfigError, did_you_mean
 from sightsound.inference.metrics import macro_means, share_interval
 from sightsound.inference.subsets import Answered, answer_rows
@@ -19,7 +20,7 @@ from sightsound.training.held_out import CrossFitted
 from sightsound.training.prepare import Prepared
 
 STRENGTHS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0)  # of the logit adjustment, that are tried
-FEW_ROWS, MOST_ON_FEW = 10, 0.3  # validation rows of the rarest class, with fewer of which no more is tried
+FEW_RARE_ROWS, MOST_ON_FEW = 10, 0.3  # validation rows of the rarest class, with fewer of which no more is tried
 
 
 class Aim(NamedTuple):
@@ -36,19 +37,25 @@ def aims(config: Config) -> list[Aim]:
     return [Aim(label, what, share) for what, of in wanted.items() for label, share in of.items()]
 
 
-def check_aims(prepared: Prepared) -> None:
-    """Raises ConfigError for a class that is not there, that both are asked of, or that has no validation row."""
-    config, validated = prepared.config, set(prepared.table.part("val").frame["label"])
+def check_aims(table: Table, config: Config) -> None:
+    """Raises ConfigError for a class that is not in the table, or that both a recall and a precision are asked of."""
+    labels = sorted(set(table.frame["label"]) - {""})
     for label, what, _ in aims(config):
-        if label not in prepared.labels:
-            raise ConfigError(f"class_{what} has {label!r}, which is no class. {did_you_mean(label, prepared.labels)}")
+        if label not in labels:
+            raise ConfigError(f"class_{what} has {label!r}, which is no class. {did_you_mean(label, labels)}")
+        if label in config.class_recall and label in config.class_precision:
+            raise ConfigError(f"class_recall and class_precision both have {label!r}; a threshold decides one of them.")
+
+
+def check_validated(prepared: Prepared) -> None:
+    """Raises ConfigError for a class of which a threshold is wanted, and which has no validation row."""
+    validated = set(prepared.table.part("val").frame["label"])
+    for label, what, _ in aims(prepared.config):
         if label not in validated:
             raise ConfigError(
                 f"class_{what} has {label!r}, and no validation row is of this class, on which a threshold could be "
                 "chosen. Give one of its rows the split val."
             )
-        if label in config.class_recall and label in config.class_precision:
-            raise ConfigError(f"class_recall and class_precision both have {label!r}; a threshold decides one of them.")
 
 
 def fit_decision(
@@ -80,47 +87,61 @@ def decision_for(prepared: Prepared, answered: Answered) -> tuple[Decision, list
     Returns:
         the decision, and sentences that say what it reaches on validation rows.
     """
+    if not (aims(prepared.config) or prepared.config.logit_adjustment):
+        return Decision(), []
     of_row = prepared.table.part("val").frame.drop_duplicates("row").set_index("row")["label"]
     labels = of_row.loc[answered.row.tolist()].to_numpy(dtype=str)
     factors, said = _factors(prepared, answered, np.searchsorted(prepared.labels, labels))
-    thresholds: dict[tuple[str, ...], Floats] = {}
+    decision = Decision(factors)
     for subset, probabilities in answered.probabilities.items() if aims(prepared.config) else ():
         there = np.logical_and.reduce([answered.has[m] for m in subset])
-        values = np.full(len(prepared.labels), np.nan)
-        for aim in aims(prepared.config):
-            place, true = prepared.labels.index(aim.label), labels[there] == aim.label
-            probability = probabilities[there][:, place]
-            chosen = (for_recall if aim.what == "recall" else for_precision)(probability, true, aim.share)
-            said.append(_reached(prepared, aim, subset, answered.row[there], true, chosen, probability))
+        values, known = np.full(len(prepared.labels), np.nan), probabilities[there]
+        for label, what, share in aims(prepared.config):
+            place, choose = prepared.labels.index(label), for_recall if what == "recall" else for_precision
+            chosen = choose(known[:, place], labels[there] == label, share)
             values[place] = np.nan if chosen is None else chosen
         if not np.isnan(values).all():
-            thresholds[subset] = values
-    return Decision(factors, thresholds), said
+            decision.thresholds[subset] = values
+        clusters = clusters_of(prepared.table, subset, answered.row[there])
+        predicted = np.array(prepared.labels)[decision.choose(known, subset)]
+        for aim in aims(prepared.config):
+            threshold = values[prepared.labels.index(aim.label)]
+            said.append(_reached(aim, subset, threshold, Reached(labels[there], predicted, clusters)))
+    return decision, said
 
 
-def _reached(
-    prepared: Prepared,
-    aim: Aim,
-    subset: tuple[str, ...],
-    row: NDArray[np.int64],
-    true: NDArray[np.bool_],
-    threshold: float | None,
-    probability: Floats,
-) -> str:
-    """Says what a threshold reaches on the validation rows (n,) that have a subset of the modalities."""
-    name = f"{aim.label!r} by {'+'.join(subset)}"
-    if threshold is None:
-        return f"{name}: no threshold reaches a {aim.what} of {aim.share:g} on {true.sum()} validation rows of it"
-    clusters, above = clusters_of(prepared.table, subset, row), probability >= threshold
-    shares = {"recall": (above[true], clusters.at(true)), "precision": (true[above], clusters.at(above))}
-    reached = [
-        f"{what} {right.mean():.3f} ({low:.3f} to {high:.3f})"
-        for what, (right, those) in shares.items()
-        for low, high in [share_interval(right, those)]
-    ]
+class Reached(NamedTuple):
+    """True and answered labels (n,) of validation rows, and which of these belong together."""
+
+    true: NDArray[np.str_]
+    predicted: NDArray[np.str_]
+    clusters: Clusters
+
+    def share(self, label: str, what: str) -> tuple[float, float, float]:
+        """Returns recall or precision of a class, with its interval; NaN where it is over no rows."""
+        of_class, said = self.true == label, self.predicted == label
+        right, over = (said, of_class) if what == "recall" else (of_class, said)
+        if not over.any():
+            return np.nan, 0.0, 1.0
+        return float(right[over].mean()), *share_interval(right[over], self.clusters.at(over))
+
+
+def _reached(aim: Aim, subset: tuple[str, ...], threshold: float, rows: Reached) -> str:
+    """Says what a threshold reaches on validation rows, among the thresholds of the other classes."""
+    name, own = f"{aim.label!r} by {'+'.join(subset)}", int((rows.true == aim.label).sum())
+    if np.isnan(threshold):
+        return (
+            f"{name}: no threshold reaches a {aim.what} of {aim.share:g} on {own} validation rows of it; it is "
+            "answered where it is the most probable class"
+        )
+    shares = {what: rows.share(aim.label, what) for what in ("recall", "precision")}
+    reached = ", ".join(f"{what} {of:.3f} ({low:.3f} to {high:.3f})" for what, (of, low, high) in shares.items())
+    missed = ""
+    if not shares[aim.what][0] >= aim.share - 1e-9:
+        missed = f". The {aim.what} of {aim.share:g} is MISSED: the same rows reach thresholds of other classes"
     return (
         f"{name}: answered from a probability of {threshold:.3g}, chosen for a {aim.what} of {aim.share:g}; on "
-        f"validation rows, {true.sum()} of which are of the class: {', '.join(reached)}"
+        f"validation rows, {own} of which are of the class: {reached}{missed}"
     )
 
 
@@ -141,7 +162,7 @@ def _factors(prepared: Prepared, answered: Answered, target: NDArray[np.int64]) 
         return frequency ** -float(strength), []
     probabilities, classes = answered.probabilities[tuple(answered.has)], len(prepared.labels)
     rarest = np.bincount(target, minlength=classes)[counts.argmin()]
-    some = [tried for tried in STRENGTHS if rarest >= FEW_ROWS or tried <= MOST_ON_FEW]
+    some = [tried for tried in STRENGTHS if rarest >= FEW_RARE_ROWS or tried <= MOST_ON_FEW]
     scores = {
         tried: macro_means(target * classes + decide(probabilities, factors=frequency**-tried), classes)["macro_f1"]
         for tried in some
@@ -149,4 +170,5 @@ def _factors(prepared: Prepared, answered: Answered, target: NDArray[np.int64]) 
     best = max(some, key=lambda tried: (round(scores[tried], 9), tried))
     tried = ", ".join(f"{one:g}: {score:.3f}" for one, score in scores.items())
     said = f"Logit adjustment {best:g}, the best of macro F1 on {len(target)} validation rows ({tried})"
-    return (frequency**-best if best else None), [said]
+    differ = best and counts.min() < counts.max()
+    return (frequency**-best if differ else None), [said]

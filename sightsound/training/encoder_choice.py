@@ -220,7 +220,7 @@ def in_words(m: str, found: Sequence[Candidate]) -> str:
         return f"{said}; there is no choice.{without}"
     scores = "".join(f"; {one.encoder} {one.macro_f1:.2f}" for one in found if one.training_rows and not one.chosen)
     few = f" {doubt(chosen)}".rstrip()
-    kind = "validation rows" if chosen.folds == 1 else f"rows, {chosen.folds}-fold cross-validation"
+    kind = "validation rows" if chosen.folds == 1 else "rows, by cross-validation"
     rows = f"macro F1 {chosen.macro_f1:.2f} on {chosen.validation_rows} {kind}"
     return f"{said} ({rows}{scores}).{few}{without}"
 

@@ -103,11 +103,10 @@ class Trials(NamedTuple):
         answered by a network that has not learned from it.
         """
         begin, labels = time.perf_counter(), self.prepared.labels
-        parts = self._parts(one.frozen)
-        several = len(parts) > 1
-        if rival and several:  # one fold tells less than all of them
+        crossed, parts = self._parts(one.frozen)
+        if rival and crossed:  # one fold tells less than all of them
             rival = rival._replace(standard_error=rival.standard_error * math.sqrt(len(parts)))
-        fits = [self._fitted(one, rival, part, f", fold {i}" * several) for i, part in enumerate(parts, 1)]
+        fits = [self._fitted(one, rival, part, f", fold {i}" * crossed) for i, part in enumerate(parts, 1)]
         rows = np.concatenate([of.row for of in fits])
         said = np.concatenate([of.probabilities for of in fits])
         classes = self.prepared.table.frame.drop_duplicates("row").set_index("row")["label"]
@@ -125,7 +124,7 @@ class Trials(NamedTuple):
             parameters=sum(x.numel() for x in fits[0].network.encoders[self.modality].parameters()),
             latency_ms=_latency_ms(fits[0].network, fits[0].config, self.modality),
             note="; ".join(of.ended for of in fits if of.ended),
-            folds=len(fits),
+            folds=FOLDS if crossed else 1,
         )
 
     def _fitted(self, one: Candidate, rival: Candidate | None, table: Table, which: str) -> Fitted:
@@ -134,7 +133,12 @@ class Trials(NamedTuple):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         options = modality(m).with_clips_of(with_encoder(getattr(self.config, m), one), self.sizes)
-        ready = prepare(table, _alone(self.config, m, options), folder)
+        config = _alone(self.config, m, options)
+        if isinstance(config.class_weights, dict):  # of classes that are in no row of this fold too
+            there = set(table.frame["label"])
+            weights = {label: weight for label, weight in config.class_weights.items() if label in there}
+            config = dataclasses.replace(config, class_weights=weights)
+        ready = prepare(table, config, folder)
         config, network = ready.config, on_cached(ready.network, ready.cached)
         race = None
         if not one.frozen:
@@ -154,8 +158,8 @@ class Trials(NamedTuple):
         ended += which if ended else ""
         return Fitted(ready.network.cpu(), ready.config, answered.row, said, parts[0].nunique(), ended)
 
-    def _parts(self, frozen: bool) -> list[Table]:
-        """Returns training and validation rows, or with few of the latter the folds of a cross-validation over both.
+    def _parts(self, frozen: bool) -> tuple[bool, list[Table]]:
+        """Returns training and validation rows, or True and with few of the latter the folds over both.
 
         Rows of one group or file are in one fold. Of many rows the first fold holds enough.
         """
@@ -167,13 +171,13 @@ class Trials(NamedTuple):
         most = max(TRAINING_ROWS, ROWS_A_CLASS * len(self.prepared.labels)) if frozen else None
         together = clusters_of(self.prepared.table, [self.modality], frame["row"].to_numpy())
         if (frame["split"] == "val").sum() >= FEW_ROWS or together.number < FOLDS:
-            return [self._some(frame, most)]
+            return False, [self._some(frame, most)]
         codes = pd.Series(components(together.codes), frame.index)
         shared = codes.map(codes.value_counts()) > 1
         grouped = frame.assign(group=codes.astype(str).where(shared, ""))
         drawn = draw(grouped, {str(i): 1 / FOLDS for i in range(FOLDS)}, self.prepared.config.seed)
         folds = range(FOLDS if len(frame) <= TRAINING_ROWS else 1)
-        return [self._some(frame.assign(split=np.where(drawn == str(i), "val", "train")), most) for i in folds]
+        return True, [self._some(frame.assign(split=np.where(drawn == str(i), "val", "train")), most) for i in folds]
 
     def _some(self, frame: pd.DataFrame, most: int | None) -> Table:
         """Selects training rows, `most` of them or all, and validation rows.

@@ -10,14 +10,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
-from sightsound.data.dataset import Rows, loader
-from sightsound.inference.subsets import BATCH_ROWS
+from sightsound.data.dataset import Rows
 from sightsound.network.build import build_network
-from sightsound.network.calibration import energy_of
 from sightsound.network.classifier import ClassifierNetwork
 from sightsound.training.checkpoints import BEST, of_this_version, read
+from sightsound.training.decision import aims
 from sightsound.training.fit import fit
 from sightsound.training.prepare import Prepared
 from sightsound.training.schedule import Phase, heads_apart, phases
@@ -46,47 +44,16 @@ def refit(network: ClassifierNetwork, prepared: Prepared, run: Path) -> list[str
     parts = tuple(prefix for phase in again for prefix in phase.trains)
     fixed = ("encoders.", "fusion.") if network.fusion.fitted_held_out else ("encoders.",)
     trained = [n for n, _ in network.named_parameters() if n.startswith(parts) and not n.startswith(fixed)]
-    every = Rows(rows["train"].stores, rows["train"].target, torch.cat([rows["train"].rows, rows["val"].rows]))
-    before = _energies(network, every)
     fresh = build_network(prepared.config, network.classes).state_dict()
     network.load_state_dict({name: fresh[name] for name in trained}, strict=False)
+    every = Rows(rows["train"].stores, rows["train"].target, torch.cat([rows["train"].rows, rows["val"].rows]))
     fit(network, prepared.config, {"train": every, "val": rows["val"]}, run, schedule=again)
-    changed = [m for m in heads_again(prepared) if any(m in phase.active for phase in again)]
-    _move_energies(network, changed, before, _energies(network, every))
-    return changed
-
-
-@torch.no_grad()
-def _energies(network: ClassifierNetwork, rows: Rows) -> dict[str, Tensor]:
-    """Computes the energies (n,) of each head for the rows that have its modality."""
-    network.eval()
-    found: dict[str, list[Tensor]] = {m: [] for m in network.modalities}
-    for batch in loader(rows, BATCH_ROWS):
-        output = network.fuse(network.featurize(batch.to(network.device)))
-        for m, logits in output.unimodal_logits.items():
-            found[m].append(energy_of(logits).cpu()[batch.present[m]])
-    return {m: torch.cat(parts) for m, parts in found.items()}
-
-
-def _move_energies(
-    network: ClassifierNetwork, changed: list[str], before: dict[str, Tensor], after: dict[str, Tensor]
-) -> None:
-    """Moves the percentiles of energies of held-out rows to the scale of heads that were trained again.
-
-    The rows have been learned from since, so that their own energies say nothing of new ones. The line is fitted by
-    least squares over all rows that the heads have learned from.
-    """
-    calibration = network.calibration
-    for m in changed:
-        slope = torch.cov(torch.stack([before[m], after[m]]))
-        factor = float(slope[0, 1] / slope[0, 0]) if slope[0, 0] > 0 else 1.0
-        i = calibration.modalities.index(m)
-        calibration.energies[i] = after[m].mean() + factor * (calibration.energies[i] - before[m].mean())
+    return [m for m in heads_again(prepared) if any(m in phase.active for phase in again)]
 
 
 def heads_again(prepared: Prepared) -> list[str]:
-    """Lists the modalities whose heads `refit` is to train again."""
-    return heads_apart(prepared.config) if len(prepared.rows["test"]) else []
+    """Lists the modalities whose heads `refit` is to train again; none where thresholds hold for heads as they are."""
+    return heads_apart(prepared.config) if len(prepared.rows["test"]) and not aims(prepared.config) else []
 
 
 def _phases_again(prepared: Prepared, run: Path) -> list[Phase]:

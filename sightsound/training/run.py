@@ -23,7 +23,7 @@ from sightsound.missing import IMPUTERS, Imputers, impute_by
 from sightsound.network.build import check_parts, resolved_options
 from sightsound.network.classifier import ClassifierNetwork
 from sightsound.run_folder import BUNDLE, NOTES, claim, open_run, request_of, with_files, write_errors, write_whole
-from sightsound.training.decision import check_aims, fit_decision
+from sightsound.training.decision import check_aims, check_validated, fit_decision
 from sightsound.training.encoder_choice import choose_encoders
 from sightsound.training.feature_cache import on_cached
 from sightsound.training.fit import fit
@@ -31,6 +31,8 @@ from sightsound.training.held_out import fit_held_out, validation_rows
 from sightsound.training.imputers import fit_imputers
 from sightsound.training.prepare import Prepared, prepare
 from sightsound.training.refit import heads_again, refit
+
+DIGITS = 6  # of probabilities in predictions.csv: those of rare classes are small
 
 
 def run_training(
@@ -60,8 +62,9 @@ def run_training(
             check_parts(config)  # the user of the same run has named these modules, and so trusts them
             return load(run / BUNDLE)
         with tuned_process(), write_errors(run):
+            check_aims(table, config)
             prepared = prepare(table, choose_encoders(table, config, run, say), run)
-            check_aims(prepared)
+            check_validated(prepared)
             begin(prepared, run, request, say)
             say(describe(prepared))
             return _trained(prepared, run, say)
@@ -124,15 +127,16 @@ def _tested(
     answered = answer_rows(cached.eval(), rows, frame["row"].to_numpy(), between, impute)
     frame = frame.drop_duplicates("row").set_index("row").loc[answered.row]
     fused, most = answered.probabilities[tuple(network.modalities)], answered.predicted()
-    probability = fused[np.arange(len(most)), most].round(4)
+    probability = fused[np.arange(len(most)), most].round(DIGITS)
     columns = {"label": frame["label"], "predicted": labels[most], "probability": probability}
     for modality in network.modalities:
         unimodal, has = answered.probabilities[(modality,)], answered.has[modality]
         most = answered.predicted((modality,))
         columns[f"{modality}_only"] = np.where(has, labels[most], "")
-        columns[f"{modality}_only_probability"] = np.where(has, unimodal[np.arange(len(most)), most].round(4), np.nan)
+        of_answer = unimodal[np.arange(len(most)), most].round(DIGITS)
+        columns[f"{modality}_only_probability"] = np.where(has, of_answer, np.nan)
     columns |= {m: [name and prepared.table.display_name(name) for name in frame[m]] for m in network.modalities}
-    columns |= {f"p_{label}": of_class.round(4) for label, of_class in zip(labels, fused.T, strict=True)}
+    columns |= {f"p_{label}": of_class.round(DIGITS) for label, of_class in zip(labels, fused.T, strict=True)}
     without_formulas(pd.DataFrame(columns).rename_axis("row").reset_index()).to_csv(
         run / "predictions.csv", index=False
     )
@@ -140,6 +144,5 @@ def _tested(
     clusters = clusters_of(prepared.table, network.modalities, answered.row)
     measured = measure_answers(answered, target, prepared.labels, clusters)
     fitted = {"guard": network.calibration.guard_shares(), "refitted": refitted}
-    fitted["decision"] = cached.decision.named(prepared.labels)
     metrics = {"split": split, "table": prepared.given, **fitted, **measured}
     return Classifier(network, resolved_options(prepared.config, network), prepared.labels, metrics, imputers)

@@ -1,10 +1,13 @@
 """Bundles: what was saved is what is loaded, and whatever happened to the folder is said."""
 
+import hashlib
 import json
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -103,4 +106,54 @@ def test_a_link_to_a_device_or_a_pipe_is_not_read(bundle: Path, name: str, devic
     else:
         (bundle / name).symlink_to(device)
     with pytest.raises(BundleError, match="no regular file|has no config.json"):
+        ss.load(bundle)
+
+
+def rewritten(bundle: Path, name: str, change: Callable[[Any], None]) -> None:
+    """Changes a JSON file of a bundle, and its checksum."""
+    content = json.loads((bundle / name).read_text())
+    change(content)
+    (bundle / name).write_text(json.dumps(content))
+    sums = (bundle / "SHA256SUMS").read_text().splitlines()
+    digest = hashlib.sha256((bundle / name).read_bytes()).hexdigest()
+    lines = [f"{digest}  {name}" if line.endswith(f"  {name}") else line for line in sums]
+    (bundle / "SHA256SUMS").write_text("\n".join(lines) + "\n")
+
+
+def test_a_decision_is_kept(bundle: Path) -> None:
+    decision = {"factors": {"high": 1.0, "low": 2.0, "middle": 1.0}, "thresholds": {"image": {"low": 0.2}}}
+    rewritten(bundle, "config.json", lambda content: content.update(decision=decision))
+    assert ss.load(bundle).network.decision.named(["high", "low", "middle"]) == decision
+    rewritten(bundle, "config.json", lambda content: content.pop("decision"))  # as before there were any
+    assert not ss.load(bundle).network.decision
+
+
+@pytest.mark.parametrize(
+    "decision",
+    [
+        {"factors": {"low": 1.0}},
+        {"factors": {"high": 0.0, "low": 1.0, "middle": 1.0}},
+        {"factors": []},
+        {"thresholds": {"image": {"low": 2}}},
+        {"thresholds": {"image": {"none": 0.2}}},
+        {"thresholds": {"audio+image": {"low": 0.2}}},
+        {"thresholds": {"": {"low": 0.2}}},
+        {"thresholds": {"image": 3}},
+        {"thresholds": [1]},
+        [1],
+    ],
+)
+def test_a_decision_that_is_none_is_refused(decision: Any, bundle: Path) -> None:
+    rewritten(bundle, "config.json", lambda content: content.update(decision=decision))
+    with pytest.raises(BundleError, match="damaged"):
+        ss.load(bundle)
+
+
+@pytest.mark.parametrize("value", ["ab", [1], {}, "<b>"])
+def test_metrics_of_a_class_that_are_none_are_refused(value: Any, bundle: Path) -> None:
+    def change(metrics: Any) -> None:
+        metrics["subsets"]["image"]["per_class"]["low"] |= {"recall_ci": value, "recall": value}
+
+    rewritten(bundle, "metrics.json", change)
+    with pytest.raises(BundleError, match="recall and precision of each class"):
         ss.load(bundle)

@@ -22,7 +22,7 @@ def test_demo(tmp_path: Path) -> None:
     wrong = round((1 - both) * 1078)
     assert f"{wrong} wrong rows of 1,078" in page
     assert page.count("<article") == page.count("<audio") == min(wrong, MEDIA_ROWS) + 6
-    assert page.count('<figure class="chart') == 3 + 2 + 2
+    assert page.count('<figure class="chart') == 3 + 1 + 2 + 2
     assert "http://" not in page.replace("http://www.w3.org", "") and "https://" not in page  # needs no network
     start = time.perf_counter()
     again = python(*command, whole_networks=True)

@@ -8,6 +8,7 @@ from torch import nn
 
 from sightsound.errors import ConfigError
 from sightsound.network.classifier import ClassifierNetwork
+from sightsound.network.losses import RowLoss
 from sightsound.training.balances import Agm, Mla, MMPareto
 from sightsound.training.balances.agm import attribute
 from sightsound.training.balances.mla import without_direction
@@ -84,6 +85,7 @@ def agm_step(
 def test_agm_slows_what_contributes_more_than_it_used_to() -> None:
     network = network_with("concat")
     balance = Agm(network)
+    balance.row_loss = RowLoss(2)  # of the logits by hand
     s = {"image": math.log1p(math.exp(-1.5)), "audio": math.log1p(math.exp(-0.5))}  # cross-entropies of both parts
     ahead = math.exp(s["audio"] - s["image"])
     factors = agm_step(balance, network, 2.0, BOTH)

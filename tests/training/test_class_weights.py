@@ -27,7 +27,11 @@ def test_a_class_without_training_rows_changes_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("asked", "message"),
-    [({"defects": 2.0}, "Did you mean 'defect'"), ({"fine": 0.0}, "above 0"), ({"fine": float("inf")}, "above 0")],
+    [
+        ({"defects": 2.0}, "Did you mean 'defect'"),
+        ({"fine": 0.0}, "from 0.001 to 1,000"),
+        ({"fine": 1e9}, "from 0.001"),
+    ],
 )
 def test_what_is_no_weight_is_said(asked: dict[str, float], message: str) -> None:
     with pytest.raises(ConfigError, match=message):

@@ -11,8 +11,9 @@ import torch
 import sightsound as ss
 from sightsound.data.dataset import Rows
 from sightsound.inference.subsets import Answered
-from sightsound.network.decision import for_recall
+from sightsound.network.decision import Decision, for_recall
 from sightsound.training.decision import decision_for
+from sightsound.training.encoder_choice import candidates, read_candidates
 from tests.conftest import write_table
 
 SMALL = ["--image.encoder", "resnet", "--audio.encoder", "convnet", "--batch-size", 16]
@@ -60,7 +61,8 @@ def ss_table(frame: pd.DataFrame):
 
 def test_from_the_command_line_to_the_answers(tmp_path: Path, typed) -> None:
     table, run = unsure(tmp_path / "data"), tmp_path / "run"
-    asked = ["--class-recall", "low=0.9", "--class-precision", "high=0.7", "--class-weights", "middle=2,low=1.5"]
+    asked = ["--class-recall", "low=0.9", "--class-precision", "high=0.7"]
+    asked += ["--class-weights", "middle=2", "--class-weights", "low=1.5"]
     done = typed("train", table, *SMALL, "--epochs", 6, *asked, "--out", run)
     assert done.code == 0, done.err
     assert "'low' by image+audio: answered from a probability of" in done.out and "Threshold: by audio, " in done.out
@@ -112,10 +114,16 @@ def test_from_the_command_line_to_the_answers(tmp_path: Path, typed) -> None:
         (["--class-recall", "lwo=0.9"], "class_recall has 'lwo', which is no class. Did you mean 'low'?"),
         (["--class-recall", "low=1.5"], "class_recall of 'low' is 1.5; it must be above 0 and at most 1."),
         (["--class-recall", "low=0.9", "--class-precision", "low=0.9"], "both have 'low'"),
-        (["--class-recall", "low"], "--class-recall is 'low'; it takes options by name."),
-        (["--class-weights", "low=-1"], "a weight is a number above 0"),
-        (["--class-weights", "ballanced"], "--class-weights is 'ballanced'; it takes one of 'none', 'balanced'"),
+        (["--class-recall", "low"], "--class-recall is 'low'; it takes NAME=NUMBER for each class"),
+        (["--class-weights", "low=-1"], "a weight is from 0.001 to 1,000"),
+        (
+            ["--class-weights", "ballanced"],
+            "--class-weights is 'ballanced'; it takes 'none', 'balanced', or NAME=NUMBER",
+        ),
         (["--class-recall", "rare=0.9"], "no validation row is of this class"),
+        (["--class-recall", "low=["], "it takes NAME=NUMBER for each class"),
+        (["--logit-adjustment", "much"], "--logit-adjustment is 'much'; it takes 'auto', or a number"),
+        (["--logit-adjustment", "2"], "logit_adjustment is 2.0; it must be auto, or from 0 to 1."),
     ],
 )
 def test_what_cannot_be_asked_is_said_before_the_training(
@@ -201,3 +209,55 @@ def prepared_of(rare: int, others: int, rows: np.ndarray | None = None, true: in
         rows = {"train": Rows({}, torch.tensor([0] * rare + [1] * others), torch.arange(rare + others))}
 
     return Only
+
+
+def test_thresholds_that_the_same_rows_reach_are_said_to_be_missed() -> None:
+    """Half of the rows of either class look like the other one, so that both recalls cannot be had."""
+    frame = pd.DataFrame({"row": range(1, 9), "label": list("xxxxyyyy"), "split": "val", "group": ""})
+    frame["image"] = [f"{i}.png" for i in range(8)]
+
+    class Only:
+        table = ss_table(frame)
+        labels = ["x", "y"]
+        config = ss.Config(class_recall={"x": 1.0, "y": 1.0})
+
+    p = np.array([0.9, 0.8, 0.3, 0.2, 0.7, 0.6, 0.25, 0.1])
+    answered = Answered(np.arange(1, 9), {("image",): np.stack([p, 1 - p], 1)}, {"image": np.ones(8, bool)})
+    decision, said = decision_for(Only, answered)
+    predicted = answered._replace(decision=decision).predicted(("image",))
+    for k, (label, line) in enumerate(zip("xy", said, strict=True)):
+        recall = (predicted == k)[frame["label"] == label].mean()
+        assert f"recall {recall:.3f}" in line and recall < 1 and "MISSED" in line
+
+
+def test_an_imputed_row_is_decided_as_a_complete_one() -> None:
+    decision = Decision(None, {("image", "audio"): np.array([0.2, np.nan]), ("audio",): np.array([0.9, np.nan])})
+    said, has = np.array([[0.3, 0.7], [0.3, 0.7]]), {"image": np.array([False, False]), "audio": np.ones(2, bool)}
+    answered = Answered(np.arange(2), {("image", "audio"): said}, has, decision)
+    assert answered.predicted().tolist() == [1, 1]
+    assert answered._replace(imputed={"image": np.array([True, False])}).predicted().tolist() == [0, 1]
+
+
+def test_weights_of_classes_that_a_fold_lacks_leave_the_choice_of_encoders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_cache: Path
+) -> None:
+    table = write_table(tmp_path / "data", rows_per_class=8)
+    frame = pd.read_csv(table).assign(split="train", group="")
+    frame.loc[::5, "split"] = "val"
+    frame.loc[frame.index[-3:], ["label", "split", "group"]] = ["rare", "train", "one"]
+    frame.to_csv(table, index=False)
+    monkeypatch.setattr("sightsound.training.encoder_choice.candidates", candidates)
+    options = {"epochs": 2, "image": {"height": 32, "width": 32}, "class_weights": {"rare": 5.0}}
+    ss.train(table, out=tmp_path / "run", modalities=("image",), say=lambda line: None, **options)
+    assert all(one.training_rows for one in read_candidates(tmp_path / "run"))
+
+
+def test_what_is_answered_from_little_is_withheld_with_a_warning(tmp_path: Path, typed) -> None:
+    table = unsure(tmp_path / "data")
+    asked = ["--epochs", 2, "--class-recall", "low=1", "--out", tmp_path / "run"]
+    assert typed("train", table, *SMALL, *asked).code == 0
+    for verb in ("predict", "evaluate"):
+        done = typed(verb, tmp_path / "run" / "bundle", table, "--abstain-below", 0.9)
+        assert done.code == 0 and "'low': answered from a probability below 0.9" in done.err, done.err
+    for verb in (["evaluate", tmp_path / "run" / "bundle", table], ["inspect", tmp_path / "run" / "bundle"]):
+        assert "Threshold: by image+audio, 'low' is answered from" in typed(*verb).out

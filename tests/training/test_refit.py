@@ -12,10 +12,8 @@ from safetensors.torch import load_file
 import sightsound as ss
 from sightsound.errors import RunError
 from sightsound.training.checkpoints import BEST, read, save
-from sightsound.training.refit import _move_energies
 from sightsound.training.schedule import heads_apart, phases
 from tests.conftest import write_table
-from tests.contract.batches import network_with
 
 FROZEN = {
     "image": {"encoder": "lite0", "frozen": True, "height": 32, "width": 32},
@@ -83,8 +81,7 @@ def test_temperatures_are_those_of_heads_that_had_not_met_the_rows(
     monkeypatch.setattr("sightsound.training.run.refit", lambda *given: [])
     once = ss.train(table, out=tmp_path / "once", epochs=8, fusion="product", **FROZEN, **QUIET)
     both = [one.network.calibration.state_dict() for one in (run, once)]
-    assert all(torch.equal(value, both[1][name]) for name, value in both[0].items() if name != "energies")
-    assert not torch.equal(both[0]["energies"], both[1]["energies"])  # which are numbers on the scale of the heads
+    assert all(torch.equal(value, both[1][name]) for name, value in both[0].items())
     assert not torch.equal(run.network.heads["image"].weight, once.network.heads["image"].weight)
 
 
@@ -136,16 +133,3 @@ def test_a_checkpoint_without_its_epochs_is_said(table: Path, tmp_path: Path) ->
     save(best, {name: value for name, value in read(best).items() if name != "epochs"})
     with pytest.raises(RunError, match="of another version"):
         ss.train(table, out=tmp_path / "run", resume=True, **given)
-
-
-def test_energies_of_held_out_rows_move_with_the_heads() -> None:
-    network = network_with("concat")
-    calibration = network.calibration
-    image, audio = calibration.modalities.index("image"), calibration.modalities.index("audio")
-    calibration.energies[audio], calibration.energies[image] = torch.linspace(-4, 1, 101), torch.arange(101.0)
-    before = torch.tensor([-3.0, -2.0, 0.5, 0.0])
-    _move_energies(network, ["audio"], {"audio": before}, {"audio": 2 * before + 3})
-    torch.testing.assert_close(calibration.energies[audio], 2 * torch.linspace(-4, 1, 101) + 3)
-    torch.testing.assert_close(calibration.energies[image], torch.arange(101.0))
-    _move_energies(network, ["image"], {"image": torch.ones(3)}, {"image": torch.full((3,), 5.0)})
-    torch.testing.assert_close(calibration.energies[image], torch.arange(101.0) + 4)

@@ -206,7 +206,7 @@ def test_which_epoch_is_kept(balance: str, table: Path, tmp_path: Path) -> None:
 
 def test_an_epoch_without_a_mistake_is_the_best() -> None:
     classes = torch.arange(57) % 10
-    network = SimpleNamespace(modalities=["image"], classes=10)
+    network = SimpleNamespace(modalities=["image"], classes=10, row_loss=None)
     optimization = Optimization([], 1, 0.1, 0.0)
     stage = Stage(network, ("image",), optimization, Augment(Config()), Detached(network), Choice.LATE)
     stage.target, stage.predicted = classes.tolist(), {"image": classes.tolist()}

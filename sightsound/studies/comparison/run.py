@@ -26,7 +26,7 @@ from sightsound.studies.comparison.candidates import FUSION, CompareOptions, cho
 from sightsound.studies.comparison.compare import ComparisonStudy, train_candidates
 from sightsound.studies.comparison.recommend import Recommendation, recommend
 from sightsound.studies.comparison.summary import ComparisonRow, rows
-from sightsound.training.decision import check_aims, decision_for
+from sightsound.training.decision import check_aims, check_validated, decision_for
 from sightsound.training.encoder_choice import FILE as ENCODERS
 from sightsound.training.encoder_choice import choose_encoders, with_small_encoders
 from sightsound.training.feature_cache import on_cached
@@ -91,11 +91,12 @@ def run_comparison(
     table = read_table(source, config.columns)
     request = request_of(table, config)
     with open_run(run, request, resume), tuned_process(), write_errors(run):
+        check_aims(table, config)
         config, options = _with_encoders(table, config, options, run, say)
         names = choose_candidates(options, config)
         prepared = prepare(table, config, run)
         _check(prepared)
-        check_aims(prepared)
+        check_validated(prepared)
         begin(prepared, run, request, say)
         say(_announced(prepared, len(names), options))
         study = train_candidates(prepared, options, run, say)
@@ -105,6 +106,11 @@ def run_comparison(
         classifier.save(run / BUNDLE)
         for sentence in describe_refit(classifier.metrics["refitted"]):
             say(f"The bundle differs from the table here. {sentence}")
+        if classifier.network.decision:
+            say(
+                "The table compares the most probable classes; thresholds and logit adjustment are the bundle's alone, "
+                "whose card and metrics are measured with them."
+            )
     return Comparison(study, numbers, found, classifier)
 
 
@@ -192,7 +198,6 @@ def _winner(prepared: Prepared, study: ComparisonStudy, name: str, say: Callable
         "table": prepared.given,
         "guard": network.calibration.guard_shares(),
         "refitted": seed.refitted_heads(one.trial),
-        "decision": network.decision.named(prepared.labels),
         **measure_answers(
             seed.answers_of(network, one.trial, "test"), study.target["test"], prepared.labels, study.clusters["test"]
         ),

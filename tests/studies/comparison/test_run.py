@@ -92,7 +92,7 @@ def test_the_winner_is_of_the_seed_that_is_best_on_validation_rows(tmp_path: Pat
         clusters={split: Clusters.of_rows(len(truth)) for split, truth in TRUTH.items()},
     )
     prepared = SimpleNamespace(config=Config(**SIZES), given="", labels=LABELS, cached={}, rows={"train": rows_of(3)})
-    winner = _winner(prepared, study, "concat")
+    winner = _winner(prepared, study, "concat", print)
     assert winner.network is seeds[1].network
     assert winner.metrics["split"] == "test" and winner.metrics["subsets"]["image+audio"]["accuracy"] == 0.25
 
