@@ -95,6 +95,17 @@ def test_threads_of_one_process_are_told_too(tmp_path: Path) -> None:
         pass
 
 
+def test_a_run_of_before_an_option_existed_goes_on(table: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    ss.train(table, out=run, **QUICK)
+    request = json.loads((run / "request.json").read_text())
+    del request["defaults"], request["config"]["class_recall"], request["config"]["logit_adjustment"]
+    (run / "request.json").write_text(json.dumps(request))
+    ss.train(table, out=run, resume=True, **QUICK)
+    with pytest.raises(RunError, match="logit_adjustment differ"):
+        ss.train(table, out=run, resume=True, logit_adjustment=0.5, **QUICK)
+
+
 def test_a_folder_that_is_not_ours_gets_no_file_from_us(table: Path, tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "me.jpg").touch()

@@ -76,7 +76,7 @@ def curves_of_classes(target: NDArray[Any], probabilities: NDArray[Any], labels:
         some = np.unique(np.linspace(0, len(recall) - 1, CURVE_POINTS).astype(int))
         name = f"{labels[k]}: {areas[k]:.3f}"
         series.append(Series(name, colour, recall[some][::-1].tolist(), precision[some][::-1].tolist()))
-    title = "Precision and recall of a class, as its threshold falls"
+    title = "Precision and recall of a class, by what each row has, as its threshold falls"
     return Lines(title, "recall", "precision", series, y_range=(0, 1))
 
 
