@@ -76,7 +76,8 @@ def test_an_answer_that_is_not_sure_enough_is_withheld(classifier: ss.Classifier
     sure = max(whole.probabilities.values())
     assert classifier.predict(*files, abstain_below=sure).label == "high"
     unsure = whole._replace(probabilities={"high": 0.6, "low": 0.4})
-    assert abstain(unsure, 0.6) == unsure and abstain(unsure, 0.61) == unsure._replace(label="")
+    withheld = unsure._replace(label="", withheld="high")
+    assert abstain(unsure, 0.6) == unsure and abstain(unsure, 0.61) == withheld
     with pytest.raises(ConfigError, match="from 0 to 1"):
         classifier.predict(*files, abstain_below=80)
 
