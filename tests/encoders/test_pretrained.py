@@ -37,6 +37,24 @@ def save(folder: Path, kind: str) -> str:
             **SMALL, num_mel_bins=16, max_length=40, frequency_stride=8, time_stride=8, patch_size=8
         )
         processor = transformers.ASTFeatureExtractor(num_mel_bins=16, max_length=40)
+    elif kind == "clip":
+        vision = {**SMALL, "image_size": 16, "patch_size": 4, "projection_dim": 8}
+        text = {**SMALL, "vocab_size": 50, "projection_dim": 8}
+        config = transformers.CLIPConfig(text_config=text, vision_config=vision, projection_dim=8)
+        processor = transformers.CLIPImageProcessor(size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16})
+    elif kind == "clap":
+        tower = {"num_mel_bins": 64, "spec_size": 256, "window_size": 8, "patch_embeds_hidden_size": 8}
+        tower |= {"depths": [1] * 4, "num_attention_heads": [1, 1, 2, 2], "hidden_size": 64, "num_classes": 4}
+        text = {**SMALL, "vocab_size": 50}
+        config = transformers.ClapConfig(text_config=text, audio_config=tower, projection_dim=16)
+        processor = transformers.ClapFeatureExtractor(
+            sampling_rate=16000,
+            hop_length=160,
+            fft_window_size=400,
+            frequency_max=8000,
+            max_length_s=1,
+            truncation="rand_trunc",
+        )
     else:
         config = transformers.Wav2Vec2Config(**SMALL, conv_dim=[8] * 7, num_conv_pos_embedding_groups=2)
         processor = transformers.Wav2Vec2FeatureExtractor()
@@ -45,7 +63,8 @@ def save(folder: Path, kind: str) -> str:
     return str(folder / kind)
 
 
-KINDS = {"vit": "image", "resnet": "image", "ast": "audio", "wav2vec2": "audio"}
+KINDS = {"vit": "image", "resnet": "image", "clip": "image", "ast": "audio", "wav2vec2": "audio", "clap": "audio"}
+TOWERS = {"clip": "vision_model", "clap": "audio_model"}  # of models of several modalities, the part that encodes one
 
 
 @pytest.fixture(scope="module")
@@ -70,11 +89,12 @@ def loaded(kind: str, path: str) -> tuple[pretrained.Pretrained, torch.Tensor]:
 def test_the_stages_together_are_the_whole(kind: str, checkpoints: dict[str, str]) -> None:
     encoder, features = loaded(kind, checkpoints[kind])
     whole = transformers.AutoModel.from_pretrained(checkpoints[kind]).eval()
+    whole = getattr(whole, TOWERS.get(kind, ""), whole)
     expected = whole(features).last_hidden_state
-    expected = expected.flatten(2).mean(2) if kind == "resnet" else expected.mean(1)
+    expected = expected.flatten(2).mean(2) if expected.dim() == 4 else expected.mean(1)
     encoder.eval()
     torch.testing.assert_close(encoder(features), expected, rtol=1e-3, atol=1e-4)
-    assert encoder.layers == 4 and len(encoder.stages) == 3
+    assert encoder.layers == (0 if kind == "clap" else 4) and len(encoder.stages) == 3  # 0: it cannot be divided
     x = features
     for stage, channels in zip(encoder.stages, encoder.stage_channels, strict=True):
         x = stage(x)
@@ -102,7 +122,7 @@ def test_a_decibel_of_a_checkpoint_s_features_is_measured(checkpoints: dict[str,
     assert decibel_of(AudioConfig()) == math.log(10) / 10
 
 
-@pytest.mark.parametrize(("image", "audio"), [("vit", "wav2vec2"), ("resnet", "ast")])
+@pytest.mark.parametrize(("image", "audio"), [("vit", "wav2vec2"), ("resnet", "ast"), ("clip", "clap")])
 @pytest.mark.parametrize(("frozen", "fusion"), [(True, "concat"), (False, "mmtm"), (True, "mmtm")])
 def test_they_train_save_and_load(
     image: str, audio: str, frozen: bool, fusion: str, checkpoints: dict[str, str], tmp_path: Path
@@ -117,7 +137,7 @@ def test_they_train_save_and_load(
         image={"encoder": f"hf:{checkpoints[image]}", "frozen": frozen},
         audio={"encoder": f"hf:{checkpoints[audio]}", "frozen": frozen},
     )
-    size = 16 if image == "vit" else 32
+    size = 32 if image == "resnet" else 16
     assert (classifier.config.image.height, classifier.config.image.channels) == (size, 3)
     trained = list(classifier.network.encoders["image"].state_dict().values())
     kept = [any(new.shape == old.shape and torch.equal(new, old) for old in before.values()) for new in trained]
