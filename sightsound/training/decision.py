@@ -37,6 +37,11 @@ def aims(config: Config) -> list[Aim]:
     return [Aim(label, what, share) for what, of in wanted.items() for label, share in of.items()]
 
 
+def is_asked(config: Config) -> bool:
+    """Returns whether anything but the most probable class may have to be answered."""
+    return bool(aims(config) or config.logit_adjustment)
+
+
 def check_aims(table: Table, config: Config) -> None:
     """Raises ConfigError for a class that is not in the table, or that both a recall and a precision are asked of."""
     labels = sorted(set(table.frame["label"]) - {""})
@@ -69,7 +74,7 @@ def fit_decision(
         crossed: cross-fitted predictions for complete rows.
         say: called with each line for the user.
     """
-    if aims(prepared.config) or prepared.config.logit_adjustment:
+    if is_asked(prepared.config):
         numbers = prepared.table.part("val").frame["row"].to_numpy()
         answered = crossed.put_in(answer_rows(network.eval(), prepared.rows["val"], numbers))
         network.decision, said = decision_for(prepared, answered)
@@ -87,7 +92,7 @@ def decision_for(prepared: Prepared, answered: Answered) -> tuple[Decision, list
     Returns:
         the decision, and sentences that say what it reaches on validation rows.
     """
-    if not (aims(prepared.config) or prepared.config.logit_adjustment):
+    if not is_asked(prepared.config):
         return Decision(), []
     of_row = prepared.table.part("val").frame.drop_duplicates("row").set_index("row")["label"]
     labels = of_row.loc[answered.row.tolist()].to_numpy(dtype=str)
@@ -106,11 +111,11 @@ def decision_for(prepared: Prepared, answered: Answered) -> tuple[Decision, list
         predicted = np.array(prepared.labels)[decision.choose(known, subset)]
         for aim in aims(prepared.config):
             threshold = values[prepared.labels.index(aim.label)]
-            said.append(_reached(aim, subset, threshold, Reached(labels[there], predicted, clusters)))
+            said.append(_reached(aim, subset, threshold, AnsweredRows(labels[there], predicted, clusters)))
     return decision, said
 
 
-class Reached(NamedTuple):
+class AnsweredRows(NamedTuple):
     """True and answered labels (n,) of validation rows, and which of these belong together."""
 
     true: NDArray[np.str_]
@@ -126,7 +131,7 @@ class Reached(NamedTuple):
         return float(right[over].mean()), *share_interval(right[over], self.clusters.at(over))
 
 
-def _reached(aim: Aim, subset: tuple[str, ...], threshold: float, rows: Reached) -> str:
+def _reached(aim: Aim, subset: tuple[str, ...], threshold: float, rows: AnsweredRows) -> str:
     """Says what a threshold reaches on validation rows, among the thresholds of the other classes."""
     name, own = f"{aim.label!r} by {'+'.join(subset)}", int((rows.true == aim.label).sum())
     if np.isnan(threshold):

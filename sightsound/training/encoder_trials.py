@@ -159,9 +159,10 @@ class Trials(NamedTuple):
         return Fitted(ready.network.cpu(), ready.config, answered.row, said, parts[0].nunique(), ended)
 
     def _parts(self, frozen: bool) -> tuple[bool, list[Table]]:
-        """Returns training and validation rows, or True and with few of the latter the folds over both.
+        """Returns whether this is a cross-validation, and the table of each of its trainings.
 
-        Rows of one group or file are in one fold. Of many rows the first fold holds enough.
+        With few validation rows these are the folds over training and validation rows; else it is the table with its
+        split. Rows of one group or file are in one fold. Of many rows the first fold holds enough.
         """
         usable = self.prepared.table.frame.drop_duplicates("row").set_index("row")["split"]
         frame = self.table.frame

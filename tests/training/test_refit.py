@@ -133,3 +133,10 @@ def test_a_checkpoint_without_its_epochs_is_said(table: Path, tmp_path: Path) ->
     save(best, {name: value for name, value in read(best).items() if name != "epochs"})
     with pytest.raises(RunError, match="of another version"):
         ss.train(table, out=tmp_path / "run", resume=True, **given)
+
+
+def test_heads_whose_thresholds_are_chosen_stay_as_they_are(table: Path, tmp_path: Path) -> None:
+    run = ss.train(
+        table, out=tmp_path / "run", epochs=2, fusion="product", class_recall={"low": 0.9}, **FROZEN, **QUIET
+    )
+    assert run.metrics["refitted"] == [] and run.network.decision.thresholds
