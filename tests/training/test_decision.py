@@ -221,7 +221,7 @@ def test_thresholds_that_the_same_rows_reach_are_said_to_be_missed() -> None:
         labels = ["x", "y"]
         config = ss.Config(class_recall={"x": 1.0, "y": 1.0})
 
-    p = np.array([0.9, 0.8, 0.3, 0.2, 0.7, 0.6, 0.25, 0.1])
+    p = np.array([0.9, 0.8, 0.4, 0.2, 0.7, 0.6, 0.25, 0.1])
     answered = Answered(np.arange(1, 9), {("image",): np.stack([p, 1 - p], 1)}, {"image": np.ones(8, bool)})
     decision, said = decision_for(Only, answered)
     predicted = answered._replace(decision=decision).predicted(("image",))
